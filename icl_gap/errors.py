@@ -1,0 +1,126 @@
+"""What can go wrong, in one tree.
+
+Everything the package raises on purpose is an `IclGapError`. An `InputError` is the user's to mend:
+it names the file, the place in it, the value found and what is allowed, and the command line ends
+with exit code 2 on it. Everything else under `IclGapError` ends with exit code 1.
+
+    IclGapError
+    ├── InputError            a sweep, a card, a recipe, an argument
+    │   ├── DataError         a benchmark that cannot be found, read or trusted
+    │   ├── SamplingError     exemplars that cannot be drawn as asked
+    │   ├── PromptError       a prompt that does not fit the model's context
+    │   └── ModelError        a model that cannot be loaded as asked
+    ├── InferenceError        a model that failed while it ran
+    ├── StoreError            a results folder that is not what it should be
+    └── AnalysisError         results that cannot be compared
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the user's input a fault lies; every field may be unknown."""
+
+    file: Path | None = None
+    line: int | None = None
+    key: str | None = None
+    """The path of keys, as `models[2].dtype`."""
+
+    def __str__(self) -> str:
+        file = "" if self.file is None else str(self.file)
+        line = "" if self.line is None else f"line {self.line}"
+        return ", ".join(part for part in (file, line, self.key) if part)
+
+
+class IclGapError(Exception):
+    """The root of everything this package raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(IclGapError):
+    """Something the user wrote, and can mend.
+
+    Args:
+        problem: What is wrong, in one sentence without a full stop.
+        value: The value found, shown as `repr`.
+        allowed: What would have been right: a sentence, or the possible values.
+        place: Where the value stands.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        value: object = None,
+        allowed: str | Iterable[object] | None = None,
+        place: Place | None = None,
+    ) -> None:
+        self.problem = problem
+        self.value = value
+        self.allowed = allowed if allowed is None or isinstance(allowed, str) else list(allowed)
+        self.place = place or Place()
+        super().__init__(problem)
+
+    def at(self, **place: Any) -> Self:
+        """Fill in what is not yet known of the place, and return the error itself.
+
+        Args:
+            **place: Fields of `Place`.
+        """
+        unknown = {k: v for k, v in place.items() if getattr(self.place, k) is None}
+        self.place = replace(self.place, **unknown)
+        return self
+
+    def __str__(self) -> str:
+        lines = [f"{self.place}: {self.problem}" if str(self.place) else self.problem]
+        if self.value is not None:
+            lines.append(f"  found:   {_clip(repr(self.value))}")
+        if self.allowed is not None:
+            allowed = self.allowed if isinstance(self.allowed, str) else _enumerate(self.allowed)
+            lines.append(f"  allowed: {allowed}")
+        return "\n".join(lines)
+
+
+class DataError(InputError):
+    """A benchmark that cannot be found, read or trusted."""
+
+
+class SamplingError(InputError):
+    """Exemplars that cannot be drawn as asked."""
+
+
+class PromptError(InputError):
+    """A prompt that does not fit the model's context."""
+
+
+class ModelError(InputError):
+    """A model that cannot be loaded as asked."""
+
+
+class InferenceError(IclGapError):
+    """A model that failed while it ran."""
+
+
+class StoreError(IclGapError):
+    """A results folder that is not what it should be."""
+
+
+class AnalysisError(IclGapError):
+    """Results that cannot be compared."""
+
+
+def _clip(text: str, width: int = 300) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _enumerate(values: list[object]) -> str:
+    return _clip(", ".join(str(value) for value in values), 600)

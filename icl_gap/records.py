@@ -1,0 +1,189 @@
+"""Records: what the program makes, passed between the stages and kept on disk as JSON.
+
+All are frozen and slotted. They hold values and no behaviour beyond what follows from those values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Split = Literal["train", "test"]
+Condition = Literal["id", "ood"]
+FinishReason = Literal["stop", "eos", "length"]
+Status = Literal["scored", "skipped"]
+
+SCHEMA_VERSION = 1
+"""Of the files in a results folder; a change that alters a key or a field raises it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A source utterance and its target program."""
+
+    id: str
+    """Unique within a benchmark, the same in all its splits, e.g. `scan-1204`."""
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark under one of its splits (`mcd1`), both sides of it in memory."""
+
+    name: str
+    split: str
+    train: Sequence[Example]
+    test: Sequence[Example]
+    fingerprint: str
+    """sha256 over the ids, sources and targets of both sides, in order."""
+    partial: str | None = None
+    """Which part of the published split is here (`test 9741 of 11968, …`); None if it is whole."""
+
+    def examples(self, split: Split) -> Sequence[Example]:
+        """The examples of one side."""
+        return self.train if split == "train" else self.test
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplars:
+    """The exemplars of one query, in prompt order; k shots are the first k of them."""
+
+    query: Example
+    examples: tuple[Example, ...]
+    coverage: tuple[float, ...]
+    """Entry k is the share of the query's primitives that the first k exemplars hold; length
+    `len(examples) + 1`."""
+
+    def first(self, shots: int) -> Exemplars:
+        """The same query with fewer shots.
+
+        Raises:
+            ValueError: There are fewer exemplars than that.
+        """
+        if shots > len(self.examples):
+            raise ValueError(f"{shots} shots asked for, {len(self.examples)} drawn")
+        return Exemplars(self.query, self.examples[:shots], self.coverage[: shots + 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model sees of one request. It holds no trace of the gold target."""
+
+    query_id: str
+    source: str
+    exemplars: tuple[Example, ...]
+    text: str
+
+    @property
+    def shots(self) -> int:
+        """How many exemplars the text shows."""
+        return len(self.exemplars)
+
+    @property
+    def sha256(self) -> str:
+        """Of the text, in hexadecimal."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a model answered."""
+
+    text: str
+    """Up to the stop, without it."""
+    finish_reason: FinishReason
+    """`stop`: the stop string came; `eos`: the model ended by itself; `length`: cut at a length
+    that no right answer reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What is known of a loaded model."""
+
+    name: str
+    family: str
+    n_params: int | None
+    """All parameters, shared ones once; None where there are none (a baseline)."""
+    n_params_non_embedding: int | None
+    """Without token and position embeddings and without the output layer."""
+    context_length: int | None
+    """In tokens; None where there is no limit."""
+    trained: bool = True
+    """False for weights straight from the initializer."""
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Exact match of one prediction."""
+
+    raw: bool
+    """The strings are equal, apart from white space around them."""
+    canonical: bool
+    """Both have the same normal form; implied by `raw`."""
+    reason: str | None = None
+    """Why raw and canonical differ, or why neither holds; None where the strings are equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The outcome of one request; one line of a cell's file."""
+
+    query_id: str
+    exemplar_ids: tuple[str, ...]
+    shots: int
+    """Effective: what the prompt holds, after `drop_shots`."""
+    coverage: float
+    """Share of the query's primitives that its exemplars hold, in [0, 1]."""
+    prompt_sha256: str
+    prompt_tokens: int | None
+    """None where the model has no tokenizer."""
+    status: Status
+    """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries."""
+    prediction: str | None = None
+    finish_reason: FinishReason | None = None
+    raw: bool | None = None
+    canonical: bool | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    """The request's share of its batch's wall time; a timing, so outside every comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellInfo:
+    """What a cell is; the first line of its file."""
+
+    key: str
+    """sha256 of everything that can change a result: see `spec`."""
+    model: str
+    family: str
+    n_params: int | None
+    n_params_non_embedding: int | None
+    trained: bool
+    dataset: str
+    split: str
+    """The benchmark's split, e.g. `mcd1`."""
+    partial: str | None
+    """Which part of the published split was used, where it was not whole."""
+    query_split: Split
+    condition: Condition
+    shots: int
+    seed: int
+    n_queries: int
+    spec: dict[str, Any]
+    """All that went into `key`, in full: dataset fingerprint, model identity, sampler, template."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """What should not change a result, and is kept to trace it: package versions, device, commit,
+    parameter counts, start time."""
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """A finished cell: its description and one record per query, in query order."""
+
+    info: CellInfo
+    records: tuple[Record, ...]

@@ -1,0 +1,207 @@
+"""Specs: what a user writes, read from YAML and checked where it enters.
+
+A `Spec` is frozen and refuses unknown keys. `read_spec` turns a YAML file into one, and turns every
+fault in it into an `InputError` that names the file, the line, the place, the value and what is
+allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from icl_gap.errors import InputError, Place
+
+
+class Spec(BaseModel):
+    """A frozen piece of configuration that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+Location = tuple[int | str, ...]
+
+
+def read_spec(path: Path, spec: type[SpecT]) -> SpecT:
+    """Read one spec from a YAML file.
+
+    Args:
+        path: The file.
+        spec: The class to read.
+
+    Returns:
+        The checked spec.
+
+    Raises:
+        InputError: The file cannot be read, is not YAML (tags are refused), repeats a key, or does
+            not fit `spec`.
+    """
+    text = _read_text(path)
+    lines: dict[Location, int] = {}
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None:
+            _index_lines(node, (), lines, path)
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = Place(path, None if mark is None else mark.line + 1)
+        problem = getattr(error, "problem", None) or "not readable as text"
+        raise InputError(f"not valid YAML: {problem}", place=place) from error
+    if not isinstance(value, dict):
+        raise InputError("expected keys and values", value=value, place=Place(path, 1))
+    return check_spec(value, spec, place=Place(path), lines=lines)
+
+
+def check_spec(
+    value: object,
+    spec: type[SpecT],
+    *,
+    place: Place | None = None,
+    lines: dict[Location, int] | None = None,
+) -> SpecT:
+    """Check a plain value against a spec.
+
+    Args:
+        value: What YAML or a caller gave.
+        spec: The class to make.
+        place: Where the value comes from.
+        lines: The line of each location in it.
+
+    Raises:
+        InputError: The value does not fit; the first fault is told in full, the others are counted.
+    """
+    try:
+        return spec.model_validate(value)
+    except ValidationError as error:
+        raise _first_fault(error, spec, value, place or Place(), lines or {}) from None
+
+
+@cache
+def shipped(folder: str) -> Path:
+    """The folder of files that ship with the package: `datasets`, `sweeps` or `plots`.
+
+    In a checkout these lie at the top level; in an installed wheel, inside the package.
+    """
+    package = Path(__file__).parent
+    installed = package / "_shipped" / folder
+    return installed if installed.is_dir() else package.parent / folder
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise InputError(f"cannot read the file: {reason}", place=Place(path)) from error
+
+
+def _index_lines(
+    node: yaml.Node, location: Location, lines: dict[Location, int], path: Path
+) -> None:
+    """Note the line on which every value starts, and refuse a key that stands twice."""
+    if location in lines:  # an alias may visit a node again, never a location
+        raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
+    lines[location] = _line(node)
+    if isinstance(node, yaml.MappingNode):
+        for key, child in node.value:
+            _index_lines(child, (*location, str(key.value)), lines, path)
+            lines[(*location, str(key.value))] = _line(key)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, child in enumerate(node.value):
+            _index_lines(child, (*location, index), lines, path)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def key_of(location: Sequence[int | str]) -> str:
+    """A location as the user would write it: `models[2].dtype`."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".")
+
+
+def _first_fault(
+    error: ValidationError, spec: type[Spec], value: object, place: Place, lines: dict[Location, int]
+) -> InputError:
+    """Pydantic's report, told as an `InputError`."""
+    faults = error.errors(include_url=False)
+    fault = faults[0]
+    location = _location_in(value, fault["loc"])
+    line = next(
+        (lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in lines), None
+    )
+    problem, allowed = _explain(fault, spec, location)
+    if len(faults) > 1:
+        problem += f" (and {len(faults) - 1} more)"
+    # A missing key has no value; pydantic reports the whole object around it.
+    found = None if fault["type"] == "missing" else fault["input"]
+    place = Place(place.file, line, key_of(location) or place.key)
+    return InputError(problem, value=found, allowed=allowed, place=place)
+
+
+def _location_in(value: object, loc: Sequence[int | str]) -> Location:
+    """Pydantic's location without the tags of unions, which the user never wrote."""
+    location: list[int | str] = []
+    for position, part in enumerate(loc):
+        if isinstance(value, dict) and part in value:
+            location.append(part)
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            location.append(part)
+            value = value[part]
+        elif isinstance(value, dict) and position == len(loc) - 1:
+            location.append(part)  # the missing key itself
+    return tuple(location)
+
+
+def _explain(fault: Any, spec: type[Spec], location: Location) -> tuple[str, str | None]:
+    context = fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            return "unknown key", _known_keys(spec, location)
+        case "missing":
+            return "this key is missing", None
+        case "literal_error" | "enum":
+            return "not one of the possible values", str(context["expected"])
+        case "union_tag_invalid":
+            return "not one of the possible kinds", str(context["expected_tags"])
+        case "value_error":
+            return str(context["error"]), None
+        case _:
+            return "wrong type or value", str(fault["msg"])
+
+
+def _known_keys(spec: type[Spec], location: Location) -> str | None:
+    """The keys that stand at the level of an unknown one, where that level is plain to see."""
+    current: Any = spec.model_json_schema()
+    definitions = current.get("$defs", {})
+    for part in location[:-1]:
+        current = _resolve(current, definitions)
+        current = (
+            current.get("items", {}) if isinstance(part, int) else _property(current, str(part))
+        )
+    options = _resolve(current, definitions)
+    branches = [_resolve(b, definitions) for b in options.get("oneOf", options.get("anyOf", []))]
+    keys: dict[str, None] = {}
+    for branch in branches or [options]:
+        keys |= dict.fromkeys(branch.get("properties", {}))
+    return ", ".join(keys) or None
+
+
+def _property(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = schema.get("properties", {}).get(name, {})
+    return found
+
+
+def _resolve(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        schema = definitions[str(schema["$ref"]).rsplit("/", 1)[-1]]
+    return schema
