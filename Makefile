@@ -1,0 +1,41 @@
+# `make quickstart` shows what the package does; `make test` checks that it does it.
+
+VENV   := .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+export HF_HUB_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.PHONY: quickstart test test-slow lint format clean
+
+quickstart: $(STAMP)
+	$(BIN)/icl-gap run sweeps/quickstart.yaml
+
+test: $(STAMP) lint
+	$(BIN)/pytest -n 2 --dist worksteal
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# torch goes in first, on its own pin: a later range is then satisfied and cannot pull in another build.
+$(STAMP): pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[quantization]' --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) results build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
