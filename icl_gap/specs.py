@@ -129,7 +129,11 @@ def key_of(location: Sequence[int | str]) -> str:
 
 
 def _first_fault(
-    error: ValidationError, spec: type[Spec], value: object, place: Place, lines: dict[Location, int]
+    error: ValidationError,
+    spec: type[Spec],
+    value: object,
+    place: Place,
+    lines: dict[Location, int],
 ) -> InputError:
     """Pydantic's report, told as an `InputError`."""
     faults = error.errors(include_url=False)
@@ -147,14 +151,13 @@ def _first_fault(
     return InputError(problem, value=found, allowed=allowed, place=place)
 
 
-def _location_in(value: object, loc: Sequence[int | str]) -> Location:
+def _location_in(value: Any, loc: Sequence[int | str]) -> Location:
     """Pydantic's location without the tags of unions, which the user never wrote."""
     location: list[int | str] = []
     for position, part in enumerate(loc):
-        if isinstance(value, dict) and part in value:
-            location.append(part)
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        inside_dict = isinstance(value, dict) and part in value
+        inside_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if inside_dict or inside_list:
             location.append(part)
             value = value[part]
         elif isinstance(value, dict) and position == len(loc) - 1:

@@ -1,0 +1,200 @@
+"""Which exemplars a query is shown.
+
+Everything here is a pure function of (spec, pool, query, shots, seed). The random stream of a query
+is keyed by the seed, the pool and the query's id alone, so its exemplars are the same whatever
+other queries are asked, in whatever order, by however many workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Literal, assert_never
+
+from icl_gap.errors import SamplingError
+from icl_gap.records import Benchmark, Condition, Example, Exemplars, Split
+from icl_gap.sampling.pool import HoldOut, Pool, Primitive, Tokenize, is_reserved, primitives
+from icl_gap.sampling.stream import Stream, rank
+from icl_gap.specs import Spec
+
+Selection = Literal["oracle_coverage", "random", "shared"]
+
+
+class SamplerSpec(Spec):
+    """How exemplars are chosen."""
+
+    selection: Selection = "oracle_coverage"
+    """`oracle_coverage`: per query, examples that cover its primitives first (Hosseini et al.
+    2022); `random`: per query, uniformly; `shared`: one set per seed and pool for all queries."""
+
+    hold_out: HoldOut = "source"
+    """What an exemplar may not share with the query, besides its id."""
+
+
+def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: int) -> Exemplars:
+    """Draw the exemplars of one query.
+
+    k shots are the first k of k + 1 shots. With `oracle_coverage` the covering exemplars come
+    first, in the order chosen: repeatedly take the query's rarest primitive that is not yet covered
+    (rarity is the number of pool examples that hold it; ties go to the one that comes first in the
+    query) and draw uniformly among the pool examples that hold it; once all are covered, draw
+    uniformly from the rest of the pool.
+
+    Args:
+        spec: How to choose.
+        pool: Where to choose from.
+        query: The query; its gold target is read for `oracle_coverage`, hence "oracle".
+        shots: How many.
+        seed: The cell's seed.
+
+    Returns:
+        Exactly `shots` exemplars, and the coverage after each.
+
+    Raises:
+        SamplingError: The pool holds too few examples besides those held out.
+    """
+    taken = pool.held_out(query, spec.hold_out)
+    positions: Iterator[int]
+    match spec.selection:
+        case "oracle_coverage":
+            positions = _covering_then_any(pool, query, taken, Stream(seed, pool.name, query.id))
+        case "random":
+            positions = _untaken(
+                range(len(pool.examples)), taken, Stream(seed, pool.name, query.id)
+            )
+        case "shared":
+            positions = _untaken(pool.reserved, taken, Stream(seed, pool.name))
+        case unknown:
+            assert_never(unknown)
+    chosen = tuple(pool.examples[position] for position in islice(positions, shots))
+    if len(chosen) < shots:
+        raise SamplingError(
+            f"too few exemplars in {pool.name} for query {query.id} ({spec.selection})",
+            value=shots,
+            allowed=f"at most {len(chosen)} shots",
+        )
+    return Exemplars(query, chosen, _coverage(query, chosen, pool.tokenize))
+
+
+def queries(
+    benchmark: Benchmark, split: Split, spec: SamplerSpec, limit: int | None = None
+) -> list[Example]:
+    """The queries of a split: the first `limit` in an order fixed by a hash of their ids.
+
+    The order depends on nothing else, so a lower limit asks the first of the same queries, and both
+    conditions and all seeds ask the same ones. `shared` leaves out the examples that are kept for
+    its exemplar sets (`is_reserved`).
+    """
+    asked = [
+        example
+        for example in benchmark.examples(split)
+        if spec.selection != "shared" or not is_reserved(example)
+    ]
+    return sorted(asked, key=lambda example: rank("query", example.id))[:limit]
+
+
+def pool_split(query_split: Split, condition: Condition) -> Split:
+    """The side that exemplars come from: the query's own (ID) or the other (OOD)."""
+    other: dict[Split, Split] = {"train": "test", "test": "train"}
+    return query_split if condition == "id" else other[query_split]
+
+
+def sample_exemplars(
+    benchmark: Benchmark,
+    *,
+    query_split: Split,
+    condition: Condition,
+    shots: int,
+    seed: int,
+    selection: Selection = "oracle_coverage",
+    tokenize: Tokenize = str.split,
+    limit: int | None = None,
+) -> list[Exemplars]:
+    """Draw the exemplars of all queries of a split.
+
+    Args:
+        benchmark: The benchmark.
+        query_split: The side that queries come from.
+        condition: `id` to draw exemplars from the same side, `ood` from the other.
+        shots: Exemplars per query, ≥ 0.
+        seed: Any integer.
+        selection: See `SamplerSpec`.
+        tokenize: Target text to tokens; a model's tokenizer, to follow Hosseini et al. 2022.
+        limit: At most so many queries; None for all.
+
+    Returns:
+        For each query its exemplars and the coverage reached at 0, 1, … `shots` shots, in the order
+        of `queries`.
+
+    Raises:
+        SamplingError: A value is out of range, or the pool holds too few examples.
+    """
+    _check("query_split", query_split, ("train", "test"))
+    _check("condition", condition, ("id", "ood"))
+    _check("selection", selection, ("oracle_coverage", "random", "shared"))
+    for name, number in (("shots", shots), ("limit", limit)):
+        if number is not None and number < 0:
+            raise SamplingError(f"{name} is negative", value=number, allowed="0 or more")
+    spec = SamplerSpec(selection=selection)
+    pool = Pool(benchmark, pool_split(query_split, condition), tokenize)
+    asked = queries(benchmark, query_split, spec, limit)
+    return [sample(spec, pool, query, shots=shots, seed=seed) for query in asked]
+
+
+def _covering_then_any(
+    pool: Pool, query: Example, taken: set[int], stream: Stream
+) -> Iterator[int]:
+    """Positions in the order of `oracle_coverage`; adds each to `taken`."""
+    needed = primitives(query, pool.tokenize)
+    while rarest := _rarest(needed, pool):
+        position = next(_untaken(pool.postings[rarest], taken, stream), None)
+        if position is None:  # only examples that are held out have it
+            del needed[rarest]
+            continue
+        yield position
+        for primitive in primitives(pool.examples[position], pool.tokenize):
+            needed.pop(primitive, None)
+    yield from _untaken(range(len(pool.examples)), taken, stream)
+
+
+def _rarest(needed: dict[Primitive, None], pool: Pool) -> Primitive | None:
+    held = (primitive for primitive in needed if primitive in pool.postings)
+    return min(held, key=lambda primitive: len(pool.postings[primitive]), default=None)
+
+
+def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Iterator[int]:
+    """The positions in random order, without those taken; adds each to `taken`.
+
+    A Fisher-Yates shuffle that keeps only the entries it has moved, so that drawing ten of a
+    hundred thousand costs ten draws.
+    """
+    moved: dict[int, int] = {}
+    for index in range(len(positions)):
+        other = index + stream.below(len(positions) - index)
+        position = positions[moved.get(other, other)]
+        moved[other] = moved.get(index, index)
+        if position not in taken:
+            taken.add(position)
+            yield position
+
+
+def _coverage(
+    query: Example, exemplars: Sequence[Example], tokenize: Tokenize
+) -> tuple[float, ...]:
+    """The share of the query's primitives in the first 0, 1, … exemplars; 1 if it has none."""
+    missing = primitives(query, tokenize)
+    total = len(missing)
+    shares = [0.0 if total else 1.0]
+    for exemplar in exemplars:
+        if missing:
+            for primitive in primitives(exemplar, tokenize):
+                missing.pop(primitive, None)
+        shares.append(1 - len(missing) / total if total else 1.0)
+    return tuple(shares)
+
+
+def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise SamplingError(
+            f"{name} is not one of the possible values", value=value, allowed=allowed
+        )
