@@ -1,0 +1,118 @@
+"""The sweep file: what a user asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from icl_gap.models import ModelSpec
+from icl_gap.prompts import Template
+from icl_gap.records import Condition, Split
+from icl_gap.sampling import SamplerSpec, Selection
+from icl_gap.sampling.pool import HoldOut
+from icl_gap.specs import Spec, read_spec
+
+Overflow = Literal["error", "skip", "drop_shots"]
+Shots = Annotated[int, Field(ge=0)]
+
+
+class DatasetEntry(Spec):
+    """A benchmark of a sweep; `scan` alone is short for `{name: scan}`."""
+
+    name: str
+    """Of a shipped card, or the path of a card of one's own."""
+    split: str | None = None
+    """Default: the card's own."""
+    options: dict[str, bool] = Field(default_factory=dict)
+    """Of the benchmark's loader, e.g. `postprocess: false` for CFQ."""
+    template: Template | None = None
+    """Default: the card's own."""
+
+
+class SweepSpec(Spec):
+    """A grid of cells: every combination of its lists."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Of the folder that the results go to."""
+    datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    query_splits: tuple[Split, ...] = Field(default=("test", "train"), min_length=1)
+    conditions: tuple[Condition, ...] = Field(default=("id", "ood"), min_length=1)
+    shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    limit: int | None = Field(default=1045, ge=1)
+    """At most so many queries of each split; null for all."""
+    selection: Selection = "oracle_coverage"
+    hold_out: HoldOut = "source"
+    overflow: Overflow = "error"
+    """What to do with a prompt that does not fit the model's context: stop before anything runs,
+    leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
+    figures: tuple[str, ...] = ("gap_vs_scale",)
+    """Recipes drawn at the end: names of shipped ones, or paths."""
+
+    @property
+    def sampler(self) -> SamplerSpec:
+        """The sweep's choice of exemplars."""
+        return SamplerSpec(selection=self.selection, hold_out=self.hold_out)
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _dataset_names(cls, value: Any) -> Any:
+        return _each(value, lambda entry: {"name": entry})
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _model_names(cls, value: Any) -> Any:
+        """`nearest` is the baseline; any other plain name is a hub name or a folder."""
+        entries = _each(
+            value,
+            lambda name: {"kind": "nearest"} if name == "nearest" else {"model": name},
+        )
+        if not isinstance(entries, list):
+            return entries
+        return [
+            {"kind": "transformers", **entry} if isinstance(entry, dict) else entry
+            for entry in entries
+        ]
+
+    @field_validator("query_splits", "conditions", "shots", "seeds")
+    @classmethod
+    def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if repeated := _repeated(value):
+            raise ValueError(f"{repeated} stands twice: its cells would be the same")
+        return value
+
+    @model_validator(mode="after")
+    def _no_duplicate_cells(self) -> SweepSpec:
+        """Equal entries make equal cells; the plan also checks what they resolve to."""
+        for name, entries in (("datasets", self.datasets), ("models", self.models)):
+            if repeated := _repeated(entries):
+                raise ValueError(f"{name} holds the same entry twice: {repeated!r}")
+        return self
+
+
+def read_sweep(path: Path) -> SweepSpec:
+    """Read a sweep file.
+
+    Raises:
+        InputError: It cannot be read or is not a sweep; the error names file, line and place.
+    """
+    return read_spec(path, SweepSpec)
+
+
+def _each(value: Any, expand: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [expand(entry) if isinstance(entry, str) else entry for entry in value]
+
+
+def _repeated(values: Iterable[Any]) -> Any:
+    seen: list[Any] = []
+    for value in values:
+        if value in seen:
+            return value
+        seen.append(value)
+    return None

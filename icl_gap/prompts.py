@@ -1,0 +1,46 @@
+"""From exemplars to the text that a model sees."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from icl_gap.records import Exemplars, Prompt
+from icl_gap.specs import Spec
+
+
+class Template(Spec):
+    """The fixed parts of a prompt, as data.
+
+    The layout follows Hosseini et al. 2022: an instruction, one block per exemplar, and a last
+    block for the query whose target is left empty.
+    """
+
+    instruction: str = ""
+    """The first block; left out where it is empty."""
+    source_label: str
+    target_label: str
+    separator: str = Field(default="\n\n", min_length=1)
+    """Between blocks."""
+    stop: str = Field(default="\n", min_length=1)
+    """The answer ends where this string first appears."""
+
+
+def render(template: Template, exemplars: Exemplars) -> Prompt:
+    """Write the prompt of one request.
+
+    No white space follows the last label: byte-level tokenizers attach a space to the word after
+    it, so a trailing one would ask for a token that the model has never seen there.
+    """
+    query = exemplars.query
+    shown = [
+        f"{template.source_label} {example.source}\n{template.target_label} {example.target}"
+        for example in exemplars.examples
+    ]
+    asked = f"{template.source_label} {query.source}\n{template.target_label}"
+    blocks = [block for block in (template.instruction, *shown, asked) if block]
+    return Prompt(query.id, query.source, exemplars.examples, template.separator.join(blocks))
+
+
+def answer(template: Template, target: str) -> str:
+    """The text that continues a prompt when the answer is `target`, up to and with the stop."""
+    return f" {target}{template.stop}"
