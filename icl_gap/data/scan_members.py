@@ -1,0 +1,70 @@
+"""Which SCAN commands the random and the MCD splits hold, where no rule says so.
+
+`scan_members.json` has one entry a split: `train` and `test`, each a bitmap over the numbers of
+`scan.commands`. Bit `n % 8` (from the least significant) of byte `n // 8` is set if command n is on
+that side; the bytes are written in base64. A command on neither side belongs to the published
+development set, which is not used.
+
+`members_of` makes such an entry from the published files (`IN: … OUT: …` lines).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+SPLITS_BY_MEMBERSHIP = ("simple", "mcd1", "mcd2", "mcd3")
+"""The random split of Lake & Baroni 2018; the MCD splits of Keysers et al. 2020, arXiv 1912.09713."""
+
+N_COMMANDS = 20910
+
+
+def pack(numbers: Iterable[int]) -> str:
+    """Write a set of command numbers as a bitmap in base64."""
+    bits = bytearray((N_COMMANDS + 7) // 8)
+    for number in numbers:
+        bits[number // 8] |= 1 << number % 8
+    return base64.b64encode(bits).decode("ascii")
+
+
+def unpack(text: str) -> list[int]:
+    """Read a bitmap in base64 back to command numbers, in order."""
+    bits = base64.b64decode(text, validate=True)
+    return [number for number in range(N_COMMANDS) if bits[number // 8] >> number % 8 & 1]
+
+
+def shipped_members(split: str) -> tuple[list[int], list[int]]:
+    """The command numbers of train and of test.
+
+    Args:
+        split: One of `SPLITS_BY_MEMBERSHIP`.
+    """
+    entry = _shipped()[split]
+    return unpack(entry["train"]), unpack(entry["test"])
+
+
+@cache
+def _shipped() -> dict[str, dict[str, str]]:
+    text = Path(__file__).with_suffix(".json").read_text(encoding="ascii")
+    entries: dict[str, dict[str, str]] = json.loads(text)
+    return entries
+
+
+def members_of(
+    train: Iterable[str], test: Iterable[str], number_of: Mapping[str, int]
+) -> dict[str, str]:
+    """Make a split's entry from the lines of its published files.
+
+    Args:
+        train: Lines `IN: <command> OUT: <actions>`.
+        test: As `train`.
+        number_of: The number of each command.
+    """
+    sides = {"train": train, "test": test}
+    return {
+        side: pack(number_of[line.removeprefix("IN: ").partition(" OUT: ")[0]] for line in lines)
+        for side, lines in sides.items()
+    }
