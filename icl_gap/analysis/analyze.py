@@ -1,0 +1,73 @@
+"""`analyze`: from finished cells to gaps and fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import get_args
+
+from icl_gap.analysis.points import Analysis, Metric, merge_notes
+from icl_gap.errors import AnalysisError, InputError
+from icl_gap.records import CellResult
+
+
+def analyze(
+    results: Sequence[CellResult],
+    *,
+    metric: Metric = "raw",
+    resamples: int = 5000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> Analysis:
+    """Relative generalization gaps with their intervals, and their fit against scale.
+
+    Pure: the same cells in any order give the same numbers. The formulas stand in
+    `icl_gap.analysis.gaps` (the gap), `icl_gap.analysis.bootstrap` (the intervals) and
+    `icl_gap.analysis.fit` (the fit). Intervals come from resampling, so where every request has the
+    same outcome they have no width; that is no proof of certainty.
+
+    Args:
+        results: Finished cells, as `load_results` gives them.
+        metric: Which exact match to count: of the strings, or of their normal forms.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+        confidence: Of every interval, in (0, 1).
+
+    Raises:
+        AnalysisError: There are no results, or ID and OOD cells cannot be compared.
+        InputError: An argument is not possible.
+    """
+    from icl_gap.analysis.fit import fit_gaps
+    from icl_gap.analysis.gaps import measure
+    from icl_gap.analysis.pairing import pair
+
+    _check(metric, resamples, confidence)
+    if not results:
+        raise AnalysisError("there are no finished cells to analyze; run the sweep first")
+    paired, missing = pair(results, metric)
+    measured, remarks = measure(paired, resamples=resamples, seed=seed, confidence=confidence)
+    fits, unfitted = fit_gaps(measured, confidence=confidence)
+    return Analysis(
+        points=tuple(each.point for each in measured),
+        fits=fits,
+        notes=merge_notes([*missing, *remarks, *unfitted]),
+        metric=metric,
+        resamples=resamples,
+        seed=seed,
+        confidence=confidence,
+    )
+
+
+def _check(metric: Metric, resamples: int, confidence: float) -> None:
+    if metric not in get_args(Metric):
+        raise InputError("unknown metric", value=metric, allowed=get_args(Metric))
+    if not 0 < confidence < 1:
+        raise InputError(
+            "confidence is a probability", value=confidence, allowed="more than 0, less than 1"
+        )
+    # An interval's end needs at least one resample beyond it.
+    if round(resamples * (1 - confidence) / 2, 9) < 1:
+        raise InputError(
+            f"too few resamples for intervals at {confidence:.0%}",
+            value=resamples,
+            allowed=f"at least {2 / (1 - confidence):.0f}",
+        )

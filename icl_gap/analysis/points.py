@@ -1,0 +1,155 @@
+"""What an analysis holds: gaps, fits, and what must be said beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+QuerySplit = Literal["train", "test", "pooled"]
+Metric = Literal["raw", "canonical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and the ends of its interval, at the confidence that the analysis names."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a gap is measured of: one model on one benchmark at one number of shots."""
+
+    model: str
+    family: str
+    n_params: int | None
+    """All parameters; None for a baseline, which has none."""
+    n_params_non_embedding: int | None
+    trained: bool
+    """False for weights straight from the initializer."""
+    dataset: str
+    split: str
+    """The benchmark's split, e.g. `mcd1`."""
+    partial: str | None
+    """Which part of the published split was used, where it was not whole."""
+    shots: int
+    """As asked for."""
+
+    @property
+    def benchmark(self) -> str:
+        """Dataset and split, e.g. `scan/mcd1`."""
+        return f"{self.dataset}/{self.split}"
+
+    @property
+    def place(self) -> str:
+        """Which subject it is, for a message."""
+        return f"{self.benchmark} {self.model}, {self.shots} shots"
+
+
+@dataclass(frozen=True, slots=True)
+class GapPoint(Subject):
+    """The relative generalization gap of one subject, on one side of its benchmark or pooled."""
+
+    query_split: QuerySplit
+    a_id: Estimate
+    """Exact match with exemplars from the query's own split, in [0, 1]."""
+    a_ood: Estimate
+    """Exact match with exemplars from the other split, in [0, 1]."""
+    gap: Estimate | None
+    """(A_id - A_ood) / A_id, at most 1; None where it is undefined."""
+    undefined_because: str | None
+    """Why `gap` is None, with the numbers; None where it is defined."""
+    n_queries: int
+    """Different queries that were answered under at least one seed."""
+    n_seeds: int
+    n_skipped: int
+    """Requests left out of both conditions, because their prompts did not fit the context."""
+    shots_effective: float
+    """The mean number of exemplars that the prompts held; less than `shots` where some were
+    dropped."""
+    coverage_id: float
+    """Mean share of a query's primitives that its exemplars hold, in [0, 1]."""
+    coverage_ood: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A model that a fit does not use, and why."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BandPoint:
+    """The fitted line at one size, with its pointwise interval."""
+
+    n_params: float
+    gap: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class GapFit:
+    """A straight line through the gaps of one family: gap = intercept + slope * log10(n_params)."""
+
+    family: str
+    dataset: str
+    split: str
+    shots: int
+    query_split: QuerySplit
+    slope: float
+    """Change of the gap for ten times the parameters (all of them, embeddings included)."""
+    slope_interval: tuple[float, float] | None
+    """None where too many resamples leave a gap of the family undefined."""
+    intercept: float
+    r_squared: float | None
+    """Share of the gaps' variance that the line explains; None where they do not vary."""
+    n_points: int
+    models: tuple[str, ...]
+    """The models used, smallest first."""
+    left_out: tuple[LeftOut, ...]
+    band: tuple[BandPoint, ...]
+    """The line from the smallest size to the largest; empty where the slope has no interval."""
+    x: Literal["log10(n_params)"] = "log10(n_params)"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a reader of the numbers must know, and which of them it concerns."""
+
+    text: str
+    where: tuple[str, ...]
+
+    def __str__(self) -> str:
+        shown = "; ".join(self.where[:3])
+        more = f"; and {len(self.where) - 3} more" if len(self.where) > 3 else ""
+        return f"{self.text}: {shown}{more}" if self.where else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All gaps and fits of a set of results, with the settings they were made under."""
+
+    points: tuple[GapPoint, ...]
+    fits: tuple[GapFit, ...]
+    notes: tuple[Note, ...]
+    metric: Metric
+    resamples: int
+    seed: int
+    confidence: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values, ready for `json.dumps`; no number in it is infinite or NaN."""
+        return asdict(self)
+
+
+def merge_notes(notes: list[tuple[str, str]]) -> tuple[Note, ...]:
+    """Bring (text, where) pairs of the same text together, in order of their first appearance."""
+    places: dict[str, dict[str, None]] = {}
+    for text, where in notes:
+        places.setdefault(text, {})[where] = None
+    return tuple(Note(text, tuple(where)) for text, where in places.items())
