@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from icl_gap.records import Example
+
+Pair = tuple[str, str]
+"""A source and its target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +44,25 @@ def fingerprint(train: Sequence[Example], test: Sequence[Example]) -> str:
 def one_line(text: str) -> str:
     """A text without line breaks, tabs or doubled spaces; prompts and scores are line by line."""
     return " ".join(text.split())
+
+
+def by_content(name: str, train: Iterable[Pair], test: Iterable[Pair]) -> Sides:
+    """Give ids to pairs that have none: the same pair has the same id in every split.
+
+    The id is `<name>-<16 hexadecimal digits>` from the pair's text; a pair that has been before, on
+    either side, gets `#2`, `#3` after it.
+
+    Args:
+        name: Of the benchmark.
+        train: Sources and targets.
+        test: As `train`.
+    """
+    seen: Counter[str] = Counter()
+
+    def example(pair: Pair) -> Example:
+        digest = hashlib.sha256("\n".join(pair).encode()).hexdigest()[:16]
+        seen[digest] += 1
+        copy = f"#{seen[digest]}" if seen[digest] > 1 else ""
+        return Example(f"{name}-{digest}{copy}", *pair)
+
+    return Sides([example(pair) for pair in train], [example(pair) for pair in test])

@@ -1,6 +1,6 @@
 """SCAN: commands and the actions they mean, generated from the grammar.
 
-Source: Lake & Baroni 2018, *Generalization without systematicity*, arXiv 1711.00350, figures 6 and 7.
+Source: Lake & Baroni 2018, *Generalization without systematicity*, arXiv 1711.00350, figures 6-7.
 The grammar gives exactly the 20,910 published pairs, so no file is read.
 
 Commands are numbered in the order in which `commands` makes them, and an example's id is
@@ -16,6 +16,7 @@ from itertools import product
 
 from icl_gap.data.examples import Sides
 from icl_gap.data.scan_members import SPLITS_BY_MEMBERSHIP, shipped_members
+from icl_gap.errors import DataError
 from icl_gap.records import Example
 
 PRIMITIVES = ("walk", "look", "run", "jump")
@@ -125,7 +126,12 @@ def generate(split: str, *, action_prefix: bool = False) -> Sides:
 
     Returns:
         Both sides in the order of the numbers; repeats at the end of train.
+
+    Raises:
+        DataError: There is no such split.
     """
+    if split not in SPLITS:
+        raise DataError("SCAN has no such split", value=split, allowed=SPLITS)
     train, test = _by_rule(split) if split in RULES else shipped_members(split)
     sides = Sides(_examples(train, action_prefix), _examples(test, action_prefix))
     if split in REPEATED:

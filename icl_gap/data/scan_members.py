@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 SPLITS_BY_MEMBERSHIP = ("simple", "mcd1", "mcd2", "mcd3")
-"""The random split of Lake & Baroni 2018; the MCD splits of Keysers et al. 2020, arXiv 1912.09713."""
+"""The random split of Lake & Baroni 2018; MCD splits: Keysers et al. 2020, arXiv 1912.09713."""
 
 N_COMMANDS = 20910
 

@@ -1,0 +1,126 @@
+"""Fetching a benchmark: its card's sources on the web, one after the other, until one is here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from icl_gap.data import hub
+from icl_gap.data.archives import unpack
+from icl_gap.data.cache import write_whole
+from icl_gap.data.cards import DatasetCard, HubSource, UrlFile, UrlSource
+from icl_gap.data.download import Progress, download
+from icl_gap.data.places import RECEIPT, fetched_folder, sha256_of
+from icl_gap.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What `fetch` did."""
+
+    name: str
+    kind: str
+    """Of the source: `url`, `hub`, or `grammar` where nothing needs to be fetched."""
+    folder: Path | None
+    files: tuple[Path, ...]
+    already_here: bool
+    failed: tuple[str, ...] = ()
+    """Why the sources before this one could not be had."""
+
+
+def fetch(card: DatasetCard, *, progress: Progress | None = None) -> Fetched:
+    """Bring a benchmark's files to this machine, checked.
+
+    Args:
+        card: From `load_card`.
+        progress: Told the file's name, the bytes here and the bytes in all as they come.
+
+    Returns:
+        Where the files are.
+
+    Raises:
+        DataError: No source of the card could be had; the first one's reason is told.
+    """
+    first: DataError | None = None
+    failed: list[str] = []
+    for source in card.sources:
+        if source.kind == "grammar":
+            return Fetched(card.name, "grammar", None, (), already_here=True)
+        if source.kind == "local":
+            continue
+        folder = fetched_folder(card, source)
+        here = (folder / RECEIPT).is_file()
+        try:
+            if not here:
+                _fetch(card, source, folder, progress)
+        except DataError as error:
+            first = first or error
+            failed.append(error.problem)
+            continue
+        files = tuple(folder / name for name in receipt(folder))
+        return Fetched(card.name, source.kind, folder, files, here, tuple(failed))
+    raise first or DataError(
+        f"the card of {card.name} names no source that could be fetched",
+        allowed="a source of kind url or hub in the card, or the data in a folder of your own",
+    )
+
+
+def receipt(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a fetched folder, as noted when it was fetched.
+
+    Raises:
+        DataError: The note is damaged.
+    """
+    try:
+        noted = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
+        return {str(name): str(digest) for name, digest in noted.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(
+            "the fetched data is damaged",
+            value=str(error),
+            allowed="remove the folder; fetch again",
+        ).at(file=folder) from error
+
+
+def _fetch(
+    card: DatasetCard, source: UrlSource | HubSource, folder: Path, progress: Progress | None
+) -> None:
+    """Fill the folder; the receipt, written last, says that all of it is there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if isinstance(source, HubSource):
+            sums = _fetch_hub(card, source, folder)
+        else:
+            sums = {}
+            for file in source.files:
+                sums |= _fetch_file(file, folder, progress)
+    except OSError as error:
+        raise DataError(f"cannot write the fetched data: {error}").at(file=folder) from error
+    write_whole(folder / RECEIPT, json.dumps(sums, indent=1).encode())
+
+
+def _fetch_file(file: UrlFile, folder: Path, progress: Progress | None) -> dict[str, str]:
+    if not file.unpack:
+        download(file, folder / file.to, progress)
+        return {file.to: file.sha256}
+    archive = folder / f".archive-{file.sha256[:12]}"
+    download(file, archive, progress)
+    sums = unpack(archive, folder / file.to, limit=file.unpacked_limit)
+    archive.unlink()
+    return {f"{file.to}/{name}": digest for name, digest in sums.items()}
+
+
+def _fetch_hub(card: DatasetCard, source: HubSource, folder: Path) -> dict[str, str]:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".hub-") as scratch:
+        whole = Path(scratch) / "whole"
+        files = hub.fetch(card, source, whole)
+        sums = {}
+        for path in files:
+            with path.open("rb") as content:
+                sums[path.relative_to(whole).as_posix()] = sha256_of(content)
+        shutil.rmtree(folder)
+        whole.replace(folder)
+    return sums

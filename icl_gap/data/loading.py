@@ -1,0 +1,197 @@
+"""From a card to a benchmark: options, source, cache, loader, counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, assert_never
+
+from icl_gap.data import cache, cfq, geoquery, hub, scan, tsv
+from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
+from icl_gap.data.examples import Sides, by_content, fingerprint
+from icl_gap.data.places import Found, at_hand, cache_root, not_here, sources_at_hand
+from icl_gap.errors import DataError
+from icl_gap.records import Benchmark
+
+LOADER_VERSION = 1
+"""Raised by every change to what a loader makes of the same files."""
+
+OPTIONS: dict[Loader, dict[str, bool]] = {
+    "scan": {"action_prefix": False},
+    "cfq": {"postprocess": True},
+    "geoquery": {"placeholders": True},
+    "tsv": {},
+}
+"""The options of each loader with their defaults."""
+
+
+def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any) -> Benchmark:
+    """Load a benchmark under one of its splits.
+
+    Args:
+        card: From `load_card`.
+        split: One of `card.splits`.
+        root: The data folder; by default `ICL_GAP_DATA`. What was fetched is found without it.
+        **options: `action_prefix` (scan), `postprocess` (cfq), `placeholders` (geoquery).
+
+    Returns:
+        Both sides; `partial` tells what of the published split is missing.
+
+    Raises:
+        DataError: The split or an option does not exist, the data is not on this machine, or it is
+            not what the card says.
+    """
+    spec, chosen = split_of(card, split), _checked(card, options)
+    found, inputs = locate(card, spec, root)
+    if not inputs:  # generated faster than it could be read
+        return _benchmark(card, split, _read(card, split, found, inputs, chosen), None)
+    kept = _kept(card, split, found, inputs, chosen)
+    known = cache.load(kept)
+    if known is not None:
+        return _benchmark(card, split, *known)
+    sides = _read(card, split, found, inputs, chosen)
+    benchmark = _benchmark(card, split, sides, None)
+    cache.save(kept, sides, benchmark.fingerprint)
+    return benchmark
+
+
+def split_of(card: DatasetCard, split: str) -> SplitSpec:
+    """A split of a card.
+
+    Raises:
+        DataError: There is no such split.
+    """
+    if split not in card.splits:
+        raise DataError(
+            f"{card.name} has no such split", value=split, allowed=list(card.splits)
+        ).at(key="split")
+    return card.splits[split]
+
+
+def locate(card: DatasetCard, split: SplitSpec, root: Path | None) -> tuple[Found, list[Path]]:
+    """The first source that holds all that a split needs, and the files or folders of it.
+
+    Raises:
+        DataError: There is none.
+    """
+    why = None
+    for found in sources_at_hand(card, root):
+        names = _inputs(card, split, found)
+        paths = {name: _at_hand(found, name) for name in names}
+        missing = [name for name, path in paths.items() if path is None]
+        generated = found.source.kind == "grammar"
+        if generated or (names and not missing):
+            return found, [path for path in paths.values() if path is not None]
+        why = why or f"{card.name}: {found.folder} lacks {', '.join(missing) or 'this split'}"
+    raise not_here(card, root, why)
+
+
+def _inputs(card: DatasetCard, split: SplitSpec, found: Found) -> list[str]:
+    if found.source.kind == "hub":
+        return [] if split.config is None else hub.inputs(split.config)
+    match card.loader:
+        case "scan":
+            return []
+        case "cfq":
+            return cfq.inputs(found.folder, split.files["members"])
+        case "geoquery":
+            return geoquery.inputs(split.files["members"])
+        case "tsv":
+            return [split.files["train"], split.files["test"]]
+    assert_never(card.loader)
+
+
+def _at_hand(found: Found, name: str) -> Path | None:
+    if found.source.kind == "hub":
+        return found.folder / name if (found.folder / name).is_dir() else None
+    return at_hand(found.folder, name)
+
+
+def _read(
+    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+) -> Sides:
+    if isinstance(found.source, HubSource):
+        return _read_hub(card, found.source, inputs, options)
+    match card.loader:
+        case "cfq":
+            return cfq.read(inputs, **options)
+        case "geoquery":
+            return geoquery.read(inputs, **options)
+        case "tsv":
+            return tsv.read(card.name, inputs)
+        case "scan":
+            return scan.generate(split, **options)
+    assert_never(card.loader)
+
+
+def _read_hub(
+    card: DatasetCard, source: HubSource, inputs: list[Path], options: dict[str, bool]
+) -> Sides:
+    train, test = (hub.read(folder, source) for folder in inputs)
+    if card.loader == "cfq":
+        train, test = (cfq.from_pairs(pairs, **options) for pairs in (train, test))
+    return by_content(card.name, train, test)
+
+
+def _kept(
+    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+) -> Path:
+    """Where the parsed form is kept: named by all that can change it."""
+    files = [
+        file for path in inputs for file in (sorted(path.iterdir()) if path.is_dir() else [path])
+    ]
+    made_from = {
+        "version": LOADER_VERSION,
+        "loader": card.loader,
+        "source": found.source.model_dump() if isinstance(found.source, HubSource) else None,
+        "options": options,
+        "files": [cache.file_sha256(file) for file in files],
+    }
+    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+    return cache_root() / "parsed" / f"{card.name}-{split}-{digest[:32]}.arrow"
+
+
+def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
+    known = OPTIONS[card.loader]
+    for name, value in options.items():
+        if name not in known:
+            raise DataError(
+                f"{card.name} has no such option",
+                value=name,
+                allowed=list(known) or "no options at all",
+            ).at(key=f"options.{name}")
+        if not isinstance(value, bool):
+            raise DataError("wrong type", value=value, allowed="true or false").at(
+                key=f"options.{name}"
+            )
+    return known | options
+
+
+def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) -> Benchmark:
+    """Put the sides together, once their sizes have been held against the card's."""
+    spec = card.splits[split]
+    counts = {
+        "train": (len(sides.train), spec.train),
+        "test": (len(sides.test), spec.test),
+    }
+    for side, (here, published) in counts.items():
+        if not here or (published is not None and here > published):
+            raise DataError(
+                f"{card.name} {split}: {side} does not have the size that the card tells",
+                value=here,
+                allowed="at least one row" if published is None else f"1 to {published} rows",
+            )
+    short = [
+        f"{side} {here} of {published}"
+        for side, (here, published) in counts.items()
+        if published is not None and here < published
+    ]
+    return Benchmark(
+        name=card.name,
+        split=split,
+        train=tuple(sides.train),
+        test=tuple(sides.test),
+        fingerprint=mark or fingerprint(sides.train, sides.test),
+        partial=", ".join(short) or None,
+    )

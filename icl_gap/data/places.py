@@ -1,0 +1,130 @@
+"""Where data lies: the user's own folder, what was fetched, what was parsed."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+from typing import assert_never
+
+from icl_gap.data.cards import (
+    DatasetCard,
+    GrammarSource,
+    HubSource,
+    LocalSource,
+    Source,
+    UrlSource,
+)
+from icl_gap.errors import DataError
+
+RECEIPT = "fetched.json"
+"""Lies in a fetched folder once all of it is there: the sha256 of each file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A source whose data is on this machine."""
+
+    source: Source
+    folder: Path
+
+
+def data_root(root: Path | None) -> Path | None:
+    """The user's data folder: the argument, else `ICL_GAP_DATA`, else none."""
+    if root is not None:
+        return root.expanduser()
+    named = os.environ.get("ICL_GAP_DATA")
+    return Path(named).expanduser() if named else None
+
+
+def cache_root() -> Path:
+    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`."""
+    return Path(os.environ.get("ICL_GAP_CACHE") or "~/.cache/icl_gap").expanduser()
+
+
+def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
+    """Where a source is fetched to; another source, or a changed one, gets another folder."""
+    digest = hashlib.sha256(source.model_dump_json().encode()).hexdigest()
+    return cache_root() / "data" / f"{card.name}-{digest[:12]}"
+
+
+def sources_at_hand(card: DatasetCard, root: Path | None) -> Iterator[Found]:
+    """The sources of a card that are on this machine, in the card's order."""
+    for source in card.sources:
+        folder = _folder(card, source, data_root(root))
+        if folder is not None and folder.is_dir():
+            yield Found(source, folder)
+
+
+def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None:
+    match source:
+        case LocalSource():
+            folder = Path(source.folder).expanduser()
+            if folder.is_absolute():
+                return folder
+            return None if root is None else root / folder
+        case UrlSource():
+            fetched = fetched_folder(card, source)
+            return fetched / source.folder if (fetched / RECEIPT).is_file() else None
+        case HubSource():
+            fetched = fetched_folder(card, source)
+            return fetched if (fetched / RECEIPT).is_file() else None
+        case GrammarSource():
+            return Path()
+    assert_never(source)
+
+
+def not_here(card: DatasetCard, root: Path | None, why: str | None = None) -> DataError:
+    """The error for a benchmark without data, which says how to get it.
+
+    Args:
+        card: The benchmark.
+        root: As given to `load`.
+        why: What is missing where there is a folder.
+    """
+    folder = data_root(root)
+    looked = "no data folder is set" if folder is None else f"data folder {folder}"
+    names = [source.folder for source in card.sources if source.kind == "local"]
+    ways = [f"set ICL_GAP_DATA to a folder that holds {name}/" for name in names]
+    if any(source.kind in {"url", "hub"} for source in card.sources):
+        ways.insert(0, f"run `icl-gap data fetch {card.name}`")
+    return DataError(
+        why or f"the data of {card.name} is not on this machine",
+        value=f"{looked}, fetched data in {cache_root() / 'data'}",
+        allowed=", or ".join(ways),
+    )
+
+
+def at_hand(folder: Path, name: str) -> Path | None:
+    """A file by its name, or the same with `.gz` added; None where there is neither."""
+    plain, packed = folder / name, folder / f"{name}.gz"
+    return plain if plain.is_file() else packed if packed.is_file() else None
+
+
+def open_bytes(path: Path) -> BufferedIOBase:
+    """Open a file for reading, decompressed where its name ends in `.gz`."""
+    if path.suffix == ".gz":
+        return gzip.open(path, "rb")
+    return path.open("rb")
+
+
+def read_text(path: Path) -> str:
+    """The whole text of a file, plain or `.gz`.
+
+    Raises:
+        DataError: It cannot be read, or is not UTF-8.
+    """
+    try:
+        with open_bytes(path) as file:
+            return file.read().decode("utf-8")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError("cannot read the file", value=str(error)).at(file=path) from error
+
+
+def sha256_of(file: BufferedIOBase) -> str:
+    """The sha256 of an open file, from where it stands to its end, in hexadecimal."""
+    return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,117 @@
+"""Checking what is on this machine against what a card says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from icl_gap.data.cards import DatasetCard, LocalSource
+from icl_gap.data.fetch import receipt
+from icl_gap.data.loading import load
+from icl_gap.data.places import (
+    Found,
+    at_hand,
+    fetched_folder,
+    open_bytes,
+    sha256_of,
+    sources_at_hand,
+)
+from icl_gap.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """One file."""
+
+    path: Path
+    expected: str
+    """The sha256 that its content should have."""
+    found: str | None
+    """None where the file is missing or cannot be read."""
+
+    @property
+    def ok(self) -> bool:
+        """The content is what it should be."""
+        return self.found == self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class SplitCheck:
+    """One split, as `load` gives it."""
+
+    split: str
+    train: int
+    test: int
+    expected_train: int | None
+    expected_test: int | None
+    partial: str | None
+    fingerprint: str | None
+    problem: str | None
+    """Why it could not be loaded; None where it was. A part of a split is no problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All that was checked."""
+
+    name: str
+    files: tuple[FileCheck, ...]
+    splits: tuple[SplitCheck, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Every file is what it should be, and every split could be loaded."""
+        files = all(check.ok for check in self.files)
+        return files and all(check.problem is None for check in self.splits)
+
+
+def verify(card: DatasetCard, root: Path | None = None) -> Verification:
+    """Check the sha256 of every file that is known of, and load every split.
+
+    Args:
+        card: From `load_card`.
+        root: The data folder; by default `ICL_GAP_DATA`.
+    """
+    files = [check for found in sources_at_hand(card, root) for check in _files(card, found)]
+    splits = [_split(card, split, root) for split in card.splits]
+    return Verification(card.name, tuple(files), tuple(splits))
+
+
+def _files(card: DatasetCard, found: Found) -> list[FileCheck]:
+    if isinstance(found.source, LocalSource):
+        folder, expected = found.folder, found.source.files
+    elif found.source.kind == "grammar":
+        return []
+    else:
+        folder = fetched_folder(card, found.source)
+        expected = receipt(folder)
+    return [_file(folder, name, digest) for name, digest in expected.items()]
+
+
+def _file(folder: Path, name: str, expected: str) -> FileCheck:
+    path = at_hand(folder, name)
+    if path is None:
+        return FileCheck(folder / name, expected, None)
+    try:
+        with open_bytes(path) as content:
+            return FileCheck(path, expected, sha256_of(content))
+    except (OSError, EOFError):
+        return FileCheck(path, expected, None)
+
+
+def _split(card: DatasetCard, split: str, root: Path | None) -> SplitCheck:
+    spec = card.splits[split]
+    try:
+        benchmark = load(card, split, root)
+    except DataError as error:
+        return SplitCheck(split, 0, 0, spec.train, spec.test, None, None, str(error))
+    return SplitCheck(
+        split,
+        len(benchmark.train),
+        len(benchmark.test),
+        spec.train,
+        spec.test,
+        benchmark.partial,
+        benchmark.fingerprint,
+        None,
+    )
