@@ -85,7 +85,7 @@ class Prompt:
     @property
     def sha256(self) -> str:
         """Of the text, in hexadecimal."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        return hashlib.sha256(self.text.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class Record:
     canonical: bool | None = None
     reason: str | None = None
     seconds: float = 0.0
-    """The request's share of its batch's wall time; a timing, so outside every comparison."""
+    """Wall time since the record before; a timing, so outside every comparison."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ allowed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -83,6 +84,23 @@ def check_spec(
         raise _first_fault(error, spec, value, place or Place(), lines or {}) from None
 
 
+def line_of(path: Path, key: str | None) -> int | None:
+    """The line of a YAML file on which a place such as `models[2].dtype` stands.
+
+    Args:
+        path: A file that `read_spec` could read.
+        key: The place; where it is not in the file, the nearest place around it counts.
+    """
+    if key is None:
+        return None
+    lines: dict[Location, int] = {}
+    node = yaml.compose(_read_text(path), Loader=yaml.SafeLoader)
+    _index_lines(node, (), lines, path)
+    parts = re.findall(r"[^.\[\]]+", key)
+    location = tuple(int(part) if part.isdecimal() else part for part in parts)
+    return _nearest_line(location, lines)
+
+
 @cache
 def shipped(folder: str) -> Path:
     """The folder of files that ship with the package: `datasets`, `sweeps` or `plots`.
@@ -139,9 +157,7 @@ def _first_fault(
     faults = error.errors(include_url=False)
     fault = faults[0]
     location = _location_in(value, fault["loc"])
-    line = next(
-        (lines[location[:n]] for n in range(len(location), -1, -1) if location[:n] in lines), None
-    )
+    line = _nearest_line(location, lines)
     problem, allowed = _explain(fault, spec, location)
     if len(faults) > 1:
         problem += f" (and {len(faults) - 1} more)"
@@ -208,3 +224,8 @@ def _resolve(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
     while "$ref" in schema:
         schema = definitions[str(schema["$ref"]).rsplit("/", 1)[-1]]
     return schema
+
+
+def _nearest_line(location: Location, lines: dict[Location, int]) -> int | None:
+    around = (location[:length] for length in range(len(location), 0, -1))
+    return next((lines[place] for place in around if place in lines), None)

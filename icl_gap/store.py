@@ -15,12 +15,12 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import jsonlines
 from pydantic import TypeAdapter
@@ -33,8 +33,8 @@ RecordT = TypeVar("RecordT", CellInfo, Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """What a results folder holds of its sweep."""
+class Results(Sequence[CellResult]):
+    """What a results folder holds of its sweep: a sequence of its finished cells."""
 
     folder: Path
     sweep: Mapping[str, Any]
@@ -43,6 +43,16 @@ class Results:
     """The finished cells, in the order of the grid."""
     unfinished: tuple[str, ...]
     """The names of the cells that are not."""
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @overload
+    def __getitem__(self, index: int) -> CellResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[CellResult, ...]: ...
+    def __getitem__(self, index: int | slice) -> CellResult | tuple[CellResult, ...]:
+        return self.cells[index]
 
 
 def cell_name(info: CellInfo) -> str:
@@ -94,7 +104,7 @@ class CellWriter:
         self._file = self._part.open("r+" if good else "w", encoding="utf-8", newline="\n")
         self._file.truncate(good)
         self._file.seek(good)
-        self._lines = jsonlines.Writer(self._file, compact=True)
+        self._lines = jsonlines.Writer(self._file, dumps=_compact)
         if not good:
             self._lines.write(asdict(info))
             self._file.flush()
@@ -203,6 +213,10 @@ def _recover(path: Path, info: CellInfo) -> tuple[int, list[Record]]:
             break
         good += len(line)
     return good, records
+
+
+# ASCII alone, so that lone surrogates in a model's answer survive.
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @cache

@@ -1,0 +1,90 @@
+"""What the commands show: tables, progress, and text that cannot take the terminal over."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+T = TypeVar("T")
+
+
+def out() -> Console:
+    """Where results go. Made anew, as standard output may be redirected at any time."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """Print a line of plain text."""
+    out().print(text, markup=False)
+
+
+def warn(text: str) -> None:
+    """Print a line of plain text to standard error."""
+    print(safe(text), file=sys.stderr)  # noqa: T201 (errors must reach the user even without rich)
+
+
+def safe(text: str) -> str:
+    """Text with its control characters, line ends apart, and lone surrogates written out."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def show_table(
+    rows: Sequence[dict[str, str]], *, title: str | None = None, left: Sequence[str] = ()
+) -> None:
+    """Print rows of text under their keys; columns of numbers stand to the right.
+
+    Args:
+        rows: Each with the same keys.
+        title: Above the table.
+        left: The keys of columns of words.
+    """
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for key in rows[0]:
+        words = key in left
+        table.add_column(key, justify="left" if words else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(safe(value)) for value in row.values()))
+    console = out()
+    # A file or a pipe has no width; a table folded to 80 columns helps nobody there.
+    console.print(table, width=None if console.is_terminal else 160, soft_wrap=False)
+
+
+class _Rate(ProgressColumn):
+    """Items a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
+
+
+def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    """Show a progress bar with rate and time left; nothing where no terminal looks on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from items
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield from progress.track(items, total=total, description=safe(description))

@@ -1,0 +1,36 @@
+"""`icl-gap score`: exact match of anyone's predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from icl_gap.cli.console import say, show_table
+
+
+def score(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS.jsonl",
+            help='Lines of {"prediction": …, "target": …}, and an "id" if you like.',
+        ),
+    ],
+    dataset: Annotated[str, typer.Option(help="Whose normal form to use: a card's name or path.")],
+) -> None:
+    """Score a file of predictions by exact match, raw and canonical."""
+    from icl_gap import exact_match_batch, scoring
+
+    lines = list(scoring.read_predictions(predictions))
+    scores = exact_match_batch(
+        [line.prediction for line in lines], [line.target for line in lines], dataset=dataset
+    )
+    summary = scoring.summarize(scores)
+    say(f"{summary.n:,} predictions")
+    say(f"raw exact match        {summary.raw:.4f}")
+    say(f"canonical exact match  {summary.canonical:.4f}")
+    if summary.reasons:
+        rows = [{"reason": r, "predictions": f"{n:,}"} for r, n in summary.reasons.items()]
+        show_table(rows, left=("reason",))

@@ -1,0 +1,130 @@
+"""`icl-gap run`, `plan` and `prompts`: commands on a sweep file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from icl_gap.cli.console import safe, say, show_table, track, warn
+from icl_gap.errors import InputError
+
+if TYPE_CHECKING:
+    from icl_gap.plan import Cell
+
+SweepFile = Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for the results.", show_default="results/NAME"),
+]
+INTERRUPTED = 130
+
+
+def run(sweep: SweepFile, out: OutFolder = None) -> None:
+    """Run a sweep, or go on with one that was stopped; then show its gaps and draw its figures."""
+    from icl_gap.cli.results import draw, show
+    from icl_gap.config import read_sweep
+    from icl_gap.plan import plan_sweep
+    from icl_gap.run import run_sweep
+
+    spec = read_sweep(sweep)
+    folder = out or Path("results") / spec.name
+    try:
+        with faults_in(sweep):
+            plan = plan_sweep(spec, track=track)
+            found = run_sweep(plan, folder, track=track)
+    except KeyboardInterrupt:
+        warn(f"stopped; what was answered is kept in {folder}")
+        warn(f"to go on: icl-gap run {sweep}" + (f" --out {out}" if out else ""))
+        raise typer.Exit(INTERRUPTED) from None
+    analysis = show(found)
+    for recipe in spec.figures:
+        draw(analysis, recipe, folder / "figures")
+    say(f"records: {folder / 'cells'}")
+
+
+def plan(sweep: SweepFile) -> None:
+    """Show what a sweep would ask: its grid, its prompts, and what fits which context."""
+    from icl_gap.config import read_sweep
+    from icl_gap.plan import plan_sweep
+
+    with faults_in(sweep):
+        planned = plan_sweep(read_sweep(sweep), track=track)
+    groups = groupby(planned.cells, key=lambda cell: (cell.subject, cell.study))
+    rows = [row for _, cells in groups for row in _plan_rows(list(cells))]
+    show_table(rows, left=("model", "benchmark"))
+    requests = sum(cell.info.n_queries for cell in planned.cells)
+    say(f"{len(planned.cells):,} cells, {requests:,} requests")
+
+
+def prompts(
+    sweep: SweepFile,
+    cell: Annotated[int, typer.Option(help="Number of the cell in the grid, from 0.")] = 0,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many prompts.")] = 1,
+) -> None:
+    """Print what a model would see, with token counts where it has a tokenizer."""
+    from icl_gap.config import read_sweep
+    from icl_gap.plan import plan_sweep
+
+    with faults_in(sweep):
+        planned = plan_sweep(read_sweep(sweep), track=track)
+    if not 0 <= cell < len(planned.cells):
+        raise InputError(
+            "no such cell", value=cell, allowed=f"--cell 0 to {len(planned.cells) - 1}"
+        )
+    chosen = planned.cells[cell]
+    info = chosen.info
+    say(
+        f"cell {cell} of {len(planned.cells)}: {info.model}, {info.dataset}/{info.split}, "
+        f"{info.query_split} queries, {info.condition}, {info.shots} shots, seed {info.seed}"
+    )
+    for request in planned.requests(chosen)[:n]:
+        tokens = "" if request.tokens is None else f", {request.tokens} tokens"
+        covered = f"coverage {request.exemplars.coverage[-1]:.2f}"
+        fate = "" if request.fits else ", skipped: does not fit"
+        say(f"\n--- {request.prompt.query_id}{tokens}, {covered}{fate}")
+        say(safe(request.prompt.text))
+        say(f"--- gold: {safe(request.exemplars.query.target)}")
+
+
+@contextmanager
+def faults_in(sweep: Path) -> Iterator[None]:
+    """Add the sweep's file and line to an error that knows only the key."""
+    from icl_gap.specs import line_of
+
+    try:
+        yield
+    except InputError as error:
+        if error.place.file is None:
+            error.at(file=sweep, line=line_of(sweep, error.place.key))
+        raise
+
+
+def _plan_rows(cells: list[Cell]) -> list[dict[str, str]]:
+    """One row for each number of shots of a model on a benchmark."""
+    return [
+        _plan_row([cell for cell in cells if cell.info.shots == shots])
+        for shots in dict.fromkeys(cell.info.shots for cell in cells)
+    ]
+
+
+def _plan_row(cells: list[Cell]) -> dict[str, str]:
+    info, context = cells[0].info, cells[0].subject.identity.context_length
+    tokens = [count for cell in cells for count in cell.prompt_tokens]
+    requests = sum(cell.info.n_queries for cell in cells)
+    skipped = sum(cell.skipped for cell in cells)
+    return {
+        "model": info.model,
+        "benchmark": f"{info.dataset}/{info.split}" + (" (partial)" if info.partial else ""),
+        "shots": str(info.shots),
+        "cells": f"{len(cells):,}",
+        "requests": f"{requests:,}",
+        "prompt tokens": f"{sum(tokens):,}" if tokens else "-",
+        "longest": f"{max(tokens):,}" if tokens else "-",
+        "context": "no limit" if context is None else f"{context:,}",
+        "fits": f"{requests - skipped:,} of {requests:,}",
+    }

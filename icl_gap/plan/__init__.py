@@ -1,0 +1,49 @@
+"""From a sweep to its cells: what will be asked of which model, before any weights load."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from icl_gap.config import SweepSpec
+from icl_gap.plan.cells import Cell, grid
+from icl_gap.plan.layout import Layout, Request
+from icl_gap.plan.parts import studies, subjects
+from icl_gap.plan.track import Track, untracked
+
+__all__ = ["Cell", "Plan", "Request", "Track", "plan_sweep", "untracked"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A sweep's cells, model by model."""
+
+    sweep: SweepSpec
+    cells: tuple[Cell, ...]
+    requests: Callable[[Cell], list[Request]]
+    """Gives the requests of a cell, in query order."""
+
+
+def plan_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
+    """Load the benchmarks, identify the models, draw all exemplars and measure all prompts.
+
+    Args:
+        sweep: What is asked.
+        track: Shows progress.
+
+    Raises:
+        InputError: A benchmark, a model or a number of shots is not to be had, two cells are the
+            same, or a prompt does not fit its model's context while `overflow` is `error`.
+    """
+    cells = list(grid(sweep, studies(sweep, track), subjects(sweep, track)))
+    layout = Layout(sweep)
+    planned = tuple(
+        _measured(cell, layout) for cell in track(cells, "drawing exemplars", len(cells))
+    )
+    return Plan(sweep, planned, layout.requests)
+
+
+def _measured(cell: Cell, layout: Layout) -> Cell:
+    requests = layout.requests(cell)
+    tokens = tuple(request.tokens for request in requests if request.tokens is not None)
+    return replace(cell, prompt_tokens=tokens, skipped=sum(not r.fits for r in requests))

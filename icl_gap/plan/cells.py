@@ -1,0 +1,119 @@
+"""The grid of a sweep, and the key of each of its cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from icl_gap import sampling
+from icl_gap.config import SweepSpec
+from icl_gap.plan.parts import Study, Subject
+from icl_gap.records import SCHEMA_VERSION, CellInfo, Condition, Example, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Where in the grid of its model and benchmark a cell lies."""
+
+    query_split: Split
+    condition: Condition
+    shots: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """One point of the grid, with what its prompts came to."""
+
+    info: CellInfo
+    study: Study
+    subject: Subject
+    max_new_bytes: int
+    """The length of an answer beyond which it cannot be right."""
+    prompt_tokens: tuple[int, ...] = ()
+    """Of each request; empty where the model has no tokenizer."""
+    skipped: int = 0
+    """Queries left out because their prompts do not fit."""
+
+
+def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:
+    """Every cell of a sweep, model by model."""
+    for subject, study, query_split in product(subjects, studies, sweep.query_splits):
+        asked = sampling.queries(study.benchmark, query_split, sweep.sampler, sweep.limit)
+        for condition, shots, seed in product(sweep.conditions, subject.shots, sweep.seeds):
+            at = Coordinates(query_split, condition, shots, seed)
+            yield _cell(sweep, study, subject, asked, at)
+
+
+def key_of(spec: Mapping[str, Any]) -> str:
+    """sha256 of a cell's spec, independent of the order of its keys."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _cell(
+    sweep: SweepSpec, study: Study, subject: Subject, asked: Sequence[Example], at: Coordinates
+) -> Cell:
+    benchmark, identity = study.benchmark, subject.identity
+    max_new_bytes = _max_new_bytes(asked)
+    spec = _spec(sweep, study, subject, at, max_new_bytes)
+    info = CellInfo(
+        key=key_of(spec),
+        model=identity.name,
+        family=identity.family,
+        n_params=None,
+        n_params_non_embedding=None,
+        trained=identity.trained,
+        dataset=benchmark.name,
+        split=benchmark.split,
+        partial=benchmark.partial,
+        query_split=at.query_split,
+        condition=at.condition,
+        shots=at.shots,
+        seed=at.seed,
+        n_queries=len(asked),
+        spec=spec,
+    )
+    return Cell(info, study, subject, max_new_bytes)
+
+
+def _spec(
+    sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates, max_new_bytes: int
+) -> dict[str, Any]:
+    """All that can change the cell's result, and nothing that cannot."""
+    overflow: dict[str, Any] = {"policy": sweep.overflow}
+    if sweep.overflow != "error":  # the fit is that of the longest prompt over the conditions
+        overflow["conditions"] = sorted(sweep.conditions)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": {
+            "name": study.benchmark.name,
+            "split": study.benchmark.split,
+            "options": study.entry.options,
+            "fingerprint": study.benchmark.fingerprint,
+        },
+        "model": dict(subject.identity.key),
+        "sampler": sweep.sampler.model_dump(mode="json"),
+        "template": study.template.model_dump(mode="json"),
+        "decoding": {"method": "greedy", "max_new_bytes": max_new_bytes},
+        "canonical": study.form,
+        "query_split": at.query_split,
+        "condition": at.condition,
+        "shots": at.shots,
+        "seed": at.seed,
+        "limit": sweep.limit,
+        "overflow": overflow,
+    }
+
+
+def _max_new_bytes(asked: Sequence[Example]) -> int:
+    """A length that no right answer exceeds.
+
+    The longest gold target and a quarter more, for answers that are right in another spelling.
+    """
+    longest = max((len(example.target.encode()) for example in asked), default=0)
+    return longest + longest // 4 + 16

@@ -1,0 +1,105 @@
+"""The benchmarks and models of a sweep: loaded and identified, nothing run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from icl_gap import data, models, prompts
+from icl_gap.config import DatasetEntry, SweepSpec
+from icl_gap.errors import InputError
+from icl_gap.plan.track import Track
+from icl_gap.records import Benchmark
+from icl_gap.scoring import CanonicalForm
+from icl_gap.specs import check_spec
+
+Entry = TypeVar("Entry")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Study:
+    """A benchmark of a sweep, loaded."""
+
+    entry: DatasetEntry
+    benchmark: Benchmark
+    template: prompts.Template
+    form: CanonicalForm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """A model of a sweep, identified but not loaded."""
+
+    spec: models.ModelSpec
+    identity: models.Identity
+    tokenizer: models.Tokenizer | None
+    shots: tuple[int, ...]
+    """The model's own, or the sweep's."""
+
+
+def studies(sweep: SweepSpec, track: Track) -> list[Study]:
+    """Load the benchmarks of a sweep.
+
+    Raises:
+        InputError: One is not to be had, or two could not be told apart in the results.
+    """
+    entries = track(sweep.datasets, "reading benchmarks", len(sweep.datasets))
+    found = _each("datasets", entries, _study)
+    _check_distinct("datasets", [f"{s.benchmark.name}/{s.benchmark.split}" for s in found])
+    return found
+
+
+def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
+    """Identify the models of a sweep; no weights are loaded.
+
+    Raises:
+        InputError: One is not to be had, or two could not be told apart in the results.
+    """
+
+    def subject(spec: models.ModelSpec) -> Subject:
+        identity = models.identify(spec)
+        tokenizer = models.load_tokenizer(spec, identity)
+        return Subject(spec, identity, tokenizer, spec.shots or sweep.shots)
+
+    found = _each("models", track(sweep.models, "reading models", len(sweep.models)), subject)
+    _check_distinct("models", [s.identity.name for s in found])
+    return found
+
+
+def _study(entry: DatasetEntry) -> Study:
+    card = data.load_card(entry.name)
+    benchmark = data.load(card, entry.split or card.default_split, **entry.options)
+    template = entry.template or check_spec(card.template, prompts.Template)
+    for example in (*benchmark.train, *benchmark.test):
+        if template.stop in example.target:
+            raise InputError(
+                f"the target of {example.id} holds the template's stop, so no answer can be right",
+                value=template.stop,
+                allowed="a stop that no target holds",
+            )
+    return Study(entry, benchmark, template, card.canonical)
+
+
+def _each(name: str, entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:
+    """Make one thing of each entry, and add the entry's place to an error that knows none."""
+    made = []
+    for index, entry in enumerate(entries):
+        try:
+            made.append(make(entry))
+        except InputError as error:
+            error.at(key=f"{name}[{index}]")
+            raise
+    return made
+
+
+def _check_distinct(name: str, labels: Sequence[str]) -> None:
+    for index, label in enumerate(labels):
+        if label in labels[:index]:
+            raise InputError(
+                f"duplicate cells: the results of {name}[{labels.index(label)}] and "
+                f"{name}[{index}] could not be told apart",
+                value=label,
+                allowed="each once; for models, a different `name`",
+            ).at(key=f"{name}[{index}]")

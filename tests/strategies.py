@@ -1,0 +1,45 @@
+"""Hypothesis strategies for the records that the stages pass on."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from icl_gap.records import Benchmark, Example, Record
+
+WORDS = ("walk", "run", "jump", "left", "right", "twice", "and", "after")
+TOKENS = ("W", "R", "J", "TL", "TR")
+
+words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
+programs = st.lists(st.sampled_from(TOKENS), min_size=1, max_size=6).map(" ".join)
+
+
+@st.composite
+def benchmarks(draw: st.DrawFn, *, min_size: int = 6, max_size: int = 20) -> Benchmark:
+    """Small benchmarks; sources and targets repeat freely, within a side and across both."""
+    sides = []
+    for name in ("train", "test"):
+        pairs = draw(st.lists(st.tuples(words, programs), min_size=min_size, max_size=max_size))
+        sides.append(tuple(Example(f"{name}-{i}", s, t) for i, (s, t) in enumerate(pairs)))
+    return Benchmark("toy", "toy", *sides, fingerprint="0")
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Record:
+    """Scored records with any text in them, control characters and lone surrogates included."""
+    text = st.text(st.characters(), max_size=20)
+    raw = draw(st.booleans())
+    return Record(
+        query_id=draw(text),
+        exemplar_ids=tuple(draw(st.lists(text, max_size=3))),
+        shots=draw(st.integers(0, 3)),
+        coverage=draw(st.floats(0, 1)),
+        prompt_sha256="0" * 64,
+        prompt_tokens=draw(st.none() | st.integers(0, 4000)),
+        status="scored",
+        prediction=draw(text),
+        finish_reason=draw(st.sampled_from(("stop", "eos", "length"))),
+        raw=raw,
+        canonical=raw or draw(st.booleans()),
+        reason=draw(st.none() | text),
+        seconds=draw(st.floats(0, 10)),
+    )

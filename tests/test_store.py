@@ -1,0 +1,135 @@
+"""The store: what was written comes back, and a torn file loses its torn end alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import records
+
+from icl_gap.errors import StoreError
+from icl_gap.records import CellInfo, Record
+from icl_gap.store import CellWriter, cell_name, is_finished, load_results, write_manifest
+
+INFO = CellInfo(
+    key="ab" * 32,
+    model="a/model (x)",
+    family="opt",
+    n_params=10,
+    n_params_non_embedding=5,
+    trained=True,
+    dataset="scan",
+    split="mcd1",
+    partial=None,
+    query_split="test",
+    condition="id",
+    shots=3,
+    seed=0,
+    n_queries=3,
+    spec={"a": [1, {"b": None}]},
+)
+SOME = Record(
+    query_id="q",
+    exemplar_ids=("a", "b", "c"),
+    shots=3,
+    coverage=1.0,
+    prompt_sha256="0" * 64,
+    prompt_tokens=None,
+    status="skipped",
+)
+three = st.lists(records(), min_size=3, max_size=3)
+in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def fresh(tmp_path: Path) -> Path:
+    folder = tmp_path / str(len(list(tmp_path.iterdir())))
+    write_manifest(folder, {"name": "x"}, [INFO])
+    return folder
+
+
+def write(folder: Path, some, *, finish: bool) -> Path:
+    with CellWriter(folder, INFO) as writer:
+        writer.append(some[writer.written :])
+        if finish:
+            writer.finish()
+    return folder / "cells" / f"{cell_name(INFO)}.jsonl"
+
+
+@given(three)
+@in_one_folder
+def test_what_is_written_comes_back(tmp_path, some) -> None:
+    folder = fresh(tmp_path)
+    write(folder, some, finish=True)
+    (cell,) = load_results(folder)
+    assert cell.info == INFO
+    assert cell.records == tuple(some)
+
+
+@given(three, st.integers(0, 10**6))
+@in_one_folder
+def test_a_file_cut_anywhere_is_finished_to_the_same_bytes(tmp_path, some, cut) -> None:
+    whole = write(fresh(tmp_path), some, finish=True).read_bytes()
+    folder = fresh(tmp_path)
+    part = folder / "cells" / f"{cell_name(INFO)}.jsonl.part"
+    part.write_bytes(whole[: cut % (len(whole) + 1)])
+    assert not is_finished(folder, INFO)
+    assert write(folder, some, finish=True).read_bytes() == whole
+    assert not part.exists()
+
+
+def test_a_begun_cell_counts_as_unfinished(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, [], finish=False)
+    assert not is_finished(folder, INFO)
+    results = load_results(folder)
+    assert len(results) == 0
+    assert results.unfinished == (cell_name(INFO),)
+
+
+def test_a_begun_file_of_another_key_is_started_anew(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    part = folder / "cells" / f"{cell_name(INFO)}.jsonl.part"
+    part.write_text(json.dumps(asdict(replace(INFO, key="other"))) + "\n")
+    with CellWriter(folder, INFO) as writer:
+        assert writer.written == 0
+
+
+def test_names_tell_cells_apart_and_are_plain() -> None:
+    name = cell_name(INFO)
+    assert name == "scan-mcd1.a-model-x.test-id.3shots.seed0.abababababababab"
+    assert cell_name(replace(INFO, key="cd" * 32)) != name
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda b: b[:-5], "damaged"),
+        (lambda b: b.splitlines(keepends=True)[0], "0 records instead of 3"),
+        (lambda b: b.replace(b'"query_id"', b'"query_xx"', 1), "damaged"),
+        (lambda b: b.replace(b'"schema_version":1', b'"schema_version":99', 1), "form 99"),
+        (lambda _: b"", "damaged"),
+        (lambda _: b"\xff\xfe\n", "damaged"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, damage, said) -> None:
+    folder = fresh(tmp_path)
+    path = write(folder, [SOME, SOME, SOME], finish=True)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(StoreError, match=said) as caught:
+        load_results(folder)
+    assert path.name in str(caught.value)
+
+
+def test_a_folder_without_results_says_what_to_do(tmp_path) -> None:
+    with pytest.raises(StoreError, match="icl-gap run"):
+        load_results(tmp_path)
+
+
+def test_a_damaged_manifest_is_named(tmp_path) -> None:
+    (tmp_path / "sweep.json").write_text("{")
+    with pytest.raises(StoreError, match=r"sweep\.json"):
+        load_results(tmp_path)
