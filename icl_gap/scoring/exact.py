@@ -1,0 +1,156 @@
+"""The scorer: raw and canonical exact match, and the reason where they are not both plain.
+
+A reason is None where the strings are equal. Otherwise it is one of the strings below; where both
+texts mean the same, it lists, joined by `, `, what sets them apart.
+
+    canonical  reason                  forms          what it says
+    ---------  ----------------------  -------------  --------------------------------------------
+    true       variable names          sparql         another name for at least one variable
+    true       clause order            sparql         the same clauses, arranged otherwise
+    true       repeated clauses        sparql         one has a clause more often than the other
+    true       argument order          sparql, funql  sides of `!=`, arguments of `intersection`
+    true       punctuation             sparql         a dot more, or less, beside a clause
+    true       namespace               sparql         `ns:film.film` for `film.film`
+    true       brackets                funql          brackets around a whole expression
+    true       spacing                 all            white space only
+    false      empty                   all            the prediction holds white space only
+    false      malformed: WHAT         sparql, funql  the prediction is no program
+    false      malformed target: WHAT  all            the target is none, so nothing is judged
+    false      different program       all            both are well formed and differ in meaning
+    false      undecided: WHAT         sparql         the search for a renaming outgrew its bound
+
+    WHAT                  form           what it says
+    --------------------  -------------  ---------------------------------------------------------
+    empty                 all            of a target alone: it holds white space only
+    not closed            sparql, funql  the last `}` or `)` is missing
+    text after the end    sparql, funql  something follows the last bracket
+    head                  sparql         neither `SELECT count ( * ) WHERE {` nor
+                                         `SELECT DISTINCT ?x0 WHERE {`
+    no clauses            sparql         nothing stands between the brackets
+    clause                sparql         not three terms, or not parted by dots
+    filter                sparql         not `FILTER ( a != b )`
+    arguments             funql          one is missing, or they belong to no operator
+    names side by side    funql          there is no comma between them
+    quotes                funql          a `'` is never closed
+    search bound reached  sparql         see `isomorphism.WORK_BOUND`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeVar, assert_never
+
+from icl_gap.errors import InputError
+from icl_gap.records import Score
+from icl_gap.scoring import funql, sparql
+from icl_gap.scoring.faults import MalformedError, UndecidedError
+
+CanonicalForm = Literal["tokens", "sparql", "funql"]
+"""The normal form of a benchmark's programs.
+
+- `tokens` (SCAN): the sequence of tokens between white space.
+- `sparql` (CFQ): the clauses as a set, variables up to one renaming, spacing.
+- `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
+"""
+
+Program = TypeVar("Program")
+
+
+def score(prediction: str, target: str, form: CanonicalForm) -> Score:
+    """Compare a prediction with its target.
+
+    Any two strings have a score. The work is bounded by the length of the texts, but for the search
+    for a renaming of variables, which has a bound of its own (`isomorphism.WORK_BOUND`).
+
+    Args:
+        prediction: What the model answered; may be any text.
+        target: The gold program.
+        form: The normal form in which both are compared.
+
+    Returns:
+        Raw and canonical match, and the reason (see the table above).
+    """
+    prediction, target = prediction.strip(), target.strip()
+    if prediction == target:
+        return Score(raw=True, canonical=True)
+    match form:
+        case "tokens":
+            return _compare(prediction, target, str.split, _token_differences)
+        case "sparql":
+            return _compare(prediction, target, sparql.parse, sparql.differences)
+        case "funql":
+            return _compare(prediction, target, funql.parse, funql.differences)
+        case _:
+            assert_never(form)
+
+
+def score_batch(
+    predictions: Sequence[str], targets: Sequence[str], form: CanonicalForm
+) -> list[Score]:
+    """Compare predictions with their targets, pair by pair.
+
+    Args:
+        predictions: What the model answered.
+        targets: The gold programs, in the same order.
+        form: The normal form in which they are compared.
+
+    Returns:
+        One score a pair.
+
+    Raises:
+        InputError: There are more of the one than of the other.
+    """
+    if len(predictions) != len(targets):
+        raise InputError(
+            "predictions and targets do not pair up",
+            value=f"{len(predictions)} predictions, {len(targets)} targets",
+            allowed="one target for each prediction, in the same order",
+        )
+    pairs = zip(predictions, targets, strict=True)
+    return [score(prediction, target, form) for prediction, target in pairs]
+
+
+def _compare(
+    prediction: str,
+    target: str,
+    parse: Callable[[str], Program],
+    differences: Callable[[Program, Program], list[str] | None],
+) -> Score:
+    """Score two unequal texts.
+
+    Args:
+        prediction: The answer, stripped.
+        target: The gold program, stripped.
+        parse: Makes a program of a text that is not empty; may raise `MalformedError`.
+        differences: What sets two programs of one meaning apart (never empty for unequal texts),
+            or None where they differ in meaning; may raise `UndecidedError`.
+    """
+    try:
+        gold = _parse(target, parse)
+    except MalformedError as fault:
+        return _no_match(f"malformed target: {fault}")
+    if not prediction:
+        return _no_match("empty")
+    try:
+        found = differences(parse(prediction), gold)
+    except MalformedError as fault:
+        return _no_match(f"malformed: {fault}")
+    except UndecidedError as fault:
+        return _no_match(f"undecided: {fault}")
+    if found is None:
+        return _no_match("different program")
+    return Score(raw=False, canonical=True, reason=", ".join(found))
+
+
+def _parse(target: str, parse: Callable[[str], Program]) -> Program:
+    if not target:
+        raise MalformedError("empty")
+    return parse(target)
+
+
+def _no_match(reason: str) -> Score:
+    return Score(raw=False, canonical=False, reason=reason)
+
+
+def _token_differences(prediction: list[str], target: list[str]) -> list[str] | None:
+    return ["spacing"] if prediction == target else None
