@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -22,9 +26,14 @@ from rich.text import Text
 T = TypeVar("T")
 
 
+_WIDTH_OF_FILES = 160
+"""Columns where standard output is a file or a pipe, which have no width of their own."""
+
+
 def out() -> Console:
     """Where results go. Made anew, as standard output may be redirected at any time."""
-    return Console(highlight=False, soft_wrap=True)
+    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 def say(text: str) -> None:
@@ -60,9 +69,7 @@ def show_table(
         table.add_column(key, justify="left" if words else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(safe(value)) for value in row.values()))
-    console = out()
-    # A file or a pipe has no width; a table folded to 80 columns helps nobody there.
-    console.print(table, width=None if console.is_terminal else 160, soft_wrap=False)
+    out().print(table, soft_wrap=False)
 
 
 class _Rate(ProgressColumn):
@@ -88,3 +95,32 @@ def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield from progress.track(items, total=total, description=safe(description))
+
+
+@contextmanager
+def transfer() -> Iterator[Callable[[str, int, int | None], None] | None]:
+    """Show downloads with size, speed and time left; nothing where no terminal looks on.
+
+    Yields:
+        A function that takes a file's name, the bytes here and the bytes in all.
+    """
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, transient=True) as progress:
+
+        def show(name: str, here: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = progress.add_task(safe(name), total=total)
+            progress.update(tasks[name], completed=here, total=total)
+
+        yield show

@@ -20,7 +20,7 @@ def score(
     ],
     dataset: Annotated[str, typer.Option(help="Whose normal form to use: a card's name or path.")],
 ) -> None:
-    """Score a file of predictions by exact match, raw and canonical."""
+    """Score anyone's predictions by exact match."""
     from icl_gap import exact_match_batch, scoring
 
     lines = list(scoring.read_predictions(predictions))

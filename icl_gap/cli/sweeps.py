@@ -25,7 +25,10 @@ INTERRUPTED = 130
 
 
 def run(sweep: SweepFile, out: OutFolder = None) -> None:
-    """Run a sweep, or go on with one that was stopped; then show its gaps and draw its figures."""
+    """Run a sweep, or go on with a stopped one.
+
+    Then show its gaps and draw its figures.
+    """
     from icl_gap.cli.results import draw, show
     from icl_gap.config import read_sweep
     from icl_gap.plan import plan_sweep
@@ -48,7 +51,7 @@ def run(sweep: SweepFile, out: OutFolder = None) -> None:
 
 
 def plan(sweep: SweepFile) -> None:
-    """Show what a sweep would ask: its grid, its prompts, and what fits which context."""
+    """Show a sweep's grid, prompts and fit; run nothing."""
     from icl_gap.config import read_sweep
     from icl_gap.plan import plan_sweep
 
@@ -66,7 +69,7 @@ def prompts(
     cell: Annotated[int, typer.Option(help="Number of the cell in the grid, from 0.")] = 0,
     n: Annotated[int, typer.Option("--n", min=1, help="How many prompts.")] = 1,
 ) -> None:
-    """Print what a model would see, with token counts where it has a tokenizer."""
+    """Print what a model would see."""
     from icl_gap.config import read_sweep
     from icl_gap.plan import plan_sweep
 

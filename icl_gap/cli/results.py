@@ -1,0 +1,84 @@
+"""`icl-gap analyze` and `plot`: commands on a results folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from icl_gap.cli.console import say, show_table
+
+if TYPE_CHECKING:
+    from icl_gap.analysis import Analysis
+    from icl_gap.store import Results
+
+Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="What `icl-gap run` wrote.")]
+Metric = Annotated[
+    Literal["raw", "canonical"],
+    typer.Option(help="Exact match of the strings, or of their normal forms."),
+]
+
+
+def analyze(
+    results: Folder,
+    metric: Metric = "raw",
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show gaps with their intervals, and their fit against scale."""
+    from icl_gap.analysis import analyze as analysis_of
+    from icl_gap.store import load_results
+
+    found = load_results(results)
+    if as_json:
+        say(json.dumps(analysis_of(found, metric=metric).to_json(), indent=1))
+    else:
+        show(found, metric)
+
+
+def plot(
+    results: Folder,
+    recipe: Annotated[
+        str, typer.Option(help="A figure recipe: a file, or the name of a shipped one.")
+    ] = "gap_vs_scale",
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the figure.", show_default="RESULTS/figures")
+    ] = None,
+    metric: Metric = "raw",
+) -> None:
+    """Draw a figure as PNG, PDF and SVG, its points as CSV."""
+    from icl_gap.analysis import analyze as analysis_of
+    from icl_gap.store import load_results
+
+    found = load_results(results)
+    draw(analysis_of(found, metric=metric), recipe, out or results / "figures")
+
+
+def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analysis:
+    """Print a table of gaps, one of fits, and what must be said beside them."""
+    from icl_gap.analysis import analyze as analysis_of
+    from icl_gap.analysis import fit_table, table
+
+    analysis = analysis_of(results, metric=metric)
+    words = ("benchmark", "model", "queries", "family")
+    title = f"{metric} exact match, {analysis.confidence:.0%} intervals"
+    if rows := table(analysis):
+        show_table(rows, title=title, left=words)
+    if rows := fit_table(analysis):
+        show_table(rows, title="fit of the gap against scale", left=words)
+    for note in analysis.notes:
+        say(f"note: {note}")
+    if results.unfinished:
+        say(f"note: {len(results.unfinished)} cells of the sweep are not finished")
+    return analysis
+
+
+def draw(analysis: Analysis, recipe: str, folder: Path) -> None:
+    """Draw one figure and say where it is."""
+    from icl_gap.plots import plot as write
+    from icl_gap.plots import read_recipe
+
+    files = write(analysis, read_recipe(Path(recipe)), folder)
+    names = ", ".join(file.suffix.removeprefix(".") for file in files[1:])
+    say(f"figure: {files[0]} (also {names})")
