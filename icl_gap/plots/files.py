@@ -1,0 +1,90 @@
+"""`plot`: a figure and its numbers as files."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from icl_gap.analysis import Analysis, analyze
+from icl_gap.errors import InputError
+from icl_gap.plots.content import chosen, csv_text
+from icl_gap.plots.figure import build
+from icl_gap.plots.recipe import FigureRecipe, Format, style_path
+from icl_gap.records import CellResult
+
+# Dates would make two runs differ.
+METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
+    {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+)
+
+
+def plot(
+    results: Sequence[CellResult] | Analysis, recipe: FigureRecipe, out_dir: Path
+) -> list[Path]:
+    """Draw a figure and write it, with its points as CSV.
+
+    The same results give the same bytes. matplotlib's global state is left as it was, and the
+    user's own matplotlib settings do not count.
+
+    Args:
+        results: Finished cells, which are analyzed with the defaults of `analyze`; or an analysis.
+        recipe: What to draw.
+        out_dir: Where to write; made if missing.
+
+    Returns:
+        The files written: one for each format, then the CSV.
+
+    Raises:
+        AnalysisError: There is nothing to draw, or the cells cannot be compared.
+        InputError: The style cannot be read, or the folder not be written.
+    """
+    analysis = results if isinstance(results, Analysis) else analyze(results)
+    contents = _render(analysis, recipe)
+    contents[f"{recipe.name}.csv"] = csv_text(chosen(analysis, recipe)).encode()
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            (out_dir / name).write_bytes(content)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the figure: {error.strerror}", value=str(out_dir)
+        ) from error
+    return [out_dir / name for name in contents]
+
+
+def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
+    import matplotlib as mpl
+
+    # The file's settings come on top of matplotlib's defaults, not of the user's.
+    with mpl.rc_context(fname=_checked(style_path(recipe))):
+        colours = [str(each["color"]) for each in mpl.rcParams["axes.prop_cycle"]]
+        figure = build(analysis, recipe, colours)
+        contents = {}
+        for kind in recipe.formats:
+            out = io.BytesIO()
+            figure.savefig(
+                out,
+                format=kind,
+                metadata=dict(METADATA[kind]),
+                bbox_inches="tight",
+                pad_inches=0.05,
+            )
+            contents[f"{recipe.name}.{kind}"] = out.getvalue()
+    return contents
+
+
+def _checked(style: Path) -> Path:
+    """A style file that matplotlib can read without complaints."""
+    import matplotlib as mpl
+
+    try:
+        mpl.rc_params_from_file(style, fail_on_error=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"not a matplotlib style: {error}", value=str(style)) from error
+    return style

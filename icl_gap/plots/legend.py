@@ -1,0 +1,77 @@
+"""The legend, below the panels and no wider than they are."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from icl_gap.plots.content import Mark
+from icl_gap.plots.look import GREY, LINES, Look
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.lines import Line2D
+
+
+def draw_legend(
+    figure: Figure, marks: Sequence[Mark], look: Mapping[str, Look], caption: str, top: float
+) -> None:
+    """Draw the legend in as many columns as fit the figure's width.
+
+    Args:
+        figure: Where to draw.
+        marks: All of the figure's.
+        look: Of every series.
+        caption: Its title.
+        top: Where it starts, in the figure's own coordinates.
+    """
+    handles = _handles(marks, look)
+    width = figure.get_size_inches()[0]
+    title = "\n".join(textwrap.wrap(caption, max(30, int(width / 0.055))))
+    for columns in range(min(len(handles), 8), 0, -1):
+        legend = _legend(figure, handles, title, top, columns)
+        if columns == 1 or legend.get_window_extent().width <= width * figure.dpi:
+            return
+        legend.remove()
+
+
+def _legend(
+    figure: Figure, handles: Mapping[str, Line2D], title: str, top: float, columns: int
+) -> Legend:
+    legend: Legend = figure.legend(
+        list(handles.values()),
+        list(handles),
+        title=title,
+        loc="upper center",
+        bbox_to_anchor=(0.5, top),
+        ncols=columns,
+        borderaxespad=0,
+        handlelength=2.6,
+    )
+    legend.get_title().set_multialignment("center")
+    return legend
+
+
+def _handles(marks: Sequence[Mark], look: Mapping[str, Look]) -> dict[str, Line2D]:
+    from matplotlib.lines import Line2D
+
+    handles = {}
+    for mark in marks:
+        style = look[mark.series]
+        if mark.x is None:
+            handles[mark.series] = Line2D([], [], color=style.colour, linestyle=style.dash)
+        else:
+            handles[mark.series] = Line2D(
+                [], [], color=style.colour, marker=style.marker, linestyle="none"
+            )
+    if any(mark.condition for mark in marks):
+        for name, condition, face in (
+            ("ID (exemplars from the query's own split)", "ID", GREY),
+            ("OOD (from the other split)", "OOD", "white"),
+        ):
+            handles[name] = Line2D(
+                [], [], color=GREY, linestyle=LINES[condition], marker="o", markerfacecolor=face
+            )
+    return handles

@@ -1,0 +1,61 @@
+"""Colours, markers and sideways shifts: the same for a series in every panel and the legend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from icl_gap.plots.content import Mark
+
+Dash: TypeAlias = Literal["-", "--", ":", "-."] | tuple[float, Sequence[float]]
+
+MARKERS = "osD^vPX<>"
+LINES: Mapping[str, Dash] = MappingProxyType({"ID": "-", "OOD": "--"})
+GREY = "0.35"
+DASHES: tuple[Dash, ...] = ("--", ":", "-.", (0, (6, 2)), (0, (3, 1, 1, 1, 1, 1)))
+SPREAD = 14.0
+"""Most points (1/72 inch) between the first and the last series at one place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one series is drawn."""
+
+    colour: str
+    marker: str
+    dash: Dash
+    """Of a horizontal line; two lines of one colour differ in it."""
+    shift: float
+    """Sideways, in points, so that bars at one x do not hide each other."""
+
+
+def looks(marks: Sequence[Mark], colours: Sequence[str]) -> dict[str, Look]:
+    """A look for each series, in order of first appearance.
+
+    Args:
+        marks: All marks of the figure.
+        colours: To be used in turn. Markers turn over at another rate, so that two series that
+            share a colour differ in their markers.
+    """
+    colour_keys = list(dict.fromkeys(mark.colour_key for mark in marks))
+    series = dict.fromkeys(mark.series for mark in marks)
+    colour_of = {mark.series: colour_keys.index(mark.colour_key) for mark in marks}
+    placed = [name for name in series if any(m.x is not None for m in marks if m.series == name)]
+    step = min(3.0, SPREAD / max(1, len(placed) - 1))
+    return {
+        name: Look(
+            colour=colours[colour_of[name] % len(colours)],
+            marker=MARKERS[n % len(MARKERS)],
+            dash=DASHES[_rank(name, colour_of) % len(DASHES)],
+            shift=(placed.index(name) - (len(placed) - 1) / 2) * step if name in placed else 0.0,
+        )
+        for n, name in enumerate(series)
+    }
+
+
+def _rank(name: str, colour_of: dict[str, int]) -> int:
+    """The place of a series among those of its colour."""
+    peers = [each for each, colour in colour_of.items() if colour == colour_of[name]]
+    return peers.index(name)

@@ -1,0 +1,99 @@
+"""Figure recipes: what a user writes to say what a figure shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from icl_gap.analysis import QuerySplit
+from icl_gap.errors import InputError, Place
+from icl_gap.specs import Spec, read_spec, shipped
+
+XAxis = Literal["n_params", "n_params_non_embedding", "shots"]
+YAxis = Literal["gap", "accuracy"]
+Facet = Literal["dataset", "shots", "family"]
+Format = Literal["png", "pdf", "svg"]
+Inches = Annotated[float, Field(gt=0.5, le=20)]
+
+
+class FigureRecipe(Spec):
+    """What a figure shows, and how large."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """The stem of the files written."""
+    x: XAxis
+    y: YAxis
+    panels: Annotated[tuple[Facet, ...], Field(min_length=1, max_length=2)] = ("dataset",)
+    """What the columns of panels stand for, and, if there is a second entry, the rows."""
+    query_split: QuerySplit = "pooled"
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("png", "pdf", "svg")
+    title: str | None = None
+    style: str = "icl_gap.mplstyle"
+    """A matplotlib style file: beside the recipe, or one of those that ship with the package."""
+    panel_size: tuple[Inches, Inches] = (2.3, 1.8)
+    """Width and height of one panel, in inches; the figure grows with their number."""
+
+    @model_validator(mode="after")
+    def _panels_make_sense(self) -> Self:
+        if len(set(self.panels)) < len(self.panels):
+            raise ValueError("`panels` names the same thing twice")
+        if self.x in self.panels:
+            raise ValueError(f"`{self.x}` cannot be both the x axis and the panels")
+        return self
+
+
+def read_recipe(path: Path) -> FigureRecipe:
+    """Read a figure recipe.
+
+    Args:
+        path: A YAML file; where there is none, the shipped recipe of that name.
+
+    Returns:
+        The recipe, its style resolved to a file.
+
+    Raises:
+        InputError: The recipe or its style cannot be read, or the recipe is not a recipe.
+    """
+    if not path.exists():
+        path = _shipped_recipe(path)
+    recipe = read_spec(path, FigureRecipe)
+    try:
+        style = style_path(recipe, path.parent)
+    except InputError as error:
+        raise error.at(file=path, key="style") from None
+    return recipe.model_copy(update={"style": str(style)})
+
+
+def style_path(recipe: FigureRecipe, folder: Path | None = None) -> Path:
+    """The recipe's style file.
+
+    Args:
+        recipe: The recipe.
+        folder: Where to look first.
+
+    Raises:
+        InputError: There is no such file.
+    """
+    folders = [folder or Path(), shipped("plots")]
+    for candidate in (each / recipe.style for each in folders):
+        if candidate.is_file():
+            return candidate
+    raise InputError(
+        "there is no such style file",
+        value=recipe.style,
+        allowed="a file beside the recipe, or "
+        + ", ".join(sorted(path.name for path in shipped("plots").glob("*.mplstyle"))),
+    )
+
+
+def _shipped_recipe(path: Path) -> Path:
+    recipes = {each.stem: each for each in sorted(shipped("plots").glob("*.yaml"))}
+    if path.stem not in recipes:
+        raise InputError(
+            "there is no such recipe",
+            allowed="a file, or a shipped one: " + ", ".join(recipes),
+            place=Place(path),
+        )
+    return recipes[path.stem]
