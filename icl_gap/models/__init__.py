@@ -1,0 +1,111 @@
+"""Models: what a sweep says of them, who they are, and how they answer.
+
+`identify` and `load_tokenizer` need no torch; `load` brings it in for models that have weights.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_never
+
+from icl_gap.models.base import Model, Tokenizer
+from icl_gap.models.identity import Identity, identify
+from icl_gap.models.spec import (
+    ModelSpec,
+    NearestSpec,
+    ScriptedSpec,
+    TransformersSpec,
+    UntrainedSpec,
+)
+
+__all__ = [
+    "Identity",
+    "Model",
+    "ModelSpec",
+    "NearestSpec",
+    "ScriptedSpec",
+    "Tokenizer",
+    "TransformersSpec",
+    "UntrainedSpec",
+    "identify",
+    "load",
+    "load_tokenizer",
+    "save_untrained",
+]
+
+
+def load_tokenizer(spec: ModelSpec, identity: Identity) -> Tokenizer | None:
+    """A model's tokenizer; None for a model without one.
+
+    Torch comes in only where the model has no `tokenizer.json`.
+
+    Args:
+        spec: The model.
+        identity: What `identify` found of it.
+
+    Raises:
+        ModelError: The tokenizer is missing or cannot be read.
+    """
+    match spec:
+        case TransformersSpec():
+            from icl_gap.models.tokenizer import load_folder_tokenizer
+
+            return load_folder_tokenizer(
+                _folder(identity), bos=spec.bos, trust_remote_code=spec.trust_remote_code
+            )
+        case UntrainedSpec():
+            from icl_gap.models.untrained import untrained_tokenizer
+
+            return untrained_tokenizer(spec)
+        case NearestSpec() | ScriptedSpec():
+            return None
+        case _:
+            assert_never(spec)
+
+
+def load(spec: ModelSpec, identity: Identity) -> Model:
+    """Load a model, ready to answer.
+
+    Args:
+        spec: The model.
+        identity: What `identify` found of it.
+
+    Raises:
+        ModelError: The model cannot be loaded as asked.
+    """
+    match spec:
+        case TransformersSpec() | UntrainedSpec():
+            from icl_gap.models.huggingface import load_huggingface
+
+            return load_huggingface(spec, identity)
+        case NearestSpec():
+            from icl_gap.models.nearest import Nearest
+
+            return Nearest(identity.name, identity.family)
+        case ScriptedSpec():
+            from icl_gap.models.scripted import load_scripted
+
+            return load_scripted(spec, identity.name)
+        case _:
+            assert_never(spec)
+
+
+def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
+    """Write a model with random weights as transformers would; it stays labelled untrained.
+
+    Args:
+        spec: The model.
+        folder: Where to; made if it is not there.
+
+    Raises:
+        ModelError: The tokenizer cannot be read.
+    """
+    from icl_gap.models import untrained
+
+    untrained.save_untrained(spec, folder)
+
+
+def _folder(identity: Identity) -> Path:
+    if identity.folder is None:
+        raise ValueError(f"{identity.name} is no model with files")
+    return identity.folder

@@ -1,0 +1,35 @@
+"""Where an answer ends, told from its text so far."""
+
+from __future__ import annotations
+
+from icl_gap.records import Completion
+
+_BROKEN = "\N{REPLACEMENT CHARACTER}"
+"""What a decoder writes for bytes that are no character, or not yet."""
+
+
+def ended(text: str, *, stop: str, max_new_bytes: int) -> Completion | None:
+    """The finished answer, if the text so far is one; None if it goes on.
+
+    Args:
+        text: The decoded continuation so far, whatever tokens it came in.
+        stop: The string at whose first occurrence the answer ends.
+        max_new_bytes: The most UTF-8 bytes of an answer. Bytes that may still become a character,
+            and the start of a stop that may still be completed, do not count.
+    """
+    answer, found, _ = text.partition(stop)
+    if found:
+        return Completion(answer, "stop")
+    settled = text.rstrip(_BROKEN)
+    begun = max(n for n in range(len(stop)) if settled.endswith(stop[:n]))
+    length = len(settled.encode(errors="replace")) - len(stop[:begun].encode())
+    return Completion(text, "length") if length > max_new_bytes else None
+
+
+def max_new_tokens(*, stop: str, max_new_bytes: int) -> int:
+    """The most tokens that an answer and its stop can take, in any tokenization.
+
+    Each token holds a byte at least; one more is for a lone mark of a space, which some tokenizers
+    put first and decode to nothing.
+    """
+    return max_new_bytes + len(stop.encode()) + 1

@@ -1,0 +1,165 @@
+"""A model's folder, as `transformers` writes it: which files matter, and what they hold.
+
+Nothing here reads weights into memory, and nothing imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from icl_gap.errors import ModelError
+
+SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+SMALL_FILES = ("*.json", "*.txt", "*.model", "*.py")
+"""Configuration, tokenizer and code; not weights."""
+
+_CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+_ALIBI_FAMILIES = ("bloom",)
+_NO_INFLUENCE = ("README", "LICENSE", "trainer_state", "training_args")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ModelError: The file cannot be read or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"cannot read {path.name}: {error.strerror}", value=str(path)) from error
+    except ValueError as error:
+        raise ModelError(f"{path.name} is not JSON: {error}", value=str(path)) from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{path.name} does not hold a JSON object", value=str(path))
+    return value
+
+
+def read_optional_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object; where there is no such file, an empty one.
+
+    Raises:
+        ModelError: The file is there, and cannot be read or holds something else.
+    """
+    return read_json(path) if path.is_file() else {}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read `config.json` and check that it names an architecture.
+
+    Raises:
+        ModelError: It is missing, or not what it should be.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ModelError(
+            "this folder holds no model: it has no config.json",
+            value=str(folder),
+            allowed="a folder as `save_pretrained` of transformers writes it",
+        )
+    config = read_json(path)
+    if not isinstance(config.get("model_type"), str):
+        raise ModelError("config.json names no architecture (model_type)", value=str(path))
+    return config
+
+
+def context_length(config: Mapping[str, Any]) -> int | None:
+    """The most tokens an architecture takes; None where its positions have no limit (ALiBi).
+
+    Args:
+        config: The contents of `config.json`.
+    """
+    text = config.get("text_config")
+    config = {**config, **text} if isinstance(text, dict) else config
+    attention = config.get("attn_config")
+    alibi = attention.get("alibi") if isinstance(attention, dict) else config.get("alibi")
+    if alibi or config.get("model_type") in _ALIBI_FAMILIES:
+        return None
+    return next((config[key] for key in _CONTEXT_KEYS if isinstance(config.get(key), int)), None)
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The files that hold the weights, safetensors before pickles, an index before its parts.
+
+    Raises:
+        ModelError: There are none, or a part that the index names is missing.
+    """
+    for whole, index in (SAFE_WEIGHTS, PICKLED_WEIGHTS):
+        if (folder / whole).is_file():
+            return (folder / whole,)
+        if (folder / index).is_file():
+            return (folder / index, *_parts(folder / index))
+    raise ModelError(
+        "this folder holds no weights", value=str(folder), allowed=(*SAFE_WEIGHTS, *PICKLED_WEIGHTS)
+    )
+
+
+def is_safe(weights: Iterable[Path]) -> bool:
+    """Whether weights lie in safetensors, which hold no code."""
+    return any(path.suffix == ".safetensors" for path in weights)
+
+
+def check_weights(weights: Iterable[Path]) -> None:
+    """Read the headers of safetensors files, which tell whether a file is whole.
+
+    Raises:
+        ModelError: A file is damaged or cut short.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for path in weights:
+        if path.suffix == ".safetensors":
+            try:
+                with safe_open(path, framework="numpy"):
+                    pass
+            except (SafetensorError, OSError) as error:
+                raise ModelError(f"damaged weights: {error}", value=str(path)) from error
+
+
+def fingerprints(folder: Path, weights: Iterable[Path]) -> dict[str, str]:
+    """The sha256 of each file that can change a result, by its name.
+
+    Args:
+        folder: The model's folder.
+        weights: The files of weights in it that are used.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
+    small = (path for pattern in SMALL_FILES for path in folder.glob(pattern) if path.is_file())
+    files = sorted({*_with_influence(small), *weights})
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            return dict(zip((path.name for path in files), pool.map(sha256, files), strict=True))
+    except OSError as error:
+        raise ModelError(f"cannot read {error.filename}", value=str(folder)) from error
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _with_influence(files: Iterable[Path]) -> Iterator[Path]:
+    """Leave out texts, and the indices of weights, which count where they are used."""
+    for path in files:
+        if not path.name.startswith(_NO_INFLUENCE) and not path.name.endswith(".index.json"):
+            yield path
+
+
+def _parts(index: Path) -> list[Path]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ModelError(f"{index.name} names no files (weight_map)", value=str(index))
+    parts = [index.parent / str(name) for name in sorted(set(weight_map.values()))]
+    missing = [path.name for path in parts if not path.is_file()]
+    if missing:
+        raise ModelError(f"weights are missing: {', '.join(missing)}", value=str(index.parent))
+    return parts

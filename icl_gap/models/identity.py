@@ -1,0 +1,164 @@
+"""Who a model is: all that is known, and all that can change its answers, before weights load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, assert_never
+
+from icl_gap.errors import ModelError
+from icl_gap.models import hub
+from icl_gap.models.folder import (
+    check_weights,
+    context_length,
+    fingerprints,
+    read_config,
+    sha256,
+    weight_files,
+)
+from icl_gap.models.spec import (
+    ModelSpec,
+    NearestSpec,
+    ScriptedSpec,
+    TransformersSpec,
+    UntrainedSpec,
+)
+
+UNTRAINED_MARK = "icl_gap_untrained"
+"""The key in `config.json` of a model whose weights were never trained."""
+DEFAULT_CONTEXT = 2048
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of a model before it is loaded."""
+
+    name: str
+    family: str
+    context_length: int | None
+    """In tokens; None where there is no limit."""
+    trained: bool
+    key: dict[str, Any]
+    """All that can change a result, as JSON values: hashes of files or a commit, never paths."""
+    folder: Path | None = None
+    """Where the model's files lie; None for a model without files."""
+
+
+def identify(spec: ModelSpec) -> Identity:
+    """Find out who a model is, without torch and without reading weights into memory.
+
+    Files are hashed, so the identity of a folder stays when it moves. The small files of a model on
+    the hub are fetched.
+
+    Args:
+        spec: The model.
+
+    Raises:
+        ModelError: There is no such model, or its folder is not whole.
+    """
+    match spec:
+        case TransformersSpec():
+            identity = _identify_transformers(spec)
+        case UntrainedSpec():
+            identity = _identify_untrained(spec)
+        case NearestSpec():
+            identity = Identity("nearest", "nearest", None, True, {"likeness": 1})
+        case ScriptedSpec():
+            identity = _identify_scripted(spec)
+        case _:
+            assert_never(spec)
+    name = spec.name or identity.name
+    label = "" if identity.trained or name.endswith("(untrained)") else " (untrained)"
+    return replace(identity, name=name + label, key={"kind": spec.kind, **identity.key})
+
+
+def _identify_transformers(spec: TransformersSpec) -> Identity:
+    local = Path(spec.model).expanduser()
+    if local.exists() or _is_path(spec.model):
+        folder = local
+        source: dict[str, Any] = {"files": _local_files(local)}
+        name = local.resolve().name
+    else:
+        folder = hub.resolve(spec.model, spec.revision)
+        source = {"repo": spec.model, "commit": folder.name}
+        name = spec.model
+    config = read_config(folder)
+    return Identity(
+        name=name,
+        family=spec.family or config["model_type"],
+        context_length=context_length(config),
+        trained=not config.get(UNTRAINED_MARK, False),
+        key={**source, **_settings(spec)},
+        folder=folder,
+    )
+
+
+def _is_path(model: str) -> bool:
+    return model.startswith(("/", "./", "../", "~")) or model.count("/") > 1
+
+
+def _local_files(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise ModelError("no such folder", value=str(folder), allowed="a folder that holds a model")
+    read_config(folder)
+    weights = weight_files(folder)
+    check_weights(weights)
+    return fingerprints(folder, weights)
+
+
+def _settings(spec: TransformersSpec) -> dict[str, Any]:
+    """What the user chose that can change a result.
+
+    In float32 the batch size does not change it; in any other precision it may.
+    """
+    settings: dict[str, Any] = {
+        "dtype": spec.dtype,
+        "quantization": spec.quantization,
+        "bos": spec.bos,
+        "trust_remote_code": spec.trust_remote_code,
+    }
+    if spec.dtype != "float32" or spec.quantization is not None:
+        settings["batch_size"] = spec.batch_size
+    return settings
+
+
+def _identify_untrained(spec: UntrainedSpec) -> Identity:
+    shape = spec.model_dump(
+        mode="json", include={"family", "hidden_size", "layers", "heads", "context_length", "seed"}
+    )
+    return Identity(
+        name=f"{spec.family}-{spec.layers}x{spec.hidden_size}",
+        family=spec.family,
+        context_length=untrained_context(spec),
+        trained=False,
+        key={"initializer": 1, **shape, "tokenizer": _tokenizer_files(spec.tokenizer)},
+    )
+
+
+def untrained_context(spec: UntrainedSpec) -> int | None:
+    """The context of an untrained model, in tokens; None where its architecture has no limit."""
+    return None if spec.family == "bloom" else spec.context_length or DEFAULT_CONTEXT
+
+
+def _tokenizer_files(folder: Path | None) -> dict[str, str] | None:
+    if folder is None:
+        return None
+    files = [path for name in _TOKENIZER_FILES if (path := folder / name).is_file()]
+    if not files or [path.name for path in files] == ["vocab.json"]:
+        raise ModelError(
+            "this folder holds no tokenizer",
+            value=str(folder),
+            allowed="tokenizer.json, or vocab.json and merges.txt",
+        )
+    return {path.name: sha256(path) for path in files}
+
+
+def _identify_scripted(spec: ScriptedSpec) -> Identity:
+    try:
+        answers = None if spec.answers is None else sha256(spec.answers)
+    except OSError as error:
+        problem = f"cannot read the answers: {error.strerror}"
+        raise ModelError(problem, value=str(spec.answers)) from error
+    key = {"answers": answers, "default": spec.default}
+    return Identity("scripted", spec.family, None, True, key)

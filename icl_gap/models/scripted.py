@@ -1,0 +1,96 @@
+"""A shipped fake model: it answers as a file says, and fails where the file says so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from icl_gap.errors import InferenceError, ModelError, Place
+from icl_gap.models.spec import ScriptedSpec
+from icl_gap.records import Completion, ModelInfo, Prompt
+
+Line = tuple[Literal["text", "error"], str]
+
+
+class Scripted:
+    """A model that answers from a table, by query id."""
+
+    def __init__(self, info: ModelInfo, answers: Mapping[str, Line], default: str) -> None:
+        self.info = info
+        self._answers = answers
+        self._default = default
+
+    def complete(
+        self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
+    ) -> Iterator[Completion]:
+        """Answer each prompt by its query id.
+
+        Args:
+            prompts: The prompts.
+            stop: Where an answer is cut.
+            max_new_bytes: Not used: a script says what it says.
+
+        Raises:
+            InferenceError: The script gives an error for a query.
+        """
+        del max_new_bytes
+        for prompt in prompts:
+            kind, text = self._answers.get(prompt.query_id, ("text", self._default))
+            if kind == "error":
+                raise InferenceError(f"{self.info.name} failed on {prompt.query_id}: {text}")
+            yield Completion(text.partition(stop)[0], "stop")
+
+
+def load_scripted(spec: ScriptedSpec, name: str) -> Scripted:
+    """Read a script.
+
+    Args:
+        spec: Where it is.
+        name: What the model is called.
+
+    Raises:
+        ModelError: The file cannot be read, or a line of it is not an answer.
+    """
+    info = ModelInfo(name, spec.family, spec.n_params, spec.n_params, None)
+    answers = {} if spec.answers is None else _read_answers(spec.answers)
+    return Scripted(info, answers, spec.default)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    query_id: str
+    text: str | None = None
+    error: str | None = None
+
+    @property
+    def line(self) -> Line:
+        if self.text is not None:
+            return ("text", self.text)
+        return ("error", self.error or "")
+
+
+def _read_answers(path: Path) -> dict[str, Line]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError("cannot read the answers", value=str(error), place=Place(path)) from error
+    answers = {}
+    for number, line in enumerate(lines, start=1):
+        try:
+            answer = _Answer.model_validate(json.loads(line))
+        except (ValueError, ValidationError):
+            answer = None
+        if answer is None or (answer.text is None) == (answer.error is None):
+            raise ModelError(
+                "not an answer",
+                value=line,
+                allowed='{"query_id": …, "text": …} or {"query_id": …, "error": …}',
+                place=Place(path, number),
+            )
+        answers[answer.query_id] = answer.line
+    return answers

@@ -1,0 +1,110 @@
+"""What a sweep says of a model: one variant for each kind of model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from icl_gap.specs import Spec
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
+Quantization = Literal["8bit", "4bit"]
+BosPolicy = Literal["tokenizer", "always", "never"]
+UntrainedFamily = Literal["opt", "bloom", "codegen"]
+
+
+class ModelSpecBase(Spec):
+    """What every kind of model may say."""
+
+    name: str | None = None
+    """What tables and figures call it; by default, the hub name or the folder's name."""
+    shots: tuple[NonNegativeInt, ...] | None = None
+    """The shots at which this model runs, where they are not the sweep's."""
+
+
+class TransformersSpec(ModelSpecBase):
+    """A causal language model that `transformers` loads, from a folder or from the hub."""
+
+    kind: Literal["transformers"] = "transformers"
+    model: str
+    """A folder, or a name on the hub (`facebook/opt-350m`)."""
+    revision: str | None = None
+    """A branch, tag or commit on the hub; by default its main branch."""
+    family: str | None = None
+    """Models of one family share a curve; by default the architecture (`model_type`)."""
+    dtype: Dtype = "float32"
+    device: str | None = None
+    """As torch names it (`cpu`, `cuda:1`); by default a GPU where there is one."""
+    device_map: DeviceMap | None = None
+    """Spread the weights over the devices at hand, by `accelerate`."""
+    quantization: Quantization | None = None
+    """By `bitsandbytes`."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Off unless the file says so."""
+    bos: BosPolicy = "tokenizer"
+    """Whether a prompt starts with the BOS token: as the tokenizer is set, always, or never."""
+    batch_size: PositiveInt = 8
+
+    @model_validator(mode="after")
+    def _one_placement(self) -> Self:
+        if self.device is not None and self.device_map is not None:
+            raise ValueError("give `device` or `device_map`, not both")
+        return self
+
+
+class UntrainedSpec(ModelSpecBase):
+    """A model of a real architecture with random weights, made in memory.
+
+    It shows that a sweep runs. Its scores say nothing, and it is labelled untrained everywhere.
+    """
+
+    kind: Literal["untrained"] = "untrained"
+    family: UntrainedFamily = "opt"
+    hidden_size: PositiveInt = 64
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    context_length: PositiveInt | None = None
+    """In tokens; by default 2048. BLOOM has no limit and takes none."""
+    seed: NonNegativeInt = 0
+    tokenizer: Path | None = None
+    """A folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; by default one token
+    for each byte."""
+    batch_size: PositiveInt = 8
+
+    @model_validator(mode="after")
+    def _fits_the_architecture(self) -> Self:
+        if self.hidden_size % self.heads:
+            raise ValueError("hidden_size must be a multiple of heads")
+        if self.family == "bloom" and self.context_length is not None:
+            raise ValueError("bloom has no context length (its positions are ALiBi)")
+        if self.family == "codegen" and (self.heads % 4 or self.hidden_size // self.heads % 4):
+            raise ValueError("codegen needs heads, and hidden_size / heads, to be multiples of 4")
+        return self
+
+
+class NearestSpec(ModelSpecBase):
+    """The baseline that answers with the target of the exemplar most like the query."""
+
+    kind: Literal["nearest"] = "nearest"
+
+
+class ScriptedSpec(ModelSpecBase):
+    """A model that answers as written in a file: for tests of whatever runs models."""
+
+    kind: Literal["scripted"] = "scripted"
+    answers: Path | None = None
+    """JSON lines, `{"query_id": …, "text": …}`, or `{"query_id": …, "error": …}` for a request
+    that fails."""
+    default: str = ""
+    """The answer to queries that the file does not name."""
+    n_params: NonNegativeInt | None = None
+    family: str = "scripted"
+
+
+ModelSpec = Annotated[
+    TransformersSpec | UntrainedSpec | NearestSpec | ScriptedSpec, Field(discriminator="kind")
+]
+"""Any model, told apart by `kind`."""

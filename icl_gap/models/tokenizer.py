@@ -1,0 +1,227 @@
+"""A model's own tokenizer: text to ids as the model reads them, and ids back to text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
+
+from icl_gap.errors import ModelError
+from icl_gap.models.folder import read_optional_json
+from icl_gap.models.pieces import Encode, by_pieces
+from icl_gap.models.spec import BosPolicy
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
+_PROBE = "a"
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """A tokenizer library behind four functions."""
+
+    encode: Encode
+    """Text to ids, without special tokens."""
+    encode_special: Encode
+    """Text to ids, with the special tokens that the tokenizer puts around it."""
+    decode: Callable[[Sequence[int]], str]
+    """Ids to text as it is: special tokens left out, no space tidied away."""
+    token_id: Callable[[str], int | None]
+
+
+class TextTokenizer:
+    """The tokenizer of one model, with its BOS policy.
+
+    Args:
+        codec: The library's tokenizer.
+        bos: The ids put before every prompt.
+        eos: The ids with which the model ends its answer.
+    """
+
+    def __init__(self, codec: Codec, bos: tuple[int, ...], eos: frozenset[int]) -> None:
+        self.bos = bos
+        self.eos = eos
+        self._codec = codec
+
+    def __call__(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, without special tokens; the same as `encode`."""
+        return self._codec.encode(text)
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, without special tokens."""
+        return self._codec.encode(text)
+
+    def encode_prompt(self, text: str) -> tuple[int, ...]:
+        """What the model reads for a prompt: BOS where the policy puts it, then the text."""
+        return self.bos + self._codec.encode(text)
+
+    def prompt_length(self, text: str) -> int:
+        """How many tokens the model reads for a prompt, BOS included where it is put."""
+        return len(self.bos) + len(self._codec.encode(text))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids as it is; special tokens are left out."""
+        return self._codec.decode(ids)
+
+
+def load_folder_tokenizer(
+    folder: Path, *, bos: BosPolicy, trust_remote_code: bool
+) -> TextTokenizer:
+    """Load the tokenizer of a model's folder: `tokenizer.json` by itself, else by transformers.
+
+    Args:
+        folder: The model's folder.
+        bos: Whether a prompt starts with BOS.
+        trust_remote_code: Whether code in the folder may run.
+
+    Raises:
+        ModelError: There is no readable tokenizer, or the policy wants a BOS that it lacks.
+    """
+    settings = {
+        **read_optional_json(folder / "special_tokens_map.json"),
+        **read_optional_json(folder / "tokenizer_config.json"),
+    }
+    if (folder / "tokenizer.json").is_file():
+        codec = rust_codec(_read_rust(folder / "tokenizer.json", settings))
+    else:
+        codec = _transformers_codec(folder, trust_remote_code=trust_remote_code)
+    names = ("generation_config.json", "config.json")
+    configs = [read_optional_json(folder / name) for name in names]
+    prefix = _bos_ids(codec, bos, settings, configs, folder)
+    return TextTokenizer(codec, prefix, _eos_ids(codec, settings, configs))
+
+
+def rust_codec(tokenizer: tokenizers.Tokenizer) -> Codec:
+    """A tokenizer of the `tokenizers` library; truncation and padding are switched off in it."""
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return Codec(
+        encode=by_pieces(tokenizer),
+        encode_special=lambda text: tuple(tokenizer.encode(text).ids),
+        decode=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True)),
+        token_id=tokenizer.token_to_id,
+    )
+
+
+def own_bos(codec: Codec) -> tuple[int, ...]:
+    """The ids that a tokenizer puts before a text by itself."""
+    plain, full = codec.encode(_PROBE), codec.encode_special(_PROBE)
+    starts = range(len(full) - len(plain) + 1)
+    start = next((n for n in starts if full[n : n + len(plain)] == plain), 0)
+    return full[:start]
+
+
+def read_rust(path: Path) -> tokenizers.Tokenizer:
+    """Read a `tokenizer.json`.
+
+    Raises:
+        ModelError: It cannot be read.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more exact
+        raise ModelError(f"cannot read the tokenizer: {error}", value=str(path)) from error
+
+
+def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer:
+    """As transformers does: its settings name special tokens, and may say that BOS is put."""
+    from tokenizers import AddedToken
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = read_rust(path)
+    named = filter(None, (_content(settings.get(key)) for key in _NAMED_TOKENS))
+    missing = [token for token in dict.fromkeys(named) if not _is_added(tokenizer, token)]
+    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in missing])
+    if "add_bos_token" in settings or "add_eos_token" in settings:
+        bos = _content(settings.get("bos_token")) if settings.get("add_bos_token") else None
+        tokens = [] if bos is None else [(bos, tokenizer.token_to_id(bos))]
+        single = "$A" if bos is None else f"{bos} $A"
+        tokenizer.post_processor = TemplateProcessing(single=single, special_tokens=tokens)
+    return tokenizer
+
+
+def _is_added(tokenizer: tokenizers.Tokenizer, token: str) -> bool:
+    return tokenizer.token_to_id(token) in tokenizer.get_added_tokens_decoder()
+
+
+def _content(token: object) -> str | None:
+    """A special token's text: settings hold it bare, or in an object with its flags."""
+    content = token.get("content") if isinstance(token, dict) else token
+    return content if isinstance(content, str) else None
+
+
+def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
+    from icl_gap.models.quiet import quiet_transformers
+
+    with quiet_transformers():
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer: Any = AutoTokenizer.from_pretrained(
+                str(folder), trust_remote_code=trust_remote_code
+            )
+        except Exception as error:  # whatever a tokenizer's files can do wrong
+            raise ModelError(
+                f"cannot load the tokenizer: {_first_line(error)}", value=str(folder)
+            ) from error
+    if tokenizer.is_fast:
+        return rust_codec(tokenizer.backend_tokenizer)
+    return Codec(
+        encode=lambda text: tuple(tokenizer.encode(text, add_special_tokens=False)),
+        encode_special=lambda text: tuple(tokenizer.encode(text)),
+        decode=lambda ids: str(
+            tokenizer.decode(
+                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        ),
+        token_id=lambda token: tokenizer.get_vocab().get(token),
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _bos_ids(
+    codec: Codec,
+    policy: BosPolicy,
+    settings: Mapping[str, Any],
+    configs: Iterable[Mapping[str, Any]],
+    folder: Path,
+) -> tuple[int, ...]:
+    match policy:
+        case "never":
+            return ()
+        case "tokenizer":
+            return own_bos(codec)
+        case "always":
+            token = _content(settings.get("bos_token"))
+            ids = [None if token is None else codec.token_id(token)]
+            ids += [config.get("bos_token_id") for config in configs]
+            found = next((value for value in ids if isinstance(value, int)), None)
+            if found is None:
+                raise ModelError(
+                    "bos: always, but this model has no BOS token",
+                    value=str(folder),
+                    allowed="bos: tokenizer, or bos: never",
+                )
+            return (found,)
+        case _:
+            assert_never(policy)
+
+
+def _eos_ids(
+    codec: Codec, settings: Mapping[str, Any], configs: Iterable[Mapping[str, Any]]
+) -> frozenset[int]:
+    """Every EOS that any of the model's files names."""
+    token = _content(settings.get("eos_token"))
+    found: list[Any] = [None if token is None else codec.token_id(token)]
+    for config in configs:
+        ids = config.get("eos_token_id")
+        found += ids if isinstance(ids, list) else [ids]
+    return frozenset(value for value in found if isinstance(value, int))

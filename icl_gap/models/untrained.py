@@ -1,0 +1,213 @@
+"""Models of real architectures with random weights, and the tokenizer of bytes.
+
+They show that everything runs, and test what runs models. Weights come from a generator of their
+own, seeded by the spec; the global random state stays as it was.
+"""
+
+# mypy: allow-untyped-calls
+# transformers leaves many of its functions without types.
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
+
+from icl_gap.errors import ModelError
+from icl_gap.models.identity import UNTRAINED_MARK, untrained_context
+from icl_gap.models.quiet import quiet_transformers
+from icl_gap.models.spec import UntrainedFamily, UntrainedSpec
+from icl_gap.models.tokenizer import TextTokenizer, own_bos, read_rust, rust_codec
+
+if TYPE_CHECKING:
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+# BOS, EOS and padding as each family has them, and whether its tokenizer puts BOS by itself.
+_SPECIALS: dict[UntrainedFamily, tuple[str, str, str, bool]] = {
+    "opt": ("</s>", "</s>", "<pad>", True),
+    "bloom": ("<s>", "</s>", "<pad>", False),
+    "codegen": ("<|endoftext|>", "<|endoftext|>", "<|endoftext|>", False),
+}
+_GPT2_SPECIAL = "<|endoftext|>"
+
+
+def build_untrained(spec: UntrainedSpec) -> tuple[PreTrainedModel, TextTokenizer]:
+    """Make a model with random weights, on the CPU in float32, and its tokenizer.
+
+    Raises:
+        ModelError: The tokenizer cannot be read.
+    """
+    made = _tokenizer(spec)
+    return _model(spec, made), _text_tokenizer(made)
+
+
+def untrained_tokenizer(spec: UntrainedSpec) -> TextTokenizer:
+    """The tokenizer of an untrained model, without torch.
+
+    Raises:
+        ModelError: The tokenizer cannot be read.
+    """
+    return _text_tokenizer(_tokenizer(spec))
+
+
+def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
+    """Write a model with random weights as transformers would; it stays labelled untrained.
+
+    Args:
+        spec: The model.
+        folder: Where to; made if it is not there.
+
+    Raises:
+        ModelError: The tokenizer cannot be read.
+    """
+    made = _tokenizer(spec)
+    model = _model(spec, made)
+    with quiet_transformers():
+        model.save_pretrained(folder)
+    made.rust.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": made.bos,
+        "eos_token": made.eos,
+        "clean_up_tokenization_spaces": False,
+    }
+    text = json.dumps(settings, indent=2)
+    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+
+
+def byte_tokenizer(family: UntrainedFamily) -> Tokenizer:
+    """One token for each byte, and the special tokens of a family."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({symbol: n for n, symbol in enumerate(symbols)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(dict.fromkeys(_SPECIALS[family][:3])))
+    return tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A tokenizer and the names of its special tokens."""
+
+    rust: Tokenizer
+    bos: str
+    eos: str
+
+    def id(self, token: str) -> int:
+        found = self.rust.token_to_id(token)
+        if found is None:
+            raise ModelError("the tokenizer has no such token", value=token)
+        return found
+
+
+def _text_tokenizer(made: _Made) -> TextTokenizer:
+    codec = rust_codec(made.rust)
+    return TextTokenizer(codec, own_bos(codec), frozenset({made.id(made.eos)}))
+
+
+def _tokenizer(spec: UntrainedSpec) -> _Made:
+    from tokenizers.processors import TemplateProcessing
+
+    bos, eos, _, puts_bos = _SPECIALS[spec.family]
+    if spec.tokenizer is None:
+        rust = byte_tokenizer(spec.family)
+    else:
+        rust = _read_folder(spec.tokenizer)
+        if rust.token_to_id(bos) is None or rust.token_to_id(eos) is None:
+            bos = eos = _GPT2_SPECIAL
+        rust.add_special_tokens([bos, eos])
+    made = _Made(rust, bos, eos)
+    single = f"{bos} $A" if puts_bos else "$A"
+    tokens = [(bos, made.id(bos))] if puts_bos else []
+    rust.post_processor = TemplateProcessing(single=single, special_tokens=tokens)
+    return made
+
+
+def _read_folder(folder: Path) -> Tokenizer:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    if (folder / "tokenizer.json").is_file():
+        return read_rust(folder / "tokenizer.json")
+    try:
+        bpe = models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    except Exception as error:  # the library raises nothing more exact
+        raise ModelError(f"cannot read the tokenizer: {error}", value=str(folder)) from error
+    tokenizer = Tokenizer(bpe)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _model(spec: UntrainedSpec, made: _Made) -> PreTrainedModel:
+    import torch
+
+    with quiet_transformers(), torch.random.fork_rng(devices=[]):
+        from transformers import AutoModelForCausalLM
+
+        config = _config(
+            spec,
+            vocab_size=made.rust.get_vocab_size(),
+            bos_token_id=made.id(made.bos),
+            eos_token_id=made.id(made.eos),
+        )
+        setattr(config, UNTRAINED_MARK, True)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    _draw(model, torch.Generator().manual_seed(spec.seed))
+    model.eval()
+    return model
+
+
+def _config(spec: UntrainedSpec, **shared: Any) -> PreTrainedConfig:
+    from transformers import BloomConfig, CodeGenConfig, OPTConfig
+
+    shared["pad_token_id"] = shared["eos_token_id"]
+    context: Any = untrained_context(spec)  # an integer, but for BLOOM, which has none
+    match spec.family:
+        case "opt":
+            return OPTConfig(
+                hidden_size=spec.hidden_size,
+                word_embed_proj_dim=spec.hidden_size,
+                ffn_dim=4 * spec.hidden_size,
+                num_hidden_layers=spec.layers,
+                num_attention_heads=spec.heads,
+                max_position_embeddings=context,
+                **shared,
+            )
+        case "bloom":
+            return BloomConfig(
+                hidden_size=spec.hidden_size, n_layer=spec.layers, n_head=spec.heads, **shared
+            )
+        case "codegen":
+            return CodeGenConfig(
+                n_embd=spec.hidden_size,
+                n_layer=spec.layers,
+                n_head=spec.heads,
+                n_positions=context,
+                n_ctx=context,
+                rotary_dim=spec.hidden_size // spec.heads // 2,
+                **shared,
+            )
+        case _:
+            assert_never(spec.family)
+
+
+def _draw(model: PreTrainedModel, generator: torch.Generator) -> None:
+    """Normal weights, as wide as the architecture's initializer draws them; norms the identity."""
+    import torch
+    from torch import nn
+
+    width = float(getattr(model.config, "initializer_range", 0.02))
+    norms = {id(m.weight) for m in model.modules() if isinstance(m, nn.LayerNorm)}
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            if id(parameter) in norms:
+                parameter.fill_(1.0)
+            elif name.endswith("bias"):
+                parameter.zero_()
+            else:
+                parameter.normal_(0.0, width, generator=generator)

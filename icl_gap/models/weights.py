@@ -1,0 +1,153 @@
+"""Load a model's weights with transformers, strictly, and count its parameters."""
+
+# mypy: allow-untyped-calls
+# transformers leaves many of its functions without types.
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, assert_never
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from icl_gap.errors import ModelError
+from icl_gap.models.folder import is_safe, weight_files
+from icl_gap.models.quiet import quiet_transformers
+from icl_gap.models.spec import Quantization, TransformersSpec
+
+# Buffers that old versions of transformers saved beside the weights, and that it now computes.
+_OLD_BUFFERS = (".causal_mask", ".attn.bias", ".masked_bias", ".inv_freq", ".position_ids")
+
+
+def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
+    """Load a model onto its device, ready to run.
+
+    Args:
+        spec: How to load it.
+        folder: Where its files lie.
+
+    Raises:
+        ModelError: The weights are damaged, do not fit the architecture, or need what is not there:
+            a device, a library, leave to run code.
+    """
+    device = None if spec.device_map is not None else pick_device(spec.device)
+    options: dict[str, Any] = {
+        "dtype": "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype),
+        "trust_remote_code": spec.trust_remote_code,
+        "use_safetensors": is_safe(weight_files(folder)),
+        "output_loading_info": True,
+    }
+    if spec.device_map is not None:
+        options["device_map"] = spec.device_map
+    if spec.quantization is not None:
+        options["quantization_config"] = _quantization(spec.quantization, options["dtype"])
+        options.setdefault("device_map", {"": str(device)})
+    with quiet_transformers():
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(str(folder), **options)
+            model, report = loaded
+            _check_report(report, folder)
+            if device is not None and "device_map" not in options:
+                move_to(model, device)
+        except ModelError:
+            raise
+        except Exception as error:  # whatever a model's files, its code or the device can do wrong
+            raise _explain(error, folder) from error
+    checked: PreTrainedModel = model.eval()
+    return checked
+
+
+def move_to(model: PreTrainedModel, device: torch.device) -> None:
+    """Move a model to a device."""
+    nn.Module.to(model, device)
+
+
+def pick_device(asked: str | None) -> torch.device:
+    """The device asked for; by default a GPU where there is one.
+
+    Raises:
+        ModelError: There is no such device here.
+    """
+    if asked is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(asked)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = ["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+        raise ModelError("no such device here", value=asked, allowed=here) from error
+    return device
+
+
+def count_parameters(model: PreTrainedModel) -> tuple[int, int]:
+    """Count parameters, shared ones once, packed ones by the shape they stand for.
+
+    Returns:
+        All of them; and those outside token embeddings, position embeddings and the output layer.
+    """
+    output = model.get_output_embeddings()
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    outside = {
+        id(parameter)
+        for module in (*tables, *(() if output is None else (output,)))
+        for parameter in module.parameters()
+    }
+    sizes = {id(parameter): _size(parameter) for parameter in model.parameters()}
+    total = sum(sizes.values())
+    return total, total - sum(sizes[parameter] for parameter in outside)
+
+
+def _size(parameter: nn.Parameter) -> int:
+    packed = getattr(parameter, "quant_state", None)
+    return parameter.numel() if packed is None else math.prod(packed.shape)
+
+
+def _quantization(bits: Quantization, dtype: Any) -> Any:
+    if find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "quantization needs bitsandbytes, which is not installed",
+            value=bits,
+            allowed="`pip install icl-gap[quantization]`, or leave quantization out",
+        )
+    from transformers import BitsAndBytesConfig
+
+    match bits:
+        case "8bit":
+            return BitsAndBytesConfig(load_in_8bit=True)
+        case "4bit":
+            compute = torch.float32 if dtype == "auto" else dtype
+            return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=compute)
+        case _:
+            assert_never(bits)
+
+
+def _check_report(report: Mapping[str, Any], folder: Path) -> None:
+    """Refuse what transformers only warns of: it draws missing weights at random."""
+    unexpected = [key for key in report["unexpected_keys"] if not key.endswith(_OLD_BUFFERS)]
+    faults: dict[str, Iterable[object]] = {
+        "are missing": report["missing_keys"],
+        "have no place in the architecture": unexpected,
+        "have another shape than config.json says": report["mismatched_keys"],
+        "cannot be read": report.get("error_msgs") or (),
+    }
+    for fault, keys in faults.items():
+        names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in keys)
+        if names:
+            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            raise ModelError(f"{len(names)} weights {fault}: {shown}", value=str(folder))
+
+
+def _explain(error: Exception, folder: Path) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "trust_remote_code" in str(error):
+        return ModelError(
+            "this model comes with Python code, which is not run unless the file says so",
+            value=str(folder),
+            allowed="`trust_remote_code: true`, once you have read that code",
+        )
+    return ModelError(f"cannot load the model: {reason}", value=str(folder))
