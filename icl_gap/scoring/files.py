@@ -92,7 +92,7 @@ def _read_line(line: bytes, place: Place) -> Prediction:
         value = jsonlines.Reader([line]).read(type=dict)
     except (jsonlines.InvalidLineError, RecursionError) as error:
         raise InputError("not a JSON object", value=shown, allowed=_FORM, place=place) from error
-    name = value.get("id", place.line)
+    name = place.line if value.get("id") is None else value["id"]
     if isinstance(name, bool) or not isinstance(name, str | int):
         raise InputError(
             "an id is text or a whole number", value=name, place=Place(place.file, place.line, "id")

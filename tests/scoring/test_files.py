@@ -20,7 +20,7 @@ def test_reads_lines_with_and_without_ids(tmp_path: Path) -> None:
     lines = [
         json.dumps({"prediction": "a", "target": "b", "id": "q7", "model": "x"}),
         "",
-        json.dumps({"prediction": "", "target": "é"}, ensure_ascii=False),
+        json.dumps({"prediction": "", "target": "é", "id": None}, ensure_ascii=False),
         json.dumps({"prediction": "\ud800", "target": "c", "id": 3}),
     ]
     path.write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")

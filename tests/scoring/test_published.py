@@ -54,18 +54,17 @@ def rearranged(query: str, random: Random) -> str:
     return " ".join(names.get(word, word) for word in text.split(" "))
 
 
+def prefixed(word: str) -> str:
+    if word.startswith("m_"):
+        return f"ns:m.{word[2:]}"
+    named = "." in word and not word.startswith("^")
+    return f"ns:{word}" if named else word
+
+
 def official(query: str) -> str:
     """The query as the archive of the benchmark writes it."""
     head, body = query.removesuffix(" }").split(" WHERE { ")
-    lines = [
-        clause
-        if clause.startswith("FILTER")
-        else " ".join(
-            f"ns:{word.replace('m_', 'm.', 1)}" if word[0] in "m_bfiop" else word
-            for word in clause.split(" ")
-        )
-        for clause in body.split(" . ")
-    ]
+    lines = [" ".join(map(prefixed, clause.split(" "))) for clause in body.split(" . ")]
     body = " .\n".join(lines)
     return f"{head.replace(' ( * )', '(*)')} WHERE {{\n{body}\n}}"
 
@@ -74,7 +73,7 @@ def test_every_query_of_cfq_equals_itself_rearranged(
     cfq: list[str], random: Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # No query comes near the bound of the search.
-    monkeypatch.setattr(isomorphism, "WORK_BOUND", 1000)
+    monkeypatch.setattr(isomorphism, "WORK_BOUND", 100)
     assert len(cfq) > 30_000
     for query in cfq:
         found = score(rearranged(query, random), query, "sparql")
@@ -84,9 +83,11 @@ def test_every_query_of_cfq_equals_itself_rearranged(
 def test_no_query_of_cfq_equals_another_that_lacks_a_clause(cfq: list[str], random: Random) -> None:
     for query in random.sample(cfq, 3000):
         head, body = query.removesuffix(" }").split(" WHERE { ")
-        clauses = body.split(" . ")
-        if len(clauses) > 1:
-            clauses.pop(random.randrange(len(clauses)))
+        clauses = [clause for clause in body.split(" . ") if not clause.startswith("FILTER")]
+        # A clause may stand twice; then it must go twice.
+        gone = random.choice(clauses)
+        clauses = [clause for clause in body.split(" . ") if clause != gone]
+        if clauses:
             shorter = f"{head} WHERE {{ {' . '.join(clauses)} }}"
             assert score(rearranged(shorter, random), query, "sparql").reason == "different program"
 
@@ -95,7 +96,7 @@ def test_the_official_writing_of_cfq_is_read_alike(cfq: list[str], random: Rando
     for query in random.sample(cfq, 3000):
         found = score(official(query), query, "sparql")
         assert found.canonical, (official(query), found)
-        assert found.reason in ("namespace, spacing", "spacing")
+        assert found.reason == ("namespace, spacing" if "ns:" in official(query) else "spacing")
 
 
 def test_every_funql_program_has_a_normal_form(geoquery: list[str]) -> None:
@@ -104,7 +105,7 @@ def test_every_funql_program_has_a_normal_form(geoquery: list[str]) -> None:
         spaced = program.replace("(", " (\n ").replace(",", " , ") + " "
         found = score(f"({spaced})", program, "funql")
         assert found.canonical, (program, found)
-        assert found.reason == "brackets, spacing"
+        assert found.reason in ("brackets", "brackets, spacing")
 
 
 def test_turning_an_intersection_round_keeps_it_equal(geoquery: list[str]) -> None:
