@@ -1,4 +1,6 @@
-"""The normal form of GeoQuery's FunQL (Kate et al. 2005, "Learning to transform ... languages").
+"""The normal form of GeoQuery's FunQL.
+
+The language is that of Kate et al. 2005, "Learning to transform natural to formal languages".
 
 An expression is a name, or a name with arguments in brackets. Two are the same where they differ in
 spacing, in brackets around a whole expression, or in the order of `intersection`'s arguments.
