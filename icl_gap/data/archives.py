@@ -12,8 +12,8 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -87,14 +87,14 @@ def _extract(members: Iterator[Member], folder: Path, limit: int) -> dict[str, s
 def _members(archive: Path) -> Iterator[Iterator[Member]]:
     """The plain files of an archive, each open for reading while it is the current one."""
     if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
-            yield _zip_members(packed)
+        with zipfile.ZipFile(archive) as packed, closing(_zip_members(packed)) as members:
+            yield members
     else:
-        with tarfile.open(archive, "r:*") as packed_tar:
-            yield _tar_members(packed_tar)
+        with tarfile.open(archive) as packed_tar, closing(_tar_members(packed_tar)) as members:
+            yield members
 
 
-def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
+def _zip_members(archive: zipfile.ZipFile) -> Generator[Member, None, None]:
     for info in archive.infolist():
         kind = info.external_attr >> 16 & 0o170000  # of Unix; 0 where the maker noted none
         name = _safe(info.filename, plain=kind in {0, 0o100000, 0o040000})
@@ -103,7 +103,7 @@ def _zip_members(archive: zipfile.ZipFile) -> Iterator[Member]:
                 yield name, content
 
 
-def _tar_members(archive: tarfile.TarFile) -> Iterator[Member]:
+def _tar_members(archive: tarfile.TarFile) -> Generator[Member, None, None]:
     for info in archive:
         name = _safe(info.name, plain=info.isreg() or info.isdir())
         content = archive.extractfile(info)

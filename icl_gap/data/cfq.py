@@ -107,8 +107,9 @@ def preprocess_query(text: str) -> str:
     `ns:film.editor.film` becomes `film.editor.film`, `ns:m.02zsn` becomes `m_02zsn`, `count(*)`
     becomes `count ( * )`; a prefix inside a property path stays.
     """
-    words = " ".join(text.replace("count(*)", "count ( * )").split())
-    return words.replace(" ns:", " ").replace(" m.", " m_")
+    words = text.replace("count(*)", "count ( * )").split()
+    spaced = " ".join(["", *words])
+    return spaced.replace(" ns:", " ").replace(" m.", " m_")[1:]
 
 
 def sort_conjuncts(query: str) -> str:

@@ -60,6 +60,7 @@ def _complete(file: UrlFile, part: Path, progress: Progress | None) -> None:
         try:
             _append(file, part, progress)
         except HTTPError as error:
+            error.close()
             raise _failed(file, part, f"the server answers {error.code} {error.reason}") from error
         except (OSError, HTTPException, ValueError) as error:
             tries = _TRIES if _size(part) > before else tries - 1
@@ -81,6 +82,7 @@ def _append(file: UrlFile, part: Path, progress: Progress | None) -> None:
         response = urlopen(request, timeout=_TIMEOUT)  # noqa: S310
     except HTTPError as error:
         if error.code == 416:  # nothing lies beyond what is here: whole, or of another file
+            error.close()
             if _sha256(part) != file.sha256:
                 part.unlink()
                 raise ConnectionError("what had been downloaded did not fit the file") from error

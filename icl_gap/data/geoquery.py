@@ -61,13 +61,23 @@ def read_rows(rows: Path, facts: Path, *, placeholders: bool) -> list[Example]:
         facts: The database as Prolog facts; state names come from it.
         placeholders: As in `read`.
     """
-    states = {short: name for name, short in _STATE.findall(read_text(facts))}
-    if not states:
-        raise DataError("there is no fact on any state in it", place=Place(facts))
+    states = state_names(facts)
     return [
         _example(number, line, states, placeholders, rows)
         for number, line in enumerate(read_text(rows).splitlines())
     ]
+
+
+def state_names(facts: Path) -> dict[str, str]:
+    """The name of each state by its abbreviation.
+
+    Raises:
+        DataError: There is none in the file.
+    """
+    states = {short: name for name, short in _STATE.findall(read_text(facts))}
+    if not states:
+        raise DataError("there is no fact on any state in it", place=Place(facts))
+    return states
 
 
 def _example(

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from icl_gap.data import DatasetCard, load
+from icl_gap.data import cache as store
+from icl_gap.data.cache import file_sha256
+
+
+@pytest.fixture
+def card(plain: dict[str, Any]) -> DatasetCard:
+    return DatasetCard.model_validate(plain)
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted((folder / "parsed").iterdir())
+
+
+def test_the_second_load_reads_what_the_first_one_kept(
+    cache_folder: Path, greetings: Path, card: DatasetCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = load(card, "plain", greetings)
+    (path,) = kept(cache_folder)
+    monkeypatch.setattr("icl_gap.data.tsv.read", None)  # nothing is parsed any more
+    assert load(card, "plain", greetings) == first
+    assert path.name.startswith("greetings-plain-")
+
+
+def test_the_library_opens_what_is_kept(
+    cache_folder: Path, greetings: Path, card: DatasetCard
+) -> None:
+    from datasets import Dataset
+
+    benchmark = load(card, "plain", greetings)
+    rows = Dataset.from_file(str(kept(cache_folder)[0]))
+    assert rows.column_names == ["id", "source", "target"]
+    assert rows["id"][:] == [example.id for example in (*benchmark.train, *benchmark.test)]
+
+
+def test_changed_files_and_options_are_kept_apart(
+    cache_folder: Path, small_cfq: Path, greetings: Path, card: DatasetCard
+) -> None:
+    first = load(card, "plain", greetings)
+    (greetings / "greetings" / "train.tsv").write_text("say ho\tHO\n")
+    second = load(card, "plain", greetings)
+    assert second.train[0].source == "say ho"
+    assert second.fingerprint != first.fingerprint
+    assert len(kept(cache_folder)) == 2
+    cfq = DatasetCard.model_validate(
+        card.model_dump()
+        | {
+            "loader": "cfq",
+            "sources": [{"kind": "local", "folder": "cfq"}],
+            "splits": {"plain": {"files": {"members": "splits/mcd1.json"}}},
+        }
+    )
+    load(cfq, "plain", small_cfq)
+    load(cfq, "plain", small_cfq, postprocess=False)
+    assert len(kept(cache_folder)) == 4
+
+
+def damage_text(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"say hi twice", b"say no twice"))
+
+
+def without_metadata(path: Path) -> None:
+    table = pa.table({name: ["x"] for name in store.COLUMNS})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_text,
+        without_metadata,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"not arrow" * 40),
+        lambda path: path.write_bytes(path.read_bytes()[:-300]),
+    ],
+)
+def test_a_damaged_file_is_made_anew(
+    cache_folder: Path, greetings: Path, card: DatasetCard, damage: Any
+) -> None:
+    first = load(card, "plain", greetings)
+    (path,) = kept(cache_folder)
+    whole = path.read_bytes()
+    damage(path)
+    assert path.read_bytes() != whole
+    assert load(card, "plain", greetings) == first
+    assert path.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written_does_no_harm(
+    tmp_path: Path, greetings: Path, card: DatasetCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ICL_GAP_CACHE", str(tmp_path / "file"))
+    assert len(load(card, "plain", greetings).train) == 3
+
+
+def test_two_processes_may_keep_the_same_benchmark(
+    cache_folder: Path, greetings: Path, card: DatasetCard
+) -> None:
+    context = get_context("spawn")
+    workers = [context.Process(target=load, args=(card, "plain", greetings)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert len(kept(cache_folder)) == 1  # and no half-written file beside it
+
+
+def test_the_sum_of_a_large_file_is_remembered_until_the_file_changes(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_LARGE", 1)
+    path = tmp_path / "large"
+    path.write_bytes(b"one")
+    first = file_sha256(path)
+    (note,) = (cache_folder / "sha256").iterdir()
+    assert note.read_text() == first == file_sha256(path)
+    path.write_bytes(b"another")
+    assert file_sha256(path) != first

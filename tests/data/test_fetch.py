@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from icl_gap.data import DatasetCard, fetch, load, verify
+from icl_gap.data import download as downloading
+from icl_gap.data.cards import UrlFile
+from icl_gap.data.download import download
+from icl_gap.errors import DataError
+
+if TYPE_CHECKING:
+    from conftest import Web  # of this folder; for the annotations alone
+
+CONTENT = bytes(range(256)) * 4000
+
+
+def named(web: Web, content: bytes = CONTENT, **changes: Any) -> UrlFile:
+    web.files["/file"] = content
+    fields = {"url": f"{web.url}/file", "sha256": hashlib.sha256(content).hexdigest(), "to": "file"}
+    return UrlFile.model_validate(fields | changes)
+
+
+def test_a_file_comes_whole_and_its_progress_is_told(web: Web, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    download(named(web), tmp_path / "in" / "file", lambda *step: told.append(step))
+    assert (tmp_path / "in" / "file").read_bytes() == CONTENT
+    assert told[-1] == ("file", len(CONTENT), len(CONTENT))
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["file"]
+
+
+def test_a_file_that_is_here_is_not_asked_for_again(web: Web, tmp_path: Path) -> None:
+    file = named(web)
+    for _ in range(2):
+        download(file, tmp_path / "file")
+    assert len(web.asked) == 1
+
+
+def test_a_wrong_sum_leaves_nothing(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not the one that the card names") as caught:
+        download(named(web, sha256="0" * 64), tmp_path / "file")
+    assert hashlib.sha256(CONTENT).hexdigest() in str(caught.value.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cut_connection_goes_on_where_it_broke_off(web: Web, tmp_path: Path) -> None:
+    web.cuts = [300_000, 100_000]
+    download(named(web), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert [asked for _, asked in web.asked] == [None, "bytes=300000-", "bytes=400000-"]
+
+
+def test_after_too_many_cuts_the_part_stays_and_the_next_run_resumes(
+    web: Web, tmp_path: Path
+) -> None:
+    web.cuts = [300_000, *[0] * 4]
+    with pytest.raises(DataError, match=r"cut .* run the command again"):
+        download(named(web), tmp_path / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file.part"]
+    download(named(web), tmp_path / "file")
+    assert web.asked[-1] == ("/file", "bytes=300000-")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_server_without_ranges_sends_everything_again(web: Web, tmp_path: Path) -> None:
+    web.ranges = False
+    web.cuts = [300_000]
+    download(named(web), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_part_that_is_already_whole_is_taken(web: Web, tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(CONTENT)
+    download(named(web), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_part_longer_than_the_file_is_dropped(web: Web, tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(CONTENT + b"more")
+    download(named(web), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_part_of_another_file_never_gets_the_name(web: Web, tmp_path: Path) -> None:
+    (tmp_path / "file.part").write_bytes(b"another")
+    with pytest.raises(DataError, match="not the one that the card names"):
+        download(named(web), tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_server_does_not_have_is_told(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="404") as caught:
+        download(named(web, url=f"{web.url}/none"), tmp_path / "file")
+    assert caught.value.value == f"{web.url}/none"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_not_there_is_told(web: Web, tmp_path: Path) -> None:
+    file = named(web, url="http://127.0.0.1:9/file")
+    with pytest.raises(DataError, match="cannot download"):
+        download(file, tmp_path / "file")
+
+
+def test_a_silent_server_counts_as_cut(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object, **__: object) -> None:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(downloading, "urlopen", silent)
+    with pytest.raises(DataError, match="timed out"):
+        download(named(web), tmp_path / "file")
+
+
+def archive(*names: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as packed:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = 4
+            packed.addfile(info, io.BytesIO(b"a\tb\n"))
+    return out.getvalue()
+
+
+def url_source(web: Web, content: bytes, **changes: Any) -> dict[str, Any]:
+    file = named(web, content, to="archive", unpack=True).model_dump() | changes
+    return {"kind": "url", "folder": "archive/inner", "files": [file]}
+
+
+def card_of(plain: dict[str, Any], *sources: dict[str, Any]) -> DatasetCard:
+    plain["splits"]["plain"] |= {"train": 1}
+    return DatasetCard.model_validate(plain | {"sources": [*plain["sources"], *sources]})
+
+
+def test_a_fetched_archive_is_a_benchmark(
+    web: Web, cache_folder: Path, plain: dict[str, Any]
+) -> None:
+    card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
+    fetched = fetch(card)
+    assert (fetched.kind, fetched.already_here, fetched.failed) == ("url", False, ())
+    assert {path.name for path in fetched.files} == {"train.tsv", "test.tsv"}
+    assert all(path.is_relative_to(cache_folder) and path.is_file() for path in fetched.files)
+    assert load(card, "plain").train[0].target == "b"
+    assert verify(card).ok
+    assert fetch(card).already_here
+    assert len(web.asked) == 1
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_damage_to_what_was_fetched_is_found(web: Web, plain: dict[str, Any]) -> None:
+    card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
+    train = next(path for path in fetch(card).files if path.name == "train.tsv")
+    train.write_text("x\ty\n")
+    checked = verify(card)
+    assert [check.path for check in checked.files if not check.ok] == [train]
+    assert not checked.ok
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_hostile_archive_is_no_benchmark(
+    web: Web, cache_folder: Path, plain: dict[str, Any]
+) -> None:
+    card = card_of(plain, url_source(web, archive("inner/train.tsv", "../../evil")))
+    with pytest.raises(DataError, match="must not"):
+        fetch(card)
+    assert not list(cache_folder.rglob("evil"))
+    with pytest.raises(DataError, match="not on this machine"):
+        load(card, "plain")
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_the_next_source_is_tried(web: Web, plain: dict[str, Any]) -> None:
+    content = archive("inner/train.tsv", "inner/test.tsv")
+    broken = url_source(web, content, url=f"{web.url}/none")
+    card = card_of(plain, broken, url_source(web, content))
+    fetched = fetch(card)
+    assert fetched.kind == "url"
+    assert "404" in fetched.failed[0]
+    with pytest.raises(DataError, match="404"):
+        fetch(card_of(plain, broken))
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_changed_card_does_not_use_what_another_one_fetched(
+    web: Web, plain: dict[str, Any]
+) -> None:
+    first = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
+    fetch(first)
+    second = card_of(plain, url_source(web, archive("inner/test.tsv")))
+    with pytest.raises(DataError, match="not on this machine"):
+        load(second, "plain")
+
+
+def test_a_card_without_a_source_on_the_web_says_so(plain: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="no source that could be fetched"):
+        fetch(DatasetCard.model_validate(plain))
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_damaged_receipt_is_told(web: Web, plain: dict[str, Any]) -> None:
+    card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
+    folder = fetch(card).folder
+    assert folder is not None
+    (folder / "fetched.json").write_text(json.dumps([1]))
+    with pytest.raises(DataError, match="damaged"):
+        fetch(card)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from icl_gap.data import DatasetCard, describe, load, load_card, verify
+from icl_gap.data.cards import LocalSource
+from icl_gap.records import Benchmark, Example
+
+
+def benchmark(train: list[tuple[str, str]], test: list[tuple[str, str]]) -> Benchmark:
+    sides = [
+        tuple(Example(f"{side}-{n}", *pair) for n, pair in enumerate(pairs))
+        for side, pairs in (("train", train), ("test", test))
+    ]
+    return Benchmark("made-up", "plain", *sides, fingerprint="0", partial="test 3 of 9")
+
+
+def test_rows_words_and_recurring_rows_are_counted() -> None:
+    info = describe(
+        benchmark(
+            train=[("a b", "X"), ("a b", "X"), ("c", "Y Z W")],
+            test=[("a b", "X"), ("d", "X"), ("c", "V")],
+        )
+    )
+    assert (info.train.rows, info.train.distinct_rows, info.train.distinct_targets) == (3, 2, 2)
+    assert (info.train.source_vocabulary, info.train.target_vocabulary) == (3, 4)
+    assert info.train.mean_source_length == pytest.approx(5 / 3)
+    assert (info.train.mean_target_length, info.train.max_target_length) == (
+        pytest.approx(5 / 3),
+        3,
+    )
+    assert info.test_rows_in_train == 1
+    assert info.test_sources_in_train == 2
+    assert info.test_targets_in_train == 2
+    assert info.target_tokens_only_in_test == 1
+    assert info.partial == "test 3 of 9"
+
+
+def test_scan_mcd1_shares_no_command_between_its_sides() -> None:
+    info = describe(load(load_card("scan"), "mcd1"))
+    assert (info.test_sources_in_train, info.target_tokens_only_in_test) == (0, 0)
+    assert (info.train.source_vocabulary, info.train.target_vocabulary) == (13, 6)
+
+
+@pytest.mark.parametrize("name", ["cfq", "geoquery", "scan"])
+def test_the_published_files_have_the_sums_on_the_cards(name: str, data_root: Path) -> None:
+    checked = verify(load_card(name), data_root)
+    assert [check.path for check in checked.files if not check.ok] == []
+    assert {check.split: check.problem for check in checked.splits if check.problem} == {}
+    assert bool(checked.files) == (name != "scan")
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_missing_and_changed_files_and_splits_are_told(
+    greetings: Path, plain: dict[str, Any]
+) -> None:
+    sums = dict.fromkeys(["train.tsv", "none.tsv"], "0" * 64)
+    source = LocalSource(kind="local", folder="greetings", files=sums)
+    card = DatasetCard.model_validate(plain | {"sources": [source]})
+    (greetings / "greetings" / "test.tsv.gz").unlink()
+    checked = verify(card, greetings)
+    assert not checked.ok
+    assert [check.found is None for check in checked.files] == [False, True]
+    assert "lacks test.tsv" in str(checked.splits[0].problem)
