@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from icl_gap.errors import ModelError
+from icl_gap.models import (
+    NearestSpec,
+    TransformersSpec,
+    UntrainedSpec,
+    identify,
+)
+from icl_gap.models.folder import context_length
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def folder(make_model: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(make_model("opt"), tmp_path / "tiny"))
+
+
+def key(folder: Path, **options: Any) -> dict[str, Any]:
+    return identify(TransformersSpec(model=str(folder), **options)).key
+
+
+def test_what_a_folder_tells(folder: Path) -> None:
+    identity = identify(TransformersSpec(model=str(folder)))
+    assert identity.name == "tiny (untrained)"
+    assert (identity.family, identity.context_length, identity.trained) == ("opt", 2048, False)
+    assert set(identity.key["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
+    json.dumps(identity.key)
+    named = identify(TransformersSpec(model=str(folder), name="mine", family="f"))
+    assert (named.name, named.family) == ("mine (untrained)", "f")
+
+
+def test_the_key_stays_when_the_folder_moves(folder: Path, tmp_path: Path) -> None:
+    before = key(folder)
+    moved = shutil.move(folder, tmp_path / "elsewhere")
+    os.utime(Path(moved) / "model.safetensors", (1, 1))
+    assert key(Path(moved)) == before
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_the_key_changes_with_one_byte(folder: Path, name: str) -> None:
+    before = key(folder)
+    content = bytearray((folder / name).read_bytes())
+    if name == "model.safetensors":
+        content[-1] ^= 1
+    else:
+        content += b" "
+    (folder / name).write_bytes(content)
+    assert key(folder) != before
+
+
+def test_texts_do_not_count(folder: Path) -> None:
+    before = key(folder)
+    (folder / "README.md").write_text("new", encoding="utf-8")
+    (folder / "LICENSE.txt").write_text("new", encoding="utf-8")
+    assert key(folder) == before
+
+
+def test_what_changes_a_result_is_in_the_key(folder: Path) -> None:
+    options: list[dict[str, Any]] = [
+        {},
+        {"dtype": "bfloat16"},
+        {"quantization": "8bit"},
+        {"bos": "never"},
+        {"trust_remote_code": True},
+    ]
+    keys = [json.dumps(key(folder, **chosen)) for chosen in options]
+    assert len(set(keys)) == len(keys)
+    assert key(folder, batch_size=1) == key(folder, batch_size=8)
+    assert key(folder, dtype="float16", batch_size=1) != key(folder, dtype="float16", batch_size=8)
+    assert key(folder, device="cpu", shots=(1,), name="x") == key(folder)
+
+
+def remove(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+
+
+def cut_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def lost_part(folder: Path) -> None:
+    remove("model.safetensors", folder)
+    index = {"weight_map": {"a": "model-00001-of-00001.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+FAULTS = {
+    "no config.json": lambda folder: remove("config.json", folder),
+    "holds no weights": lambda folder: remove("model.safetensors", folder),
+    "config.json is not JSON": lambda folder: (folder / "config.json").write_text("{"),
+    "does not hold a JSON object": lambda folder: (folder / "config.json").write_text("[]"),
+    "names no architecture": lambda folder: (folder / "config.json").write_text("{}"),
+    "damaged weights": cut_weights,
+    "weights are missing: model-00001": lost_part,
+}
+
+
+@pytest.mark.parametrize("told", FAULTS)
+def test_a_folder_that_is_not_whole(folder: Path, told: str) -> None:
+    FAULTS[told](folder)
+    with pytest.raises(ModelError, match=told) as caught:
+        identify(TransformersSpec(model=str(folder)))
+    assert str(folder) in str(caught.value)
+
+
+def test_no_such_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such folder"):
+        identify(TransformersSpec(model=str(tmp_path / "none")))
+
+
+HUB = """
+import sys
+from icl_gap.errors import ModelError
+from icl_gap.models import TransformersSpec, identify, load_tokenizer
+spec = TransformersSpec(model=sys.argv[1])
+try:
+    found = identify(spec)
+    print(found.name, found.key["repo"], found.key["commit"], found.context_length)
+    print(load_tokenizer(spec, found)("ab"))
+except ModelError as error:
+    print(error)
+assert "torch" not in sys.modules and "transformers" not in sys.modules
+"""
+
+
+def ask_offline(model: str, cache: Path) -> str:
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(cache)}
+    command = [sys.executable, "-W", "error", "-c", HUB, model]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_a_hub_name_is_resolved_to_its_commit_offline(make_model: Any, tmp_path: Path) -> None:
+    repository = tmp_path / "models--org--tiny"
+    shutil.copytree(make_model("codegen"), repository / "snapshots" / COMMIT)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(COMMIT, encoding="utf-8")
+    told = ask_offline("org/tiny", tmp_path)
+    assert told.splitlines() == [f"org/tiny (untrained) org/tiny {COMMIT} 2048", "(64, 65)"]
+
+
+def test_a_hub_name_out_of_reach(tmp_path: Path) -> None:
+    told = ask_offline("org/none", tmp_path)
+    assert "no such folder, and not to be had from the hub" in told
+    assert "org/none" in told
+    assert "allowed:" in told
+
+
+@pytest.mark.parametrize(
+    ("config", "length"),
+    [
+        ({"max_position_embeddings": 7}, 7),
+        ({"n_positions": 8}, 8),
+        ({"n_ctx": 9}, 9),
+        ({"max_seq_len": 10}, 10),
+        ({"max_seq_len": 10, "attn_config": {"alibi": True}}, None),
+        ({"model_type": "bloom", "seq_length": 11}, None),
+        ({"model_type": "falcon", "alibi": True, "max_position_embeddings": 12}, None),
+        ({"text_config": {"max_position_embeddings": 13}}, 13),
+    ],
+)
+def test_context_length(config: dict[str, Any], length: int | None) -> None:
+    assert context_length(config) == length
+
+
+def test_models_without_files() -> None:
+    assert identify(NearestSpec()).key == {"kind": "nearest", "likeness": 1}
+    untrained = identify(UntrainedSpec(family="opt", layers=3, context_length=100))
+    assert untrained.name == "opt-3x64 (untrained)"
+    assert untrained.context_length == 100
+    assert identify(UntrainedSpec(family="bloom")).context_length is None
+    assert identify(UntrainedSpec(seed=1)).key != identify(UntrainedSpec(seed=2)).key
+
+
+def test_an_untrained_model_needs_a_tokenizer_that_is_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no tokenizer"):
+        identify(UntrainedSpec(tokenizer=tmp_path))

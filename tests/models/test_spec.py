@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from icl_gap.errors import InputError
+from icl_gap.models import ModelSpec, NearestSpec, UntrainedSpec
+from icl_gap.specs import Spec, check_spec
+
+
+class Holder(Spec):
+    model: ModelSpec
+
+
+def read(**value: Any) -> ModelSpec:
+    return check_spec({"model": value}, Holder).model
+
+
+def test_the_kind_tells_the_variant() -> None:
+    assert isinstance(read(kind="nearest"), NearestSpec)
+    assert read(kind="untrained", family="bloom", shots=[0, 3]) == UntrainedSpec(
+        family="bloom", shots=(0, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"kind": "magic"}, "not one of the possible kinds"),
+        ({"kind": "nearest", "dtype": "float32"}, "unknown key"),
+        ({"kind": "transformers"}, "this key is missing"),
+        ({"kind": "transformers", "model": "x", "dtype": "fp32"}, "not one of the possible values"),
+        ({"kind": "transformers", "model": "x", "device": "cpu", "device_map": "auto"}, "not both"),
+        ({"kind": "untrained", "hidden_size": 10, "heads": 4}, "multiple of heads"),
+        ({"kind": "untrained", "family": "bloom", "context_length": 9}, "no context length"),
+        ({"kind": "untrained", "family": "codegen", "heads": 2}, "multiples of 4"),
+        ({"kind": "nearest", "shots": [-1]}, "wrong type or value"),
+    ],
+)
+def test_faults_are_told(value: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        read(**value)
