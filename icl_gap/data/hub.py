@@ -6,6 +6,7 @@ leaves both sides on disk in the library's own form, which `read` reads without 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,8 +31,14 @@ def fetch(card: DatasetCard, source: HubSource, folder: Path) -> list[Path]:
     Raises:
         DataError: The repository cannot be reached, or does not hold what the card says.
     """
-    from datasets import load_dataset
+    from datasets import disable_progress_bars, load_dataset
 
+    if source.revision is None and not Path(source.repo).is_dir():
+        raise DataError(
+            "a hub repository needs a revision", value=source.repo, allowed="a full commit hash"
+        )
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     for config in _configs(card):
         for side in SIDES:
             try:

@@ -36,21 +36,34 @@ def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any
         **options: `action_prefix` (scan), `postprocess` (cfq), `placeholders` (geoquery).
 
     Returns:
-        Both sides; `partial` tells what of the published split is missing.
+        Both sides. The first source that holds the split whole is taken; where none does, the
+        first one, and `partial` tells what is missing.
 
     Raises:
         DataError: The split or an option does not exist, the data is not on this machine, or it is
             not what the card says.
     """
     spec, chosen = split_of(card, split), _checked(card, options)
-    found, inputs = locate(card, spec, root)
+    benchmarks = (
+        _load_from(card, split, found, inputs, chosen)
+        for found, inputs in _located(card, spec, root)
+    )
+    first = next(benchmarks)
+    if first.partial is None:
+        return first
+    return next((other for other in benchmarks if other.partial is None), first)
+
+
+def _load_from(
+    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+) -> Benchmark:
     if not inputs:  # generated faster than it could be read
-        return _benchmark(card, split, _read(card, split, found, inputs, chosen), None)
-    kept = _kept(card, split, found, inputs, chosen)
+        return _benchmark(card, split, _read(card, split, found, inputs, options), None)
+    kept = _kept(card, split, found, inputs, options)
     known = cache.load(kept)
     if known is not None:
         return _benchmark(card, split, *known)
-    sides = _read(card, split, found, inputs, chosen)
+    sides = _read(card, split, found, inputs, options)
     benchmark = _benchmark(card, split, sides, None)
     cache.save(kept, sides, benchmark.fingerprint)
     return benchmark
@@ -69,22 +82,26 @@ def split_of(card: DatasetCard, split: str) -> SplitSpec:
     return card.splits[split]
 
 
-def locate(card: DatasetCard, split: SplitSpec, root: Path | None) -> tuple[Found, list[Path]]:
-    """The first source that holds all that a split needs, and the files or folders of it.
+def _located(
+    card: DatasetCard, split: SplitSpec, root: Path | None
+) -> list[tuple[Found, list[Path]]]:
+    """The sources that hold all that a split needs, with its files or folders.
 
     Raises:
         DataError: There is none.
     """
-    why = None
+    located, why = [], None
     for found in sources_at_hand(card, root):
         names = _inputs(card, split, found)
-        paths = {name: _at_hand(found, name) for name in names}
-        missing = [name for name, path in paths.items() if path is None]
-        generated = found.source.kind == "grammar"
-        if generated or (names and not missing):
-            return found, [path for path in paths.values() if path is not None]
+        paths = [_at_hand(found, name) for name in names]
+        inputs = [path for path in paths if path is not None]
+        if len(inputs) == len(names) and (names or found.source.kind == "grammar"):
+            located.append((found, inputs))
+        missing = [name for name, path in zip(names, paths, strict=True) if path is None]
         why = why or f"{card.name}: {found.folder} lacks {', '.join(missing) or 'this split'}"
-    raise not_here(card, root, why)
+    if not located:
+        raise not_here(card, root, why)
+    return located
 
 
 def _inputs(card: DatasetCard, split: SplitSpec, found: Found) -> list[str]:

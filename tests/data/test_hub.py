@@ -80,9 +80,14 @@ def test_what_a_repository_does_not_hold_is_told(
 ) -> None:
     card = card_of(plain, repository if column == "none" else repository / "none")
     (source,) = card.sources
-    card = card.model_copy(
-        update={"sources": (source.model_copy(update={"source_column": column}),)}
-    )
+    changes = {"source_column": column, "revision": "0" * 40}
+    card = card.model_copy(update={"sources": (source.model_copy(update=changes),)})
     with pytest.raises(DataError, match="hub repository") as caught:
         fetch(card)
     assert str(repository) in str(caught.value.value)
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_repository_on_the_hub_needs_a_revision(plain: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match="needs a revision"):
+        fetch(card_of(plain, Path("someone/something")))

@@ -125,3 +125,16 @@ def test_ids_from_content_are_distinct_and_do_not_depend_on_what_else_is_there(
     for example in examples:
         alone = by_content("x", [(example.source, example.target)], [])
         assert example.id.partition("#")[0] == alone.train[0].id
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_whole_source_goes_before_a_partial_one(greetings: Path, plain: dict[str, Any]) -> None:
+    part = greetings / "part"
+    part.mkdir()
+    for name in ("train.tsv", "test.tsv"):
+        (part / name).write_text("say ho\tHO\n")
+    whole, partial = plain["sources"][0], {"kind": "local", "folder": "part"}
+    card = DatasetCard.model_validate(plain | {"sources": [partial, whole]})
+    assert load(card, "plain", greetings).partial is None
+    alone = DatasetCard.model_validate(plain | {"sources": [partial, partial]})
+    assert load(alone, "plain", greetings).partial == "train 1 of 3"
