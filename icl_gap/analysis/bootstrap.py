@@ -3,10 +3,10 @@
 Queries and seeds are crossed: every query is asked under every seed. Both are resampled with
 replacement, each by itself, and a request counts as often as its query times its seed was drawn
 (the pigeonhole bootstrap: Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2),
-386-411, section 3). It never understates the variance by much: it is about exact where queries
-differ from each other, and too wide where the outcomes are noise without a query's or a seed's own
-share (same paper, section 4). Few seeds say little of the spread between seeds: with S of them the
-bootstrap sees (S - 1) / S of it.
+386-411, section 3). Intervals are about exact where queries differ from each other, and too wide
+where outcomes are mostly chance within a query (same paper, section 4: the bootstrap counts that
+chance up to three times). Few seeds say little of the spread between seeds, and one says nothing:
+with S of them the bootstrap sees (S - 1) / S of its variance.
 
 The same draws serve ID and OOD, and every model that was asked the same queries under the same
 seeds: the random streams are derived from the draws' own coordinates, never from the model.

@@ -109,7 +109,8 @@ def strip_height(marks: Sequence[Mark], width: float) -> float:
     """
     if all(mark.y for mark in marks):
         return 0.0
-    return STRIP_LINE * len(_undefined_text(marks, width)) + MARKER_ROOM + 0.04
+    room = MARKER_ROOM if any(mark.y is None and mark.x is not None for mark in marks) else 0.0
+    return STRIP_LINE * len(_undefined_text(marks, width)) + room + 0.06
 
 
 def _undefined_text(marks: Sequence[Mark], width: float) -> list[str]:

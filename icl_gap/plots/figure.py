@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MEANING = {
+    "gap": "relative gap = (A_id - A_ood) / A_id",
+    "accuracy": "exemplars from the query's own split (ID) or from the other (OOD)",
+}
 QUERIES = {
     "pooled": "test and train queries pooled",
     "test": "test queries",
@@ -184,7 +188,7 @@ def _caption(plan: _Plan) -> str:
     }
     shown = " and ".join(name for name, is_drawn in ranges.items() if is_drawn)
     parts = [
-        "relative gap = (A_id - A_ood) / A_id" if plan.recipe.y == "gap" else "",
+        MEANING[plan.recipe.y],
         QUERIES[plan.recipe.query_split],
         f"{shown}: {plan.analysis.confidence:.0%} bootstrap intervals" if shown else "",
         "lines: least squares on log10(parameters)" if plan.fits else "",

@@ -67,11 +67,9 @@ def _handles(marks: Sequence[Mark], look: Mapping[str, Look]) -> dict[str, Line2
                 [], [], color=style.colour, marker=style.marker, linestyle="none"
             )
     if any(mark.condition for mark in marks):
-        for name, condition, face in (
-            ("ID (exemplars from the query's own split)", "ID", GREY),
-            ("OOD (from the other split)", "OOD", "white"),
-        ):
-            handles[name] = Line2D(
-                [], [], color=GREY, linestyle=LINES[condition], marker="o", markerfacecolor=face
+        for condition, line in LINES.items():
+            face = "white" if condition == "OOD" else GREY
+            handles[condition] = Line2D(
+                [], [], color=GREY, linestyle=line, marker="o", markerfacecolor=face
             )
     return handles

@@ -1,0 +1,215 @@
+"""The bootstrap against a loop, and against simulated truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from analysis.synthetic import cell
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icl_gap.analysis import analyze, bootstrap
+from icl_gap.analysis.bootstrap import draw, interval
+from icl_gap.analysis.gaps import measure
+from icl_gap.analysis.pairing import Floats, Paired
+from icl_gap.analysis.points import Subject
+
+
+def subject(model: str = "m", **changes: object) -> Subject:
+    described = {
+        "model": model,
+        "family": "f",
+        "n_params": 10,
+        "n_params_non_embedding": 9,
+        "trained": True,
+        "dataset": "scan",
+        "split": "mcd1",
+        "partial": None,
+        "shots": 5,
+    }
+    return Subject(**(described | changes))  # type: ignore[arg-type]
+
+
+def paired(
+    hits_id: Floats,
+    hits_ood: Floats,
+    answered: Floats | None = None,
+    *,
+    of: Subject | None = None,
+    query_split: str = "test",
+) -> Paired:
+    seeds, queries = hits_id.shape
+    answered = np.ones_like(hits_id) if answered is None else answered
+    zeros = np.zeros(seeds)
+    return Paired(
+        subject=of or subject(),
+        query_split=query_split,  # type: ignore[arg-type]
+        seeds=tuple(range(seeds)),
+        query_ids=tuple(f"{n:05}" for n in range(queries)),
+        hits_id=hits_id * answered,
+        hits_ood=hits_ood * answered,
+        answered=answered,
+        skipped=zeros,
+        shots=zeros,
+        coverage_id=zeros,
+        coverage_ood=zeros,
+    )
+
+
+def random_block(seed: int, shape: tuple[int, int] = (3, 7), **changes: object) -> Paired:
+    rng = np.random.default_rng(seed)
+    inside, outside, answered = ((rng.random(shape) < p).astype(float) for p in (0.6, 0.4, 0.8))
+    return paired(inside, outside, answered, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (1, 20), (4, 1)])
+def test_draws_agree_with_a_loop_over_resamples(shape: tuple[int, int]) -> None:
+    block, resamples = random_block(0, shape), 60
+    query_stream = bootstrap._generator(5, "scan", "mcd1", "test", block.query_ids)
+    query_weights = bootstrap._weights(query_stream, resamples, shape[1])
+    seed_weights = bootstrap._seed_weights(block, resamples, 5)
+    (drawn,) = draw([block], resamples=resamples, seed=5)
+    for b in range(resamples):
+        hits = dict.fromkeys(("id", "ood", "answered"), 0.0)
+        for s in range(shape[0]):
+            for q in range(shape[1]):
+                times = seed_weights[b, s] * query_weights[b, q]
+                hits["id"] += times * block.hits_id[s, q]
+                hits["ood"] += times * block.hits_ood[s, q]
+                hits["answered"] += times * block.answered[s, q]
+        expected = np.nan if not hits["answered"] else hits["id"] / hits["answered"]
+        np.testing.assert_equal(drawn.a_id[b], expected)
+        expected = np.nan if not hits["answered"] else hits["ood"] / hits["answered"]
+        np.testing.assert_equal(drawn.a_ood[b], expected)
+
+
+def test_weights_are_counts_of_draws_with_replacement() -> None:
+    weights = bootstrap._weights(np.random.default_rng(0), 4000, 10)
+    assert set(weights.sum(axis=1)) == {10}
+    # Each count is binomial(10, 1/10): mean 1, variance 0.9.
+    np.testing.assert_allclose(weights.mean(axis=0), 1, atol=0.06)
+    np.testing.assert_allclose(weights.var(axis=0), 0.9, atol=0.1)
+
+
+def test_draws_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = random_block(1)
+    (whole,) = draw([block], resamples=50, seed=0)
+    monkeypatch.setattr(bootstrap, "CHUNK", 3 * 7)
+    (chunked,) = draw([block], resamples=50, seed=0)
+    np.testing.assert_array_equal(whole.a_id, chunked.a_id)
+    np.testing.assert_array_equal(whole.a_ood, chunked.a_ood)
+
+
+def test_models_share_resamples_and_benchmarks_do_not() -> None:
+    blocks = [
+        random_block(2, of=subject("small")),
+        random_block(2, of=subject("large", shots=10)),
+        random_block(2, of=subject("small", dataset="cfq")),
+        random_block(2, of=subject("small"), query_split="train"),
+    ]
+    small, large, other, train = draw(blocks, resamples=50, seed=0)
+    np.testing.assert_array_equal(small.a_id, large.a_id)
+    assert not np.array_equal(small.a_id, other.a_id)
+    assert not np.array_equal(small.a_id, train.a_id)
+    (again,) = draw(blocks[1:2], resamples=50, seed=0)
+    np.testing.assert_array_equal(large.a_ood, again.a_ood)
+    (reseeded,) = draw(blocks[1:2], resamples=50, seed=1)
+    assert not np.array_equal(large.a_ood, reseeded.a_ood)
+
+
+def test_query_splits_pool_under_the_same_seed_weights() -> None:
+    test, train = (random_block(3, query_split=split) for split in ("test", "train"))
+    np.testing.assert_array_equal(
+        bootstrap._seed_weights(test, 50, 0), bootstrap._seed_weights(train, 50, 0)
+    )
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    before = np.random.get_state()[1].copy()  # noqa: NPY002 - the point is the legacy state
+    draw([random_block(4)], resamples=50, seed=0)
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002 - as above
+
+
+def test_an_interval_is_made_of_order_statistics() -> None:
+    values = np.random.default_rng(0).permutation(1000).astype(float)
+    assert interval(values, 0.95, worst=(-1, 1)) == (24, 975)
+    assert interval(values, 0.5, worst=(-1, 1)) == (249, 750)
+
+
+@given(
+    st.lists(st.floats(0, 1) | st.just(np.nan), min_size=40, max_size=80),
+    st.sampled_from([0.5, 0.8, 0.95]),
+)
+def test_missing_values_only_widen_an_interval(values: list[float], confidence: float) -> None:
+    known = np.array([0.5 if np.isnan(value) else value for value in values])
+    narrow = interval(known, confidence, worst=(0, 1))
+    wide = interval(np.array(values), confidence, worst=(0, 1))
+    assert wide[0] <= narrow[0] <= narrow[1] <= wide[1]
+
+
+def test_one_seed_resamples_queries_alone() -> None:
+    hits = np.array([[1.0, 0, 1, 1, 0, 0, 1, 0] * 10])
+    one, three = paired(hits, hits), paired(np.repeat(hits, 3, axis=0), np.repeat(hits, 3, axis=0))
+    drawn_one, drawn_three = draw([one, three], resamples=100, seed=0)
+    # Seeds that agree in everything add no spread, whatever their weights.
+    np.testing.assert_allclose(drawn_one.a_id, drawn_three.a_id)
+
+
+def simulated(kind: str, rng: np.random.Generator, seeds: int, gap: float) -> tuple[Floats, Floats]:
+    """Hits ID and OOD on 150 queries, of which the gap is known."""
+    shape = (seeds, 150)
+    match kind:
+        case "queries decide":
+            base, kept = rng.random(150) < 0.6, rng.random(150) < 1 - gap
+            inside = base & (rng.random(shape) < 0.95)
+            outside = base & kept & (rng.random(shape) < 0.95)
+        case "chance decides":
+            inside = rng.random(shape) < 0.5
+            outside = rng.random(shape) < 0.5 * (1 - gap)
+        case _:  # seeds count as well
+            chance = rng.beta(0.25, 0.25, size=150)
+            loss = gap + rng.normal(0, 0.15, size=(seeds, 1))
+            inside = rng.random(shape) < chance
+            outside = rng.random(shape) < chance * (1 - loss)
+    return inside.astype(float), outside.astype(float)
+
+
+@pytest.mark.parametrize(
+    ("kind", "seeds", "least", "most"),
+    [
+        ("queries decide", 1, 0.86, 0.94),
+        ("queries decide", 5, 0.86, 0.94),
+        ("seeds count", 5, 0.84, 0.94),
+        # Here the crossed bootstrap is known to err, and on the wide side.
+        ("chance decides", 5, 0.95, 1.0),
+    ],
+)
+def test_intervals_hold_the_true_gap_about_as_often_as_they_claim(
+    kind: str, seeds: int, least: float, most: float
+) -> None:
+    rng = np.random.default_rng(11)
+    true_gap = 0.4
+    # A dataset of its own gives every simulation resamples of its own.
+    blocks = [
+        paired(*simulated(kind, rng, seeds, true_gap), of=subject(dataset=f"d{n}"))
+        for n in range(300)
+    ]
+    measured, _ = measure(blocks, resamples=400, seed=0, confidence=0.9)
+    gaps = [each.point.gap for each in measured]
+    held = np.mean([gap is not None and gap.low <= true_gap <= gap.high for gap in gaps])
+    assert least <= held <= most
+
+
+def test_a_paired_interval_is_narrower_than_that_of_shuffled_queries() -> None:
+    """ID and OOD share each resample, so a query's difficulty cancels out of the gap."""
+    rng = np.random.default_rng(3)
+    solved = rng.random(200) < 0.5
+    kept = solved & (rng.random(200) < 0.7)
+    shuffled = rng.permutation(kept)
+    widths = []
+    for outside in (kept, shuffled):
+        results = [cell("id", solved.tolist()), cell("ood", outside.tolist())]
+        (point,) = analyze(results, resamples=1000).points
+        assert point.gap is not None
+        widths.append(point.gap.high - point.gap.low)
+    assert widths[0] < 0.8 * widths[1]

@@ -1,0 +1,120 @@
+"""Gaps that can be worked out by hand, and gaps that do not exist."""
+
+from __future__ import annotations
+
+import pytest
+from analysis.synthetic import cell
+
+from icl_gap.analysis import GapPoint, analyze
+from icl_gap.records import CellResult
+
+
+def points(results: list[CellResult], **options: object) -> dict[str, GapPoint]:
+    analysis = analyze(results, resamples=200, **options)  # type: ignore[arg-type]
+    return {point.query_split: point for point in analysis.points}
+
+
+def both(id_hits: list[bool], ood_hits: list[bool], **changes: object) -> list[CellResult]:
+    return [cell("id", id_hits, **changes), cell("ood", ood_hits, **changes)]
+
+
+def test_the_gap_of_one_query_split_by_hand() -> None:
+    results = both([1, 1, 1, 0], [1, 0, 0, 0]) + both([1, 1, 0, 0], [0, 1, 0, 0], seed=1)
+    (point,) = points(results).values()
+    assert point.a_id.value == 5 / 8
+    assert point.a_ood.value == 2 / 8
+    assert point.gap is not None
+    assert point.gap.value == pytest.approx(0.6)
+    assert (point.n_queries, point.n_seeds, point.n_skipped) == (4, 2, 0)
+    assert (point.coverage_id, point.coverage_ood, point.shots_effective) == (0.5, 0.5, 5)
+
+
+def test_pooling_weighs_both_sides_the_same_whatever_their_size() -> None:
+    results = both([1, 1, 1, 0], [1, 0, 1, 0], query_split="test")
+    results += both([1, 0], [0, 0], query_split="train")
+    pooled = points(results)["pooled"]
+    # A_id = mean(te->te, tr->tr) = mean(3/4, 1/2); A_ood = mean(tr->te, te->tr) = mean(1/2, 0).
+    assert pooled.a_id.value == 0.625
+    assert pooled.a_ood.value == 0.25
+    assert pooled.gap is not None
+    assert pooled.gap.value == pytest.approx(1 - 0.25 / 0.625)
+    assert pooled.n_queries == 6
+
+
+def test_a_gap_may_be_negative() -> None:
+    (point,) = points(both([1, 0] * 20, [1, 1] * 20)).values()
+    assert point.gap is not None
+    assert point.gap.value == -1
+    assert point.gap.low < -1 < point.gap.high < 0
+
+
+def test_the_metric_chooses_which_match_counts() -> None:
+    results = both([1, 1] * 10, [0, 1] * 10)
+    strict = [
+        CellResult(
+            c.info,
+            tuple(
+                type(r)(**{f: getattr(r, f) for f in r.__slots__} | {"raw": False})
+                for r in c.records
+            ),
+        )
+        for c in results
+    ]
+    assert points(strict, metric="canonical")["test"].a_id.value == 1
+    assert points(strict, metric="raw")["test"].a_id.value == 0
+
+
+@pytest.mark.parametrize("hits", [0, 1, 2])
+def test_a_gap_is_undefined_where_the_id_accuracy_is_not_resolved_from_zero(hits: int) -> None:
+    (point,) = points(both([n < hits for n in range(50)], [False] * 50)).values()
+    assert point.gap is None
+    assert point.a_id.low == 0
+    assert point.undefined_because is not None
+    assert f"{hits} of 50 requests right, 95% interval [0.0000" in point.undefined_because
+
+
+def test_a_gap_is_defined_once_its_id_accuracy_is_resolved() -> None:
+    (point,) = points(both([n < 10 for n in range(50)], [False] * 50)).values()
+    assert point.undefined_because is None
+    assert point.gap is not None
+    assert (point.gap.low, point.gap.value, point.gap.high) == (1, 1, 1)
+
+
+def test_skipped_requests_are_left_out_and_counted() -> None:
+    results = both([1, None, 1, 0], [1, None, 0, 0])
+    analysis = analyze(results, resamples=200)
+    (point,) = analysis.points
+    assert point.a_id.value == 2 / 3
+    assert (point.n_queries, point.n_skipped) == (3, 1)
+    assert any(
+        "skipped" in note.text and "1 in scan/mcd1" in note.where[0] for note in analysis.notes
+    )
+
+
+def test_a_subject_of_which_all_was_skipped_has_no_gap() -> None:
+    analysis = analyze(both([None, None], [None, None]), resamples=200)
+    assert analysis.points == ()
+    assert any(note.text == "no gap: every query was skipped" for note in analysis.notes)
+
+
+def test_a_skipped_query_may_differ_between_seeds() -> None:
+    results = both([1, None], [0, None]) + both([None, 1], [None, 1], seed=1)
+    (point,) = points(results).values()
+    assert (point.a_id.value, point.a_ood.value) == (1, 0.5)
+    assert (point.n_queries, point.n_skipped) == (2, 2)
+
+
+def test_pooling_uses_the_seeds_that_both_sides_have() -> None:
+    results = both([1] * 4, [0] * 4, query_split="test")
+    results += both([0] * 4, [0] * 4, query_split="test", seed=1)
+    results += both([1] * 4, [1] * 4, query_split="train")
+    analysis = analyze(results, resamples=200)
+    pooled = next(point for point in analysis.points if point.query_split == "pooled")
+    assert (pooled.n_seeds, pooled.a_id.value, pooled.a_ood.value) == (1, 1, 0.5)
+    assert any("only the seeds that both query splits have: 0" in n.text for n in analysis.notes)
+
+
+def test_zero_shots_have_no_gap_to_speak_of() -> None:
+    (point,) = points(both([1, 0] * 20, [1, 0] * 20, shots=0)).values()
+    assert point.gap is not None
+    assert (point.gap.low, point.gap.value, point.gap.high) == (0, 0, 0)
