@@ -76,11 +76,13 @@ class _Answer(BaseModel):
 
 def _read_answers(path: Path) -> dict[str, Line]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError("cannot read the answers", value=str(error), place=Place(path)) from error
     answers = {}
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
             answer = _Answer.model_validate(json.loads(line))
         except (ValueError, ValidationError):

@@ -88,6 +88,8 @@ def load_folder_tokenizer(
         codec = rust_codec(_read_rust(folder / "tokenizer.json", settings))
     else:
         codec = _transformers_codec(folder, trust_remote_code=trust_remote_code)
+    if not codec.encode(_PROBE):  # transformers makes an empty tokenizer where it finds no files
+        raise ModelError("this folder holds no tokenizer", value=str(folder))
     names = ("generation_config.json", "config.json")
     configs = [read_optional_json(folder / name) for name in names]
     prefix = _bos_ids(codec, bos, settings, configs, folder)
@@ -129,19 +131,13 @@ def read_rust(path: Path) -> tokenizers.Tokenizer:
 
 
 def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """As transformers does: its settings name special tokens, and may say that BOS is put."""
+    """As transformers does: its settings name special tokens; BOS is the file's own matter."""
     from tokenizers import AddedToken
-    from tokenizers.processors import TemplateProcessing
 
     tokenizer = read_rust(path)
     named = filter(None, (_content(settings.get(key)) for key in _NAMED_TOKENS))
     missing = [token for token in dict.fromkeys(named) if not _is_added(tokenizer, token)]
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in missing])
-    if "add_bos_token" in settings or "add_eos_token" in settings:
-        bos = _content(settings.get("bos_token")) if settings.get("add_bos_token") else None
-        tokens = [] if bos is None else [(bos, tokenizer.token_to_id(bos))]
-        single = "$A" if bos is None else f"{bos} $A"
-        tokenizer.post_processor = TemplateProcessing(single=single, special_tokens=tokens)
     return tokenizer
 
 

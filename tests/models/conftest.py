@@ -11,7 +11,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from icl_gap.models import UntrainedSpec, save_untrained
 
-FAMILIES = ("opt", "bloom", "codegen")
 MakeModel = Callable[..., Path]
 
 
@@ -52,9 +51,7 @@ def gpt2_folder(data_root: Path) -> Path:
 @pytest.fixture(scope="session")
 def gpt2(gpt2_folder: Path) -> Tokenizer:
     """GPT-2's published tokenizer."""
-    bpe = models.BPE.from_file(
-        str(gpt2_folder / "vocab.json"), str(gpt2_folder / "merges.txt")
-    )
+    bpe = models.BPE.from_file(str(gpt2_folder / "vocab.json"), str(gpt2_folder / "merges.txt"))
     tokenizer = Tokenizer(bpe)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

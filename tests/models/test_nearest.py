@@ -11,7 +11,8 @@ from icl_gap.models import NearestSpec, identify, load, load_tokenizer
 from icl_gap.models.nearest import nearest
 from icl_gap.records import Completion, Example, Prompt
 
-SOURCES = st.lists(st.sampled_from("walk jump left and after the".split()), max_size=6).map(" ".join)
+WORDS = ("walk", "jump", "left", "and", "after", "the")
+SOURCES = st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join)
 
 
 def example(source: str, target: str = "", id_: str = "x") -> Example:

@@ -85,9 +85,7 @@ def test_bloom_words_do_cross_spaces() -> None:
 
 
 @pytest.mark.parametrize("words", ["gpt2", "bloom"])
-def test_equals_encoding_whole_on_cfq(
-    gpt2: Tokenizer, cfq_targets: list[str], words: str
-) -> None:
+def test_equals_encoding_whole_on_cfq(gpt2: Tokenizer, cfq_targets: list[str], words: str) -> None:
     tokenizer = Tokenizer.from_str(gpt2.to_str())
     tokenizer.pre_tokenizer = gpt2_words() if words == "gpt2" else bloom_words()
     encode, whole = pieces.by_pieces(tokenizer), plain(tokenizer)

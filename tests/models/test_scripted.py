@@ -45,6 +45,12 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
         model(ScriptedSpec(answers=path))
 
 
+def test_empty_lines_and_strange_line_ends_in_answers(tmp_path: Path) -> None:
+    path = script(tmp_path, "", '{"query_id": "a", "text": "one\u2028two"}', "")
+    answers = model(ScriptedSpec(answers=path)).complete([prompt("a")], stop="\n", max_new_bytes=9)
+    assert next(answers) == Completion("one\u2028two", "stop")
+
+
 def test_a_missing_script_is_told_before_loading(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot read the answers"):
         identify(ScriptedSpec(answers=tmp_path / "none.jsonl"))

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers.utils import logging
+
+from icl_gap.errors import ModelError
+from icl_gap.models import Model, TransformersSpec, identify, load
+from icl_gap.records import Prompt
+
+FAMILIES = ("opt", "bloom", "codegen")
+
+Weights = dict[str, torch.Tensor]
+PROMPT = Prompt("q", "", (), "walk twice")
+
+
+@pytest.fixture
+def opt(make_model: Any, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(make_model("opt"), tmp_path / "opt"))
+
+
+def loaded(folder: Path, **options: Any) -> Model:
+    spec = TransformersSpec.model_validate({"model": str(folder), **options})
+    return load(spec, identify(spec))
+
+
+def change_weights(folder: Path, change: Callable[[Weights], Weights]) -> None:
+    path = folder / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+
+
+def by_hand(family: str, *, h: int, layers: int, vocabulary: int, context: int) -> tuple[int, int]:
+    """All parameters, and those outside embeddings and output, from the architecture's papers."""
+    norm, square = 2 * h, h * h
+    match family:
+        case "opt":  # learned positions, with 2 spare rows; output tied
+            block = 4 * (square + h) + 2 * norm + (4 * square + 4 * h) + (4 * square + h)
+            inner = layers * block + norm
+            outer = vocabulary * h + (context + 2) * h
+        case "bloom":  # a norm after the embedding; output tied
+            block = 3 * square + 3 * h + square + h + 2 * norm + 8 * square + 5 * h
+            inner = layers * block + 2 * norm
+            outer = vocabulary * h
+        case _:  # codegen: one norm a block, no bias in attention, output of its own with bias
+            block = 4 * square + norm + 8 * square + 5 * h
+            inner = layers * block + norm
+            outer = vocabulary * h + vocabulary * h + vocabulary
+    return inner + outer, inner
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parameters_are_counted_from_the_weights(make_model: Any, family: str) -> None:
+    folder = make_model(family)
+    vocabulary = json.loads((folder / "config.json").read_text(encoding="utf-8"))["vocab_size"]
+    info = loaded(folder).info
+    expected = by_hand(family, h=32, layers=2, vocabulary=vocabulary, context=2048)
+    assert (info.n_params, info.n_params_non_embedding) == expected
+
+
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_quantized_weights_run_and_count_in_full(make_model: Any, bits: str) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    folder = make_model("opt", hidden_size=64)
+    plain, quantized = loaded(folder), loaded(folder, quantization=bits, device="cpu")
+    assert quantized.info == plain.info
+    assert len(list(quantized.complete([PROMPT] * 2, stop="\n", max_new_bytes=3))) == 2
+
+
+def test_quantization_without_its_library(opt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("icl_gap.models.weights.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match="bitsandbytes, which is not installed"):
+        loaded(opt, quantization="4bit")
+
+
+def test_a_device_map_gives_the_same_answers(make_model: Any) -> None:
+    folder = make_model("bloom")
+    plain, mapped = loaded(folder, device="cpu"), loaded(folder, device_map="auto")
+    answers = [list(m.complete([PROMPT], stop="\n", max_new_bytes=5)) for m in (plain, mapped)]
+    assert answers[0] == answers[1]
+    assert mapped.info.n_params == plain.info.n_params
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "auto"])
+def test_other_precisions(make_model: Any, dtype: str) -> None:
+    model = loaded(make_model("codegen"), dtype=dtype)
+    assert len(list(model.complete([PROMPT], stop="\n", max_new_bytes=3))) == 1
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "teapot"])
+def test_no_such_device(opt: Path, device: str) -> None:
+    with pytest.raises(ModelError, match="no such device here"):
+        loaded(opt, device=device)
+
+
+def without_one(weights: Weights) -> Weights:
+    return {name: w for name, w in weights.items() if not name.endswith("fc1.weight")}
+
+
+def with_one_more(weights: Weights) -> Weights:
+    return {**weights, "model.decoder.layers.9.fc1.weight": torch.zeros(2, 2)}
+
+
+def with_another_shape(weights: Weights) -> Weights:
+    return {name: w[:-1].clone() if "fc1.bias" in name else w for name, w in weights.items()}
+
+
+@pytest.mark.parametrize("change", [without_one, with_one_more, with_another_shape])
+def test_weights_that_do_not_fit(opt: Path, change: Callable[[Weights], Weights]) -> None:
+    change_weights(opt, change)
+    with pytest.raises(ModelError, match=r"weights (are|have)|cannot load the model"):
+        loaded(opt)
+
+
+def test_buffers_of_old_versions_do_no_harm(opt: Path) -> None:
+    change_weights(opt, lambda w: {**w, "model.decoder.layers.0.attn.bias": torch.zeros(2)})
+    assert loaded(opt).info.n_params
+
+
+def test_damaged_weights(opt: Path) -> None:
+    spec = TransformersSpec(model=str(opt))
+    identity = identify(spec)
+    path = opt / "model.safetensors"
+    path.write_bytes(b"\xff" * 100)
+    with pytest.raises(ModelError, match="cannot load the model"):
+        load(spec, identity)
+
+
+def test_pickled_weights_load_where_there_are_no_others(opt: Path) -> None:
+    expected = loaded(opt).info
+    torch.save(load_file(opt / "model.safetensors"), opt / "pytorch_model.bin")
+    (opt / "model.safetensors").unlink()
+    assert loaded(opt).info == expected
+
+
+def test_code_in_the_folder_is_not_run(opt: Path) -> None:
+    (opt / "own.py").write_text("raise SystemExit('ran')", encoding="utf-8")
+    config = json.loads((opt / "config.json").read_text(encoding="utf-8"))
+    config |= {
+        "model_type": "own",
+        "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"},
+    }
+    (opt / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match="comes with Python code") as caught:
+        loaded(opt)
+    assert "trust_remote_code: true" in str(caught.value)
+
+
+def test_transformers_is_left_as_it_was(opt: Path) -> None:
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    loaded(opt)
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
