@@ -94,13 +94,13 @@ class SweepSpec(Spec):
         return self
 
 
-def read_sweep(path: Path) -> SweepSpec:
+def read_sweep(path: str | Path) -> SweepSpec:
     """Read a sweep file.
 
     Raises:
         InputError: It cannot be read or is not a sweep; the error names file, line and place.
     """
-    return read_spec(path, SweepSpec)
+    return read_spec(Path(path), SweepSpec)
 
 
 def _each(value: Any, expand: Any) -> Any:

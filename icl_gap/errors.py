@@ -80,6 +80,19 @@ class InputError(IclGapError):
         self.place = replace(self.place, **unknown)
         return self
 
+    def within(self, key: str) -> Self:
+        """Say in which entry of the user's input the place lies, and return the error itself.
+
+        A fault in a file that the entry names keeps that file's own place.
+
+        Args:
+            key: The entry, as `models[2]`.
+        """
+        if self.place.file is None:
+            inner = "" if self.place.key is None else f".{self.place.key}"
+            self.place = replace(self.place, key=f"{key}{inner}")
+        return self
+
     def __str__(self) -> str:
         lines = [f"{self.place}: {self.problem}" if str(self.place) else self.problem]
         if self.value is not None:

@@ -14,6 +14,13 @@ Split = Literal["train", "test"]
 Condition = Literal["id", "ood"]
 FinishReason = Literal["stop", "eos", "length"]
 Status = Literal["scored", "skipped"]
+CanonicalForm = Literal["tokens", "sparql", "funql"]
+"""The normal form of a benchmark's programs.
+
+- `tokens` (SCAN): the sequence of tokens between white space.
+- `sparql` (CFQ): the clauses as a set, variables up to one renaming, spacing.
+- `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
+"""
 
 SCHEMA_VERSION = 1
 """Of the files in a results folder; a change that alters a key or a field raises it."""

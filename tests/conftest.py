@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Several test processes share the machine's cores; threads of torch that wait for one another on a
+# busy core cost a thousand times what they save on models this small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("suite")
 
@@ -28,3 +32,31 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Keep the user's cache out of the tests, and share one among them."""
     folder = tmp_path_factory.getbasetemp() / "icl_gap_cache"
     monkeypatch.setenv("ICL_GAP_CACHE", str(folder))
+
+
+@pytest.fixture
+def toy_card(tmp_path: Path) -> str:
+    """The path of a card of a small benchmark: 30 rows a side, two words each."""
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    for side, verbs in (("train", "abc"), ("test", "def")):
+        rows = [f"{verb} {n}\t{verb.upper()} {n}" for verb in verbs for n in range(10)]
+        (folder / f"{side}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    card = tmp_path / "toy.yaml"
+    card.write_text(TOY_CARD, encoding="utf-8")
+    return str(card)
+
+
+TOY_CARD = """\
+name: toy
+title: A toy
+licence: CC0
+citation: none
+canonical: tokens
+template: {instruction: Answer., source_label: "Q:", target_label: "A:"}
+loader: tsv
+sources: [{kind: local, folder: toy}]
+default_split: plain
+splits:
+  plain: {train: 30, test: 30, files: {train: train.tsv, test: test.tsv}}
+"""

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from icl_gap.errors import DataError, Place
+from icl_gap.records import CanonicalForm
 from icl_gap.specs import Spec, read_spec, shipped
 
 Loader = Literal["scan", "cfq", "geoquery", "tsv"]
@@ -110,8 +111,8 @@ class DatasetCard(Spec):
     title: str
     licence: str
     citation: str
-    canonical: str
-    """The normal form by which predictions are compared, see `icl_gap.scoring`."""
+    canonical: CanonicalForm
+    """The normal form by which predictions are compared."""
     template: dict[str, str]
     """`instruction`, `source_label` and `target_label` of the default prompt."""
     loader: Loader

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from icl_gap import prompts, sampling
 from icl_gap.config import SweepSpec
-from icl_gap.errors import PromptError
+from icl_gap.errors import PromptError, SamplingError
 from icl_gap.plan.cells import Cell
 from icl_gap.plan.parts import Study, Subject
 from icl_gap.records import Condition, Exemplars, Prompt, Split
@@ -81,12 +81,15 @@ class Layout:
         if key not in self._drawn:
             spec = self._sweep.sampler
             pool = self._pool(study, subject, sampling.pool_split(info.query_split, condition))
-            self._drawn[key] = [
-                sampling.sample(spec, pool, query, shots=shots, seed=info.seed)
-                for query in sampling.queries(
-                    study.benchmark, info.query_split, spec, self._sweep.limit
-                )
-            ]
+            asked = sampling.queries(study.benchmark, info.query_split, spec, self._sweep.limit)
+            try:
+                self._drawn[key] = [
+                    sampling.sample(spec, pool, query, shots=shots, seed=info.seed)
+                    for query in asked
+                ]
+            except SamplingError as error:
+                error.at(key="shots")
+                raise
         return self._drawn[key]
 
     def _pool(self, study: Study, subject: Subject, split: Split) -> sampling.Pool:
@@ -99,7 +102,7 @@ class Layout:
 
 def _tokens_of(subject: Subject) -> str | None:
     """What tells tokenizers apart: models that share one share their exemplars."""
-    return None if subject.tokenizer is None else subject.tokenizer.sha256
+    return None if subject.tokenizer is None else subject.identity.name
 
 
 def _reserve(subject: Subject, study: Study, drawn: Sequence[Exemplars]) -> int:

@@ -10,8 +10,7 @@ from icl_gap import data, models, prompts
 from icl_gap.config import DatasetEntry, SweepSpec
 from icl_gap.errors import InputError
 from icl_gap.plan.track import Track
-from icl_gap.records import Benchmark
-from icl_gap.scoring import CanonicalForm
+from icl_gap.records import Benchmark, CanonicalForm
 from icl_gap.specs import check_spec
 
 Entry = TypeVar("Entry")
@@ -70,7 +69,8 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
 
 def _study(entry: DatasetEntry) -> Study:
     card = data.load_card(entry.name)
-    benchmark = data.load(card, entry.split or card.default_split, **entry.options)
+    split = entry.split or card.default_split
+    benchmark = data.load(card, split, None, **entry.options)
     template = entry.template or check_spec(card.template, prompts.Template)
     for example in (*benchmark.train, *benchmark.test):
         if template.stop in example.target:
@@ -89,7 +89,7 @@ def _each(name: str, entries: Iterable[Entry], make: Callable[[Entry], T]) -> li
         try:
             made.append(make(entry))
         except InputError as error:
-            error.at(key=f"{name}[{index}]")
+            error.within(f"{name}[{index}]")
             raise
     return made
 

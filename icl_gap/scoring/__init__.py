@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from icl_gap.scoring.exact import CanonicalForm, score, score_batch
+from icl_gap.scoring.exact import score, score_batch
 from icl_gap.scoring.files import Prediction, Summary, read_predictions, summarize
 
 __all__ = [
-    "CanonicalForm",
     "Prediction",
     "Summary",
     "read_predictions",

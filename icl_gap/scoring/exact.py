@@ -38,20 +38,12 @@ texts mean the same, it lists, joined by `, `, what sets them apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from icl_gap.errors import InputError
-from icl_gap.records import Score
+from icl_gap.records import CanonicalForm, Score
 from icl_gap.scoring import funql, sparql
 from icl_gap.scoring.faults import MalformedError, UndecidedError
-
-CanonicalForm = Literal["tokens", "sparql", "funql"]
-"""The normal form of a benchmark's programs.
-
-- `tokens` (SCAN): the sequence of tokens between white space.
-- `sparql` (CFQ): the clauses as a set, variables up to one renaming, spacing.
-- `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
-"""
 
 Program = TypeVar("Program")
 

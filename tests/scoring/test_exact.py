@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.errors import InputError
-from icl_gap.records import Score
-from icl_gap.scoring import CanonicalForm, score, score_batch
+from icl_gap.records import CanonicalForm, Score
+from icl_gap.scoring import score, score_batch
 
 FORMS = st.sampled_from(get_args(CanonicalForm))
 ANY_TEXT = st.text(st.characters(codec=None))  # lone surrogates too

@@ -1,0 +1,241 @@
+"""Sweeps from end to end: stored as asked, stopped and gone on with, failed and told."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+import yaml
+
+from icl_gap.config import SweepSpec, read_sweep
+from icl_gap.errors import InferenceError
+from icl_gap.plan import Track, plan_sweep
+from icl_gap.records import CellResult
+from icl_gap.run import run_sweep
+from icl_gap.specs import check_spec
+from icl_gap.store import load_results
+
+T = TypeVar("T")
+
+UNTRAINED = {"kind": "untrained", "hidden_size": 32, "layers": 1, "heads": 4}
+
+
+def sweep(card: str, **changes: object) -> SweepSpec:
+    fields = {
+        "name": "s",
+        "datasets": [card],
+        "models": ["nearest"],
+        "shots": [0, 2],
+        "seeds": [0, 1],
+        "limit": 4,
+    }
+    return check_spec({**fields, **changes}, SweepSpec)
+
+
+def untimed(results: Iterable[CellResult]) -> list[str]:
+    """The results without their timings, as text."""
+    plain = []
+    for cell in results:
+        timings = {"started", "git_commit"}  # a commit may come while the tests run
+        provenance = {k: v for k, v in cell.info.provenance.items() if k not in timings}
+        plain.append(json.dumps(asdict(replace(cell.info, provenance=provenance))))
+        plain += [json.dumps(asdict(replace(record, seconds=0.0))) for record in cell.records]
+    return plain
+
+
+def test_a_sweep_is_stored_as_asked(toy_card, tmp_path) -> None:
+    spec = sweep(toy_card)
+    results = run_sweep(spec, tmp_path / "out")
+    assert len(results) == 16
+    assert results.unfinished == ()
+    plan = plan_sweep(spec)
+    for cell, planned in zip(results, plan.cells, strict=True):
+        assert cell.info.key == planned.info.key
+        for record, request in zip(cell.records, plan.requests(planned), strict=True):
+            assert record.query_id == request.prompt.query_id
+            assert record.exemplar_ids == tuple(e.id for e in request.exemplars.examples)
+            assert record.prompt_sha256 == request.prompt.sha256
+            assert record.shots == cell.info.shots
+            assert record.status == "scored"
+            assert record.raw is not None
+
+
+def test_provenance_tells_what_it_was_made_with(toy_card, tmp_path) -> None:
+    cell = run_sweep(sweep(toy_card), tmp_path / "out")[0]
+    assert cell.info.provenance["packages"]["transformers"]
+    assert cell.info.provenance["device"]
+    assert cell.info.spec["dataset"]["fingerprint"]
+
+
+def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
+    script = tmp_path / "answers.jsonl"
+    queries = plan_sweep(sweep(toy_card)).requests(plan_sweep(sweep(toy_card)).cells[0])
+    gold = {r.exemplars.query.id: r.exemplars.query.target for r in queries}
+    right, spaced, wrong, empty = gold
+    lines = [
+        {"query_id": right, "text": f" {gold[right]}\nmore"},
+        {"query_id": spaced, "text": gold[spaced].replace(" ", "  ")},
+        {"query_id": wrong, "text": "x"},
+        {"query_id": empty, "text": ""},
+    ]
+    script.write_text("\n".join(map(json.dumps, lines)))
+    model = {"kind": "scripted", "answers": str(script)}
+    cell = run_sweep(sweep(toy_card, models=[model]), tmp_path / "out")[0]
+    found = {r.query_id: (r.raw, r.canonical, r.reason) for r in cell.records}
+    assert found[right] == (True, True, None)
+    assert found[spaced] == (False, True, "spacing")
+    assert found[wrong] == (False, False, "different program")
+    assert found[empty] == (False, False, "empty")
+
+
+def test_a_finished_sweep_loads_no_model(toy_card, tmp_path, monkeypatch) -> None:
+    spec = sweep(toy_card)
+    first = run_sweep(spec, tmp_path / "out")
+    monkeypatch.setattr("icl_gap.models.load", None)
+    again = run_sweep(spec, tmp_path / "out")
+    assert again == first
+
+
+def test_a_grown_sweep_asks_only_what_is_new(toy_card, tmp_path) -> None:
+    run_sweep(sweep(toy_card), tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out" / "cells").iterdir()}
+    results = run_sweep(sweep(toy_card, seeds=[0, 1, 2]), tmp_path / "out")
+    assert len(results) == 24
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_failure_is_told_stored_as_nothing_and_tried_again(toy_card, tmp_path) -> None:
+    plan = plan_sweep(sweep(toy_card))
+    failing = plan.requests(plan.cells[0])[2].prompt.query_id  # a test query
+    script = tmp_path / "answers.jsonl"
+    script.write_text(json.dumps({"query_id": failing, "error": "no answer"}))
+    spec = sweep(toy_card, models=[{"kind": "scripted", "answers": str(script)}])
+    with pytest.raises(InferenceError, match="8 cells failed") as caught:
+        run_sweep(spec, tmp_path / "out")
+    assert f"failed on {failing}: no answer" in str(caught.value)
+    results = load_results(tmp_path / "out")
+    assert len(results) == 8  # the train queries
+    assert len(results.unfinished) == 8
+    assert failing not in {record.query_id for cell in results for record in cell.records}
+    with pytest.raises(InferenceError, match="8 cells failed"):
+        run_sweep(spec, tmp_path / "out")
+
+
+def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:
+    model = UNTRAINED | {"context_length": 12}
+    results = run_sweep(sweep(toy_card, models=[model], overflow="skip"), tmp_path / "out")
+    records = [record for cell in results for record in cell.records]
+    assert {record.status for record in records} == {"skipped"}
+    assert {record.raw for record in records} == {None}
+
+
+class Stopped(BaseException):
+    """Stands for Ctrl-C at a chosen moment."""
+
+
+def stop_after(steps: int) -> Track:
+    def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+        del total
+        for done, item in enumerate(items):
+            if description.startswith(("nearest", "opt")) and done == steps:
+                raise Stopped
+            yield item
+
+    return track
+
+
+@pytest.mark.parametrize("model", ["nearest", UNTRAINED])
+def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> None:
+    spec = sweep(toy_card, models=[model], shots=[2], seeds=[0])
+    undisturbed = run_sweep(spec, tmp_path / "one")
+    for steps in (0, 1, 3, 4, 9):
+        with pytest.raises(Stopped):
+            run_sweep(spec, tmp_path / "two", track=stop_after(steps))
+    assert untimed(run_sweep(spec, tmp_path / "two")) == untimed(undisturbed)
+
+
+@pytest.mark.parametrize("family", ["opt", "bloom", "codegen"])
+def test_the_batch_size_changes_no_record(toy_card, tmp_path, family) -> None:
+    runs = []
+    for size in (1, 3, 8):
+        model = {"kind": "untrained", "family": family, "hidden_size": 32, "batch_size": size}
+        spec = sweep(toy_card, models=[model], seeds=[0])
+        runs.append(untimed(run_sweep(spec, tmp_path / str(size))))
+    assert runs[0] == runs[1] == runs[2]
+
+
+KILLED_AT = """
+import os, signal, sys
+from icl_gap import read_sweep, run_sweep
+
+def track(items, description, total):
+    for done, item in enumerate(items):
+        if description.startswith(sys.argv[3]) and done == int(sys.argv[4]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield item
+
+run_sweep(read_sweep(sys.argv[1]), sys.argv[2], track=track)
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "steps"),
+    [
+        ({"kind": "nearest"}, "nearest", [0, 1, 7, 25, 25, 18]),
+        (UNTRAINED, "opt-1x32", [5, 50]),
+    ],
+)
+def test_killed_at_any_step_it_ends_with_the_same_bytes(
+    toy_card, tmp_path, model, name, steps
+) -> None:
+    path = sweep_file(tmp_path, sweep(toy_card, models=[model], shots=[2], seeds=[0], limit=20))
+    undisturbed = run_sweep(read_sweep(path), tmp_path / "one")
+    for step in steps:
+        command = [sys.executable, "-c", KILLED_AT, path, tmp_path / "two", name, str(step)]
+        done = subprocess.run(command, check=False)
+        assert done.returncode == -signal.SIGKILL
+    assert untimed(run_sweep(read_sweep(path), tmp_path / "two")) == untimed(undisturbed)
+
+
+def test_killed_from_outside_it_ends_with_the_same_bytes(toy_card, tmp_path) -> None:
+    path = sweep_file(tmp_path, sweep(toy_card, seeds=list(range(10)), limit=30, figures=[]))
+    undisturbed = run_sweep(read_sweep(path), tmp_path / "one")
+    command = [sys.executable, "-m", "icl_gap.cli", "run", path, "--out", tmp_path / "two"]
+    killed = 0
+    while True:
+        before = stored(tmp_path / "two")
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        while process.poll() is None and stored(tmp_path / "two") < before + 100_000:
+            time.sleep(0.001)
+        process.kill()
+        if process.wait() == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+        killed += 1
+    assert killed >= 2
+    assert untimed(load_results(tmp_path / "two")) == untimed(undisturbed)
+
+
+def sweep_file(folder: Path, spec: SweepSpec) -> Path:
+    path = folder / "sweep.yaml"
+    path.write_text(yaml.safe_dump(spec.model_dump(mode="json")), encoding="utf-8")
+    return path
+
+
+def stored(out: Path) -> int:
+    """Bytes in the store; a file may be renamed while they are counted."""
+    total = 0
+    for file in out.glob("cells/*"):
+        try:
+            total += file.stat().st_size
+        except FileNotFoundError:
+            continue
+    return total
