@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from icl_gap.analysis import Analysis, analyze
-from icl_gap.errors import InputError
+from icl_gap.errors import InputError, Place
 from icl_gap.plots.content import chosen, csv_text
 from icl_gap.plots.figure import build
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
@@ -60,10 +60,11 @@ def plot(
 
 def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
     import matplotlib as mpl
+    from matplotlib.colors import to_hex
 
     # The file's settings come on top of matplotlib's defaults, not of the user's.
     with mpl.rc_context(fname=_checked(style_path(recipe))):
-        colours = [str(each["color"]) for each in mpl.rcParams["axes.prop_cycle"]]
+        colours = [to_hex(each["color"]) for each in mpl.rcParams["axes.prop_cycle"]]
         figure = build(analysis, recipe, colours)
         contents = {}
         for kind in recipe.formats:
@@ -84,7 +85,12 @@ def _checked(style: Path) -> Path:
     import matplotlib as mpl
 
     try:
+        keys = [line.split(":")[0].strip() for line in style.read_text("utf-8").splitlines()]
+        # matplotlib itself only logs a setting that it does not know.
+        for key in keys:
+            if key and not key.startswith("#") and key not in mpl.rcParamsDefault:
+                raise InputError("not a setting of matplotlib", value=key, place=Place(style))
         mpl.rc_params_from_file(style, fail_on_error=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"not a matplotlib style: {error}", value=str(style)) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"not a matplotlib style: {error}", place=Place(style)) from error
     return style

@@ -1,0 +1,302 @@
+"""Figures: their files, their numbers, and the words that must stand in them."""
+
+from __future__ import annotations
+
+import csv
+import html
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from analysis.synthetic import Model, sweep
+
+from icl_gap.analysis import Analysis, BandPoint, Estimate, GapFit, GapPoint, analyze
+from icl_gap.errors import AnalysisError, InputError
+from icl_gap.plots import FigureRecipe, plot, read_recipe
+from icl_gap.records import Condition
+from icl_gap.specs import shipped
+
+GOLDEN = Path(__file__).parent / "golden"
+GAP = read_recipe(shipped("plots") / "gap_vs_scale.yaml")
+ACCURACY = read_recipe(shipped("plots") / "accuracy_vs_shots.yaml")
+SVG_ONLY = {"formats": ("svg",)}
+
+
+def point(model: str, family: str, n_params: int | None, gap: float | None) -> GapPoint:
+    return GapPoint(
+        model=model,
+        family=family,
+        n_params=n_params,
+        n_params_non_embedding=n_params and n_params * 9 // 10,
+        trained=True,
+        dataset="scan",
+        split="mcd1",
+        partial=None,
+        shots=5,
+        query_split="pooled",
+        a_id=Estimate(0.5, 0.4, 0.6),
+        a_ood=Estimate(0.25, 1 / 6, 1 / 3),
+        gap=None if gap is None else Estimate(gap, gap - 0.1, gap + 0.1),
+        undefined_because="A_id not resolved from 0: 0 of 9" if gap is None else None,
+        n_queries=90,
+        n_seeds=5,
+        n_skipped=2,
+        shots_effective=4.5,
+        coverage_id=0.875,
+        coverage_ood=2 / 3,
+    )
+
+
+POINTS = (
+    point("opt-350m", "opt", 350_000_000, 0.75),
+    point("opt-3.5b", "opt", 3_500_000_000, 0.5),
+    replace(point("opt-new", "opt", 125_000_000, None), trained=False),
+    replace(
+        point("bloom-1b", "bloom", 1_000_000_000, 0.4),
+        dataset="cfq",
+        partial="test 9741 of 11968, train whole",
+    ),
+    point("nearest", "nearest", None, 0.9),
+    replace(point("nearest", "nearest", None, None), dataset="cfq", partial="test 9741 of 11968"),
+)
+FIT = GapFit(
+    family="opt",
+    dataset="scan",
+    split="mcd1",
+    shots=5,
+    query_split="pooled",
+    slope=-0.25,
+    slope_interval=(-0.3, -0.2),
+    intercept=2.886,
+    r_squared=1.0,
+    n_points=2,
+    models=("opt-350m", "opt-3.5b"),
+    left_out=(),
+    band=(BandPoint(3.5e8, 0.75, 0.7, 0.8), BandPoint(3.5e9, 0.5, 0.45, 0.55)),
+)
+ANALYSIS = Analysis(POINTS, (FIT,), (), "raw", 5000, 0, 0.95)
+
+
+def drawn_text(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> str:
+    """All words of a figure, each run of them once."""
+    svg = next(p for p in plot(analysis, recipe, folder) if p.suffix == ".svg")
+    found = re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text(encoding="utf-8"))
+    return "\n".join(html.unescape(text) for text in found)
+
+
+def changed(recipe: FigureRecipe, **changes: object) -> FigureRecipe:
+    return recipe.model_copy(update=SVG_ONLY | changes)
+
+
+def test_a_figure_is_written_in_all_formats_with_its_points(tmp_path: Path) -> None:
+    paths = plot(ANALYSIS, GAP, tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == [
+        "gap_vs_scale.png",
+        "gap_vs_scale.pdf",
+        "gap_vs_scale.svg",
+        "gap_vs_scale.csv",
+    ]
+    starts = [b"\x89PNG", b"%PDF", b"<?xml", b"model,"]
+    for path, start in zip(paths, starts, strict=True):
+        assert path.read_bytes().startswith(start)
+
+
+def test_the_csv_holds_every_drawn_point_with_its_numbers(tmp_path: Path) -> None:
+    plot(ANALYSIS, changed(GAP), tmp_path)
+    written = (tmp_path / "gap_vs_scale.csv").read_text(encoding="utf-8")
+    assert written == (GOLDEN / "gap_vs_scale.csv").read_text(encoding="utf-8")
+
+
+def test_the_csv_holds_no_point_that_is_not_drawn(tmp_path: Path) -> None:
+    other = replace(POINTS[0], query_split="test")
+    analysis = replace(ANALYSIS, points=(*POINTS, other))
+    plot(analysis, changed(ACCURACY), tmp_path)
+    with (tmp_path / "accuracy_vs_shots.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["query_split"] for row in csv.DictReader(file)] == ["test"]
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    first, second = (plot(ANALYSIS, GAP, tmp_path / name) for name in ("a", "b"))
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes(), one.name
+
+
+def test_a_gap_figure_says_what_must_be_said(tmp_path: Path) -> None:
+    text = drawn_text(ANALYSIS, changed(GAP, title="Does scale close the gap?"), tmp_path)
+    words = " ".join(text.split())
+    for part in (
+        "Does scale close the gap?",
+        "cfq mcd1",
+        "scan mcd1",
+        "partial: test 9741 of 11968",
+        "5 shots",
+        "parameters",
+        "relative gap = (A_id - A_ood) / A_id",
+        "test and train queries pooled",
+        "95% bootstrap intervals",
+        "lines: least squares on log10(parameters)",
+        "undefined: A_id not resolved from 0",
+        "(also nearest)",
+        "opt (untrained)",
+        "nearest (no parameters)",
+    ):
+        assert part in words, part
+
+
+def test_a_figure_without_fit_partial_data_or_undefined_gaps_does_not_speak_of_them(
+    tmp_path: Path,
+) -> None:
+    analysis = replace(ANALYSIS, points=POINTS[:2], fits=())
+    text = drawn_text(analysis, changed(GAP), tmp_path)
+    for part in ("undefined", "partial", "least squares", "untrained", "bands"):
+        assert part not in text, part
+
+
+def test_a_fit_is_not_drawn_on_other_axes_than_its_own(tmp_path: Path) -> None:
+    text = drawn_text(ANALYSIS, changed(GAP, x="n_params_non_embedding"), tmp_path)
+    assert "parameters without embeddings" in text
+    assert "least squares" not in text
+
+
+def test_where_every_gap_is_undefined_the_figure_says_so(tmp_path: Path) -> None:
+    nothing = tuple(replace(p, gap=None, undefined_because="A_id is 0") for p in POINTS)
+    text = drawn_text(replace(ANALYSIS, points=nothing, fits=()), changed(GAP), tmp_path)
+    assert text.count("no defined gap") == 2
+    assert text.count("undefined: A_id") == 2
+
+
+def test_a_panel_without_results_says_so(tmp_path: Path) -> None:
+    points = (POINTS[0], replace(POINTS[3], shots=10))
+    text = drawn_text(replace(ANALYSIS, points=points), changed(GAP), tmp_path)
+    assert text.count("no results") == 2
+
+
+def chance(model: str, shots: int, condition: Condition) -> float:
+    return {"nearest": 0.2 + shots / 50, "opt-new": 0.0}[model] / (2 if condition == "ood" else 1)
+
+
+QUICK: list[Model] = [
+    ("nearest", "nearest", None, True),
+    ("opt-new", "opt", 125_000_000, False),
+]
+
+
+def test_a_run_of_a_baseline_and_an_untrained_model_can_be_drawn(tmp_path: Path) -> None:
+    results = sweep(QUICK, chance, shots=(0, 1, 10), seeds=1)
+    for recipe in (GAP, ACCURACY):
+        plot(results, changed(recipe), tmp_path)
+    accuracy = drawn_text(analyze(results, resamples=100), changed(ACCURACY), tmp_path)
+    for part in ("opt-new (untrained)", "nearest", "ID", "OOD", "exact match", "shots"):
+        assert part in accuracy.split("\n"), part
+    gap = drawn_text(analyze(results, resamples=100), changed(GAP), tmp_path)
+    assert "0 shots\n" in gap
+    assert "opt (untrained)" in gap
+
+
+@pytest.mark.parametrize("x", ["n_params", "n_params_non_embedding", "shots"])
+@pytest.mark.parametrize("y", ["gap", "accuracy"])
+@pytest.mark.parametrize("panels", [("dataset",), ("family",), ("dataset", "family")])
+def test_every_kind_of_figure_can_be_drawn(
+    tmp_path: Path, x: str, y: str, panels: tuple[str, ...]
+) -> None:
+    points = (*POINTS, *(replace(p, shots=10) for p in POINTS))
+    recipe = FigureRecipe.model_validate(
+        {"name": "f", "x": x, "y": y, "panels": panels, "formats": ["svg"]}
+    )
+    text = drawn_text(replace(ANALYSIS, points=points), recipe, tmp_path)
+    by_shots = x != "shots"
+    assert ("10 shots" in text) == by_shots
+    assert ("opt-350m" in text) == (x == "shots")
+
+
+def test_canonical_accuracies_are_called_so(tmp_path: Path) -> None:
+    analysis = replace(ANALYSIS, metric="canonical")
+    recipe = changed(ACCURACY, query_split="pooled")
+    assert "exact match, canonical" in drawn_text(analysis, recipe, tmp_path)
+
+
+def test_labels_do_not_lie_over_each_other() -> None:
+    """The words of a crowded figure, as boxes: none meets another."""
+    from icl_gap.plots.figure import build
+
+    models = [
+        point(f"{family}-{n}", family, 3**n * 10**8, None if n < 2 else 0.5)
+        for family in ("bloom", "codegen", "gpt-neo", "opt", "pythia")
+        for n in range(5)
+    ]
+    points = [
+        replace(each, dataset=dataset, shots=shots, partial="test 9741 of 11968, train whole")
+        for each in [*models, point("nearest", "nearest", None, None)]
+        for dataset in ("cfq", "geoquery", "scan")
+        for shots in (1, 5, 10)
+    ]
+    figure = build(replace(ANALYSIS, points=tuple(points)), GAP, ["black", "blue"])
+    figure.canvas.draw()
+    from matplotlib.text import Text
+
+    # Ticks beyond the limits have labels that are not drawn.
+    beyond = {
+        tick.label1
+        for ax in figure.axes
+        for axis in (ax.xaxis, ax.yaxis)
+        for tick in axis.get_major_ticks()
+        if not axis.get_view_interval()[0] <= tick.get_loc() <= axis.get_view_interval()[1]
+    }
+    texts = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+    texts = [t for t in texts if t not in beyond]
+    boxes = [(t.get_text(), t.get_window_extent()) for t in texts]
+    assert len(boxes) > 40
+    for n, (words, box) in enumerate(boxes):
+        for others, other in boxes[n + 1 :]:
+            assert not box.padded(-1).overlaps(other.padded(-1)), (words, others)
+
+
+def test_the_users_settings_count_nothing_and_are_left_alone(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    plain = plot(ANALYSIS, changed(GAP), tmp_path / "plain")
+    with mpl.rc_context({"font.size": 30, "axes.grid": True}):
+        before = dict(mpl.rcParams)
+        loud = plot(ANALYSIS, changed(GAP), tmp_path / "loud")
+        assert dict(mpl.rcParams) == before
+    assert plain[0].read_bytes() == loud[0].read_bytes()
+
+
+def test_nothing_to_draw_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match="no finished cells"):
+        plot([], GAP, tmp_path)
+    half = [each for each in sweep(QUICK, chance) if each.info.condition == "id"]
+    with pytest.raises(AnalysisError, match=r"(?s)nothing to draw.*OOD cells are missing"):
+        plot(half, GAP, tmp_path)
+    with pytest.raises(AnalysisError, match=r"draws `query_split: pooled`.*only test"):
+        plot(sweep(QUICK, chance, splits=("test",)), GAP, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match="cannot write the figure"):
+        plot(ANALYSIS, changed(GAP), tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# a comment\nno.such.setting: 1\n", "not a setting of matplotlib"),
+        ("font.size: huge\n", "not a matplotlib style: .*huge"),
+    ],
+)
+def test_a_style_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    style = tmp_path / "own.mplstyle"
+    style.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message) as error:
+        plot(ANALYSIS, changed(GAP, style=str(style)), tmp_path)
+    assert error.value.place.file == style
+
+
+def test_a_style_without_colours_takes_those_of_matplotlib(tmp_path: Path) -> None:
+    style = tmp_path / "own.mplstyle"
+    style.write_text("font.size: 8\n", encoding="utf-8")
+    (svg, _) = plot(ANALYSIS, changed(GAP, style=str(style)), tmp_path)
+    assert "#1f77b4" in svg.read_text(encoding="utf-8")

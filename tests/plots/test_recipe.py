@@ -1,0 +1,89 @@
+"""Recipes: what can be asked of a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from icl_gap.errors import InputError
+from icl_gap.plots import FigureRecipe, read_recipe
+from icl_gap.specs import shipped
+
+MINIMAL = "name: f\nx: n_params\ny: gap\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(shipped("plots").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_recipe_reads_and_is_named_after_its_file(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert recipe.name == path.stem
+    assert Path(recipe.style).is_file()
+
+
+def test_there_are_the_two_recipes_that_the_readme_names() -> None:
+    assert {path.stem for path in shipped("plots").glob("*.yaml")} >= {
+        "gap_vs_scale",
+        "accuracy_vs_shots",
+    }
+
+
+def test_a_shipped_recipe_is_found_by_its_name(tmp_path: Path) -> None:
+    assert read_recipe(tmp_path / "plots" / "gap_vs_scale.yaml").name == "gap_vs_scale"
+    assert read_recipe(Path("accuracy_vs_shots")).name == "accuracy_vs_shots"
+
+
+def test_a_recipe_that_is_nowhere_is_refused_with_the_shipped_ones() -> None:
+    with pytest.raises(InputError) as error:
+        read_recipe(Path("nowhere.yaml"))
+    assert "accuracy_vs_shots, gap_vs_scale" in str(error.value)
+    assert "nowhere.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("colour: red", ["unknown key", "line 4, colour", "allowed: name, x, y"]),
+        ("panels: [family, family]", ["names the same thing twice"]),
+        ("panels: [dataset, planet]", ["panels[1]", "'dataset', 'shots' or 'family'"]),
+        ("panels: []", ["panels"]),
+        ("formats: [gif]", ["formats[0]", "'png', 'pdf' or 'svg'"]),
+        ("panel_size: [0.1, 2]", ["panel_size[0]", "0.1"]),
+        ("query_split: both", ["query_split", "'train', 'test' or 'pooled'"]),
+        ("style: missing.mplstyle", ["no such style file", "style", "icl_gap.mplstyle"]),
+    ],
+)
+def test_a_fault_is_told_with_its_place_and_what_is_allowed(
+    tmp_path: Path, line: str, parts: list[str]
+) -> None:
+    with pytest.raises(InputError) as error:
+        read_recipe(written(tmp_path, f"{MINIMAL}{line}\n"))
+    for part in [*parts, "recipe.yaml"]:
+        assert part in str(error.value)
+
+
+def test_shots_cannot_be_axis_and_panels(tmp_path: Path) -> None:
+    text = "name: f\nx: shots\ny: gap\npanels: [dataset, shots]\n"
+    with pytest.raises(InputError, match="cannot be both the x axis and the panels"):
+        read_recipe(written(tmp_path, text))
+
+
+def test_a_name_cannot_leave_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="wrong type or value"):
+        read_recipe(written(tmp_path, "name: ../f\nx: shots\ny: gap\n"))
+
+
+def test_a_style_beside_the_recipe_comes_first(tmp_path: Path) -> None:
+    own = tmp_path / "icl_gap.mplstyle"
+    own.write_text("font.size: 9\n", encoding="utf-8")
+    assert read_recipe(written(tmp_path, MINIMAL)).style == str(own)
+
+
+def test_a_recipe_can_be_made_in_python() -> None:
+    recipe = FigureRecipe(name="f", x="shots", y="accuracy")
+    assert (recipe.panels, recipe.query_split) == (("dataset",), "pooled")
