@@ -152,6 +152,26 @@ def test_code_in_the_folder_is_not_run(opt: Path) -> None:
     assert "trust_remote_code: true" in str(caught.value)
 
 
+def test_a_model_of_the_hub_loads_from_the_cache(
+    make_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--org--tiny"
+    shutil.copytree(make_model("opt"), repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    cached, local = (
+        loaded(Path("org/tiny")),
+        loaded(make_model("opt"), name="org/tiny"),
+    )
+    assert cached.info == local.info
+    (repository / "snapshots" / commit / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="holds no weights"):
+        loaded(Path("org/tiny"))
+
+
 def test_transformers_is_left_as_it_was(opt: Path) -> None:
     before = logging.get_verbosity(), logging.is_progress_bar_enabled()
     loaded(opt)
