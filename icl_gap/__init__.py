@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from icl_gap.config import read_sweep as read_sweep
     from icl_gap.plan import plan_sweep as plan_sweep
     from icl_gap.plots import plot as plot
+    from icl_gap.plots import read_recipe as read_recipe
     from icl_gap.records import Benchmark as Benchmark
     from icl_gap.records import Example as Example
     from icl_gap.records import Score as Score
@@ -37,6 +38,7 @@ _HOME = {
     "load_results": "store",
     "plan_sweep": "plan",
     "plot": "plots",
+    "read_recipe": "plots",
     "read_sweep": "config",
     "run_sweep": "run",
     "sample_exemplars": "sampling",

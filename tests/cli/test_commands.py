@@ -1,0 +1,259 @@
+"""The command line as a user meets it: what it prints, writes and ends with."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from icl_gap.cli import main
+from icl_gap.store import load_results
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command in this process."""
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["icl-gap", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def sweep(toy_card: str, tmp_path: Path) -> Path:
+    """A sweep of two models on the toy benchmark."""
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        f"""\
+name: toy-sweep
+datasets: ["{toy_card}"]
+models:
+  - nearest
+  - kind: untrained
+    context_length: 400
+shots: [0, 3]
+seeds: [0, 1]
+limit: 5
+""",
+        encoding="utf-8",
+    )
+    return path
+
+
+COMMANDS = ("run", "plan", "prompts", "analyze", "plot", "score", "data")
+
+
+def test_help_names_every_command(cli) -> None:
+    outcome = cli("--help")
+    assert outcome.code == 0
+    assert all(re.search(rf"^  {name} ", outcome.out, re.MULTILINE) for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(cli, command) -> None:
+    outcome = cli(command, "--help")
+    assert outcome.code == 0
+    assert "Usage" in outcome.out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("torch", "transformers", "matplotlib", "numpy", "pydantic", "datasets", "scipy")
+    code = (
+        "import sys\nfrom icl_gap.cli import app\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_run_shows_a_table_and_draws_figures(cli, sweep, tmp_path) -> None:
+    out = tmp_path / "results"
+    outcome = cli("run", sweep, "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert outcome.err == ""
+    assert "toy/plain" in outcome.out
+    assert "(untrained)" in outcome.out
+    assert "(untrained) (untrained)" not in outcome.out
+    assert "undefined" in outcome.out
+    for kind in ("png", "pdf", "svg", "csv"):
+        assert (out / "figures" / f"gap_vs_scale.{kind}").stat().st_size > 0
+    assert str(out / "figures" / "gap_vs_scale.png") in outcome.out
+    assert len(load_results(out)) == 32
+
+
+def test_run_again_says_the_same(cli, sweep, tmp_path) -> None:
+    first = cli("run", sweep, "--out", tmp_path / "results")
+    assert cli("run", sweep, "--out", tmp_path / "results") == first
+
+
+def test_results_are_analyzed_and_plotted_on_their_own(cli, sweep, tmp_path) -> None:
+    out = tmp_path / "results"
+    ran = cli("run", sweep, "--out", out)
+    analyzed = cli("analyze", out)
+    assert analyzed.code == 0
+    assert analyzed.out.splitlines()[1:5] == ran.out.splitlines()[1:5]
+    as_json = json.loads(cli("analyze", out, "--json").out)
+    assert {point["model"] for point in as_json["points"]} >= {"nearest"}
+    drawn = cli("plot", out, "--recipe", "accuracy_vs_shots", "--out", tmp_path / "figures")
+    assert drawn.code == 0
+    with (tmp_path / "figures" / "accuracy_vs_shots.csv").open() as file:
+        assert {row["model"] for row in csv.DictReader(file)} >= {"nearest"}
+
+
+def test_plan_shows_the_grid_and_runs_nothing(cli, sweep, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("icl_gap.models.load", None)
+    outcome = cli("plan", sweep)
+    assert outcome.code == 0
+    assert "32 cells, 160 requests" in outcome.out
+    assert "400" in outcome.out
+    assert not (tmp_path / "results").exists()
+
+
+def test_prompts_shows_what_a_model_sees(cli, sweep) -> None:
+    # the last cell: untrained, train queries, OOD, 3 shots, seed 1
+    outcome = cli("prompts", sweep, "--cell", 31, "--n", 2)
+    assert outcome.code == 0
+    assert outcome.out.count("Answer.\n\nQ: ") == 2
+    assert outcome.out.count("\nA: ") == 2 * 3
+    assert re.search(r"toy-\S+, \d+ tokens, coverage", outcome.out)
+    assert cli("prompts", sweep, "--cell", 32).code == 2
+
+
+def test_score_reads_anyone_s_file(cli, tmp_path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    pairs = [("WALK", "WALK"), ("WALK  RUN", "WALK RUN"), ("", "WALK"), ("RUN", "WALK")]
+    path.write_text("\n".join(json.dumps({"prediction": p, "target": t}) for p, t in pairs))
+    outcome = cli("score", path, "--dataset", "scan")
+    assert outcome.code == 0
+    assert re.search(r"raw exact match\s+0.2500", outcome.out)
+    assert re.search(r"canonical exact match\s+0.5000", outcome.out)
+    assert "spacing" in outcome.out
+
+
+def test_data_commands_work_without_files(cli) -> None:
+    listed = cli("data", "list")
+    assert all(name in listed.out for name in ("scan", "cfq", "geoquery"))
+    info = cli("data", "info", "scan", "--split", "addprim_jump")
+    assert "14,670" in info.out
+    assert "7,706" in info.out
+    assert "recur in train: 0 of 7,706" in info.out
+    assert cli("data", "verify", "scan").code == 0
+    assert "nothing to fetch" in cli("data", "fetch", "scan").out
+
+
+def test_data_info_counts_rows_that_recur(cli, data_root) -> None:
+    info = cli("data", "info", "geoquery", "--split", "standard", "--root", data_root)
+    assert "recur in train: 105 of 280" in info.out
+    partial = cli("data", "info", "cfq", "--split", "mcd2", "--root", data_root)
+    assert "PARTIAL: train 80908 of 95743, test 9741 of 11968" in partial.out
+
+
+BAD = [
+    ({"modles": []}, "modles", "unknown key"),
+    ({"shots": "ten"}, "shots", "wrong type"),
+    ({"datasets": ["skan"]}, "datasets[0]", "no such benchmark"),
+    ({"datasets": [{"name": "scan", "split": "mcd9"}]}, "datasets[0].split", "no such split"),
+    ({"shots": [99]}, "shots", "too few exemplars"),
+    ({"shots": []}, "shots", "at least 1"),
+    ({"models": ["nearest", {"kind": "nearest"}]}, "models", "twice"),
+    ({"models": ["nearest", {"kind": "scripted", "name": "nearest"}]}, "models[1]", "duplicate"),
+    ({"models": ["./no-such-folder"]}, "models[0]", "no such folder"),
+    ({"models": [{"kind": "untrained", "context_length": 20}]}, "", "does not fit"),
+    ({"models": [{"model": "x", "dtype": "int3"}]}, "models[0].dtype", "float32"),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "said"), BAD, ids=[said for _, _, said in BAD])
+def test_bad_input_is_told_on_one_screen(cli, sweep, tmp_path, change, key, said) -> None:
+    out = tmp_path / "results"
+    good = {**yaml.safe_load(sweep.read_text()), "figures": []}
+    sweep.write_text(yaml.safe_dump({**good, "models": ["nearest"]}))
+    assert cli("run", sweep, "--out", out).code == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump({**good, **change}))
+    outcome = cli("run", bad, "--out", out)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert "bad.yaml" in outcome.err
+    assert key in outcome.err
+    assert "Traceback" not in outcome.err
+    assert len(outcome.err.splitlines()) < 24
+    after = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert after == before
+
+
+def test_the_line_of_a_fault_is_told(cli, sweep) -> None:
+    text = sweep.read_text()
+    sweep.write_text(text.replace("kind: untrained", "kind: untrained\n    dtype: int3"))
+    outcome = cli("plan", sweep)
+    assert "line 6" in outcome.err
+    assert "models[1].dtype" in outcome.err
+
+
+def test_missing_files_and_folders_are_named(cli, tmp_path) -> None:
+    assert cli("run", tmp_path / "none.yaml").code == 2
+    outcome = cli("analyze", tmp_path)
+    assert outcome.code == 1
+    assert "icl-gap run" in outcome.err
+
+
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(sweep, tmp_path) -> None:
+    out = tmp_path / "results"
+    more = yaml.safe_load(sweep.read_text()) | {"seeds": list(range(40)), "limit": 30}
+    sweep.write_text(yaml.safe_dump(more))
+    command = [sys.executable, "-m", "icl_gap.cli", "run", sweep, "--out", out]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(out.glob("cells/*.jsonl")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "to go on: icl-gap run" in err
+    assert "Traceback" not in err
+    assert load_results(out).unfinished
+
+
+def test_a_terminal_sees_progress_and_a_pipe_does_not(sweep) -> None:
+    command = [sys.executable, "-m", "icl_gap.cli", "plan", str(sweep)]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert piped.stderr == ""
+    leader, follower = pty.openpty()
+    env = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    shown = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=follower, env=env)
+    assert shown.wait() == 0
+    os.close(follower)
+    text = os.read(leader, 100_000).decode()
+    os.close(leader)
+    assert "drawing exemplars" in text
+    assert "32/32" in text

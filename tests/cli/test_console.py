@@ -1,0 +1,44 @@
+"""What reaches the terminal."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.progress import Progress
+
+from icl_gap.cli.console import _Rate, safe, show_table, track
+
+
+@given(st.text(st.characters()))
+def test_no_text_can_take_the_terminal_over(text) -> None:
+    shown = safe(text)
+    assert all(c.isprintable() or c == "\n" for c in shown)
+    shown.encode()
+    if text.isprintable():
+        assert shown == text
+
+
+def test_escapes_are_written_out() -> None:
+    assert safe("\x1b[31mred\u202e\ud800") == r"\x1b[31mred\u202e\ud800"
+
+
+def test_progress_tells_the_rate() -> None:
+    clock = iter(range(1000))
+    progress = Progress(_Rate(), get_time=lambda: next(clock))
+    task = progress.add_task("", total=10)
+    assert _Rate().render(progress.tasks[0]).plain == ""
+    for _ in range(5):
+        progress.advance(task, 2)
+    assert _Rate().render(progress.tasks[0]).plain.endswith("/s")
+
+
+def test_tracked_items_pass_unchanged(capsys) -> None:
+    assert list(track(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_tables_show_values_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    show_table([{"name": "[bold]x[/bold]\x07", "n": "1"}], left=("name",))
+    shown = capsys.readouterr().out
+    assert r"[bold]x[/bold]\x07" in shown

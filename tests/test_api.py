@@ -1,0 +1,81 @@
+"""The public names: they stay, and cost nothing until they are used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import icl_gap
+
+NAMES = {
+    "Benchmark",
+    "Example",
+    "Score",
+    "SweepSpec",
+    "analyze",
+    "exact_match",
+    "exact_match_batch",
+    "load_benchmark",
+    "load_results",
+    "plan_sweep",
+    "plot",
+    "read_recipe",
+    "read_sweep",
+    "run_sweep",
+    "sample_exemplars",
+}
+
+
+def test_the_public_names_stay() -> None:
+    assert set(icl_gap.__all__) == NAMES
+    for name in NAMES:
+        assert getattr(icl_gap, name).__name__ == name
+    with pytest.raises(AttributeError):
+        icl_gap.no_such_name  # noqa: B018 (the access is the test)
+
+
+@pytest.mark.parametrize("use", ["", "icl_gap.exact_match('a', 'a', dataset='scan')"])
+def test_neither_torch_nor_matplotlib_comes_in(use) -> None:
+    code = (
+        f"import icl_gap, sys\n{use}\n"
+        "print([n for n in ('torch', 'transformers', 'matplotlib', 'scipy') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_benchmark_has_two_sides_and_a_fingerprint() -> None:
+    scan = icl_gap.load_benchmark("scan", split="mcd1")
+    assert (len(scan.train), len(scan.test)) == (8365, 1045)
+    example = scan.test[0]
+    assert example.id
+    assert example.source
+    assert example.target
+    assert len(scan.fingerprint) == 64
+    prefixed = icl_gap.load_benchmark("scan", split="mcd1", action_prefix=True)
+    assert prefixed.fingerprint != scan.fingerprint
+
+
+def test_exemplars_are_drawn_for_every_query() -> None:
+    scan = icl_gap.load_benchmark("scan")
+    drawn = icl_gap.sample_exemplars(
+        scan, query_split="test", condition="ood", shots=10, seed=0, limit=3
+    )
+    assert len(drawn) == 3
+    for each in drawn:
+        assert len(each.examples) == 10
+        assert len(each.coverage) == 11
+        assert each.coverage[-1] == 1
+
+
+def test_scores_know_each_dataset_s_normal_form() -> None:
+    assert icl_gap.exact_match("A  B", "A B", dataset="scan").canonical
+    score = icl_gap.exact_match(
+        "answer ( intersection ( b , a ) )", "answer ( intersection ( a , b ) )", dataset="geoquery"
+    )
+    assert (score.raw, score.canonical, score.reason) == (False, True, "argument order")
+    assert not icl_gap.exact_match("b a", "a b", dataset="scan").canonical
+    batch = icl_gap.exact_match_batch(["A", "B"], ["A", "A"], dataset="scan")
+    assert [score.raw for score in batch] == [True, False]
