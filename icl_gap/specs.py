@@ -95,7 +95,8 @@ def line_of(path: Path, key: str | None) -> int | None:
         return None
     lines: dict[Location, int] = {}
     node = yaml.compose(_read_text(path), Loader=yaml.SafeLoader)
-    _index_lines(node, (), lines, path)
+    if node is not None:
+        _index_lines(node, (), lines, path)
     parts = re.findall(r"[^.\[\]]+", key)
     location = tuple(int(part) if part.isdecimal() else part for part in parts)
     return _nearest_line(location, lines)

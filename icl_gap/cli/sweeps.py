@@ -15,6 +15,7 @@ from icl_gap.errors import InputError
 
 if TYPE_CHECKING:
     from icl_gap.plan import Cell
+    from icl_gap.records import CellInfo
 
 SweepFile = Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")]
 OutFolder = Annotated[
@@ -82,7 +83,7 @@ def prompts(
     chosen = planned.cells[cell]
     info = chosen.info
     say(
-        f"cell {cell} of {len(planned.cells)}: {info.model}, {info.dataset}/{info.split}, "
+        f"cell {cell} of {len(planned.cells)}: {_label(info)}, {info.dataset}/{info.split}, "
         f"{info.query_split} queries, {info.condition}, {info.shots} shots, seed {info.seed}"
     )
     for request in planned.requests(chosen)[:n]:
@@ -107,6 +108,10 @@ def faults_in(sweep: Path) -> Iterator[None]:
         raise
 
 
+def _label(info: CellInfo) -> str:
+    return info.model if info.trained else f"{info.model} (untrained)"
+
+
 def _plan_rows(cells: list[Cell]) -> list[dict[str, str]]:
     """One row for each number of shots of a model on a benchmark."""
     return [
@@ -121,7 +126,7 @@ def _plan_row(cells: list[Cell]) -> dict[str, str]:
     requests = sum(cell.info.n_queries for cell in cells)
     skipped = sum(cell.skipped for cell in cells)
     return {
-        "model": info.model,
+        "model": _label(info),
         "benchmark": f"{info.dataset}/{info.split}" + (" (partial)" if info.partial else ""),
         "shots": str(info.shots),
         "cells": f"{len(cells):,}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from icl_gap.records import Completion
 
-_BROKEN = "\N{REPLACEMENT CHARACTER}"
+BROKEN = "\N{REPLACEMENT CHARACTER}"
 """What a decoder writes for bytes that are no character, or not yet."""
 
 
@@ -20,7 +20,7 @@ def ended(text: str, *, stop: str, max_new_bytes: int) -> Completion | None:
     answer, found, _ = text.partition(stop)
     if found:
         return Completion(answer, "stop")
-    settled = text.rstrip(_BROKEN)
+    settled = text.rstrip(BROKEN)
     begun = max(n for n in range(len(stop)) if settled.endswith(stop[:n]))
     length = len(settled.encode(errors="replace")) - len(stop[:begun].encode())
     return Completion(text, "length") if length > max_new_bytes else None

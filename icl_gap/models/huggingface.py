@@ -15,7 +15,7 @@ import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
 from icl_gap.errors import InferenceError, PromptError
-from icl_gap.models.ending import ended, max_new_tokens
+from icl_gap.models.ending import BROKEN, ended, max_new_tokens
 from icl_gap.models.hub import fetch_weights
 from icl_gap.models.identity import Identity
 from icl_gap.models.spec import TransformersSpec, UntrainedSpec
@@ -129,6 +129,8 @@ class _Row:
     stop: str
     max_new_bytes: int
     new: list[int] = field(default_factory=list)
+    unread: int = 0
+    """No fewer bytes than the answer has, by the lengths of its tokens alone."""
     completion: Completion | None = None
 
     def take(self, token: int) -> None:
@@ -138,10 +140,24 @@ class _Row:
             return
         self.new.append(token)
         self.room -= 1
+        if self._goes_on(token) and self.room:
+            return
         text = self.tokenizer.decode(self.new)
+        self.unread = len(text.encode(errors="replace"))
         self.completion = ended(text, stop=self.stop, max_new_bytes=self.max_new_bytes)
         if self.completion is None and self.room == 0:
             self.completion = Completion(text, "length")
+
+    def _goes_on(self, token: int) -> bool:
+        """Whether the answer cannot end with this token, told without decoding all of it.
+
+        A stop that ends here ends in this token's text, unless its bytes are a part of a character;
+        and the answer is no longer than its tokens, each with the space that some decoders drop.
+        """
+        text = self.tokenizer.token_text(token)
+        self.unread += len(text.encode(errors="replace")) + 1
+        whole = BROKEN not in text
+        return whole and self.stop[-1] not in text and self.unread <= self.max_new_bytes
 
 
 class _Feed(StoppingCriteria):

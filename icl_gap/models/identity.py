@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, assert_never
@@ -27,7 +29,13 @@ from icl_gap.models.spec import (
 UNTRAINED_MARK = "icl_gap_untrained"
 """The key in `config.json` of a model whose weights were never trained."""
 DEFAULT_CONTEXT = 2048
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Identity:
     """All that can change a result, as JSON values: hashes of files or a commit, never paths."""
     folder: Path | None = None
     """Where the model's files lie; None for a model without files."""
+    tokenizer: str | None = None
+    """What tells tokenizers apart: models with the same one see the same exemplars."""
 
 
 def identify(spec: ModelSpec) -> Identity:
@@ -68,9 +78,9 @@ def identify(spec: ModelSpec) -> Identity:
             identity = _identify_scripted(spec)
         case _:
             assert_never(spec)
-    name = spec.name or identity.name
-    label = "" if identity.trained or name.endswith("(untrained)") else " (untrained)"
-    return replace(identity, name=name + label, key={"kind": spec.kind, **identity.key})
+    return replace(
+        identity, name=spec.name or identity.name, key={"kind": spec.kind, **identity.key}
+    )
 
 
 def _identify_transformers(spec: TransformersSpec) -> Identity:
@@ -91,6 +101,7 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         trained=not config.get(UNTRAINED_MARK, False),
         key={**source, **_settings(spec)},
         folder=folder,
+        tokenizer=_digest(_tokenizer_files(folder)),
     )
 
 
@@ -124,6 +135,13 @@ def _settings(spec: TransformersSpec) -> dict[str, Any]:
 
 
 def _identify_untrained(spec: UntrainedSpec) -> Identity:
+    files = {} if spec.tokenizer is None else _tokenizer_files(spec.tokenizer)
+    if spec.tokenizer is not None and not files.keys() - {"vocab.json", "tokenizer_config.json"}:
+        raise ModelError(
+            "this folder holds no tokenizer",
+            value=str(spec.tokenizer),
+            allowed="tokenizer.json, or vocab.json and merges.txt",
+        )
     shape = spec.model_dump(
         mode="json", include={"family", "hidden_size", "layers", "heads", "context_length", "seed"}
     )
@@ -132,7 +150,8 @@ def _identify_untrained(spec: UntrainedSpec) -> Identity:
         family=spec.family,
         context_length=untrained_context(spec),
         trained=False,
-        key={"initializer": 1, **shape, "tokenizer": _tokenizer_files(spec.tokenizer)},
+        key={"initializer": 1, **shape, "tokenizer": files},
+        tokenizer=_digest(files),
     )
 
 
@@ -141,17 +160,14 @@ def untrained_context(spec: UntrainedSpec) -> int | None:
     return None if spec.family == "bloom" else spec.context_length or DEFAULT_CONTEXT
 
 
-def _tokenizer_files(folder: Path | None) -> dict[str, str] | None:
-    if folder is None:
-        return None
-    files = [path for name in _TOKENIZER_FILES if (path := folder / name).is_file()]
-    if not files or [path.name for path in files] == ["vocab.json"]:
-        raise ModelError(
-            "this folder holds no tokenizer",
-            value=str(folder),
-            allowed="tokenizer.json, or vocab.json and merges.txt",
-        )
-    return {path.name: sha256(path) for path in files}
+def _tokenizer_files(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a folder that makes up its tokenizer."""
+    paths = sorted(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern))
+    return {path.name: sha256(path) for path in paths}
+
+
+def _digest(files: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def _identify_scripted(spec: ScriptedSpec) -> Identity:

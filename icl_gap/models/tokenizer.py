@@ -45,6 +45,7 @@ class TextTokenizer:
         self.bos = bos
         self.eos = eos
         self._codec = codec
+        self._texts: dict[int, str] = {}
 
     def __call__(self, text: str) -> tuple[int, ...]:
         """The ids of a text, without special tokens; the same as `encode`."""
@@ -65,6 +66,12 @@ class TextTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids as it is; special tokens are left out."""
         return self._codec.decode(ids)
+
+    def token_text(self, token: int) -> str:
+        """The text of one id by itself, remembered; a part of a character is U+FFFD."""
+        if token not in self._texts:
+            self._texts[token] = self._codec.decode((token,))
+        return self._texts[token]
 
 
 def load_folder_tokenizer(

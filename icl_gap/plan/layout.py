@@ -77,7 +77,7 @@ class Layout:
     def _exemplars(self, cell: Cell, condition: Condition) -> list[Exemplars]:
         subject, study, info = cell.subject, cell.study, cell.info
         shots = max(subject.shots)
-        key = (study, _tokens_of(subject), info.query_split, condition, info.seed, shots)
+        key = (study, subject.identity.tokenizer, info.query_split, condition, info.seed, shots)
         if key not in self._drawn:
             spec = self._sweep.sampler
             pool = self._pool(study, subject, sampling.pool_split(info.query_split, condition))
@@ -93,16 +93,11 @@ class Layout:
         return self._drawn[key]
 
     def _pool(self, study: Study, subject: Subject, split: Split) -> sampling.Pool:
-        key = (study, _tokens_of(subject), split)
+        key = (study, subject.identity.tokenizer, split)
         if key not in self._pools:
             tokenize = str.split if subject.tokenizer is None else subject.tokenizer
             self._pools[key] = sampling.Pool(study.benchmark, split, tokenize)
         return self._pools[key]
-
-
-def _tokens_of(subject: Subject) -> str | None:
-    """What tells tokenizers apart: models that share one share their exemplars."""
-    return None if subject.tokenizer is None else subject.identity.name
 
 
 def _reserve(subject: Subject, study: Study, drawn: Sequence[Exemplars]) -> int:

@@ -33,12 +33,12 @@ def key(folder: Path, **options: Any) -> dict[str, Any]:
 
 def test_what_a_folder_tells(folder: Path) -> None:
     identity = identify(TransformersSpec(model=str(folder)))
-    assert identity.name == "tiny (untrained)"
+    assert identity.name == "tiny"
     assert (identity.family, identity.context_length, identity.trained) == ("opt", 2048, False)
     assert set(identity.key["files"]) >= {"config.json", "model.safetensors", "tokenizer.json"}
     json.dumps(identity.key)
     named = identify(TransformersSpec(model=str(folder), name="mine", family="f"))
-    assert (named.name, named.family) == ("mine (untrained)", "f")
+    assert (named.name, named.family) == ("mine", "f")
 
 
 def test_the_key_stays_when_the_folder_moves(folder: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_hub_name_is_resolved_to_its_commit_offline(make_model: Any, tmp_path:
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMIT, encoding="utf-8")
     told = ask_offline("org/tiny", tmp_path)
-    assert told.splitlines() == [f"org/tiny (untrained) org/tiny {COMMIT} 2048", "(64, 65)"]
+    assert told.splitlines() == [f"org/tiny org/tiny {COMMIT} 2048", "(64, 65)"]
 
 
 def test_a_hub_name_out_of_reach(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_context_length(config: dict[str, Any], length: int | None) -> None:
 def test_models_without_files() -> None:
     assert identify(NearestSpec()).key == {"kind": "nearest", "likeness": 1}
     untrained = identify(UntrainedSpec(family="opt", layers=3, context_length=100))
-    assert untrained.name == "opt-3x64 (untrained)"
+    assert untrained.name == "opt-3x64"
     assert untrained.context_length == 100
     assert identify(UntrainedSpec(family="bloom")).context_length is None
     assert identify(UntrainedSpec(seed=1)).key != identify(UntrainedSpec(seed=2)).key

@@ -51,7 +51,7 @@ def test_saved_and_made_in_memory_are_one_model(tmp_path: Path, family: Any) -> 
     answers = [list(model.complete(PROMPTS, stop="\n", max_new_bytes=6)) for model in models]
     assert answers[0] == answers[1]
     assert models[0].info == models[1].info
-    assert models[0].info.name == "tiny (untrained)"
+    assert models[0].info.name == "tiny"
     assert not models[0].info.trained
 
 
