@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: quickstart test test-slow lint format clean
+.PHONY: quickstart test test-slow bench lint format clean
 
 quickstart: $(STAMP)
 	$(BIN)/icl-gap run sweeps/quickstart.yaml
@@ -18,6 +18,9 @@ test: $(STAMP) lint
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
+
+bench: $(STAMP)
+	$(BIN)/python tests/bench/speed.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

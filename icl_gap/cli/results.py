@@ -79,6 +79,6 @@ def draw(analysis: Analysis, recipe: str, folder: Path) -> None:
     from icl_gap.plots import plot as write
     from icl_gap.plots import read_recipe
 
-    files = write(analysis, read_recipe(Path(recipe)), folder)
+    files = write(analysis, read_recipe(recipe), folder)
     names = ", ".join(file.suffix.removeprefix(".") for file in files[1:])
     say(f"figure: {files[0]} (also {names})")

@@ -25,7 +25,7 @@ METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
 
 
 def plot(
-    results: Sequence[CellResult] | Analysis, recipe: FigureRecipe, out_dir: Path
+    results: Sequence[CellResult] | Analysis, recipe: FigureRecipe, out_dir: str | Path
 ) -> list[Path]:
     """Draw a figure and write it, with its points as CSV.
 
@@ -44,6 +44,7 @@ def plot(
         AnalysisError: There is nothing to draw, or the cells cannot be compared.
         InputError: The style cannot be read, or the folder not be written.
     """
+    out_dir = Path(out_dir)
     analysis = results if isinstance(results, Analysis) else analyze(results)
     contents = _render(analysis, recipe)
     contents[f"{recipe.name}.csv"] = csv_text(chosen(analysis, recipe)).encode()

@@ -44,7 +44,7 @@ class FigureRecipe(Spec):
         return self
 
 
-def read_recipe(path: Path) -> FigureRecipe:
+def read_recipe(path: str | Path) -> FigureRecipe:
     """Read a figure recipe.
 
     Args:
@@ -56,7 +56,8 @@ def read_recipe(path: Path) -> FigureRecipe:
     Raises:
         InputError: The recipe or its style cannot be read, or the recipe is not a recipe.
     """
-    if not path.exists():
+    path = Path(path)
+    if not path.is_file():
         path = _shipped_recipe(path)
     recipe = read_spec(path, FigureRecipe)
     try:
