@@ -14,30 +14,18 @@ from typing import TypeVar
 
 import pytest
 import yaml
+from toys import sweep
 
 from icl_gap.config import SweepSpec, read_sweep
 from icl_gap.errors import InferenceError
 from icl_gap.plan import Track, plan_sweep
 from icl_gap.records import CellResult
 from icl_gap.run import run_sweep
-from icl_gap.specs import check_spec
 from icl_gap.store import load_results
 
 T = TypeVar("T")
 
 UNTRAINED = {"kind": "untrained", "hidden_size": 32, "layers": 1, "heads": 4}
-
-
-def sweep(card: str, **changes: object) -> SweepSpec:
-    fields = {
-        "name": "s",
-        "datasets": [card],
-        "models": ["nearest"],
-        "shots": [0, 2],
-        "seeds": [0, 1],
-        "limit": 4,
-    }
-    return check_spec({**fields, **changes}, SweepSpec)
 
 
 def untimed(results: Iterable[CellResult]) -> list[str]:

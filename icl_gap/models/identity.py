@@ -52,7 +52,8 @@ class Identity:
     folder: Path | None = None
     """Where the model's files lie; None for a model without files."""
     tokenizer: str | None = None
-    """What tells tokenizers apart: models with the same one see the same exemplars."""
+    """What tells tokenizers apart, their BOS policy included: models with the same one see the
+    same exemplars, and their prompts have the same length."""
 
 
 def identify(spec: ModelSpec) -> Identity:
@@ -101,7 +102,7 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         trained=not config.get(UNTRAINED_MARK, False),
         key={**source, **_settings(spec)},
         folder=folder,
-        tokenizer=_digest(_tokenizer_files(folder)),
+        tokenizer=_digest({"bos": spec.bos, **_tokenizer_files(folder)}),
     )
 
 

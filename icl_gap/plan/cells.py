@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from icl_gap import sampling
 from icl_gap.config import SweepSpec
 from icl_gap.plan.parts import Study, Subject
 from icl_gap.records import SCHEMA_VERSION, CellInfo, Condition, Example, Split
@@ -43,10 +42,9 @@ class Cell:
 def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:
     """Every cell of a sweep, model by model."""
     for subject, study, query_split in product(subjects, studies, sweep.query_splits):
-        asked = sampling.queries(study.benchmark, query_split, sweep.sampler, sweep.limit)
         for condition, shots, seed in product(sweep.conditions, subject.shots, sweep.seeds):
             at = Coordinates(query_split, condition, shots, seed)
-            yield _cell(sweep, study, subject, asked, at)
+            yield _cell(sweep, study, subject, at)
 
 
 def key_of(spec: Mapping[str, Any]) -> str:
@@ -55,10 +53,9 @@ def key_of(spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _cell(
-    sweep: SweepSpec, study: Study, subject: Subject, asked: Sequence[Example], at: Coordinates
-) -> Cell:
+def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates) -> Cell:
     benchmark, identity = study.benchmark, subject.identity
+    asked = study.queries[at.query_split]
     max_new_bytes = _max_new_bytes(asked)
     spec = _spec(sweep, study, subject, at, max_new_bytes)
     info = CellInfo(

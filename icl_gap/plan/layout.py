@@ -27,12 +27,17 @@ class Request:
 
 
 class Layout:
-    """Makes the requests of a sweep's cells, and keeps what cells share."""
+    """Makes the requests of a sweep's cells, and keeps what cells share.
+
+    Models with one tokenizer share exemplars and prompt lengths; cells that differ in shots alone
+    share exemplars.
+    """
 
     def __init__(self, sweep: SweepSpec) -> None:
         self._sweep = sweep
         self._pools: dict[object, sampling.Pool] = {}
-        self._drawn: dict[object, list[Exemplars]] = {}
+        self._drawn: dict[object, _Drawn] = {}
+        self._reserves: dict[object, int] = {}
 
     def requests(self, cell: Cell) -> list[Request]:
         """The requests of a cell, in query order.
@@ -44,24 +49,22 @@ class Layout:
             PromptError: A prompt does not fit, and the sweep says that this is an error.
             SamplingError: A pool holds too few examples.
         """
-        conditions = self._sweep.conditions
-        drawn = {condition: self._exemplars(cell, condition) for condition in conditions}
-        here = drawn[cell.info.condition]
-        reserve = _reserve(cell.subject, cell.study, here)
+        drawn = {condition: self._draw(cell, condition) for condition in self._sweep.conditions}
+        reserve = self._reserve(cell)
+        here = drawn.pop(cell.info.condition)
+        together = (here, *drawn.values())
         return [
-            self._request(cell, exemplars, together, reserve)
-            for exemplars, together in zip(here, zip(*drawn.values(), strict=True), strict=True)
+            self._request(cell, together, index, reserve) for index in range(len(here.exemplars))
         ]
 
-    def _request(
-        self, cell: Cell, exemplars: Exemplars, together: Sequence[Exemplars], reserve: int
-    ) -> Request:
+    def _request(self, cell: Cell, together: Sequence[_Drawn], index: int, reserve: int) -> Request:
+        """One query's request; the cell's own condition comes first in `together`."""
         asked = cell.info.shots
-        fitting = _fitting_shots(cell, together, reserve)
+        fitting = _fitting_shots(cell, together, index, reserve)
         drops = self._sweep.overflow == "drop_shots" and fitting >= 0
-        shown = exemplars.first(fitting if drops else asked)
+        shown = together[0].exemplars[index].first(fitting if drops else asked)
         prompt = prompts.render(cell.study.template, shown)
-        tokens = _length(cell.subject, prompt)
+        tokens = together[0].length(cell, index, prompt.shots)
         fits = drops or fitting == asked
         if not fits and self._sweep.overflow != "skip":
             identity = cell.subject.identity
@@ -74,22 +77,21 @@ class Layout:
             )
         return Request(shown, prompt, tokens, fits)
 
-    def _exemplars(self, cell: Cell, condition: Condition) -> list[Exemplars]:
+    def _draw(self, cell: Cell, condition: Condition) -> _Drawn:
         subject, study, info = cell.subject, cell.study, cell.info
         shots = max(subject.shots)
         key = (study, subject.identity.tokenizer, info.query_split, condition, info.seed, shots)
         if key not in self._drawn:
-            spec = self._sweep.sampler
             pool = self._pool(study, subject, sampling.pool_split(info.query_split, condition))
-            asked = sampling.queries(study.benchmark, info.query_split, spec, self._sweep.limit)
             try:
-                self._drawn[key] = [
-                    sampling.sample(spec, pool, query, shots=shots, seed=info.seed)
-                    for query in asked
+                exemplars = [
+                    sampling.sample(self._sweep.sampler, pool, query, shots=shots, seed=info.seed)
+                    for query in study.queries[info.query_split]
                 ]
             except SamplingError as error:
                 error.at(key="shots")
                 raise
+            self._drawn[key] = _Drawn(exemplars)
         return self._drawn[key]
 
     def _pool(self, study: Study, subject: Subject, split: Split) -> sampling.Pool:
@@ -99,33 +101,55 @@ class Layout:
             self._pools[key] = sampling.Pool(study.benchmark, split, tokenize)
         return self._pools[key]
 
+    def _reserve(self, cell: Cell) -> int:
+        """The tokens that the longest gold answer takes, its stop included."""
+        study, identity, split = cell.study, cell.subject.identity, cell.info.query_split
+        tokenizer = cell.subject.tokenizer
+        if tokenizer is None or identity.context_length is None:
+            return 0
+        key = (study, identity.tokenizer, split)
+        if key not in self._reserves:
+            answers = (prompts.answer(study.template, each.target) for each in study.queries[split])
+            self._reserves[key] = max(
+                (len(tokenizer.encode(answer)) for answer in answers), default=0
+            )
+        return self._reserves[key]
 
-def _reserve(subject: Subject, study: Study, drawn: Sequence[Exemplars]) -> int:
-    """The tokens that the longest gold answer takes, its stop included."""
-    if subject.tokenizer is None or subject.identity.context_length is None:
-        return 0
-    answers = (prompts.answer(study.template, exemplars.query.target) for exemplars in drawn)
-    return max((len(subject.tokenizer.encode(answer)) for answer in answers), default=0)
+
+class _Drawn:
+    """The exemplars of all queries under one condition and seed, and the lengths of their prompts.
+
+    Args:
+        exemplars: Of each query, at the most shots.
+    """
+
+    def __init__(self, exemplars: list[Exemplars]) -> None:
+        self.exemplars = exemplars
+        self._lengths: dict[tuple[int, int], int] = {}
+
+    def length(self, cell: Cell, index: int, shots: int) -> int | None:
+        """The tokens of a query's prompt; None where the model has no tokenizer."""
+        tokenizer = cell.subject.tokenizer
+        if tokenizer is None:
+            return None
+        if (index, shots) not in self._lengths:
+            prompt = prompts.render(cell.study.template, self.exemplars[index].first(shots))
+            self._lengths[index, shots] = tokenizer.prompt_length(prompt.text)
+        return self._lengths[index, shots]
 
 
-def _length(subject: Subject, prompt: Prompt) -> int | None:
-    return None if subject.tokenizer is None else subject.tokenizer.prompt_length(prompt.text)
-
-
-def _fitting_shots(cell: Cell, together: Sequence[Exemplars], reserve: int) -> int:
+def _fitting_shots(cell: Cell, together: Sequence[_Drawn], index: int, reserve: int) -> int:
     """The largest number of shots, up to the cell's, at which all of a query's prompts fit.
 
     Returns:
         -1 if not even the prompt without exemplars fits.
     """
-    subject, shots = cell.subject, cell.info.shots
-    context = subject.identity.context_length
-    if subject.tokenizer is None or context is None:
+    shots, context = cell.info.shots, cell.subject.identity.context_length
+    if cell.subject.tokenizer is None or context is None:
         return shots
 
     def needed(k: int) -> int:
-        written = (prompts.render(cell.study.template, drawn.first(k)) for drawn in together)
-        return reserve + max(_length(subject, prompt) or 0 for prompt in written)
+        return reserve + max(drawn.length(cell, index, k) or 0 for drawn in together)
 
     if needed(shots) <= context:
         return shots

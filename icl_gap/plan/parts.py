@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from icl_gap import data, models, prompts
+from icl_gap import data, models, prompts, sampling
 from icl_gap.config import DatasetEntry, SweepSpec
 from icl_gap.errors import InputError
 from icl_gap.plan.track import Track
-from icl_gap.records import Benchmark, CanonicalForm
+from icl_gap.records import Benchmark, CanonicalForm, Example, Split
 from icl_gap.specs import check_spec
 
 Entry = TypeVar("Entry")
@@ -25,6 +25,8 @@ class Study:
     benchmark: Benchmark
     template: prompts.Template
     form: CanonicalForm
+    queries: Mapping[Split, Sequence[Example]]
+    """Of each side that the sweep asks, in the order asked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +47,7 @@ def studies(sweep: SweepSpec, track: Track) -> list[Study]:
         InputError: One is not to be had, or two could not be told apart in the results.
     """
     entries = track(sweep.datasets, "reading benchmarks", len(sweep.datasets))
-    found = _each("datasets", entries, _study)
+    found = _each("datasets", entries, lambda entry: _study(entry, sweep))
     _check_distinct("datasets", [f"{s.benchmark.name}/{s.benchmark.split}" for s in found])
     return found
 
@@ -67,7 +69,7 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
     return found
 
 
-def _study(entry: DatasetEntry) -> Study:
+def _study(entry: DatasetEntry, sweep: SweepSpec) -> Study:
     card = data.load_card(entry.name)
     split = entry.split or card.default_split
     benchmark = data.load(card, split, None, **entry.options)
@@ -79,7 +81,11 @@ def _study(entry: DatasetEntry) -> Study:
                 value=template.stop,
                 allowed="a stop that no target holds",
             )
-    return Study(entry, benchmark, template, card.canonical)
+    queries = {
+        split: sampling.queries(benchmark, split, sweep.sampler, sweep.limit)
+        for split in sweep.query_splits
+    }
+    return Study(entry, benchmark, template, card.canonical, queries)
 
 
 def _each(name: str, entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:

@@ -7,25 +7,12 @@ from itertools import product
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from toys import sweep
 
-from icl_gap.config import SweepSpec
 from icl_gap.errors import DataError, InputError, PromptError, SamplingError
 from icl_gap.plan import Plan, plan_sweep
-from icl_gap.specs import check_spec
 
 TIGHT = {"kind": "untrained", "family": "opt", "context_length": 60}
-
-
-def sweep(card: str, **changes: object) -> SweepSpec:
-    fields = {
-        "name": "s",
-        "datasets": [card],
-        "models": ["nearest"],
-        "shots": [0, 2],
-        "seeds": [0, 1],
-        "limit": 4,
-    }
-    return check_spec({**fields, **changes}, SweepSpec)
 
 
 def keys(plan: Plan) -> list[str]:
