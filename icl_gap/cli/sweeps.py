@@ -125,6 +125,7 @@ def _plan_row(cells: list[Cell]) -> dict[str, str]:
     tokens = [count for cell in cells for count in cell.prompt_tokens]
     requests = sum(cell.info.n_queries for cell in cells)
     skipped = sum(cell.skipped for cell in cells)
+    shortened = sum(cell.shortened for cell in cells)
     return {
         "model": _label(info),
         "benchmark": f"{info.dataset}/{info.split}" + (" (partial)" if info.partial else ""),
@@ -134,5 +135,7 @@ def _plan_row(cells: list[Cell]) -> dict[str, str]:
         "prompt tokens": f"{sum(tokens):,}" if tokens else "-",
         "longest": f"{max(tokens):,}" if tokens else "-",
         "context": "no limit" if context is None else f"{context:,}",
-        "fits": f"{requests - skipped:,} of {requests:,}",
+        "fit": f"{requests - skipped - shortened:,}",
+        "fewer shots": f"{shortened:,}",
+        "left out": f"{skipped:,}",
     }

@@ -46,4 +46,9 @@ def plan_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
 def _measured(cell: Cell, layout: Layout) -> Cell:
     requests = layout.requests(cell)
     tokens = tuple(request.tokens for request in requests if request.tokens is not None)
-    return replace(cell, prompt_tokens=tokens, skipped=sum(not r.fits for r in requests))
+    return replace(
+        cell,
+        prompt_tokens=tokens,
+        skipped=sum(not request.fits for request in requests),
+        shortened=sum(request.prompt.shots < cell.info.shots for request in requests),
+    )

@@ -37,6 +37,8 @@ class Cell:
     """Of each request; empty where the model has no tokenizer."""
     skipped: int = 0
     """Queries left out because their prompts do not fit."""
+    shortened: int = 0
+    """Queries asked with fewer shots, so that their prompts fit."""
 
 
 def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:

@@ -95,6 +95,9 @@ def test_both_conditions_ask_the_same_with_as_many_shots(toy_card, shots, policy
     plan = plan_sweep(sweep(toy_card, models=[model], shots=[shots], overflow=policy))
     cells = {(c.info.query_split, c.info.seed, c.info.condition): c for c in plan.cells}
     for (side, seed, condition), cell in cells.items():
+        asked = [r.prompt.shots for r in plan.requests(cell)]
+        assert cell.shortened == sum(k < shots for k in asked)
+        assert cell.skipped == sum(not r.fits for r in plan.requests(cell))
         if condition == "id":
             here = plan.requests(cell)
             there = plan.requests(cells[side, seed, "ood"])
