@@ -93,6 +93,15 @@ class SweepSpec(Spec):
                 raise ValueError(f"{name} holds the same entry twice: {repeated!r}")
         return self
 
+    @model_validator(mode="after")
+    def _one_shared_set(self) -> SweepSpec:
+        if self.selection == "shared" and self.hold_out == "template":
+            raise ValueError(
+                "`selection: shared` shows all queries one set, so it cannot hold out each query's "
+                "template; use `hold_out: source`"
+            )
+        return self
+
 
 def read_sweep(path: str | Path) -> SweepSpec:
     """Read a sweep file.

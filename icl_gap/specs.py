@@ -25,6 +25,9 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_MOST_VALUES = 20_000
+_DEEPEST = 30
+
 SpecT = TypeVar("SpecT", bound=Spec)
 Location = tuple[int | str, ...]
 
@@ -50,10 +53,10 @@ def read_spec(path: Path, spec: type[SpecT]) -> SpecT:
         if node is not None:
             _index_lines(node, (), lines, path)
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates, numbers, depth
         mark = getattr(error, "problem_mark", None)
         place = Place(path, None if mark is None else mark.line + 1)
-        problem = getattr(error, "problem", None) or "not readable as text"
+        problem = getattr(error, "problem", None) or str(error) or "not readable as text"
         raise InputError(f"not valid YAML: {problem}", place=place) from error
     if not isinstance(value, dict):
         raise InputError("expected keys and values", value=value, place=Place(path, 1))
@@ -125,6 +128,12 @@ def _index_lines(
     node: yaml.Node, location: Location, lines: dict[Location, int], path: Path
 ) -> None:
     """Note the line on which every value starts, and refuse a key that stands twice."""
+    if len(lines) > _MOST_VALUES or len(location) > _DEEPEST:
+        raise InputError(
+            "the file is too large or too deep, or its aliases repeat without end",
+            allowed=f"at most {_MOST_VALUES} values, {_DEEPEST} deep",
+            place=Place(path, _line(node)),
+        )
     if location in lines:  # an alias may visit a node again, never a location
         raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
     lines[location] = _line(node)

@@ -33,12 +33,12 @@ _WIDTH_OF_FILES = 160
 def out() -> Console:
     """Where results go. Made anew, as standard output may be redirected at any time."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
-    return Console(highlight=False, soft_wrap=True, width=width)
+    return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def say(text: str) -> None:
-    """Print a line of plain text."""
-    out().print(text, markup=False)
+    """Print a line of plain text, letter by letter."""
+    print(text)  # noqa: T201 (rich would turn `:on:` into a picture)
 
 
 def warn(text: str) -> None:

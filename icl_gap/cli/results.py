@@ -12,6 +12,7 @@ from icl_gap.cli.console import say, show_table
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis
+    from icl_gap.plots import FigureRecipe
     from icl_gap.store import Results
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="What `icl-gap run` wrote.")]
@@ -49,10 +50,12 @@ def plot(
 ) -> None:
     """Draw a figure as PNG, PDF and SVG, its points as CSV."""
     from icl_gap.analysis import analyze as analysis_of
+    from icl_gap.plots import read_recipe
     from icl_gap.store import load_results
 
     found = load_results(results)
-    draw(analysis_of(found, metric=metric), recipe, out or results / "figures")
+    drawn = read_recipe(recipe)
+    draw(analysis_of(found, metric=metric), drawn, out or results / "figures")
 
 
 def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analysis:
@@ -74,11 +77,10 @@ def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analy
     return analysis
 
 
-def draw(analysis: Analysis, recipe: str, folder: Path) -> None:
+def draw(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> None:
     """Draw one figure and say where it is."""
     from icl_gap.plots import plot as write
-    from icl_gap.plots import read_recipe
 
-    files = write(analysis, read_recipe(recipe), folder)
+    files = write(analysis, recipe, folder)
     names = ", ".join(file.suffix.removeprefix(".") for file in files[1:])
     say(f"figure: {files[0]} (also {names})")

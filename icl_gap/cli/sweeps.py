@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.cli.console import safe, say, show_table, track, warn
-from icl_gap.errors import InputError
+from icl_gap.errors import AnalysisError, InputError, Place
 
 if TYPE_CHECKING:
+    from icl_gap.config import SweepSpec
     from icl_gap.plan import Cell
+    from icl_gap.plots import FigureRecipe
     from icl_gap.records import CellInfo
 
 SweepFile = Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")]
@@ -37,6 +39,8 @@ def run(sweep: SweepFile, out: OutFolder = None) -> None:
 
     spec = read_sweep(sweep)
     folder = out or Path("results") / spec.name
+    with faults_in(sweep):
+        recipes = _recipes(spec)
     try:
         with faults_in(sweep):
             plan = plan_sweep(spec, track=track)
@@ -46,8 +50,11 @@ def run(sweep: SweepFile, out: OutFolder = None) -> None:
         warn(f"to go on: icl-gap run {sweep}" + (f" --out {out}" if out else ""))
         raise typer.Exit(INTERRUPTED) from None
     analysis = show(found)
-    for recipe in spec.figures:
-        draw(analysis, recipe, folder / "figures")
+    for recipe in recipes:
+        try:
+            draw(analysis, recipe, folder / "figures")
+        except AnalysisError as error:  # a sweep of one side has no pooled gap to draw
+            say(f"note: {recipe.name} is not drawn: {error}")
     say(f"records: {folder / 'cells'}")
 
 
@@ -72,10 +79,10 @@ def prompts(
 ) -> None:
     """Print what a model would see."""
     from icl_gap.config import read_sweep
-    from icl_gap.plan import plan_sweep
+    from icl_gap.plan import outline_sweep
 
     with faults_in(sweep):
-        planned = plan_sweep(read_sweep(sweep), track=track)
+        planned = outline_sweep(read_sweep(sweep), track=track)
     if not 0 <= cell < len(planned.cells):
         raise InputError(
             "no such cell", value=cell, allowed=f"--cell 0 to {len(planned.cells) - 1}"
@@ -86,7 +93,9 @@ def prompts(
         f"cell {cell} of {len(planned.cells)}: {_label(info)}, {info.dataset}/{info.split}, "
         f"{info.query_split} queries, {info.condition}, {info.shots} shots, seed {info.seed}"
     )
-    for request in planned.requests(chosen)[:n]:
+    with faults_in(sweep):
+        requests = planned.requests(chosen)
+    for request in requests[:n]:
         tokens = "" if request.tokens is None else f", {request.tokens} tokens"
         covered = f"coverage {request.exemplars.coverage[-1]:.2f}"
         fate = "" if request.fits else ", skipped: does not fit"
@@ -106,6 +115,26 @@ def faults_in(sweep: Path) -> Iterator[None]:
         if error.place.file is None:
             error.at(file=sweep, line=line_of(sweep, error.place.key))
         raise
+
+
+def _recipes(sweep: SweepSpec) -> list[FigureRecipe]:
+    """The recipes of a sweep's figures, read before anything runs."""
+    from icl_gap.plots import read_recipe
+
+    recipes = []
+    for index, name in enumerate(sweep.figures):
+        try:
+            recipes.append(read_recipe(name))
+        except InputError as error:
+            if error.place.file is None or not error.place.file.exists():
+                raise InputError(
+                    error.problem,
+                    value=name,
+                    allowed=error.allowed,
+                    place=Place(key=f"figures[{index}]"),
+                ) from None
+            raise
+    return recipes
 
 
 def _label(info: CellInfo) -> str:

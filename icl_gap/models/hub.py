@@ -11,7 +11,7 @@ from pathlib import Path
 from icl_gap.errors import ModelError
 from icl_gap.models.folder import SMALL_FILES
 
-_SAFE = ("model*.safetensors",)
+_SAFE = ("model.safetensors", "model-*.safetensors")
 _PICKLED = ("pytorch_model*.bin",)
 
 
@@ -45,7 +45,8 @@ def fetch_weights(model: str, commit: str) -> Path:
         ModelError: As for `resolve`.
     """
     folder = _snapshot(model, commit, _SAFE)
-    return folder if any(folder.glob(_SAFE[0])) else _snapshot(model, commit, _PICKLED)
+    found = any(path for pattern in _SAFE for path in folder.glob(pattern))
+    return folder if found else _snapshot(model, commit, _PICKLED)
 
 
 def _snapshot(model: str, revision: str | None, patterns: tuple[str, ...]) -> Path:

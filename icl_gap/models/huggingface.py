@@ -151,13 +151,16 @@ class _Row:
     def _goes_on(self, token: int) -> bool:
         """Whether the answer cannot end with this token, told without decoding all of it.
 
-        A stop that ends here ends in this token's text, unless its bytes are a part of a character;
-        and the answer is no longer than its tokens, each with the space that some decoders drop.
+        A stop that ends here ends in this token's text, unless its bytes are a part of a character
+        or it is a space that the decoder drops from a token by itself; and the answer is no longer
+        than its tokens, each with such a space.
         """
         text = self.tokenizer.token_text(token)
         self.unread += len(text.encode(errors="replace")) + 1
         whole = BROKEN not in text
-        return whole and self.stop[-1] not in text and self.unread <= self.max_new_bytes
+        last = self.stop[-1]
+        cannot_stop = last != " " and last not in text
+        return whole and cannot_stop and self.unread <= self.max_new_bytes
 
 
 class _Feed(StoppingCriteria):

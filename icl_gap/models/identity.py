@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -32,6 +33,9 @@ DEFAULT_CONTEXT = 2048
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenization_*.py",
     "vocab.*",
     "merges.txt",
     "*.model",
@@ -87,6 +91,10 @@ def identify(spec: ModelSpec) -> Identity:
 def _identify_transformers(spec: TransformersSpec) -> Identity:
     local = Path(spec.model).expanduser()
     if local.exists() or _is_path(spec.model):
+        if spec.revision is not None:
+            raise ModelError(
+                "a folder has no revisions", value=spec.revision, allowed="a name on the hub"
+            ).at(key="revision")
         folder = local
         source: dict[str, Any] = {"files": _local_files(local)}
         name = local.resolve().name
@@ -94,6 +102,7 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         folder = hub.resolve(spec.model, spec.revision)
         source = {"repo": spec.model, "commit": folder.name}
         name = spec.model
+    _check_library(spec)
     config = read_config(folder)
     return Identity(
         name=name,
@@ -104,6 +113,16 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         folder=folder,
         tokenizer=_digest({"bos": spec.bos, **_tokenizer_files(folder)}),
     )
+
+
+def _check_library(spec: TransformersSpec) -> None:
+    """Find out before anything runs whether the quantization's library is there."""
+    if spec.quantization is not None and find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "bitsandbytes is not installed",
+            value=spec.quantization,
+            allowed="pip install 'icl-gap[quantization]'",
+        ).at(key="quantization")
 
 
 def _is_path(model: str) -> bool:
@@ -152,7 +171,7 @@ def _identify_untrained(spec: UntrainedSpec) -> Identity:
         context_length=untrained_context(spec),
         trained=False,
         key={"initializer": 1, **shape, "tokenizer": files},
-        tokenizer=_digest(files),
+        tokenizer=_digest({"family": spec.family, **files}),
     )
 
 
@@ -177,5 +196,5 @@ def _identify_scripted(spec: ScriptedSpec) -> Identity:
     except OSError as error:
         problem = f"cannot read the answers: {error.strerror}"
         raise ModelError(problem, value=str(spec.answers)) from error
-    key = {"answers": answers, "default": spec.default}
+    key = {"answers": answers, "default": spec.default, "n_params": spec.n_params}
     return Identity("scripted", spec.family, None, True, key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from icl_gap.specs import Spec
 
@@ -21,8 +21,15 @@ class ModelSpecBase(Spec):
 
     name: str | None = None
     """What tables and figures call it; by default, the hub name or the folder's name."""
-    shots: tuple[NonNegativeInt, ...] | None = None
+    shots: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
     """The shots at which this model runs, where they are not the sweep's."""
+
+    @field_validator("shots")
+    @classmethod
+    def _no_repeats(cls, shots: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if shots is not None and len(set(shots)) < len(shots):
+            raise ValueError("a number stands twice: its cells would be the same")
+        return shots
 
 
 class TransformersSpec(ModelSpecBase):

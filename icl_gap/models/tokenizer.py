@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     import tokenizers
 
 _NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
+_MORE_TOKENS = (
+    "additional_special_tokens",
+    "extra_special_tokens",
+    "cls_token",
+    "sep_token",
+    "mask_token",
+)
 _PROBE = "a"
 
 
@@ -91,10 +98,11 @@ def load_folder_tokenizer(
         **read_optional_json(folder / "special_tokens_map.json"),
         **read_optional_json(folder / "tokenizer_config.json"),
     }
-    if (folder / "tokenizer.json").is_file():
-        codec = rust_codec(_read_rust(folder / "tokenizer.json", settings))
-    else:
+    rust = _read_rust(folder / "tokenizer.json", settings)
+    if rust is None:
         codec = _transformers_codec(folder, trust_remote_code=trust_remote_code)
+    else:
+        codec = rust_codec(rust)
     if not codec.encode(_PROBE):  # transformers makes an empty tokenizer where it finds no files
         raise ModelError("this folder holds no tokenizer", value=str(folder))
     names = ("generation_config.json", "config.json")
@@ -137,15 +145,37 @@ def read_rust(path: Path) -> tokenizers.Tokenizer:
         raise ModelError(f"cannot read the tokenizer: {error}", value=str(path)) from error
 
 
-def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer:
-    """As transformers does: its settings name special tokens; BOS is the file's own matter."""
+def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer | None:
+    """The tokenizer as transformers makes it of its file: its settings name special tokens.
+
+    Returns:
+        None where there is no file, or the settings change more than the named tokens: then
+        transformers must read it.
+    """
     from tokenizers import AddedToken
 
+    if not path.is_file():
+        return None
     tokenizer = read_rust(path)
+    more = {content for value in map(settings.get, _MORE_TOKENS) for content in _contents(value)}
+    if settings.get("add_prefix_space") or not all(_is_added(tokenizer, token) for token in more):
+        return None
     named = filter(None, (_content(settings.get(key)) for key in _NAMED_TOKENS))
     missing = [token for token in dict.fromkeys(named) if not _is_added(tokenizer, token)]
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in missing])
     return tokenizer
+
+
+def _contents(value: object) -> list[str]:
+    """The texts of a token, a list of tokens or a mapping to tokens."""
+    match value:
+        case list():
+            return [text for each in value for text in _contents(each)]
+        case dict() if "content" not in value:
+            return [text for each in value.values() for text in _contents(each)]
+        case _:
+            content = _content(value)
+            return [] if content is None else [content]
 
 
 def _is_added(tokenizer: tokenizers.Tokenizer, token: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from icl_gap.config import SweepSpec
@@ -11,7 +11,7 @@ from icl_gap.plan.layout import Layout, Request
 from icl_gap.plan.parts import studies, subjects
 from icl_gap.plan.track import Track, untracked
 
-__all__ = ["Cell", "Plan", "Request", "Track", "plan_sweep", "untracked"]
+__all__ = ["Cell", "Plan", "Request", "Track", "outline_sweep", "plan_sweep", "untracked"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,16 +35,22 @@ def plan_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
         InputError: A benchmark, a model or a number of shots is not to be had, two cells are the
             same, or a prompt does not fit its model's context while `overflow` is `error`.
     """
-    cells = list(grid(sweep, studies(sweep, track), subjects(sweep, track)))
-    layout = Layout(sweep)
-    planned = tuple(
-        _measured(cell, layout) for cell in track(cells, "drawing exemplars", len(cells))
-    )
-    return Plan(sweep, planned, layout.requests)
+    plan = outline_sweep(sweep, track=track)
+    cells = track(plan.cells, "drawing exemplars", len(plan.cells))
+    return replace(plan, cells=tuple(_measured(cell, plan.requests(cell)) for cell in cells))
 
 
-def _measured(cell: Cell, layout: Layout) -> Cell:
-    requests = layout.requests(cell)
+def outline_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
+    """As `plan_sweep`, but draw a cell's exemplars only when its requests are asked for.
+
+    Raises:
+        InputError: A benchmark or a model is not to be had, or two cells are the same.
+    """
+    cells = tuple(grid(sweep, studies(sweep, track), subjects(sweep, track)))
+    return Plan(sweep, cells, Layout(sweep).requests)
+
+
+def _measured(cell: Cell, requests: Sequence[Request]) -> Cell:
     tokens = tuple(request.tokens for request in requests if request.tokens is not None)
     return replace(
         cell,

@@ -92,7 +92,6 @@ def _spec(
         "dataset": {
             "name": study.benchmark.name,
             "split": study.benchmark.split,
-            "options": study.entry.options,
             "fingerprint": study.benchmark.fingerprint,
         },
         "model": dict(subject.identity.key),

@@ -73,8 +73,11 @@ class Layout:
                 f"the context of {identity.name}",
                 value=f"{tokens} tokens at {asked} shots, and {reserve} for the answer",
                 allowed=f"{identity.context_length} tokens in all; fewer shots, or "
-                "`overflow: skip` or `overflow: drop_shots`",
-            )
+                "`overflow: skip` or `overflow: drop_shots`"
+                if fitting >= 0
+                else f"{identity.context_length} tokens in all; even without exemplars it does "
+                "not fit, so `overflow: skip`, or another model",
+            ).at(key=cell.subject.place_of_shots)
         return Request(shown, prompt, tokens, fits)
 
     def _draw(self, cell: Cell, condition: Condition) -> _Drawn:
@@ -89,7 +92,7 @@ class Layout:
                     for query in study.queries[info.query_split]
                 ]
             except SamplingError as error:
-                error.at(key="shots")
+                error.at(key=subject.place_of_shots)
                 raise
             self._drawn[key] = _Drawn(exemplars)
         return self._drawn[key]

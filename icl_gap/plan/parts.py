@@ -38,6 +38,13 @@ class Subject:
     tokenizer: models.Tokenizer | None
     shots: tuple[int, ...]
     """The model's own, or the sweep's."""
+    place: str
+    """In the sweep, as `models[2]`."""
+
+    @property
+    def place_of_shots(self) -> str:
+        """Where in the sweep its shots stand."""
+        return "shots" if self.spec.shots is None else f"{self.place}.shots"
 
 
 def studies(sweep: SweepSpec, track: Track) -> list[Study]:
@@ -59,12 +66,15 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
         InputError: One is not to be had, or two could not be told apart in the results.
     """
 
-    def subject(spec: models.ModelSpec) -> Subject:
+    def subject(entry: tuple[int, models.ModelSpec]) -> Subject:
+        index, spec = entry
         identity = models.identify(spec)
         tokenizer = models.load_tokenizer(spec, identity)
-        return Subject(spec, identity, tokenizer, spec.shots or sweep.shots)
+        shots = sweep.shots if spec.shots is None else spec.shots
+        return Subject(spec, identity, tokenizer, shots, f"models[{index}]")
 
-    found = _each("models", track(sweep.models, "reading models", len(sweep.models)), subject)
+    entries = track(enumerate(sweep.models), "reading models", len(sweep.models))
+    found = _each("models", entries, subject)
     _check_distinct("models", [s.identity.name for s in found])
     return found
 

@@ -8,10 +8,6 @@ hash in counter mode promises both, in any language.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import TypeVar
-
-T = TypeVar("T")
 
 
 class Stream:
@@ -37,10 +33,6 @@ class Stream:
         block.update(self._drawn.to_bytes(8, "little"))
         self._drawn += 1
         return int.from_bytes(block.digest()[:16], "little") % bound
-
-    def choice(self, values: Sequence[T]) -> T:
-        """A uniform draw from a sequence that is not empty."""
-        return values[self.below(len(values))]
 
 
 def rank(*key: str | int) -> bytes:
