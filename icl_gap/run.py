@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from icl_gap import models, scoring
 from icl_gap.config import SweepSpec
-from icl_gap.errors import IclGapError, InferenceError
-from icl_gap.plan import Cell, Plan, Request, Track, plan_sweep, untracked
+from icl_gap.errors import IclGapError, InferenceError, ModelError
+from icl_gap.plan import Cell, Plan, Request, Subject, Track, plan_sweep, untracked
 from icl_gap.provenance import provenance
-from icl_gap.records import CellInfo, ModelInfo, Record
-from icl_gap.store import (
-    CellWriter,
-    Results,
-    cell_name,
-    is_finished,
-    load_results,
-    write_manifest,
-)
+from icl_gap.records import CellInfo, Completion, ModelInfo, Record
+from icl_gap.store import CellWriter, Results, cell_name, load_results, open_store
 
 
 def run_sweep(
@@ -39,40 +33,54 @@ def run_sweep(
 
     Raises:
         InputError: The sweep cannot be run as it is; nothing was run.
-        InferenceError: A model failed in some cells. All others are finished and stored, and
-            running the sweep again tries just the failed ones.
+        InferenceError: A model could not be loaded, or failed in some cells. All others are
+            finished and stored, and running the sweep again tries just the failed ones.
+        StoreError: The folder cannot be written, or another run is writing there.
     """
     plan = sweep if isinstance(sweep, Plan) else plan_sweep(sweep, track=track)
     folder = Path(folder or Path("results") / plan.sweep.name)
-    write_manifest(folder, plan.sweep.model_dump(mode="json"), [c.info for c in plan.cells])
-    pending = [cell for cell in plan.cells if not is_finished(folder, cell.info)]
+    description = plan.sweep.model_dump(mode="json")
     failures: list[str] = []
-    for subject, group in groupby(pending, key=lambda cell: cell.subject):
-        cells = list(group)
-        model = models.load(subject.spec, subject.identity)
-        requests = sum(cell.info.n_queries for cell in cells)
-        records = _run_cells(cells, plan, model, folder, failures)
-        for _ in track(records, model.info.name, requests):
-            pass
+    with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
+        pending = [cell for cell in plan.cells if cell.info.key not in finished]
+        for subject, cells in groupby(pending, key=lambda cell: cell.subject):
+            failures += _run_model(subject, list(cells), plan, folder, track)
+            gc.collect()  # one model's weights go before the next one's come
     if failures:
-        raise InferenceError("\n".join([f"{len(failures)} cells failed:", *failures]))
+        raise InferenceError("\n".join(["not all cells are finished:", *failures]))
     return load_results(folder)
 
 
+def _run_model(
+    subject: Subject, cells: Sequence[Cell], plan: Plan, folder: Path, track: Track
+) -> list[str]:
+    """Load a model and run its cells; what fails leaves all else alone.
+
+    Returns:
+        What failed, and why.
+    """
+    try:
+        model = models.load(subject.spec, subject.identity)
+    except ModelError as error:
+        return [f"  all {len(cells)} of {subject.identity.name}: {error.within(subject.place)}"]
+    failures: list[str] = []
+    requests = sum(cell.info.n_queries for cell in cells)
+    steps = _run_cells(cells, plan, model, folder, failures)
+    for _ in track(steps, model.info.name, requests):
+        pass
+    return failures
+
+
 def _run_cells(
-    cells: Sequence[Cell],
-    plan: Plan,
-    model: models.Model,
-    folder: Path,
-    failures: list[str],
+    cells: Sequence[Cell], plan: Plan, model: models.Model, folder: Path, failures: list[str]
 ) -> Iterator[None]:
-    """Run one model's cells, one step per request; a cell that fails leaves the others alone."""
+    """Run one model's cells, a step for each request."""
     for cell in cells:
         requests = plan.requests(cell)
         with CellWriter(folder, _described(cell, model.info)) as writer:
             yield from [None] * writer.written
             try:
-                for record in run_cell(cell, requests[writer.written :], model):
+                for record in run_cell(cell, requests, model, written=writer.written):
                     writer.append([record])
                     yield
             except IclGapError as error:
@@ -81,43 +89,54 @@ def _run_cells(
                 writer.finish()
 
 
-def run_cell(cell: Cell, requests: Sequence[Request], model: models.Model) -> Iterator[Record]:
+def run_cell(
+    cell: Cell, requests: Sequence[Request], model: models.Model, *, written: int = 0
+) -> Iterator[Record]:
     """Ask a model the requests of a cell, and score what it answers.
+
+    A batch of which a part is written is asked again as a whole: in low precision an answer depends
+    on what else is in its batch.
 
     Args:
         cell: The cell.
-        requests: All of its requests, or those that are left.
+        requests: All of its requests.
         model: The cell's model, loaded.
+        written: How many records there are already.
 
     Yields:
-        One record per request, in order.
+        One record per request after those, in order.
 
     Raises:
         InferenceError: The model failed.
     """
-    asked = (request.prompt for request in requests if request.fits)
-    stop = cell.study.template.stop
-    completions = model.complete(asked, stop=stop, max_new_bytes=cell.max_new_bytes)
+    fitting = [request.prompt for request in requests if request.fits]
+    known = sum(request.fits for request in requests[:written])
+    batch_start = known - known % model.batch_size
+    completions = model.complete(
+        fitting[batch_start:], stop=cell.study.template.stop, max_new_bytes=cell.max_new_bytes
+    )
+    completions = islice(completions, known - batch_start, None)
     before = time.perf_counter()
-    for request in requests:
+    for request in requests[written:]:
         record = _unanswered(request)
         if request.fits:
-            completion = next(completions)
-            target = request.exemplars.query.target
-            score = scoring.score(completion.text, target, cell.study.form)
+            record = _answered(record, next(completions), request, cell)
             now = time.perf_counter()
-            record = replace(
-                record,
-                status="scored",
-                prediction=completion.text,
-                finish_reason=completion.finish_reason,
-                raw=score.raw,
-                canonical=score.canonical,
-                reason=score.reason,
-                seconds=round(now - before, 6),
-            )
-            before = now
+            record, before = replace(record, seconds=round(now - before, 6)), now
         yield record
+
+
+def _answered(record: Record, completion: Completion, request: Request, cell: Cell) -> Record:
+    score = scoring.score(completion.text, request.exemplars.query.target, cell.study.form)
+    return replace(
+        record,
+        status="scored",
+        prediction=completion.text,
+        finish_reason=completion.finish_reason,
+        raw=score.raw,
+        canonical=score.canonical,
+        reason=score.reason,
+    )
 
 
 def _unanswered(request: Request) -> Record:

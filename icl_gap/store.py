@@ -1,13 +1,14 @@
 """Results on disk: one JSONL file per cell, and a manifest that says which cells belong together.
 
     results/NAME/
-        sweep.json              the sweep as run, and the files of its cells
+        sweep.json              the sweep as run, and its cells with their labels
         cells/CELL.jsonl        line 1: the cell (`CellInfo`); then one line per query (`Record`)
         cells/CELL.jsonl.part   a cell that is not finished
 
-A file is only ever appended to, and renamed once it is whole. Opening a cell that was begun takes
-its good lines over and cuts a torn last one off, so a sweep stopped at any moment goes on where it
-was. No other state is kept.
+A cell is found by its key, which ends its name; labels that no result depends on (a model's name,
+its family) may change and are those of the manifest. A file is only ever appended to, and renamed
+once it is whole. Opening a cell that was begun takes its good lines over and cuts a torn last one
+off, so a sweep stopped at any moment goes on where it was. No other state is kept.
 """
 
 from __future__ import annotations
@@ -15,21 +16,41 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Annotated, Any, Self, TypeVar, overload
 
 import jsonlines
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Record
 
 MANIFEST = "sweep.json"
-RecordT = TypeVar("RecordT", CellInfo, Record)
+_KEY_LENGTH = 16
+"""Hexadecimal digits of a cell's key in its file's name."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A cell in the manifest."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    name: str
+    model: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    schema_version: int
+    sweep: dict[str, Any]
+    cells: tuple[_Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +77,60 @@ class Results(Sequence[CellResult]):
 
 
 def cell_name(info: CellInfo) -> str:
-    """A file name that a reader can tell and that no two cells share."""
+    """A file name that a reader can tell and that no two cells share; its end finds the cell."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", info.model).strip("-")[:80]
     grid = f"{info.query_split}-{info.condition}.{info.shots}shots.seed{info.seed}"
-    return f"{info.dataset}-{info.split}.{plain}.{grid}.{info.key[:16]}"
+    return f"{info.dataset}-{info.split}.{plain}.{grid}.{info.key[:_KEY_LENGTH]}"
 
 
-def write_manifest(folder: Path, sweep: Mapping[str, Any], cells: Iterable[CellInfo]) -> None:
-    """Say which sweep the folder holds, and which cells make it up.
+@contextmanager
+def open_store(
+    folder: Path, sweep: Mapping[str, Any], cells: Iterable[CellInfo]
+) -> Iterator[frozenset[str]]:
+    """Open a results folder for one run, and say which sweep it holds.
 
     Cells of an earlier form of the sweep stay on disk; they count again once a sweep names them.
+
+    Args:
+        folder: The results folder; made if missing.
+        sweep: The sweep as run.
+        cells: Its cells.
+
+    Yields:
+        The keys of those that are finished.
+
+    Raises:
+        StoreError: Another run has it open, or the folder cannot be written.
     """
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "sweep": sweep,
-        "cells": [cell_name(info) for info in cells],
-    }
-    (folder / "cells").mkdir(parents=True, exist_ok=True)
-    part = folder / f"{MANIFEST}.part"
-    part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / MANIFEST)
+    cells = list(cells)
+    entries = [_Entry(info.key, cell_name(info), info.model, info.family) for info in cells]
+    manifest = _as_json(_Manifest(SCHEMA_VERSION, dict(sweep), ()))
+    manifest["cells"] = [_as_json(entry) for entry in entries]
+    try:
+        (folder / "cells").mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            part = folder / f"{MANIFEST}.part"
+            part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+            part.replace(folder / MANIFEST)
+            files = _finished_files(folder)
+            yield frozenset(info.key for info in cells if info.key[:_KEY_LENGTH] in files)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
-def is_finished(folder: Path, info: CellInfo) -> bool:
-    """Whether all of a cell's records are in the store."""
-    return _final(folder, cell_name(info)).exists()
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system takes back from a process that dies."""
+    import fcntl
+
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{folder}: another run is writing here; wait for it, or choose another folder"
+            ) from None
+        yield
 
 
 class CellWriter:
@@ -95,9 +145,10 @@ class CellWriter:
     """
 
     def __init__(self, folder: Path, info: CellInfo) -> None:
-        self._final = _final(folder, cell_name(info))
-        self._part = self._final.with_name(f"{self._final.name}.part")
-        self._final.parent.mkdir(parents=True, exist_ok=True)
+        cells = folder / "cells"
+        begun = cells.glob(f"*.{info.key[:_KEY_LENGTH]}.jsonl.part")
+        self._part = next(begun, cells / f"{cell_name(info)}.jsonl.part")
+        self._final = self._part.with_suffix("")
         good, records = _recover(self._part, info)
         self.written = len(records)
         """How many records the file already holds."""
@@ -146,76 +197,102 @@ def load_results(folder: str | Path) -> Results:
     """
     folder = Path(folder)
     manifest = _read_manifest(folder / MANIFEST)
+    files = _finished_files(folder)
     cells, unfinished = [], []
-    for name in manifest["cells"]:
-        path = _final(folder, name)
-        if path.exists():
-            cells.append(_read_cell(path))
+    for entry in manifest.cells:
+        path = files.get(entry.key[:_KEY_LENGTH])
+        if path is None:
+            unfinished.append(entry.name)
         else:
-            unfinished.append(name)
-    return Results(folder, manifest["sweep"], tuple(cells), tuple(unfinished))
+            cell = _read_cell(path)
+            info = replace(cell.info, model=entry.model, family=entry.family)
+            cells.append(CellResult(info, cell.records))
+    return Results(folder, manifest.sweep, tuple(cells), tuple(unfinished))
 
 
-def _final(folder: Path, name: str) -> Path:
-    return folder / "cells" / f"{name}.jsonl"
+def _finished_files(folder: Path) -> dict[str, Path]:
+    """The files of finished cells by the start of their keys."""
+    return {path.stem.rpartition(".")[2]: path for path in folder.glob("cells/*.jsonl")}
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> _Manifest:
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8"))
+        _check_version(path, value)
+        manifest: _Manifest = _adapter(_Manifest).validate_python(value)
     except FileNotFoundError:
         raise StoreError(
             f"{path.parent}: no results here ({MANIFEST} is missing); "
             "name a folder that `icl-gap run` wrote"
         ) from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: cannot be read: {error}") from error
-    _check_version(path, manifest)
-    return dict(manifest)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
+    return manifest
 
 
 def _read_cell(path: Path) -> CellResult:
+    records: list[Record] = []
     try:
-        with jsonlines.open(path) as lines:
-            head = lines.read(type=dict)
+        with path.open("rb") as lines:
+            head = json.loads(lines.readline())
             _check_version(path, head)
             info = _adapter(CellInfo).validate_python(head)
-            records = tuple(
-                _adapter(Record).validate_python(line) for line in lines.iter(type=dict)
-            )
-    except (OSError, EOFError, jsonlines.Error, TypeError, ValueError) as error:
-        raise StoreError(f"{path}: damaged: {error}; delete it and run the sweep again") from error
+            for line in lines:
+                records.append(_read_record(line))  # noqa: PERF401 (the good ones are counted)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged after {len(records)} good records; {_MEND}") from error
     if len(records) != info.n_queries:
         raise StoreError(
-            f"{path}: damaged: {len(records)} records instead of {info.n_queries}; "
-            "delete it and run the sweep again"
+            f"{path}: damaged: {len(records)} records instead of {info.n_queries}; {_MEND}"
         )
-    return CellResult(info, records)
+    return CellResult(info, tuple(records))
+
+
+_MEND = "move the file away and run the sweep again"
+
+
+def _read_record(line: bytes) -> Record:
+    """One record of a line that ends.
+
+    Raises:
+        ValueError: It does not end, or is no record.
+    """
+    if not line.endswith(b"\n"):
+        raise ValueError("torn")
+    record: Record = _adapter(Record).validate_python(json.loads(line))
+    return record
 
 
 def _recover(path: Path, info: CellInfo) -> tuple[int, list[Record]]:
     """The length in bytes of a begun file's good lines, and its records.
 
-    A line is good if it ends and can be read; everything from the first bad line on is dropped, as
-    an interrupted write leaves only the end of a file torn.
+    Everything from the first bad line on is dropped, as an interrupted write leaves only the end of
+    a file torn.
     """
     if not path.exists():
         return 0, []
-    good, records = 0, []
-    for number, line in enumerate(path.read_bytes().splitlines(keepends=True)):
+    head, *lines = path.read_bytes().splitlines(keepends=True) or [b""]
+    try:
+        begun = _adapter(CellInfo).validate_python(json.loads(head))
+    except ValueError:
+        return 0, []
+    if begun.key != info.key or not head.endswith(b"\n"):
+        return 0, []
+    good, records = len(head), []
+    for line in lines:
         try:
-            value = json.loads(line) if line.endswith(b"\n") else None
-            if number == 0 and (value is None or value["key"] != info.key):
-                return 0, []
-            if number > 0:
-                records.append(_adapter(Record).validate_python(value))
-        except (ValueError, TypeError, KeyError):
+            records.append(_read_record(line))
+        except ValueError:
             break
         good += len(line)
     return good, records
 
 
-def _as_json(value: CellInfo | Record) -> dict[str, Any]:
+def _as_json(value: CellInfo | Record | _Entry | _Manifest) -> dict[str, Any]:
     """The fields as they are: `asdict` would copy a thousand ids for each record."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
@@ -225,12 +302,14 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @cache
-def _adapter(kind: type[RecordT]) -> TypeAdapter[RecordT]:
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(kind)
 
 
-def _check_version(path: Path, value: Mapping[str, Any]) -> None:
-    version = value.get("schema_version")
+def _check_version(path: Path, value: object) -> None:
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if version is None:
+        raise ValueError("no version")
     if version != SCHEMA_VERSION:
         raise StoreError(
             f"{path}: written in form {version}, this version reads form {SCHEMA_VERSION}"

@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,11 +18,13 @@ import pytest
 import yaml
 from toys import sweep
 
+from icl_gap import models
 from icl_gap.config import SweepSpec, read_sweep
 from icl_gap.errors import InferenceError
+from icl_gap.models import Model, UntrainedSpec, save_untrained
 from icl_gap.plan import Track, plan_sweep
-from icl_gap.records import CellResult
-from icl_gap.run import run_sweep
+from icl_gap.records import CellResult, Completion, ModelInfo, Prompt
+from icl_gap.run import run_cell, run_sweep
 from icl_gap.store import load_results
 
 T = TypeVar("T")
@@ -106,14 +110,14 @@ def test_a_failure_is_told_stored_as_nothing_and_tried_again(toy_card, tmp_path)
     script = tmp_path / "answers.jsonl"
     script.write_text(json.dumps({"query_id": failing, "error": "no answer"}))
     spec = sweep(toy_card, models=[{"kind": "scripted", "answers": str(script)}])
-    with pytest.raises(InferenceError, match="8 cells failed") as caught:
+    with pytest.raises(InferenceError, match="not all cells are finished") as caught:
         run_sweep(spec, tmp_path / "out")
-    assert f"failed on {failing}: no answer" in str(caught.value)
+    assert str(caught.value).count(f"failed on {failing}: no answer") == 8
     results = load_results(tmp_path / "out")
     assert len(results) == 8  # the train queries
     assert len(results.unfinished) == 8
     assert failing not in {record.query_id for cell in results for record in cell.records}
-    with pytest.raises(InferenceError, match="8 cells failed"):
+    with pytest.raises(InferenceError, match="not all cells are finished"):
         run_sweep(spec, tmp_path / "out")
 
 
@@ -123,6 +127,69 @@ def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:
     records = [record for cell in results for record in cell.records]
     assert {record.status for record in records} == {"skipped"}
     assert {record.raw for record in records} == {None}
+
+
+def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) -> None:
+    broken = tmp_path / "broken"
+    save_untrained(UntrainedSpec(hidden_size=16, layers=1), broken)
+    wrong_device = {"model": str(broken), "device": "cuda:99"}
+    spec = sweep(toy_card, models=[wrong_device, "nearest"])
+    with pytest.raises(InferenceError, match=r"all 16 of broken.*models\[0\]"):
+        run_sweep(spec, tmp_path / "out")
+    results = load_results(tmp_path / "out")
+    assert {cell.info.model for cell in results} == {"nearest"}
+    assert len(results.unfinished) == 16
+
+
+def test_one_model_goes_before_the_next_comes(toy_card, tmp_path, monkeypatch) -> None:
+    loaded: list[weakref.ref[Model]] = []
+    alive: list[int] = []
+    load = models.load
+
+    def watched(*arguments: object) -> Model:
+        alive.append(sum(each() is not None for each in loaded))
+        model = load(*arguments)
+        loaded.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(models, "load", watched)
+    names = [UNTRAINED | {"name": name} for name in "abc"]
+    run_sweep(sweep(toy_card, models=names, shots=[0], seeds=[0]), tmp_path / "out")
+    assert alive == [0, 0, 0]
+
+
+def test_another_label_changes_no_record(toy_card, tmp_path) -> None:
+    first = run_sweep(sweep(toy_card), tmp_path / "out")
+    named = sweep(toy_card, models=[{"kind": "nearest", "name": "closest"}], seeds=[0, 1, 2])
+    again = run_sweep(named, tmp_path / "out")
+    assert {cell.info.model for cell in again} == {"closest"}
+    assert [c.records for c in again if c.info.seed < 2] == [c.records for c in first]
+
+
+class Echo:
+    """Answers each query with its batch: what depends on a batch shows it."""
+
+    info = ModelInfo("echo", "echo", None, None, None)
+    batch_size = 4
+
+    def complete(
+        self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
+    ) -> Iterator[Completion]:
+        del stop, max_new_bytes
+        todo = iter(prompts)
+        while batch := list(islice(todo, self.batch_size)):
+            text = " ".join(prompt.query_id for prompt in batch)
+            yield from (Completion(text, "stop") for _ in batch)
+
+
+@pytest.mark.parametrize("written", range(11))
+def test_a_torn_batch_is_asked_again_whole(toy_card, written) -> None:
+    plan = plan_sweep(sweep(toy_card, limit=10))
+    requests = plan.requests(plan.cells[0])
+    requests[2] = replace(requests[2], fits=False)
+    whole = [r.prediction for r in run_cell(plan.cells[0], requests, Echo())]
+    rest = run_cell(plan.cells[0], requests, Echo(), written=written)
+    assert [r.prediction for r in rest] == whole[written:]
 
 
 class Stopped(BaseException):

@@ -13,7 +13,7 @@ from strategies import records
 
 from icl_gap.errors import StoreError
 from icl_gap.records import CellInfo, Record
-from icl_gap.store import CellWriter, cell_name, is_finished, load_results, write_manifest
+from icl_gap.store import CellWriter, cell_name, load_results, open_store
 
 INFO = CellInfo(
     key="ab" * 32,
@@ -47,8 +47,14 @@ in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
 
 def fresh(tmp_path: Path) -> Path:
     folder = tmp_path / str(len(list(tmp_path.iterdir())))
-    write_manifest(folder, {"name": "x"}, [INFO])
+    with open_store(folder, {"name": "x"}, [INFO]) as finished:
+        assert not finished
     return folder
+
+
+def finished_keys(folder: Path) -> frozenset[str]:
+    with open_store(folder, {"name": "x"}, [INFO]) as finished:
+        return finished
 
 
 def write(folder: Path, some, *, finish: bool) -> Path:
@@ -76,7 +82,7 @@ def test_a_file_cut_anywhere_is_finished_to_the_same_bytes(tmp_path, some, cut) 
     folder = fresh(tmp_path)
     part = folder / "cells" / f"{cell_name(INFO)}.jsonl.part"
     part.write_bytes(whole[: cut % (len(whole) + 1)])
-    assert not is_finished(folder, INFO)
+    assert not finished_keys(folder)
     assert write(folder, some, finish=True).read_bytes() == whole
     assert not part.exists()
 
@@ -84,7 +90,7 @@ def test_a_file_cut_anywhere_is_finished_to_the_same_bytes(tmp_path, some, cut) 
 def test_a_begun_cell_counts_as_unfinished(tmp_path) -> None:
     folder = fresh(tmp_path)
     write(folder, [], finish=False)
-    assert not is_finished(folder, INFO)
+    assert not finished_keys(folder)
     results = load_results(folder)
     assert len(results) == 0
     assert results.unfinished == (cell_name(INFO),)
@@ -109,7 +115,8 @@ def test_names_tell_cells_apart_and_are_plain() -> None:
     [
         (lambda b: b[:-5], "damaged"),
         (lambda b: b.splitlines(keepends=True)[0], "0 records instead of 3"),
-        (lambda b: b.replace(b'"query_id"', b'"query_xx"', 1), "damaged"),
+        (lambda b: b.replace(b'"query_id"', b'"query_xx"', 1), "damaged after 0 good records"),
+        (lambda b: b[:-5] + b"\n", "damaged after 2 good records"),
         (lambda b: b.replace(b'"schema_version":1', b'"schema_version":99', 1), "form 99"),
         (lambda _: b"", "damaged"),
         (lambda _: b"\xff\xfe\n", "damaged"),
@@ -129,7 +136,55 @@ def test_a_folder_without_results_says_what_to_do(tmp_path) -> None:
         load_results(tmp_path)
 
 
-def test_a_damaged_manifest_is_named(tmp_path) -> None:
-    (tmp_path / "sweep.json").write_text("{")
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "null", "{}", '{"schema_version": 1}', '{"schema_version": 9}', "\xff"]
+)
+def test_a_damaged_manifest_is_named(tmp_path, text) -> None:
+    (tmp_path / "sweep.json").write_text(text, encoding="latin-1")
     with pytest.raises(StoreError, match=r"sweep\.json"):
         load_results(tmp_path)
+
+
+def test_a_manifest_cannot_name_files_elsewhere(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    manifest = json.loads((folder / "sweep.json").read_text())
+    manifest["cells"][0]["key"] = "../../x"
+    (folder / "sweep.json").write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match="damaged"):
+        load_results(folder)
+
+
+def test_labels_are_those_of_the_last_run(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, [SOME, SOME, SOME], finish=True)
+    renamed = replace(INFO, model="new name", family="new family")
+    with open_store(folder, {"name": "x"}, [renamed]) as finished:
+        assert finished == {INFO.key}
+    (cell,) = load_results(folder)
+    assert cell.info == renamed
+
+
+def test_a_begun_cell_goes_on_under_another_label(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    with CellWriter(folder, INFO) as writer:
+        writer.append([SOME])
+    with CellWriter(folder, replace(INFO, model="new name")) as writer:
+        assert writer.written == 1
+
+
+def test_two_runs_cannot_write_at_once(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    with (
+        open_store(folder, {"name": "x"}, [INFO]),
+        pytest.raises(StoreError, match="another run is writing"),
+        open_store(folder, {"name": "x"}, [INFO]),
+    ):
+        pass
+    assert not finished_keys(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(StoreError, match="file: cannot be written"), open_store(path, {}, [INFO]):
+        pass

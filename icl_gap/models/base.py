@@ -15,6 +15,10 @@ class Model(Protocol):
     def info(self) -> ModelInfo:
         """What is known of it."""
 
+    @property
+    def batch_size(self) -> int:
+        """How many prompts it answers together."""
+
     def complete(
         self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
     ) -> Iterator[Completion]:

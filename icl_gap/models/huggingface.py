@@ -59,14 +59,14 @@ class HuggingFaceModel:
         )
         self._model = model
         self._tokenizer = tokenizer
-        self._batch_size = batch_size
+        self.batch_size = batch_size
 
     def complete(
         self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
     ) -> Iterator[Completion]:
         """Decode greedily, a batch at a time; see `icl_gap.models.Model`."""
         todo = iter(prompts)
-        while batch := list(islice(todo, self._batch_size)):
+        while batch := list(islice(todo, self.batch_size)):
             rows = [self._row(prompt, stop, max_new_bytes) for prompt in batch]
             try:
                 with torch.inference_mode():

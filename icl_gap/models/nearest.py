@@ -33,6 +33,8 @@ Bag = tuple[Mapping[Any, int], int]
 class Nearest:
     """The baseline as a model."""
 
+    batch_size = 1
+
     def __init__(self, name: str, family: str) -> None:
         self.info = ModelInfo(name, family, None, None, None)
 

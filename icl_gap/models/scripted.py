@@ -19,6 +19,8 @@ Line = tuple[Literal["text", "error"], str]
 class Scripted:
     """A model that answers from a table, by query id."""
 
+    batch_size = 1
+
     def __init__(self, info: ModelInfo, answers: Mapping[str, Line], default: str) -> None:
         self.info = info
         self._answers = answers

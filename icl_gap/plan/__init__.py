@@ -8,10 +8,19 @@ from dataclasses import dataclass, replace
 from icl_gap.config import SweepSpec
 from icl_gap.plan.cells import Cell, grid
 from icl_gap.plan.layout import Layout, Request
-from icl_gap.plan.parts import studies, subjects
+from icl_gap.plan.parts import Subject, studies, subjects
 from icl_gap.plan.track import Track, untracked
 
-__all__ = ["Cell", "Plan", "Request", "Track", "outline_sweep", "plan_sweep", "untracked"]
+__all__ = [
+    "Cell",
+    "Plan",
+    "Request",
+    "Subject",
+    "Track",
+    "outline_sweep",
+    "plan_sweep",
+    "untracked",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
