@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,9 @@ from icl_gap.sampling.pool import HoldOut
 from icl_gap.specs import Spec, read_spec
 
 Overflow = Literal["error", "skip", "drop_shots"]
-Shots = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, Field(strict=True)]
+"""`true` and `2.0` are no whole numbers."""
+Shots = Annotated[Whole, Field(ge=0)]
 
 
 class DatasetEntry(Spec):
@@ -42,8 +43,8 @@ class SweepSpec(Spec):
     query_splits: tuple[Split, ...] = Field(default=("test", "train"), min_length=1)
     conditions: tuple[Condition, ...] = Field(default=("id", "ood"), min_length=1)
     shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
-    seeds: tuple[int, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
-    limit: int | None = Field(default=1045, ge=1)
+    seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    limit: int | None = Field(default=1045, ge=1, strict=True)
     """At most so many queries of each split; null for all."""
     selection: Selection = "oracle_coverage"
     hold_out: HoldOut = "source"
@@ -78,20 +79,16 @@ class SweepSpec(Spec):
             for entry in entries
         ]
 
-    @field_validator("query_splits", "conditions", "shots", "seeds")
+    @field_validator("datasets", "models", "query_splits", "conditions", "shots", "seeds")
     @classmethod
-    def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if repeated := _repeated(value):
-            raise ValueError(f"{repeated} stands twice: its cells would be the same")
-        return value
-
-    @model_validator(mode="after")
-    def _no_duplicate_cells(self) -> SweepSpec:
+    def _no_duplicate_cells(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         """Equal entries make equal cells; the plan also checks what they resolve to."""
-        for name, entries in (("datasets", self.datasets), ("models", self.models)):
-            if repeated := _repeated(entries):
-                raise ValueError(f"{name} holds the same entry twice: {repeated!r}")
-        return self
+        for index, entry in enumerate(value):
+            if entry in value[:index]:
+                raise ValueError(
+                    f"duplicate cells: entries {value.index(entry)} and {index} are the same"
+                )
+        return value
 
     @model_validator(mode="after")
     def _one_shared_set(self) -> SweepSpec:
@@ -116,12 +113,3 @@ def _each(value: Any, expand: Any) -> Any:
     if not isinstance(value, list):
         return value
     return [expand(entry) if isinstance(entry, str) else entry for entry in value]
-
-
-def _repeated(values: Iterable[Any]) -> Any:
-    seen: list[Any] = []
-    for value in values:
-        if value in seen:
-            return value
-        seen.append(value)
-    return None

@@ -165,37 +165,64 @@ def _first_fault(
 ) -> InputError:
     """Pydantic's report, told as an `InputError`."""
     faults = error.errors(include_url=False)
+    # A list with a bad entry is also reported as too short: the entry says it all.
+    faults = [f for f in faults if not any(_is_inside(g["loc"], f["loc"]) for g in faults)]
     fault = faults[0]
-    location = _location_in(value, fault["loc"])
-    line = _nearest_line(location, lines)
-    problem, allowed = _explain(fault, spec, location)
+    location = _location_in(value, fault["loc"], missing=fault["type"] == "missing")
+    problem, allowed = _explain(fault, spec)
     if len(faults) > 1:
         problem += f" (and {len(faults) - 1} more)"
-    # A missing key has no value; pydantic reports the whole object around it.
-    found = None if fault["type"] == "missing" else fault["input"]
+    # A missing key has no value; pydantic reports the whole object around it. And a fault of the
+    # whole file needs no repetition of it.
+    found = None if fault["type"] == "missing" or not location else fault["input"]
+    line = _nearest_line(location, lines)
     place = Place(place.file, line, key_of(location) or place.key)
     return InputError(problem, value=found, allowed=allowed, place=place)
 
 
-def _location_in(value: Any, loc: Sequence[int | str]) -> Location:
+def _is_inside(inner: Sequence[int | str], outer: Sequence[int | str]) -> bool:
+    return len(inner) > len(outer) and tuple(inner[: len(outer)]) == tuple(outer)
+
+
+def _location_in(value: Any, loc: Sequence[int | str], *, missing: bool) -> Location:
     """Pydantic's location without the tags of unions, which the user never wrote."""
     location: list[int | str] = []
-    for position, part in enumerate(loc):
+    for part in loc:
         inside_dict = isinstance(value, dict) and part in value
         inside_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
         if inside_dict or inside_list:
             location.append(part)
             value = value[part]
-        elif isinstance(value, dict) and position == len(loc) - 1:
-            location.append(part)  # the missing key itself
-    return tuple(location)
+    return (*location, loc[-1]) if missing else tuple(location)
 
 
-def _explain(fault: Any, spec: type[Spec], location: Location) -> tuple[str, str | None]:
+_WANTED = {
+    "tuple_type": "a list, as [1, 5, 10]",
+    "list_type": "a list, as [1, 5, 10]",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "too_short": "a list of at least {min_length}",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "string_pattern_mismatch": "text that matches {pattern}",
+}
+"""What is allowed, by pydantic's name of a fault; the fields come from its context."""
+
+
+def _explain(fault: Any, spec: type[Spec]) -> tuple[str, str | None]:
+    """What is wrong, and what is allowed."""
     context = fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            return "unknown key", _known_keys(spec, location)
+            return "unknown key", _known_keys(spec, fault["loc"])
         case "missing":
             return "this key is missing", None
         case "literal_error" | "enum":
@@ -204,25 +231,37 @@ def _explain(fault: Any, spec: type[Spec], location: Location) -> tuple[str, str
             return "not one of the possible kinds", str(context["expected_tags"])
         case "value_error":
             return str(context["error"]), None
-        case _:
-            return "wrong type or value", str(fault["msg"])
+        case kind:
+            wanted = _WANTED.get(kind, str(fault["msg"]))
+            return "wrong type or value", wanted.format(**context)
 
 
-def _known_keys(spec: type[Spec], location: Location) -> str | None:
-    """The keys that stand at the level of an unknown one, where that level is plain to see."""
+def _known_keys(spec: type[Spec], loc: Sequence[int | str]) -> str | None:
+    """The keys that stand beside an unknown one."""
     current: Any = spec.model_json_schema()
     definitions = current.get("$defs", {})
-    for part in location[:-1]:
-        current = _resolve(current, definitions)
-        current = (
-            current.get("items", {}) if isinstance(part, int) else _property(current, str(part))
-        )
-    options = _resolve(current, definitions)
-    branches = [_resolve(b, definitions) for b in options.get("oneOf", options.get("anyOf", []))]
+    for part in loc[:-1]:
+        current = _branch(_resolve(current, definitions), part, definitions)
+    branches = _branches(_resolve(current, definitions), definitions)
     keys: dict[str, None] = {}
-    for branch in branches or [options]:
+    for branch in branches:
         keys |= dict.fromkeys(branch.get("properties", {}))
     return ", ".join(keys) or None
+
+
+def _branch(schema: dict[str, Any], part: int | str, definitions: dict[str, Any]) -> Any:
+    """One step down a schema: an item, a key's value, or a kind of a union."""
+    if isinstance(part, int):
+        return schema.get("items", {})
+    for branch in _branches(schema, definitions):
+        if _property(branch, "kind").get("const") == part:
+            return branch
+    return _property(schema, part)
+
+
+def _branches(schema: dict[str, Any], definitions: dict[str, Any]) -> list[dict[str, Any]]:
+    options = schema.get("oneOf", schema.get("anyOf", [schema]))
+    return [_resolve(option, definitions) for option in options]
 
 
 def _property(schema: dict[str, Any], name: str) -> dict[str, Any]:

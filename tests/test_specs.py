@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -46,13 +47,16 @@ def test_a_good_file_is_read(tmp_path) -> None:
     [
         (GOOD.replace("dtype", "dytpe"), 4, "models[1].dytpe", "allowed: dtype, size"),
         (GOOD.replace("bfloat16", "int3"), 4, "models[1].dtype", "'float32' or 'bfloat16'"),
-        (GOOD.replace("size: 2", "size: [2]"), 3, "models[0].size", "valid integer"),
+        (GOOD.replace("size: 2", "size: [2]"), 3, "models[0].size", "a whole number"),
         ("models: []\n", None, "name", "this key is missing"),
         (GOOD + "nam: 1\n", 6, "nam", "allowed: name, models"),
         (GOOD + "name: b\n", 6, "name", "stands twice"),
         ("name: [unclosed\n", 2, None, "not valid YAML"),
         ("- a\n- b\n", 1, None, "expected keys and values"),
         ("", 1, None, "expected keys and values"),
+        ("name: 2020-13-45\n", None, None, "not valid YAML"),
+        (f"name: {'9' * 5000}\n", None, None, "not valid YAML"),
+        ("name: &a [*a]\n", 1, None, "aliases repeat without end"),
         ("name: !!python/object/apply:os.getcwd []\n", 1, None, "not valid YAML"),
     ],
 )
@@ -61,6 +65,12 @@ def test_each_fault_is_placed(tmp_path, text, line, key, said) -> None:
     assert (error.place.line, error.place.key) == (line, key)
     assert said in str(error)
     assert len(str(error).splitlines()) <= 24
+
+
+def test_an_alias_bomb_is_refused_at_once(tmp_path) -> None:
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghi")]
+    assert "aliases repeat" in str(fault(tmp_path, "\n".join(lines)))
 
 
 def test_the_value_found_is_shown(tmp_path) -> None:

@@ -70,6 +70,12 @@ def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analy
         show_table(rows, title=title, left=words)
     if rows := fit_table(analysis):
         show_table(rows, title="fit of the gap against scale", left=words)
+    if undefined := [point for point in analysis.points if point.gap is None]:
+        first = undefined[0]
+        say(
+            f"note: {len(undefined)} gaps are undefined; {first.place}, {first.query_split} "
+            f"queries: {first.undefined_because}"
+        )
     for note in analysis.notes:
         say(f"note: {note}")
     if results.unfinished:

@@ -72,6 +72,15 @@ def identify(spec: ModelSpec) -> Identity:
     Raises:
         ModelError: There is no such model, or its folder is not whole.
     """
+    try:
+        return _identify(spec)
+    except OSError as error:
+        raise ModelError(
+            f"cannot read the model's files: {error.strerror}", value=str(error.filename)
+        ) from error
+
+
+def _identify(spec: ModelSpec) -> Identity:
     match spec:
         case TransformersSpec():
             identity = _identify_transformers(spec)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    StrictBool,
+    field_validator,
+    model_validator,
+)
 
 from icl_gap.specs import Spec
 
@@ -49,7 +56,7 @@ class TransformersSpec(ModelSpecBase):
     """Spread the weights over the devices at hand, by `accelerate`."""
     quantization: Quantization | None = None
     """By `bitsandbytes`."""
-    trust_remote_code: bool = False
+    trust_remote_code: StrictBool = False
     """Run Python code that comes with the model. Off unless the file says so."""
     bos: BosPolicy = "tokenizer"
     """Whether a prompt starts with the BOS token: as the tokenizer is set, always, or never."""

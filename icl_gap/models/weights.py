@@ -41,6 +41,7 @@ def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
         "trust_remote_code": spec.trust_remote_code,
         "use_safetensors": is_safe(weight_files(folder)),
         "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # told in the report, which is checked
     }
     if spec.device_map is not None:
         options["device_map"] = spec.device_map

@@ -117,5 +117,5 @@ def _check_distinct(name: str, labels: Sequence[str]) -> None:
                 f"duplicate cells: the results of {name}[{labels.index(label)}] and "
                 f"{name}[{index}] could not be told apart",
                 value=label,
-                allowed="each once; for models, a different `name`",
+                allowed="each once: give a model another `name`, a benchmark a sweep of its own",
             ).at(key=f"{name}[{index}]")

@@ -184,10 +184,11 @@ BAD = [
     ({"datasets": [{"name": "scan", "split": "mcd9"}]}, "datasets[0].split", "no such split"),
     ({"shots": [99]}, "shots", "too few exemplars"),
     ({"shots": []}, "shots", "at least 1"),
-    ({"models": ["nearest", {"kind": "nearest"}]}, "models", "twice"),
+    ({"models": ["nearest", {"kind": "nearest"}]}, "models", "duplicate cells"),
     ({"models": ["nearest", {"kind": "scripted", "name": "nearest"}]}, "models[1]", "duplicate"),
     ({"models": ["./no-such-folder"]}, "models[0]", "no such folder"),
-    ({"models": [{"kind": "untrained", "context_length": 20}]}, "", "does not fit"),
+    ({"models": [{"kind": "untrained", "context_length": 20}]}, "shots", "does not fit"),
+    ({"figures": ["nope"]}, "figures[0]", "no such recipe"),
     ({"models": [{"model": "x", "dtype": "int3"}]}, "models[0].dtype", "float32"),
 ]
 
@@ -218,6 +219,31 @@ def test_the_line_of_a_fault_is_told(cli, sweep) -> None:
     outcome = cli("plan", sweep)
     assert "line 6" in outcome.err
     assert "models[1].dtype" in outcome.err
+
+
+def test_a_sweep_of_one_side_says_why_a_figure_is_missing(cli, sweep, tmp_path) -> None:
+    fields = {**yaml.safe_load(sweep.read_text()), "query_splits": ["test"], "models": ["nearest"]}
+    sweep.write_text(yaml.safe_dump(fields))
+    outcome = cli("run", sweep, "--out", tmp_path / "results")
+    assert outcome.code == 0
+    assert "gap_vs_scale is not drawn" in outcome.out
+    assert "records:" in outcome.out
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(cli, sweep, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    outcome = cli("run", sweep, "--out", tmp_path / "file")
+    assert outcome.code == 1
+    assert "cannot be written" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_text_is_printed_letter_by_letter(cli, sweep, toy_card) -> None:
+    template = {"instruction": "[b]:on:[/b]\ta", "source_label": "Q:", "target_label": "A:"}
+    entry = {"name": toy_card, "template": template}
+    fields = {**yaml.safe_load(sweep.read_text()), "datasets": [entry]}
+    sweep.write_text(yaml.safe_dump(fields))
+    assert "[b]:on:[/b]\\ta" in cli("prompts", sweep).out
 
 
 def test_missing_files_and_folders_are_named(cli, tmp_path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toys import sweep
 
 from icl_gap.errors import DataError, InputError, PromptError, SamplingError
-from icl_gap.plan import Plan, plan_sweep
+from icl_gap.plan import Plan, outline_sweep, plan_sweep
 
 TIGHT = {"kind": "untrained", "family": "opt", "context_length": 60}
 
@@ -110,6 +110,26 @@ def test_both_conditions_ask_the_same_with_as_many_shots(toy_card, shots, policy
             assert (request.tokens + 5 <= context) or not request.fits
 
 
+@pytest.mark.parametrize("families", [("opt", "bloom", "codegen"), ("codegen", "bloom", "opt")])
+def test_each_model_s_prompts_are_counted_by_its_own_tokenizer(toy_card, families) -> None:
+    named = [{"kind": "untrained", "family": family} for family in families]
+    plan = plan_sweep(sweep(toy_card, models=named))
+    for cell in plan.cells:
+        texts = [request.prompt.text for request in plan.requests(cell)]
+        assert cell.prompt_tokens == tuple(map(cell.subject.tokenizer.prompt_length, texts))
+        # bytes, and a BOS where the family's tokenizer puts one
+        bos = cell.info.family == "opt"
+        assert cell.prompt_tokens == tuple(len(text) + bos for text in texts)
+
+
+def test_an_outline_draws_what_the_plan_draws(toy_card) -> None:
+    spec = sweep(toy_card)
+    outline, plan = outline_sweep(spec), plan_sweep(spec)
+    for one, other in zip(outline.cells, plan.cells, strict=True):
+        assert one.info == other.info
+        assert outline.requests(one) == plan.requests(other)
+
+
 def test_not_even_the_bare_prompt_fits(toy_card) -> None:
     tiny = TIGHT | {"context_length": 12}
     with pytest.raises(PromptError):
@@ -138,6 +158,12 @@ def test_not_even_the_bare_prompt_fits(toy_card) -> None:
         ({"models": ["/no/such/folder"]}, InputError, "models[0]", "/no/such/folder"),
         ({"shots": [0, 31]}, SamplingError, "shots", "at most"),
         ({"selection": "shared", "shots": [20]}, SamplingError, "shots", "at most"),
+        (
+            {"models": [{"kind": "nearest", "shots": [31]}]},
+            SamplingError,
+            "models[0].shots",
+            "at most",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_placed(toy_card, change, kind, key, said) -> None:
