@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -24,6 +25,9 @@ from icl_gap.models import (
     load,
     save_untrained,
 )
+from icl_gap.models.ending import ended
+from icl_gap.models.huggingface import _Row
+from icl_gap.models.tokenizer import TextTokenizer, rust_codec
 from icl_gap.records import Completion, Prompt
 
 FAMILIES = ("opt", "bloom", "codegen")
@@ -245,3 +249,31 @@ def test_a_failure_is_a_failure(make_model: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(model._model, "forward", fail)
     with pytest.raises(InferenceError, match=r"failed on 0, 1: RuntimeError: out of memory$"):
         run(model, "a", "b")
+
+
+PIECES = ("\u2581a", "a", "b", "\u2581b", "\u2581END", "\u2581", "END", "\n", "\n\n", ".\n")
+
+
+def spaced_tokenizer() -> TextTokenizer:
+    """One whose decoder drops the space before the first token, as Llama's does."""
+    rust = Tokenizer(models.WordLevel({piece: n for n, piece in enumerate(PIECES)}, unk_token="a"))
+    rust.decoder = decoders.Metaspace()
+    return TextTokenizer(rust_codec(rust), (), frozenset())
+
+
+@given(
+    tokens=st.lists(st.integers(0, len(PIECES) - 1), min_size=1, max_size=12),
+    stop=st.sampled_from(["\n", "\n\n", " ", "b", " END", ".\n"]),
+    bound=st.integers(0, 12),
+)
+def test_reading_few_tokens_ends_where_reading_all_does(
+    tokens: list[int], stop: str, bound: int
+) -> None:
+    tokenizer = spaced_tokenizer()
+    row = _Row((0,), 100, tokenizer, stop, bound)
+    for n, token in enumerate(tokens, start=1):
+        row.take(token)
+        text = tokenizer.decode(tokens[:n])
+        assert row.completion == ended(text, stop=stop, max_new_bytes=bound)
+        if row.completion is not None:
+            break

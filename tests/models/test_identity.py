@@ -188,3 +188,23 @@ def test_models_without_files() -> None:
 def test_an_untrained_model_needs_a_tokenizer_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no tokenizer"):
         identify(UntrainedSpec(tokenizer=tmp_path))
+
+
+def test_models_share_a_tokenizer_where_all_its_files_are_equal(
+    folder: Path, tmp_path: Path
+) -> None:
+    def tokens(path: Path, **options: Any) -> str | None:
+        return identify(TransformersSpec(model=str(path), **options)).tokenizer
+
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    assert tokens(other) == tokens(folder)
+    assert tokens(other, bos="never") != tokens(folder)
+    (other / "special_tokens_map.json").write_text('{"mask_token": "x"}', encoding="utf-8")
+    assert tokens(other) != tokens(folder)
+    families = ("opt", "bloom", "codegen")
+    assert len({identify(UntrainedSpec(family=family)).tokenizer for family in families}) == 3
+
+
+def test_a_folder_has_no_revisions(folder: Path) -> None:
+    with pytest.raises(ModelError, match="no revisions"):
+        identify(TransformersSpec(model=str(folder), revision="main"))

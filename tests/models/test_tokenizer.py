@@ -148,3 +148,21 @@ def test_an_untrained_model_has_the_tokenizer_it_is_saved_with(make_model: Any) 
         for text in TEXTS:
             assert made(text) == saved(text)
             assert made.prompt_length(text) == saved.prompt_length(text)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"additional_special_tokens": ["walk"]},
+        {"extra_special_tokens": {"image_token": "walk"}},
+        {"mask_token": "walk"},
+        {"add_prefix_space": True, "tokenizer_class": "GPT2Tokenizer"},
+    ],
+)
+def test_settings_beyond_the_file_are_followed_as_transformers_does(
+    opt: Path, changes: dict[str, Any]
+) -> None:
+    settings(opt, **changes)
+    ours, theirs = tokenizer(opt), AutoTokenizer.from_pretrained(opt)
+    for text in TEXTS:
+        assert ours(text) == tuple(theirs.encode(text, add_special_tokens=False))
