@@ -12,10 +12,11 @@ from pathlib import Path
 from icl_gap import models, scoring
 from icl_gap.config import SweepSpec
 from icl_gap.errors import IclGapError, InferenceError, ModelError
-from icl_gap.plan import Cell, Plan, Request, Subject, Track, plan_sweep, untracked
+from icl_gap.plan import Cell, Plan, Request, Subject, plan_sweep
 from icl_gap.provenance import provenance
 from icl_gap.records import CellInfo, Completion, ModelInfo, Record
 from icl_gap.store import CellWriter, Results, cell_name, load_results, open_store
+from icl_gap.track import Track, untracked
 
 
 def run_sweep(
@@ -48,7 +49,7 @@ def run_sweep(
             gc.collect()  # one model's weights go before the next one's come
     if failures:
         raise InferenceError("\n".join(["not all cells are finished:", *failures]))
-    return load_results(folder)
+    return load_results(folder, track=track)
 
 
 def _run_model(

@@ -29,6 +29,7 @@ from pydantic import Field, TypeAdapter
 
 from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Record
+from icl_gap.track import Track, untracked
 
 MANIFEST = "sweep.json"
 _KEY_LENGTH = 16
@@ -185,11 +186,12 @@ class CellWriter:
         self._file.close()
 
 
-def load_results(folder: str | Path) -> Results:
+def load_results(folder: str | Path, *, track: Track = untracked) -> Results:
     """Read what a results folder holds.
 
     Args:
         folder: What `icl-gap run` wrote.
+        track: Shows progress.
 
     Raises:
         StoreError: The folder holds no sweep, a file was written by another version of the package,
@@ -199,7 +201,7 @@ def load_results(folder: str | Path) -> Results:
     manifest = _read_manifest(folder / MANIFEST)
     files = _finished_files(folder)
     cells, unfinished = [], []
-    for entry in manifest.cells:
+    for entry in track(manifest.cells, "reading results", len(manifest.cells)):
         path = files.get(entry.key[:_KEY_LENGTH])
         if path is None:
             unfinished.append(entry.name)

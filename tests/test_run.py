@@ -22,10 +22,11 @@ from icl_gap import models
 from icl_gap.config import SweepSpec, read_sweep
 from icl_gap.errors import InferenceError
 from icl_gap.models import Model, UntrainedSpec, save_untrained
-from icl_gap.plan import Track, plan_sweep
+from icl_gap.plan import plan_sweep
 from icl_gap.records import CellResult, Completion, ModelInfo, Prompt
 from icl_gap.run import run_cell, run_sweep
 from icl_gap.store import load_results
+from icl_gap.track import Track
 
 T = TypeVar("T")
 

@@ -98,6 +98,17 @@ def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
 
 
 @contextmanager
+def waiting(description: str) -> Iterator[None]:
+    """Show that something goes on whose end cannot be told; nothing where no terminal looks on."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(description):
+        yield
+
+
+@contextmanager
 def transfer() -> Iterator[Callable[[str, int, int | None], None] | None]:
     """Show downloads with size, speed and time left; nothing where no terminal looks on.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from icl_gap.cli.console import say, show_table
+from icl_gap.cli.console import say, show_table, track, waiting
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis
@@ -31,9 +31,11 @@ def analyze(
     from icl_gap.analysis import analyze as analysis_of
     from icl_gap.store import load_results
 
-    found = load_results(results)
+    found = load_results(results, track=track)
     if as_json:
-        say(json.dumps(analysis_of(found, metric=metric).to_json(), indent=1))
+        with waiting("resampling"):
+            analysis = analysis_of(found, metric=metric)
+        say(json.dumps(analysis.to_json(), indent=1))
     else:
         show(found, metric)
 
@@ -53,9 +55,11 @@ def plot(
     from icl_gap.plots import read_recipe
     from icl_gap.store import load_results
 
-    found = load_results(results)
+    found = load_results(results, track=track)
     drawn = read_recipe(recipe)
-    draw(analysis_of(found, metric=metric), drawn, out or results / "figures")
+    with waiting("resampling"):
+        analysis = analysis_of(found, metric=metric)
+    draw(analysis, drawn, out or results / "figures")
 
 
 def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analysis:
@@ -63,7 +67,8 @@ def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analy
     from icl_gap.analysis import analyze as analysis_of
     from icl_gap.analysis import fit_table, table
 
-    analysis = analysis_of(results, metric=metric)
+    with waiting("resampling"):
+        analysis = analysis_of(results, metric=metric)
     words = ("benchmark", "model", "queries", "family")
     title = f"{metric} exact match, {analysis.confidence:.0%} intervals"
     if rows := table(analysis):

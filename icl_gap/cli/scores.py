@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from icl_gap.cli.console import say, show_table
+from icl_gap.cli.console import say, show_table, track
 
 
 def score(
@@ -21,12 +21,14 @@ def score(
     dataset: Annotated[str, typer.Option(help="Whose normal form to use: a card's name or path.")],
 ) -> None:
     """Score anyone's predictions by exact match."""
-    from icl_gap import exact_match_batch, scoring
+    from icl_gap import data, scoring
 
+    form = data.load_card(dataset).canonical
     lines = list(scoring.read_predictions(predictions))
-    scores = exact_match_batch(
-        [line.prediction for line in lines], [line.target for line in lines], dataset=dataset
-    )
+    scores = [
+        scoring.score(line.prediction, line.target, form)
+        for line in track(lines, "scoring", len(lines))
+    ]
     summary = scoring.summarize(scores)
     say(f"{summary.n:,} predictions")
     say(f"raw exact match        {summary.raw:.4f}")

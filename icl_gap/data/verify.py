@@ -17,6 +17,7 @@ from icl_gap.data.places import (
     sources_at_hand,
 )
 from icl_gap.errors import DataError
+from icl_gap.track import Track, untracked
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,19 @@ class Verification:
         return files and all(check.problem is None for check in self.splits)
 
 
-def verify(card: DatasetCard, root: Path | None = None) -> Verification:
+def verify(
+    card: DatasetCard, root: Path | None = None, *, track: Track = untracked
+) -> Verification:
     """Check the sha256 of every file that is known of, and load every split.
 
     Args:
         card: From `load_card`.
         root: The data folder; by default `ICL_GAP_DATA`.
+        track: Shows progress.
     """
     files = [check for found in sources_at_hand(card, root) for check in _files(card, found)]
-    splits = [_split(card, split, root) for split in card.splits]
+    names = track(card.splits, "loading splits", len(card.splits))
+    splits = [_split(card, split, root) for split in names]
     return Verification(card.name, tuple(files), tuple(splits))
 
 

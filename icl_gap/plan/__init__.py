@@ -9,17 +9,15 @@ from icl_gap.config import SweepSpec
 from icl_gap.plan.cells import Cell, grid
 from icl_gap.plan.layout import Layout, Request
 from icl_gap.plan.parts import Subject, studies, subjects
-from icl_gap.plan.track import Track, untracked
+from icl_gap.track import Track, untracked
 
 __all__ = [
     "Cell",
     "Plan",
     "Request",
     "Subject",
-    "Track",
     "outline_sweep",
     "plan_sweep",
-    "untracked",
 ]
 
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 from icl_gap import data, models, prompts, sampling
 from icl_gap.config import DatasetEntry, SweepSpec
 from icl_gap.errors import InputError
-from icl_gap.plan.track import Track
 from icl_gap.records import Benchmark, CanonicalForm, Example, Split
 from icl_gap.specs import check_spec
+from icl_gap.track import Track
 
 Entry = TypeVar("Entry")
 T = TypeVar("T")
