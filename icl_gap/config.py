@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from icl_gap.models import ModelSpec
 from icl_gap.prompts import Template
-from icl_gap.records import Condition, Split
+from icl_gap.records import Condition, Predictions, Split
 from icl_gap.sampling import SamplerSpec, Selection
 from icl_gap.sampling.pool import HoldOut
 from icl_gap.specs import Spec, read_spec
@@ -51,6 +51,14 @@ class SweepSpec(Spec):
     overflow: Overflow = "error"
     """What to do with a prompt that does not fit the model's context: stop before anything runs,
     leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
+    predictions: Predictions = "verdict"
+    """How far answers are followed: until it is known whether they are right, or to their ends."""
+    canonical: bool = Field(default=True, strict=True)
+    """Follow an answer that leaves the gold answer as long as it can still be an equivalent
+    program; without this, such an answer has no canonical score unless `predictions` is full."""
+    precision_check: int = Field(default=0, ge=0, strict=True)
+    """How many requests of each model to answer again in float32, one by one, to see which
+    answers its precision changes."""
     figures: tuple[str, ...] = ("gap_vs_scale",)
     """Recipes drawn at the end: names of shipped ones, or paths."""
 

@@ -41,6 +41,11 @@ def render(template: Template, exemplars: Exemplars) -> Prompt:
     return Prompt(query.id, query.source, exemplars.examples, template.separator.join(blocks))
 
 
+def gold(target: str) -> str:
+    """The text that continues a prompt when the answer is `target`, up to the stop."""
+    return f" {target}"
+
+
 def answer(template: Template, target: str) -> str:
-    """The text that continues a prompt when the answer is `target`, up to and with the stop."""
-    return f" {target}{template.stop}"
+    """The same, with the stop."""
+    return f"{gold(target)}{template.stop}"

@@ -14,6 +14,9 @@ Split = Literal["train", "test"]
 Condition = Literal["id", "ood"]
 FinishReason = Literal["stop", "eos", "length"]
 Status = Literal["scored", "skipped"]
+Predictions = Literal["verdict", "full"]
+"""How much of an answer is found out: whether it is right, and if not, where it goes wrong; or all
+of it."""
 CanonicalForm = Literal["tokens", "sparql", "funql"]
 """The normal form of a benchmark's programs.
 
@@ -22,7 +25,7 @@ CanonicalForm = Literal["tokens", "sparql", "funql"]
 - `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Of the files in a results folder; a change that alters a key or a field raises it."""
 
 
@@ -107,6 +110,38 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Divergence:
+    """Where an answer leaves the gold answer: with this token it can no longer become it."""
+
+    position: int
+    """How many tokens come before."""
+    expected: str | None
+    """The gold answer's token there, in the model's own cutting; None where the answer should have
+    ended."""
+    actual: str | None
+    """The model's token; None where it ended its answer (EOS)."""
+    text: str
+    """The answer up to there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found out of a model's answer."""
+
+    completion: Completion | None
+    """None where the answer is known to be wrong and was not followed to its end."""
+    divergence: Divergence | None = None
+    """None where the answer is the gold answer, and for models that do not decode."""
+    gold_logprob: float | None = None
+    """Mean log-probability of the gold answer's tokens, its stop left out; nats a token. None for
+    models without probabilities, for an empty gold answer, and for one that does not fit."""
+    gold_tokens: int | None = None
+    """How many tokens that is the mean of."""
+    batch_tokens: int | None = None
+    """The token budget under which it was found, where memory ran out under the one asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What is known of a loaded model."""
 
@@ -121,6 +156,8 @@ class ModelInfo:
     trained: bool = True
     """False for weights straight from the initializer."""
     device: str = "cpu"
+    shares_prefixes: bool | None = None
+    """Whether tokens that requests share are computed once; None for a model without tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +188,20 @@ class Record:
     status: Status
     """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries."""
     prediction: str | None = None
+    """The answer; None where it is wrong and was not followed to its end (see `divergence`)."""
     finish_reason: FinishReason | None = None
     raw: bool | None = None
     canonical: bool | None = None
+    """None where only decoding on could tell, and the sweep says not to (`canonical: false`)."""
     reason: str | None = None
+    divergence: Divergence | None = None
+    gold_logprob: float | None = None
+    """Mean log-probability of the gold answer's tokens, to four decimals; nats a token."""
+    gold_tokens: int | None = None
     seconds: float = 0.0
     """Wall time since the record before; a timing, so outside every comparison."""
+    batch_tokens: int | None = None
+    """The token budget, where memory ran out and it was halved; as `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)

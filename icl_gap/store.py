@@ -6,9 +6,10 @@
         cells/CELL.jsonl.part   a cell that is not finished
 
 A cell is found by its key, which ends its name; labels that no result depends on (a model's name,
-its family) may change and are those of the manifest. A file is only ever appended to, and renamed
-once it is whole. Opening a cell that was begun takes its good lines over and cuts a torn last one
-off, so a sweep stopped at any moment goes on where it was. No other state is kept.
+its family) may change and are those of the manifest. Records come in any order: a begun file is
+only ever appended to, and once it is whole, its lines are written in query order under the final
+name. Opening a cell that was begun takes its good lines over and cuts a torn last one off, so a
+sweep stopped at any moment goes on where it was. No other state is kept.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -28,12 +30,14 @@ import jsonlines
 from pydantic import Field, TypeAdapter
 
 from icl_gap.errors import StoreError
-from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Record
+from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Divergence, Record
 from icl_gap.track import Track, untracked
 
 MANIFEST = "sweep.json"
 _KEY_LENGTH = 16
 """Hexadecimal digits of a cell's key in its file's name."""
+_MOST_OPEN = 128
+"""Files at a time, of the thousand or so that a process may have."""
 T = TypeVar("T")
 
 
@@ -114,6 +118,8 @@ def open_store(
             part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
             part.replace(folder / MANIFEST)
             files = _finished_files(folder)
+            for final in files.values():  # a run may have died between its last two steps
+                final.with_name(f"{final.name}.part").unlink(missing_ok=True)
             yield frozenset(info.key for info in cells if info.key[:_KEY_LENGTH] in files)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
@@ -140,16 +146,16 @@ class CellWriter:
     Args:
         folder: The results folder.
         info: The cell.
+        order: The ids of its queries, in the order in which the finished file holds them.
 
-    Use it as a context manager; `finish` closes the file for good, and leaving without it keeps
-    what was written for the next run.
+    `finish` closes the file for good; `close` keeps what was written for the next run.
     """
 
-    def __init__(self, folder: Path, info: CellInfo) -> None:
+    def __init__(self, folder: Path, info: CellInfo, order: Sequence[str]) -> None:
         cells = folder / "cells"
-        begun = cells.glob(f"*.{info.key[:_KEY_LENGTH]}.jsonl.part")
-        self._part = next(begun, cells / f"{cell_name(info)}.jsonl.part")
+        self._part = _begun_file(folder, info) or cells / f"{cell_name(info)}.jsonl.part"
         self._final = self._part.with_suffix("")
+        self._order = order
         good, records = _recover(self._part, info)
         self.written = len(records)
         """How many records the file already holds."""
@@ -161,18 +167,105 @@ class CellWriter:
             self._lines.write(_as_json(info))
             self._file.flush()
 
-    def append(self, records: Iterable[Record]) -> None:
-        """Write records and hand them to the operating system at once."""
-        for record in records:
-            self._lines.write(_as_json(record))
-            self.written += 1
+    def append(self, record: Record) -> None:
+        """Write a record and hand it to the operating system at once."""
+        self._lines.write(_as_json(record))
         self._file.flush()
+        self.written += 1
+
+    def close(self) -> None:
+        """Leave the file for the next run."""
+        self._file.close()
 
     def finish(self) -> None:
-        """Make the file durable, then give it its final name in one step."""
-        os.fsync(self._file.fileno())
+        """Put the lines in order, make them durable, and give the file its final name in one step.
+
+        Raises:
+            StoreError: A query has no record yet.
+        """
         self._file.close()
-        self._part.replace(self._final)
+        head, *lines = self._part.read_bytes().splitlines(keepends=True)
+        by_query = {json.loads(line)["query_id"]: line for line in lines}
+        if missing := [query for query in self._order if query not in by_query]:
+            raise StoreError(f"{self._part}: query {missing[0]} has no record yet")
+        ordered = self._part.with_suffix(".new")
+        with ordered.open("wb") as file:
+            file.writelines((head, *(by_query[query] for query in self._order)))
+            file.flush()
+            os.fsync(file.fileno())
+        ordered.replace(self._final)
+        self._part.unlink()
+
+
+def _begun_file(folder: Path, info: CellInfo) -> Path | None:
+    """Where a cell was begun; its name may tell another label."""
+    return next((folder / "cells").glob(f"*.{info.key[:_KEY_LENGTH]}.jsonl.part"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A cell to be filled."""
+
+    info: CellInfo
+    order: Sequence[str]
+    """The ids of its queries."""
+
+
+class StoreWriter:
+    """The files of many cells, open for more records in any order.
+
+    Args:
+        folder: The results folder.
+        sheets: The cells.
+
+    Use it as a context manager. A cell is finished as soon as it is whole.
+    """
+
+    def __init__(self, folder: Path, sheets: Iterable[Sheet]) -> None:
+        self._folder = folder
+        self._sheets = {sheet.info.key: sheet for sheet in sheets}
+        self._open: OrderedDict[str, CellWriter] = OrderedDict()
+        self._wanted: dict[str, set[str]] = {}
+        for key, sheet in self._sheets.items():
+            part = _begun_file(folder, sheet.info)
+            stored = set() if part is None else {r.query_id for r in _recover(part, sheet.info)[1]}
+            self._wanted[key] = set(sheet.order) - stored
+            self._settle(key)
+
+    def wants(self, key: str, query_id: str) -> bool:
+        """Whether a cell has no record of a query yet; False for a cell that is not to be filled.
+
+        Args:
+            key: The cell's.
+            query_id: The query's.
+        """
+        return query_id in self._wanted.get(key, ())
+
+    def append(self, key: str, record: Record) -> None:
+        """Write a record.
+
+        Args:
+            key: The cell's.
+            record: Of a query that the cell wants.
+        """
+        self._writer(key).append(record)
+        self._wanted[key].discard(record.query_id)
+        self._settle(key)
+
+    def _writer(self, key: str) -> CellWriter:
+        if key not in self._open:
+            if len(self._open) == _MOST_OPEN:
+                self._open.popitem(last=False)[1].close()
+            sheet = self._sheets[key]
+            self._open[key] = CellWriter(self._folder, sheet.info, sheet.order)
+        self._open.move_to_end(key)
+        return self._open[key]
+
+    def _settle(self, key: str) -> None:
+        """Finish a cell that is whole."""
+        if not self._wanted[key]:
+            self._writer(key).finish()
+            del self._open[key]
 
     def __enter__(self) -> Self:
         return self
@@ -183,7 +276,8 @@ class CellWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        for writer in self._open.values():
+            writer.close()
 
 
 def load_results(folder: str | Path, *, track: Track = untracked) -> Results:
@@ -294,13 +388,13 @@ def _recover(path: Path, info: CellInfo) -> tuple[int, list[Record]]:
     return good, records
 
 
-def _as_json(value: CellInfo | Record | _Entry | _Manifest) -> dict[str, Any]:
+def _as_json(value: CellInfo | Record | Divergence | _Entry | _Manifest) -> dict[str, Any]:
     """The fields as they are: `asdict` would copy a thousand ids for each record."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 # ASCII alone, so that lone surrogates in a model's answer survive.
-_compact = json.JSONEncoder(separators=(",", ":")).encode
+_compact = json.JSONEncoder(separators=(",", ":"), default=_as_json).encode
 
 
 @cache

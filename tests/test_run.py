@@ -8,9 +8,8 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,10 +20,10 @@ from toys import sweep
 from icl_gap import models
 from icl_gap.config import SweepSpec, read_sweep
 from icl_gap.errors import InferenceError
-from icl_gap.models import Model, UntrainedSpec, save_untrained
+from icl_gap.models import Model, Outcome, Question, UntrainedSpec, save_untrained
 from icl_gap.plan import plan_sweep
-from icl_gap.records import CellResult, Completion, ModelInfo, Prompt
-from icl_gap.run import run_cell, run_sweep
+from icl_gap.records import Answer, CellResult, Completion, ModelInfo, Record
+from icl_gap.run import answer, run_sweep
 from icl_gap.store import load_results
 from icl_gap.track import Track
 
@@ -168,29 +167,34 @@ def test_another_label_changes_no_record(toy_card, tmp_path) -> None:
 
 
 class Echo:
-    """Answers each query with its batch: what depends on a batch shows it."""
+    """Answers each question with what is asked beside it: what depends on that shows it."""
 
     info = ModelInfo("echo", "echo", None, None, None)
-    batch_size = 4
 
-    def complete(
-        self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
-    ) -> Iterator[Completion]:
-        del stop, max_new_bytes
-        todo = iter(prompts)
-        while batch := list(islice(todo, self.batch_size)):
-            text = " ".join(prompt.query_id for prompt in batch)
-            yield from (Completion(text, "stop") for _ in batch)
+    def answers(
+        self, questions: Sequence[Question], *, predictions: str, wanted: Collection[int]
+    ) -> Iterator[Outcome]:
+        del predictions
+        for place in sorted(wanted, key=lambda n: -n):
+            beside = questions[place // 4 * 4 :][:4]
+            text = " ".join(question.prompt.query_id for question in beside)
+            yield place, Answer(Completion(text, "stop"))
 
 
-@pytest.mark.parametrize("written", range(11))
-def test_a_torn_batch_is_asked_again_whole(toy_card, written) -> None:
+@pytest.mark.parametrize("known", range(11))
+def test_what_is_asked_beside_a_request_does_not_depend_on_what_is_known(toy_card, known) -> None:
     plan = plan_sweep(sweep(toy_card, limit=10))
-    requests = plan.requests(plan.cells[0])
-    requests[2] = replace(requests[2], fits=False)
-    whole = [r.prediction for r in run_cell(plan.cells[0], requests, Echo())]
-    rest = run_cell(plan.cells[0], requests, Echo(), written=written)
-    assert [r.prediction for r in rest] == whole[written:]
+    cell = plan.cells[0]
+    asked = [(cell, request) for request in plan.requests(cell)]
+    asked[2] = (cell, replace(asked[2][1], fits=False))
+
+    def answered(wanted: range) -> dict[str, str | None]:
+        records = (record for _, record in answer(asked, wanted, Echo(), plan.sweep))
+        return {r.query_id: r.prediction for r in records if isinstance(r, Record)}
+
+    whole, rest = answered(range(10)), answered(range(known, 10))
+    assert rest == {query: whole[query] for query in list(rest)}
+    assert len(rest) == 10 - known
 
 
 class Stopped(BaseException):
@@ -212,20 +216,26 @@ def stop_after(steps: int) -> Track:
 def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> None:
     spec = sweep(toy_card, models=[model], shots=[2], seeds=[0])
     undisturbed = run_sweep(spec, tmp_path / "one")
-    for steps in (0, 1, 3, 4, 9):
+    for steps in (0, 1, 3, 4, 5):
         with pytest.raises(Stopped):
             run_sweep(spec, tmp_path / "two", track=stop_after(steps))
     assert untimed(run_sweep(spec, tmp_path / "two")) == untimed(undisturbed)
 
 
+@pytest.mark.parametrize("predictions", ["verdict", "full"])
 @pytest.mark.parametrize("family", ["opt", "bloom", "codegen"])
-def test_the_batch_size_changes_no_record(toy_card, tmp_path, family) -> None:
+def test_the_token_budget_changes_no_record(toy_card, tmp_path, family, predictions) -> None:
     runs = []
-    for size in (1, 3, 8):
-        model = {"kind": "untrained", "family": family, "hidden_size": 32, "batch_size": size}
-        spec = sweep(toy_card, models=[model], seeds=[0])
-        runs.append(untimed(run_sweep(spec, tmp_path / str(size))))
-    assert runs[0] == runs[1] == runs[2]
+    for size in (1, 100, 8192):
+        model = {"kind": "untrained", "family": family, "hidden_size": 32, "batch_tokens": size}
+        spec = sweep(toy_card, models=[model], seeds=[0], predictions=predictions)
+        runs.append(run_sweep(spec, tmp_path / str(size)))
+    for cells in zip(*runs, strict=True):
+        for same in zip(*(cell.records for cell in cells), strict=True):
+            plain = [replace(r, seconds=0.0, gold_logprob=None) for r in same]
+            assert plain[0] == plain[1] == plain[2]
+            means = [record.gold_logprob for record in same]
+            assert means == pytest.approx([means[0]] * 3, abs=2e-4)
 
 
 KILLED_AT = """

@@ -32,16 +32,19 @@ INFO = CellInfo(
     n_queries=3,
     spec={"a": [1, {"b": None}]},
 )
-SOME = Record(
-    query_id="q",
-    exemplar_ids=("a", "b", "c"),
-    shots=3,
-    coverage=1.0,
-    prompt_sha256="0" * 64,
-    prompt_tokens=None,
-    status="skipped",
-)
-three = st.lists(records(), min_size=3, max_size=3)
+SOME = [
+    Record(
+        query_id=query_id,
+        exemplar_ids=("a", "b", "c"),
+        shots=3,
+        coverage=1.0,
+        prompt_sha256="0" * 64,
+        prompt_tokens=None,
+        status="skipped",
+    )
+    for query_id in "qrs"
+]
+three = st.lists(records(), min_size=3, max_size=3, unique_by=lambda record: record.query_id)
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -58,10 +61,13 @@ def finished_keys(folder: Path) -> frozenset[str]:
 
 
 def write(folder: Path, some, *, finish: bool) -> Path:
-    with CellWriter(folder, INFO) as writer:
-        writer.append(some[writer.written :])
-        if finish:
-            writer.finish()
+    writer = CellWriter(folder, INFO, [record.query_id for record in some])
+    for record in some[writer.written :]:
+        writer.append(record)
+    if finish:
+        writer.finish()
+    else:
+        writer.close()
     return folder / "cells" / f"{cell_name(INFO)}.jsonl"
 
 
@@ -100,8 +106,9 @@ def test_a_begun_file_of_another_key_is_started_anew(tmp_path) -> None:
     folder = fresh(tmp_path)
     part = folder / "cells" / f"{cell_name(INFO)}.jsonl.part"
     part.write_text(json.dumps(asdict(replace(INFO, key="other"))) + "\n")
-    with CellWriter(folder, INFO) as writer:
-        assert writer.written == 0
+    writer = CellWriter(folder, INFO, [])
+    assert writer.written == 0
+    writer.close()
 
 
 def test_names_tell_cells_apart_and_are_plain() -> None:
@@ -117,14 +124,14 @@ def test_names_tell_cells_apart_and_are_plain() -> None:
         (lambda b: b.splitlines(keepends=True)[0], "0 records instead of 3"),
         (lambda b: b.replace(b'"query_id"', b'"query_xx"', 1), "damaged after 0 good records"),
         (lambda b: b[:-5] + b"\n", "damaged after 2 good records"),
-        (lambda b: b.replace(b'"schema_version":1', b'"schema_version":99', 1), "form 99"),
+        (lambda b: b.replace(b'"schema_version":2', b'"schema_version":99', 1), "form 99"),
         (lambda _: b"", "damaged"),
         (lambda _: b"\xff\xfe\n", "damaged"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, damage, said) -> None:
     folder = fresh(tmp_path)
-    path = write(folder, [SOME, SOME, SOME], finish=True)
+    path = write(folder, SOME, finish=True)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(StoreError, match=said) as caught:
         load_results(folder)
@@ -156,7 +163,7 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path) -> None:
 
 def test_labels_are_those_of_the_last_run(tmp_path) -> None:
     folder = fresh(tmp_path)
-    write(folder, [SOME, SOME, SOME], finish=True)
+    write(folder, SOME, finish=True)
     renamed = replace(INFO, model="new name", family="new family")
     with open_store(folder, {"name": "x"}, [renamed]) as finished:
         assert finished == {INFO.key}
@@ -166,10 +173,10 @@ def test_labels_are_those_of_the_last_run(tmp_path) -> None:
 
 def test_a_begun_cell_goes_on_under_another_label(tmp_path) -> None:
     folder = fresh(tmp_path)
-    with CellWriter(folder, INFO) as writer:
-        writer.append([SOME])
-    with CellWriter(folder, replace(INFO, model="new name")) as writer:
-        assert writer.written == 1
+    write(folder, SOME[:1], finish=False)
+    renamed = CellWriter(folder, replace(INFO, model="new name"), [])
+    assert renamed.written == 1
+    renamed.close()
 
 
 def test_two_runs_cannot_write_at_once(tmp_path) -> None:

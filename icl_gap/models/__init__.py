@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_never
 
-from icl_gap.models.base import Model, Tokenizer
+from icl_gap.models.base import Model, Outcome, Question, Tokenizer
 from icl_gap.models.identity import Identity, identify
 from icl_gap.models.spec import (
     ModelSpec,
@@ -23,6 +23,8 @@ __all__ = [
     "Model",
     "ModelSpec",
     "NearestSpec",
+    "Outcome",
+    "Question",
     "ScriptedSpec",
     "Tokenizer",
     "TransformersSpec",

@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from icl_gap.records import Completion, ModelInfo, Prompt
+from icl_gap.errors import IclGapError
+from icl_gap.records import Answer, ModelInfo, Predictions, Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt, and what is to be found out of its answer."""
+
+    prompt: Prompt
+    gold: str
+    """The text that follows the prompt in a right answer, up to its stop."""
+    stop: str
+    """The string at whose first occurrence an answer ends; not empty."""
+    max_new_bytes: int
+    """An answer longer than this many UTF-8 bytes is cut: no gold answer is as long."""
+    hope: Callable[[str], bool] | None = None
+    """Whether an answer that begins with a text, and not as the gold answer does, can still count
+    as right; None if it cannot."""
+    rank: int = 0
+    """Questions of low rank are wanted first."""
+
+
+Outcome = tuple[int, Answer | IclGapError]
+"""Which question, and its answer or why there is none."""
 
 
 class Model(Protocol):
-    """Anything that completes prompts."""
+    """Anything that answers questions."""
 
     @property
     def info(self) -> ModelInfo:
         """What is known of it."""
 
-    @property
-    def batch_size(self) -> int:
-        """How many prompts it answers together."""
-
-    def complete(
-        self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
-    ) -> Iterator[Completion]:
-        """Answer each prompt, in the order given.
-
-        Prompts are taken as they are needed, a batch at a time.
+    def answers(
+        self,
+        questions: Sequence[Question],
+        *,
+        predictions: Predictions = "verdict",
+        wanted: Collection[int] | None = None,
+    ) -> Iterator[Outcome]:
+        """Answer questions, each once, in any order, as they are done.
 
         Args:
-            prompts: The prompts.
-            stop: The string at whose first occurrence an answer ends; not empty.
-            max_new_bytes: An answer longer than this many UTF-8 bytes is cut: no gold target is
-                as long.
+            questions: All questions of a run. In low precision an answer may depend on what is
+                computed beside it, and that depends on these alone.
+            predictions: Whether a wrong answer is followed to its end.
+            wanted: The places of those to answer; by default, all.
 
-        Raises:
-            PromptError: A prompt leaves no room in the context for an answer.
-            InferenceError: The model failed.
+        Yields:
+            Each question's place, and its answer; where the model failed, an error in its stead.
         """
 
 
@@ -46,6 +67,9 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str) -> tuple[int, ...]:
         """The ids of a text, without special tokens."""
+
+    def encode_prompt(self, text: str) -> tuple[int, ...]:
+        """What the model reads for a prompt: BOS where the policy puts it, then the text."""
 
     def prompt_length(self, text: str) -> int:
         """How many tokens the model reads for a prompt, BOS included where it is put."""

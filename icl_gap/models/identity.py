@@ -150,7 +150,7 @@ def _local_files(folder: Path) -> dict[str, str]:
 def _settings(spec: TransformersSpec) -> dict[str, Any]:
     """What the user chose that can change a result.
 
-    In float32 the batch size does not change it; in any other precision it may.
+    In float32 what is computed together does not change it; in any other precision it may.
     """
     settings: dict[str, Any] = {
         "dtype": spec.dtype,
@@ -159,7 +159,7 @@ def _settings(spec: TransformersSpec) -> dict[str, Any]:
         "trust_remote_code": spec.trust_remote_code,
     }
     if spec.dtype != "float32" or spec.quantization is not None:
-        settings["batch_size"] = spec.batch_size
+        settings["batch_tokens"] = spec.batch_tokens
     return settings
 
 

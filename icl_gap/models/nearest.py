@@ -11,12 +11,13 @@ where an exemplar has the very same target.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from icl_gap.records import Completion, Example, ModelInfo, Prompt
+from icl_gap.models.base import Outcome, Question
+from icl_gap.records import Answer, Completion, Example, ModelInfo, Predictions
 
 _WORDS = (
     "a after and are by did do does for from has have in is it of on or that the their there to was"
@@ -33,25 +34,29 @@ Bag = tuple[Mapping[Any, int], int]
 class Nearest:
     """The baseline as a model."""
 
-    batch_size = 1
-
     def __init__(self, name: str, family: str) -> None:
         self.info = ModelInfo(name, family, None, None, None)
 
-    def complete(
-        self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
-    ) -> Iterator[Completion]:
+    def answers(
+        self,
+        questions: Sequence[Question],
+        *,
+        predictions: Predictions = "verdict",
+        wanted: Collection[int] | None = None,
+    ) -> Iterator[Outcome]:
         """Answer each prompt with the target of its nearest exemplar; without exemplars, with "".
 
         Args:
-            prompts: The prompts.
-            stop: Where an answer is cut.
-            max_new_bytes: Not used: the answer is somebody's target, and so is never too long.
+            questions: The questions.
+            predictions: Not used: the answer is there whole.
+            wanted: The places of those to answer; by default, all.
         """
-        del max_new_bytes
-        for prompt in prompts:
-            found = nearest(prompt.source, prompt.exemplars)
-            yield Completion("" if found is None else found.target.partition(stop)[0], "stop")
+        del predictions
+        for place, question in enumerate(questions):
+            if wanted is None or place in wanted:
+                found = nearest(question.prompt.source, question.prompt.exemplars)
+                text = "" if found is None else found.target.partition(question.stop)[0]
+                yield place, Answer(Completion(text, "stop"))
 
 
 def nearest(source: str, exemplars: Iterable[Example]) -> Example | None:

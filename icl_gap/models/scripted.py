@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from icl_gap.errors import InferenceError, ModelError, Place
+from icl_gap.models.base import Outcome, Question
 from icl_gap.models.spec import ScriptedSpec
-from icl_gap.records import Completion, ModelInfo, Prompt
+from icl_gap.records import Answer, Completion, ModelInfo, Predictions
 
 Line = tuple[Literal["text", "error"], str]
 
@@ -19,32 +20,36 @@ Line = tuple[Literal["text", "error"], str]
 class Scripted:
     """A model that answers from a table, by query id."""
 
-    batch_size = 1
-
     def __init__(self, info: ModelInfo, answers: Mapping[str, Line], default: str) -> None:
         self.info = info
         self._answers = answers
         self._default = default
 
-    def complete(
-        self, prompts: Iterable[Prompt], *, stop: str, max_new_bytes: int
-    ) -> Iterator[Completion]:
+    def answers(
+        self,
+        questions: Sequence[Question],
+        *,
+        predictions: Predictions = "verdict",
+        wanted: Collection[int] | None = None,
+    ) -> Iterator[Outcome]:
         """Answer each prompt by its query id.
 
         Args:
-            prompts: The prompts.
-            stop: Where an answer is cut.
-            max_new_bytes: Not used: a script says what it says.
-
-        Raises:
-            InferenceError: The script gives an error for a query.
+            questions: The questions.
+            predictions: Not used: the answer is there whole.
+            wanted: The places of those to answer; by default, all.
         """
-        del max_new_bytes
-        for prompt in prompts:
-            kind, text = self._answers.get(prompt.query_id, ("text", self._default))
-            if kind == "error":
-                raise InferenceError(f"{self.info.name} failed on {prompt.query_id}: {text}")
-            yield Completion(text.partition(stop)[0], "stop")
+        del predictions
+        for place, question in enumerate(questions):
+            if wanted is None or place in wanted:
+                yield place, self._answer(question)
+
+    def _answer(self, question: Question) -> Answer | InferenceError:
+        query = question.prompt.query_id
+        kind, text = self._answers.get(query, ("text", self._default))
+        if kind == "error":
+            return InferenceError(f"{self.info.name} failed on {query}: {text}")
+        return Answer(Completion(text.partition(question.stop)[0], "stop"))
 
 
 def load_scripted(spec: ScriptedSpec, name: str) -> Scripted:

@@ -60,7 +60,9 @@ class TransformersSpec(ModelSpecBase):
     """Run Python code that comes with the model. Off unless the file says so."""
     bos: BosPolicy = "tokenizer"
     """Whether a prompt starts with the BOS token: as the tokenizer is set, always, or never."""
-    batch_size: PositiveInt = 8
+    batch_tokens: PositiveInt = 8192
+    """How many tokens' keys and values are kept in memory at a time; halved where memory runs
+    out."""
 
     @model_validator(mode="after")
     def _one_placement(self) -> Self:
@@ -86,7 +88,7 @@ class UntrainedSpec(ModelSpecBase):
     tokenizer: Path | None = None
     """A folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; by default one token
     for each byte."""
-    batch_size: PositiveInt = 8
+    batch_tokens: PositiveInt = 8192
 
     @model_validator(mode="after")
     def _fits_the_architecture(self) -> Self:

@@ -97,7 +97,12 @@ def _spec(
         "model": dict(subject.identity.key),
         "sampler": sweep.sampler.model_dump(mode="json"),
         "template": study.template.model_dump(mode="json"),
-        "decoding": {"method": "greedy", "max_new_bytes": max_new_bytes},
+        "decoding": {
+            "method": "greedy",
+            "max_new_bytes": max_new_bytes,
+            "predictions": sweep.predictions,
+            "canonical": sweep.canonical,
+        },
         "canonical": study.form,
         "query_split": at.query_split,
         "condition": at.condition,

@@ -2,21 +2,20 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from asking import ask, complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from icl_gap.errors import InferenceError, PromptError
+from icl_gap.errors import PromptError
 from icl_gap.models import (
     Model,
     TransformersSpec,
@@ -25,10 +24,7 @@ from icl_gap.models import (
     load,
     save_untrained,
 )
-from icl_gap.models.ending import ended
-from icl_gap.models.huggingface import _Row
-from icl_gap.models.tokenizer import TextTokenizer, rust_codec
-from icl_gap.records import Completion, Prompt
+from icl_gap.records import Answer, Completion, Prompt
 
 FAMILIES = ("opt", "bloom", "codegen")
 
@@ -45,7 +41,7 @@ def prompts(*texts: str) -> list[Prompt]:
 
 
 def run(model: Model, *texts: str, stop: str = "\n", max_new_bytes: int = 12) -> list[Completion]:
-    return list(model.complete(prompts(*texts), stop=stop, max_new_bytes=max_new_bytes))
+    return complete(model, prompts(*texts), stop=stop, max_new_bytes=max_new_bytes)
 
 
 class Reference:
@@ -91,7 +87,7 @@ class Reference:
 @pytest.fixture(scope="module", params=FAMILIES)
 def trio(request: pytest.FixtureRequest, make_model: Any) -> tuple[Reference, Model, Model]:
     folder = make_model(request.param)
-    return Reference(folder), loaded(folder, batch_size=1), loaded(folder, batch_size=4)
+    return Reference(folder), loaded(folder, batch_tokens=1), loaded(folder)
 
 
 @settings(max_examples=12)
@@ -110,7 +106,7 @@ def test_batches_change_nothing(
 def test_batches_change_nothing_with_gpt2(make_model: Any, gpt2_folder: Path, family: str) -> None:
     folder = make_model(family, gpt2_folder)
     texts = ["walk", "jump around left twice after run", "Command: look\nActions:", "a b . ( c )"]
-    reference, model = Reference(folder), loaded(folder, batch_size=3)
+    reference, model = Reference(folder), loaded(folder, batch_tokens=64)
     plain = [reference.answer(text, "e", 30) for text in texts]
     assert run(model, *texts, stop="e", max_new_bytes=30) == plain
 
@@ -203,7 +199,7 @@ def test_the_models_decoding_settings_do_not_count(make_model: Any, tmp_path: Pa
 
 def test_a_full_context_ends_a_row_and_not_its_neighbours(make_model: Any) -> None:
     folder = make_model("opt", context_length=24)
-    reference, model = Reference(folder), loaded(folder, batch_size=3)
+    reference, model = Reference(folder), loaded(folder, batch_tokens=64)
     texts = ["a" * 20, "bc", "d" * 22]  # one token more for BOS
     answers = run(model, *texts, stop="\0", max_new_bytes=15)
     assert answers[1] == reference.answer(texts[1], "\0", 15)
@@ -216,64 +212,14 @@ def test_a_full_context_ends_a_row_and_not_its_neighbours(make_model: Any) -> No
 
 def test_a_prompt_that_leaves_no_room(make_model: Any) -> None:
     model = loaded(make_model("opt", context_length=24))
-    with pytest.raises(PromptError, match="takes 24 tokens"):
-        run(model, "a" * 23)
+    long, short = ask(model, prompts("a" * 23, "a"))
+    assert isinstance(long, PromptError)
+    assert "takes 24 tokens" in str(long)
+    assert isinstance(short, Answer)
 
 
 def test_an_empty_prompt_needs_a_bos(make_model: Any) -> None:
     assert len(run(loaded(make_model("opt")), "")) == 1
-    with pytest.raises(PromptError, match="an empty prompt"):
-        run(loaded(make_model("codegen")), "")
-
-
-def test_prompts_are_taken_as_needed(make_model: Any) -> None:
-    taken: list[Prompt] = []
-
-    def feed() -> Iterator[Prompt]:
-        for prompt in prompts(*"abcdef"):
-            taken.append(prompt)
-            yield prompt
-
-    model = loaded(make_model("bloom"), batch_size=2)
-    answers = model.complete(feed(), stop="\n", max_new_bytes=2)
-    next(answers)
-    assert len(taken) == 2
-
-
-def test_a_failure_is_a_failure(make_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    model: Any = loaded(make_model("bloom"))
-
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("out of memory\nmore")
-
-    monkeypatch.setattr(model._model, "forward", fail)
-    with pytest.raises(InferenceError, match=r"failed on 0, 1: RuntimeError: out of memory$"):
-        run(model, "a", "b")
-
-
-PIECES = ("\u2581a", "a", "b", "\u2581b", "\u2581END", "\u2581", "END", "\n", "\n\n", ".\n")
-
-
-def spaced_tokenizer() -> TextTokenizer:
-    """One whose decoder drops the space before the first token, as Llama's does."""
-    rust = Tokenizer(models.WordLevel({piece: n for n, piece in enumerate(PIECES)}, unk_token="a"))
-    rust.decoder = decoders.Metaspace()
-    return TextTokenizer(rust_codec(rust), (), frozenset())
-
-
-@given(
-    tokens=st.lists(st.integers(0, len(PIECES) - 1), min_size=1, max_size=12),
-    stop=st.sampled_from(["\n", "\n\n", " ", "b", " END", ".\n"]),
-    bound=st.integers(0, 12),
-)
-def test_reading_few_tokens_ends_where_reading_all_does(
-    tokens: list[int], stop: str, bound: int
-) -> None:
-    tokenizer = spaced_tokenizer()
-    row = _Row((0,), 100, tokenizer, stop, bound)
-    for n, token in enumerate(tokens, start=1):
-        row.take(token)
-        text = tokenizer.decode(tokens[:n])
-        assert row.completion == ended(text, stop=stop, max_new_bytes=bound)
-        if row.completion is not None:
-            break
+    (error,) = ask(loaded(make_model("codegen")), prompts(""))
+    assert isinstance(error, PromptError)
+    assert "an empty prompt" in str(error)

@@ -77,8 +77,9 @@ def test_what_changes_a_result_is_in_the_key(folder: Path) -> None:
     ]
     keys = [json.dumps(key(folder, **chosen)) for chosen in options]
     assert len(set(keys)) == len(keys)
-    assert key(folder, batch_size=1) == key(folder, batch_size=8)
-    assert key(folder, dtype="float16", batch_size=1) != key(folder, dtype="float16", batch_size=8)
+    assert key(folder, batch_tokens=1) == key(folder, batch_tokens=8)
+    half = {"dtype": "float16"}
+    assert key(folder, **half, batch_tokens=1) != key(folder, **half, batch_tokens=8)
     assert key(folder, device="cpu", shots=(1,), name="x") == key(folder)
 
 

@@ -4,6 +4,7 @@ import gzip
 import random
 from pathlib import Path
 
+from asking import complete
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,8 +47,7 @@ def test_without_exemplars_the_answer_is_empty() -> None:
     identity = identify(spec)
     model = load(spec, identity)
     prompts = [Prompt("q", "walk", (), ""), Prompt("q", "walk", (example("walk", "W\nX"),), "")]
-    completions = list(model.complete(prompts, stop="\n", max_new_bytes=0))
-    assert completions == [Completion("", "stop"), Completion("W", "stop")]
+    assert complete(model, prompts) == [Completion("", "stop"), Completion("W", "stop")]
     assert model.info.n_params is None
     assert load_tokenizer(spec, identity) is None
 

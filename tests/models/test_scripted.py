@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from asking import ask, complete
 
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.models import Model, ScriptedSpec, identify, load, load_tokenizer
-from icl_gap.records import Completion, Prompt
+from icl_gap.records import Answer, Completion, Prompt
 
 
 def model(spec: ScriptedSpec) -> Model:
@@ -28,11 +29,11 @@ def test_answers_by_query_id(tmp_path: Path) -> None:
         tmp_path, '{"query_id": "a", "text": "one\\ntwo"}', '{"query_id": "b", "error": "broken"}'
     )
     spec = ScriptedSpec(answers=path, default="else", n_params=7, family="f", name="fake")
-    answers = model(spec).complete(map(prompt, "acb"), stop="\n", max_new_bytes=9)
-    assert next(answers) == Completion("one", "stop")
-    assert next(answers) == Completion("else", "stop")
-    with pytest.raises(InferenceError, match="fake failed on b: broken"):
-        next(answers)
+    one, other, error = ask(model(spec), map(prompt, "acb"))
+    assert one == Answer(Completion("one", "stop"))
+    assert other == Answer(Completion("else", "stop"))
+    assert isinstance(error, InferenceError)
+    assert str(error) == "fake failed on b: broken"
     info = model(spec).info
     assert (info.name, info.family, info.n_params) == ("fake", "f", 7)
     assert load_tokenizer(spec, identify(spec)) is None
@@ -47,8 +48,8 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
 
 def test_empty_lines_and_strange_line_ends_in_answers(tmp_path: Path) -> None:
     path = script(tmp_path, "", '{"query_id": "a", "text": "one\u2028two"}', "")
-    answers = model(ScriptedSpec(answers=path)).complete([prompt("a")], stop="\n", max_new_bytes=9)
-    assert next(answers) == Completion("one\u2028two", "stop")
+    answers = complete(model(ScriptedSpec(answers=path)), [prompt("a")])
+    assert answers == [Completion("one\u2028two", "stop")]
 
 
 def test_a_missing_script_is_told_before_loading(tmp_path: Path) -> None:

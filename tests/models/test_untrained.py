@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from asking import complete
 from transformers import AutoModelForCausalLM
 
 from icl_gap.models import (
@@ -48,7 +49,7 @@ def test_saved_and_made_in_memory_are_one_model(tmp_path: Path, family: Any) -> 
     save_untrained(made, tmp_path / "tiny")
     saved = TransformersSpec(model=str(tmp_path / "tiny"))
     models = [load(spec, identify(spec)) for spec in (made, saved)]
-    answers = [list(model.complete(PROMPTS, stop="\n", max_new_bytes=6)) for model in models]
+    answers = [complete(model, PROMPTS, max_new_bytes=6) for model in models]
     assert answers[0] == answers[1]
     assert models[0].info == models[1].info
     assert models[0].info.name == "tiny"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from asking import complete
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging
 
@@ -70,7 +71,7 @@ def test_quantized_weights_run_and_count_in_full(make_model: Any, bits: str) -> 
     folder = make_model("opt", hidden_size=64)
     plain, quantized = loaded(folder), loaded(folder, quantization=bits, device="cpu")
     assert quantized.info == plain.info
-    assert len(list(quantized.complete([PROMPT] * 2, stop="\n", max_new_bytes=3))) == 2
+    assert len(complete(quantized, [PROMPT] * 2, max_new_bytes=3)) == 2
 
 
 def test_quantization_without_its_library(opt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +83,7 @@ def test_quantization_without_its_library(opt: Path, monkeypatch: pytest.MonkeyP
 def test_a_device_map_gives_the_same_answers(make_model: Any) -> None:
     folder = make_model("bloom")
     plain, mapped = loaded(folder, device="cpu"), loaded(folder, device_map="auto")
-    answers = [list(m.complete([PROMPT], stop="\n", max_new_bytes=5)) for m in (plain, mapped)]
+    answers = [complete(m, [PROMPT], max_new_bytes=5) for m in (plain, mapped)]
     assert answers[0] == answers[1]
     assert mapped.info.n_params == plain.info.n_params
 
@@ -90,7 +91,7 @@ def test_a_device_map_gives_the_same_answers(make_model: Any) -> None:
 @pytest.mark.parametrize("dtype", ["bfloat16", "auto"])
 def test_other_precisions(make_model: Any, dtype: str) -> None:
     model = loaded(make_model("codegen"), dtype=dtype)
-    assert len(list(model.complete([PROMPT], stop="\n", max_new_bytes=3))) == 1
+    assert len(complete(model, [PROMPT], max_new_bytes=3)) == 1
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "teapot"])

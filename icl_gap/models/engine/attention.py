@@ -1,0 +1,370 @@
+"""Attention in a packed pass: the tokens of many paths in one row, each attending to its own path.
+
+A pass holds segments, one after the other, without padding. A segment's tokens attend to the pieces
+of its path before it (stretches of keys and values that this pass or an earlier one has computed)
+and, causally, to one another. Models reach this through the library's attention interface; BLOOM,
+which does not use that interface, has its attention modules' `forward` replaced.
+"""
+
+# mypy: allow-untyped-calls
+# torch and transformers leave some of their functions without types.
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from itertools import groupby
+from types import MethodType
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.models.bloom.modeling_bloom import BloomAttention, build_alibi_tensor
+
+NAME = "icl_gap_packed"
+"""Of this attention in the library's interface. It has no mask of that name there, so models make
+none."""
+
+Layer: TypeAlias = tuple[Tensor, Tensor]
+"""Keys and values of one layer, each (1, heads, tokens, head size)."""
+
+
+@dataclass(slots=True, eq=False)
+class KeyValues:
+    """Keys and values of a run of tokens, in all layers."""
+
+    layers: dict[int, Layer] = field(default_factory=dict)
+
+    def copy(self, start: int, end: int) -> KeyValues:
+        """A part of them, in memory of its own."""
+        return KeyValues(
+            {
+                n: (keys[:, :, start:end].clone(), values[:, :, start:end].clone())
+                for n, (keys, values) in self.layers.items()
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a path whose keys and values are there, or come with the same pass."""
+
+    source: KeyValues
+    start: int
+    end: int
+
+
+def cut(pieces: Iterable[Piece], length: int) -> tuple[Piece, ...]:
+    """The pieces of the first tokens of a path.
+
+    Args:
+        pieces: Of the whole path, in order.
+        length: How many tokens.
+    """
+    kept = []
+    for piece in pieces:
+        size = min(piece.end - piece.start, length)
+        if size > 0:
+            kept.append(Piece(piece.source, piece.start, piece.start + size))
+        length -= size
+    return tuple(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A segment's place in a pass."""
+
+    start: int
+    end: int
+    pieces: tuple[Piece, ...]
+    """Its path before it, in order."""
+
+    @property
+    def before(self) -> int:
+        """How many tokens its path has before it."""
+        return sum(piece.end - piece.start for piece in self.pieces)
+
+
+@dataclass(slots=True, eq=False)
+class Packing:
+    """How a pass is laid out."""
+
+    spans: Sequence[Span]
+    made: KeyValues
+    """Filled layer by layer with what the pass computes; pieces may name it as their source."""
+    shared: tuple[tuple[Piece, int, int], ...] = field(init=False)
+    """Each piece, and the stretch of the pass that attends to all of it."""
+
+    def __post_init__(self) -> None:
+        self.shared = tuple(_runs(self.spans))
+
+
+class UnsupportedError(Exception):
+    """A kind of attention that packing does not cover."""
+
+
+_current: ContextVar[Packing] = ContextVar("packing")
+
+
+@contextmanager
+def packing(layout: Packing) -> Iterator[None]:
+    """Within, the model's attention follows a layout."""
+    token = _current.set(layout)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def pack_attention(model: PreTrainedModel) -> None:
+    """Make a model attend as `packing` says.
+
+    Raises:
+        UnsupportedError: Its attention cannot be replaced.
+    """
+    blooms = [module for module in model.modules() if isinstance(module, BloomAttention)]
+    if blooms:
+        if any(bloom.pretraining_tp > 1 and bloom.slow_but_exact for bloom in blooms):
+            raise UnsupportedError("`slow_but_exact`")
+        for bloom in blooms:
+            vars(bloom)["forward"] = MethodType(_bloom_forward, bloom)
+        _name_attention(model, NAME)  # so that BLOOM makes no mask
+        return
+    AttentionInterface.register(NAME, _attention)
+    model.set_attn_implementation(NAME)
+    if attention_of(model) != NAME:
+        raise UnsupportedError("the model does not use the library's attention interface")
+
+
+def attention_of(model: PreTrainedModel) -> str:
+    """The name of a model's attention in the library's interface."""
+    return str(model.config._attn_implementation)  # noqa: SLF001 (the library has no other way)
+
+
+def _name_attention(model: PreTrainedModel, name: str) -> None:
+    model.config._attn_implementation = name  # noqa: SLF001 (as above)
+
+
+def unpack_attention(model: PreTrainedModel, name: str) -> None:
+    """Undo `pack_attention`.
+
+    Args:
+        model: The model.
+        name: Of the attention that it had.
+    """
+    blooms = [module for module in model.modules() if isinstance(module, BloomAttention)]
+    for bloom in blooms:
+        vars(bloom).pop("forward", None)
+    if blooms:
+        _name_attention(model, name)
+    else:
+        model.set_attn_implementation(name)
+
+
+def _runs(spans: Sequence[Span]) -> Iterator[tuple[Piece, int, int]]:
+    """Neighbouring spans that attend to the same piece, as one stretch."""
+    depth = max((len(span.pieces) for span in spans), default=0)
+    for level in range(depth):
+        for piece, run in groupby(spans, key=lambda span: (*span.pieces, *[None] * depth)[level]):
+            if piece is not None:
+                members = list(run)
+                yield piece, members[0].start, members[-1].end
+
+
+def _attention(  # noqa: PLR0917 (the interface is the library's)
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """The library's attention interface: (1, heads, tokens, size) to (1, tokens, heads, size)."""
+    del attention_mask  # the layout says who attends to whom
+    odd = [name for name in ("softcap", "s_aux", "position_bias") if options.get(name) is not None]
+    if odd or query.shape[0] != 1:
+        raise UnsupportedError(", ".join(odd) or "more rows than one")
+    layout = _current.get()
+    number = _layer_number(module)
+    layout.made.layers[number] = (key, value)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    window = options.get("sliding_window")
+    reach = max(span.before + span.end - span.start for span in layout.spans)
+    if (
+        query.device.type == "cpu"
+        and key.shape[-1] == value.shape[-1]
+        and reach <= (window or reach)
+    ):
+        out = _by_pieces(layout, number, query, scale)
+    else:
+        out = torch.cat(
+            [
+                _whole(query[:, :, s.start : s.end], *_path(layout, s, number), scale, window)
+                for s in layout.spans
+            ],
+            dim=2,
+        )
+    return out.transpose(1, 2).contiguous(), None
+
+
+def _layer_number(module: torch.nn.Module) -> int:
+    number = getattr(module, "layer_idx", None)
+    if not isinstance(number, int):
+        raise UnsupportedError("layers without numbers")
+    return number
+
+
+def _by_pieces(layout: Packing, number: int, query: Tensor, scale: float) -> Tensor:
+    """Attend to each piece by itself and join the results, on the CPU.
+
+    Softmax over a path is a mean of the softmaxes over its pieces, weighted by their sums of
+    exponentials (Milakov & Gimelshein 2018, arXiv 1805.02867), so no keys need to be copied
+    together, and a piece that many segments share is read once for all of them.
+
+    Args:
+        layout: The pass.
+        number: The layer's.
+        query: (1, heads, tokens, size).
+        scale: Of the scores.
+    """
+    keys, values = layout.made.layers[number]
+    groups = query.shape[1] // keys.shape[1]
+    shape = (*query.shape[:-1], values.shape[-1])
+    out = torch.empty(shape, dtype=torch.float32, device=query.device)
+    weight = torch.empty(shape[:-1], dtype=torch.float32, device=query.device)
+    for span in layout.spans:
+        own = slice(span.start, span.end)
+        out[:, :, own], weight[:, :, own] = _flash(
+            query[:, :, own],
+            _repeated(keys[:, :, own], groups),
+            _repeated(values[:, :, own], groups),
+            scale,
+            causal=True,
+        )
+    for piece, start, end in layout.shared:
+        their_keys, their_values = piece.source.layers[number]
+        part = slice(piece.start, piece.end)
+        more, more_weight = _flash(
+            _stacked(query[:, :, start:end], groups),
+            their_keys[:, :, part],
+            their_values[:, :, part],
+            scale,
+            causal=False,
+        )
+        stretch = out[:, :, start:end]
+        more, more_weight = more.reshape(stretch.shape), more_weight.reshape(stretch.shape[:-1])
+        total = torch.logaddexp(weight[:, :, start:end], more_weight)
+        stretch.lerp_(more.float(), (more_weight - total).exp_().unsqueeze(-1))
+        weight[:, :, start:end] = total
+    return out.to(query.dtype)
+
+
+def _flash(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, *, causal: bool
+) -> tuple[Tensor, Tensor]:
+    """Attention, and the logarithm of each token's sum of exponentials."""
+    # The public function gives no sums of exponentials.
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001
+    out, weight = kernel(query, key, value, 0.0, causal, scale=scale)
+    return out, weight
+
+
+def _repeated(part: Tensor, groups: int) -> Tensor:
+    """Keys or values once for each query head that shares them."""
+    return part if groups == 1 else part.repeat_interleave(groups, 1)
+
+
+def _stacked(query: Tensor, groups: int) -> Tensor:
+    """Queries that share keys (grouped-query attention) as more tokens of fewer heads."""
+    if groups == 1:
+        return query
+    _, heads, tokens, size = query.shape
+    return query.reshape(1, heads // groups, groups * tokens, size)
+
+
+def _path(layout: Packing, span: Span, number: int) -> Layer:
+    """All keys and values of a span's path, its own last."""
+    parts = [
+        (keys[:, :, piece.start : piece.end], values[:, :, piece.start : piece.end])
+        for piece in span.pieces
+        for keys, values in [piece.source.layers[number]]
+    ]
+    keys, values = layout.made.layers[number]
+    parts.append((keys[:, :, span.start : span.end], values[:, :, span.start : span.end]))
+    return torch.cat([k for k, _ in parts], 2), torch.cat([v for _, v in parts], 2)
+
+
+def _whole(query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
+    """Attend to a whole path at once, by whatever kernel the library has for the device.
+
+    Args:
+        query: (1, heads, n, size), of the last n tokens of the path.
+        key: (1, heads or fewer, tokens, size).
+        value: As `key`.
+        scale: Of the scores.
+        window: To how many tokens each attends, itself included; None for all.
+    """
+    mask = _lower_right(query.shape[2], key.shape[2], window, query.device)
+    grouped = key.shape[1] != query.shape[1]
+    return functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, scale=scale, enable_gqa=grouped
+    )
+
+
+def _lower_right(n: int, length: int, window: int | None, device: torch.device) -> Tensor:
+    """(n, length): which tokens of a path its last n attend to."""
+    mine = torch.arange(length - n, length, device=device)[:, None]
+    theirs = torch.arange(length, device=device)[None, :]
+    mask = theirs <= mine
+    return mask if window is None else mask & (theirs > mine - window)
+
+
+def _bloom_forward(
+    self: BloomAttention,
+    hidden_states: Tensor,
+    residual: Tensor,
+    alibi: Tensor,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """BLOOM's attention, by its own formula, each segment over its whole path."""
+    del alibi, attention_mask, options  # of the packed row, which is no path
+    layout = _current.get()
+    number = _layer_number(self)
+    query, key, value = self._reshape(self.query_key_value(hidden_states))
+    layout.made.layers[number] = (key, value)
+    two = torch.ones(1, 2, device=query.device)  # the bias at place 1 is the slope
+    slopes = build_alibi_tensor(two, self.num_heads, torch.float32)[:, :, 1:]
+    out = [
+        _with_alibi(query[0, :, span.start : span.end], *_path(layout, span, number), slopes, self)
+        for span in layout.spans
+    ]
+    context = torch.cat(out, dim=1).transpose(0, 1).flatten(1).unsqueeze(0)
+    return self.dense(context) + residual, None
+
+
+def _with_alibi(
+    query: Tensor, key: Tensor, value: Tensor, slopes: Tensor, module: BloomAttention
+) -> Tensor:
+    """Attention with linear biases (Press et al. 2022, arXiv 2108.12409), as BLOOM computes it.
+
+    Args:
+        query: (heads, n, size), of the last n tokens of the path.
+        key: (1, heads, tokens, size).
+        value: As `key`.
+        slopes: (heads, 1, 1).
+        module: Whose scale counts.
+    """
+    n, length = query.shape[1], key.shape[2]
+    places = torch.arange(length, device=query.device)
+    bias = (slopes * places).to(query.dtype)
+    scores = bias.baddbmm(query, key[0].transpose(1, 2), beta=1.0, alpha=module.inv_norm_factor)
+    allowed = _lower_right(n, length, None, query.device)
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    return torch.bmm(weights, value[0])

@@ -1,0 +1,133 @@
+"""One answer on its way: where it ends, and where it leaves the gold answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from icl_gap.models.ending import BROKEN, ended
+from icl_gap.models.tokenizer import TextTokenizer
+from icl_gap.records import Completion, Divergence
+
+
+class Reply:
+    """The tokens that a model has answered so far.
+
+    Args:
+        tokenizer: The model's.
+        gold: The text that a right answer begins with, up to its stop.
+        stop: The string at whose first occurrence an answer ends.
+        max_new_bytes: The most UTF-8 bytes of an answer.
+        room: The most tokens that it may take.
+    """
+
+    def __init__(
+        self, tokenizer: TextTokenizer, gold: str, *, stop: str, max_new_bytes: int, room: int
+    ) -> None:
+        self.tokens: list[int] = []
+        self.completion: Completion | None = None
+        """The answer, once it has ended."""
+        self.divergence: Divergence | None = None
+        """Where it left the gold answer, once it can no longer become it."""
+        self._tokenizer = tokenizer
+        self._gold = gold.strip()
+        self._stop = stop
+        self._max_new_bytes = max_new_bytes
+        self._room = room
+        self._unread = 0  # no fewer bytes than the answer has, by the lengths of its tokens alone
+
+    @property
+    def text(self) -> str:
+        """What it says so far."""
+        return self._tokenizer.decode(self.tokens)
+
+    @property
+    def room(self) -> int:
+        """How many more tokens it may take."""
+        return self._room - len(self.tokens)
+
+    def take(self, token: int, expected: int | None) -> None:
+        """Add a token, and note whether the answer ends or leaves the gold answer with it.
+
+        Args:
+            token: The model's.
+            expected: The gold answer's at this place; None for its end, or where the answer has
+                left it already.
+        """
+        before = len(self.tokens)
+        if token in self._tokenizer.eos:
+            self.completion = Completion(self.text, "eos")
+        else:
+            self.tokens.append(token)
+            if not (self._goes_on(token) and self.room):
+                self._end()
+        if token != expected and self.divergence is None and not self._spells():
+            self.divergence = Divergence(
+                position=before,
+                expected=None if expected is None else self._tokenizer.token_text(expected),
+                actual=None if len(self.tokens) == before else self._tokenizer.token_text(token),
+                text=self._tokenizer.decode(self.tokens[:before]),
+            )
+
+    def rest_of_gold(self) -> str | None:
+        """What the gold answer has left, where this answer is a beginning of it; else None."""
+        text = self.text.lstrip()
+        if self.divergence is not None or not self._gold.startswith(text):
+            return None
+        rest = self._gold[len(text) :]
+        return f" {rest}" if not text else rest
+
+    def _end(self) -> None:
+        """Note the end of the answer, if this is it."""
+        text = self.text
+        self._unread = len(text.encode(errors="replace"))
+        self.completion = ended(text, stop=self._stop, max_new_bytes=self._max_new_bytes)
+        if self.completion is None and self.room == 0:
+            self.completion = Completion(text, "length")
+
+    def _goes_on(self, token: int) -> bool:
+        """Whether the answer cannot end with this token, told without decoding all of it.
+
+        A stop that ends here ends in this token's text, unless its bytes are a part of a character
+        or it is a space that the decoder drops from a token by itself; and the answer is no longer
+        than its tokens, each with such a space.
+        """
+        text = self._tokenizer.token_text(token)
+        self._unread += len(text.encode(errors="replace")) + 1
+        whole = BROKEN not in text
+        last = self._stop[-1]
+        cannot_stop = last != " " and last not in text
+        return whole and cannot_stop and self._unread <= self._max_new_bytes
+
+    def _spells(self) -> bool:
+        """Whether the answer is the gold answer, or can still become it.
+
+        Strings are compared as exact match compares them, without white space around them.
+        """
+        if self.completion is not None:
+            return self.completion.text.strip() == self._gold
+        text = self.text.rstrip(BROKEN)
+        return self._gold.startswith(text.lstrip()) or text.strip() == self._gold
+
+
+Hope = Callable[[str], bool]
+"""Whether an answer that begins with a text can still count as right."""
+
+
+def follow(reply: Reply, best: Sequence[int], draft: Sequence[int], *, on_gold: bool) -> int:
+    """Take what a model says after each token of a draft, as long as it says the draft.
+
+    Args:
+        reply: The answer; takes the tokens.
+        best: The model's next token before the draft, and after each token of it.
+        draft: What was guessed.
+        on_gold: Whether the draft is what is left of the gold answer.
+
+    Returns:
+        How many tokens of the draft hold.
+    """
+    for held, token in enumerate(best):
+        guess = draft[held] if held < len(draft) else None
+        reply.take(token, guess if on_gold else None)
+        if reply.completion is not None or token != guess:
+            return held
+    return len(draft)
