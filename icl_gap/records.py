@@ -111,7 +111,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Where an answer leaves the gold answer: with this token it can no longer become it."""
+    """Where an answer leaves the gold answer: with this token it can no longer become it.
+
+    An answer that was right as far as it went, and was cut, has neither an expected nor an actual
+    token.
+    """
 
     position: int
     """How many tokens come before."""

@@ -185,7 +185,7 @@ def _settled(reply: Reply, question: Question, predictions: Predictions) -> bool
         return True
     if predictions == "full" or reply.divergence is None:
         return False
-    return question.hope is None or not question.hope(reply.text)
+    return question.hope is None or not any(map(question.hope, reply.readings))
 
 
 def _answer(row: Going, batch_tokens: int | None) -> Answer:

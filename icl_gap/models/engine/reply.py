@@ -41,6 +41,13 @@ class Reply:
         return self._tokenizer.decode(self.tokens)
 
     @property
+    def readings(self) -> list[str]:
+        """What it says so far, and what it says if its end is the beginning of the stop."""
+        text, stop = self.text, self._stop
+        begun = [n for n in range(1, len(stop)) if text.endswith(stop[:n])]
+        return [text, *(text[: len(text) - n] for n in begun)]
+
+    @property
     def room(self) -> int:
         """How many more tokens it may take."""
         return self._room - len(self.tokens)
@@ -60,13 +67,9 @@ class Reply:
             self.tokens.append(token)
             if not (self._goes_on(token) and self.room):
                 self._end()
-        if token != expected and self.divergence is None and not self._spells():
-            self.divergence = Divergence(
-                position=before,
-                expected=None if expected is None else self._tokenizer.token_text(expected),
-                actual=None if len(self.tokens) == before else self._tokenizer.token_text(token),
-                text=self._tokenizer.decode(self.tokens[:before]),
-            )
+        on_gold = token == expected and self.completion is None
+        if not on_gold and self.divergence is None and not self._spells():
+            self.divergence = self._diverged(before, token, expected)
 
     def rest_of_gold(self) -> str | None:
         """What the gold answer has left, where this answer is a beginning of it; else None."""
@@ -83,6 +86,16 @@ class Reply:
         self.completion = ended(text, stop=self._stop, max_new_bytes=self._max_new_bytes)
         if self.completion is None and self.room == 0:
             self.completion = Completion(text, "length")
+
+    def _diverged(self, before: int, token: int, expected: int | None) -> Divergence:
+        if token == expected:  # right so far, and cut: the gold answer is longer than any may be
+            return Divergence(len(self.tokens), None, None, self.text)
+        return Divergence(
+            position=before,
+            expected=None if expected is None else self._tokenizer.token_text(expected),
+            actual=None if len(self.tokens) == before else self._tokenizer.token_text(token),
+            text=self._tokenizer.decode(self.tokens[:before]),
+        )
 
     def _goes_on(self, token: int) -> bool:
         """Whether the answer cannot end with this token, told without decoding all of it.
@@ -105,8 +118,10 @@ class Reply:
         """
         if self.completion is not None:
             return self.completion.text.strip() == self._gold
-        text = self.text.rstrip(BROKEN)
-        return self._gold.startswith(text.lstrip()) or text.strip() == self._gold
+        whole, *shorter = (text.rstrip(BROKEN) for text in self.readings)
+        if self._gold.startswith(whole.lstrip()):
+            return True
+        return any(text.strip() == self._gold for text in (whole, *shorter))
 
 
 Hope = Callable[[str], bool]
