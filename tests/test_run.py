@@ -18,12 +18,13 @@ import yaml
 from toys import sweep
 
 from icl_gap import models
+from icl_gap.asking import answer
 from icl_gap.config import SweepSpec, read_sweep
 from icl_gap.errors import InferenceError
 from icl_gap.models import Model, Outcome, Question, UntrainedSpec, save_untrained
 from icl_gap.plan import plan_sweep
 from icl_gap.records import Answer, CellResult, Completion, ModelInfo, Record
-from icl_gap.run import answer, run_sweep
+from icl_gap.run import run_sweep
 from icl_gap.store import load_results
 from icl_gap.track import Track
 

@@ -66,6 +66,7 @@ def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analy
     """Print a table of gaps, one of fits, and what must be said beside them."""
     from icl_gap.analysis import analyze as analysis_of
     from icl_gap.analysis import fit_table, table
+    from icl_gap.precision import read_checks
 
     with waiting("resampling"):
         analysis = analysis_of(results, metric=metric)
@@ -83,6 +84,8 @@ def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analy
         )
     for note in analysis.notes:
         say(f"note: {note}")
+    for check in read_checks(results.folder):
+        say(str(check))
     if results.unfinished:
         say(f"note: {len(results.unfinished)} cells of the sweep are not finished")
     return analysis

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +17,7 @@ from icl_gap.errors import AnalysisError, InputError, Place
 
 if TYPE_CHECKING:
     from icl_gap.config import SweepSpec
-    from icl_gap.plan import Cell
+    from icl_gap.plan import Cell, Plan, Subject
     from icl_gap.plots import FigureRecipe
     from icl_gap.records import CellInfo
 
@@ -70,6 +72,11 @@ def plan(sweep: SweepFile) -> None:
     show_table(rows, left=("model", "benchmark"))
     requests = sum(cell.info.n_queries for cell in planned.cells)
     say(f"{len(planned.cells):,} cells, {requests:,} requests")
+    with faults_in(sweep):
+        costs = _cost_rows(planned)
+    if costs:
+        title = "computing each shared token once, as far as the gold answers go"
+        show_table(costs, title=title, left=("model", "benchmark"))
 
 
 def prompts(
@@ -135,6 +142,37 @@ def _recipes(sweep: SweepSpec) -> list[FigureRecipe]:
                 ) from None
             raise
     return recipes
+
+
+def _cost_rows(planned: Plan) -> list[dict[str, str]]:
+    """One row for each model with weights on each benchmark: tokens, operations, time."""
+    from icl_gap.models.cost import matmul_rate, shape
+    from icl_gap.plan import loads
+
+    rates: dict[Subject, float] = {}
+    rows = []
+    for load in loads(planned.sweep, planned.cells, planned.requests, track):
+        subject, sizes = load.subject, load.sizes
+        found = shape(subject.spec, subject.identity)
+        if found is None:
+            continue
+        if subject not in rates:
+            rates[subject] = matmul_rate(subject.spec, subject.identity)
+        operations = found.operations(sizes)
+        seconds = timedelta(seconds=math.ceil(operations / rates[subject]))
+        rows.append(
+            {
+                "model": subject.identity.name,
+                "benchmark": load.benchmark,
+                "requests": f"{sizes.requests:,}",
+                "tokens written": f"{sizes.written:,}",
+                "after sharing": f"{sizes.computed:,}",
+                "TFLOP": f"{operations / 1e12:,.1f}",
+                "GFLOP/s here": f"{rates[subject] / 1e9:,.0f}",
+                "time at that rate": str(seconds),
+            }
+        )
+    return rows
 
 
 def _label(info: CellInfo) -> str:

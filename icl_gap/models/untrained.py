@@ -149,20 +149,35 @@ def _model(spec: UntrainedSpec, made: _Made) -> PreTrainedModel:
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         from transformers import AutoModelForCausalLM
 
-        config = _config(
-            spec,
-            vocab_size=made.rust.get_vocab_size(),
-            bos_token_id=made.id(made.bos),
-            eos_token_id=made.id(made.eos),
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
+            _config(spec, made), dtype=torch.float32
         )
-        setattr(config, UNTRAINED_MARK, True)
-        model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     _draw(model, torch.Generator().manual_seed(spec.seed))
     model.eval()
     return model
 
 
-def _config(spec: UntrainedSpec, **shared: Any) -> PreTrainedConfig:
+def untrained_config(spec: UntrainedSpec) -> PreTrainedConfig:
+    """The configuration of an untrained model.
+
+    Raises:
+        ModelError: The tokenizer, whose vocabulary is a part of it, cannot be read.
+    """
+    return _config(spec, _tokenizer(spec))
+
+
+def _config(spec: UntrainedSpec, made: _Made) -> PreTrainedConfig:
+    config = _shape(
+        spec,
+        vocab_size=made.rust.get_vocab_size(),
+        bos_token_id=made.id(made.bos),
+        eos_token_id=made.id(made.eos),
+    )
+    setattr(config, UNTRAINED_MARK, True)
+    return config
+
+
+def _shape(spec: UntrainedSpec, **shared: Any) -> PreTrainedConfig:
     from transformers import BloomConfig, CodeGenConfig, OPTConfig
 
     shared["pad_token_id"] = shared["eos_token_id"]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from icl_gap.config import SweepSpec
 from icl_gap.plan.cells import Cell, grid
 from icl_gap.plan.layout import Layout, Request
 from icl_gap.plan.parts import Subject, studies, subjects
+from icl_gap.plan.questions import Load, Requests, loads, question, together
 from icl_gap.track import Track, untracked
 
 __all__ = [
     "Cell",
+    "Load",
     "Plan",
     "Request",
     "Subject",
+    "loads",
     "outline_sweep",
     "plan_sweep",
+    "question",
+    "together",
 ]
 
 
@@ -27,7 +32,7 @@ class Plan:
 
     sweep: SweepSpec
     cells: tuple[Cell, ...]
-    requests: Callable[[Cell], list[Request]]
+    requests: Requests
     """Gives the requests of a cell, in query order."""
 
 

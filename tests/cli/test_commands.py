@@ -135,6 +135,8 @@ def test_plan_shows_the_grid_and_runs_nothing(cli, sweep, tmp_path, monkeypatch)
     assert outcome.code == 0
     assert "32 cells, 160 requests" in outcome.out
     assert "400" in outcome.out
+    for said in ("tokens written", "after sharing", "TFLOP", "time at that rate"):
+        assert said in outcome.out
     assert not (tmp_path / "results").exists()
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,15 @@ import torch
 from asking import ask, complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file, save_file
-from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from writing import save_writer
 
 from icl_gap.errors import PromptError
 from icl_gap.models import (
     Model,
     TransformersSpec,
-    UntrainedSpec,
     identify,
     load,
-    save_untrained,
 )
 from icl_gap.records import Answer, Completion, Prompt
 
@@ -111,41 +107,12 @@ def test_batches_change_nothing_with_gpt2(make_model: Any, gpt2_folder: Path, fa
     assert run(model, *texts, stop="e", max_new_bytes=30) == plain
 
 
-def scripted_weights(folder: Path, tokens: dict[int, int]) -> None:
-    """Make an OPT's next token a function of the last token alone: `tokens[last]`."""
-    path = folder / "model.safetensors"
-    weights = {name: torch.zeros_like(w) for name, w in load_file(path).items()}
-    table = weights["model.decoder.embed_tokens.weight"]
-    width = table.shape[1]
-    ids = sorted({*tokens, *tokens.values()})
-    assert len(ids) * 2 <= width
-    for n, token in enumerate(ids):
-        table[token, n] = 1.0
-    for name, weight in weights.items():
-        if name.endswith("layer_norm.weight"):
-            weight.fill_(1.0)
-    # One block adds, for each token, a far larger sign of the token that comes next.
-    weights["model.decoder.layers.0.fc1.weight"][: len(ids), : len(ids)] = torch.eye(len(ids))
-    for last, following in tokens.items():
-        row, column = ids.index(following), ids.index(last)
-        weights["model.decoder.layers.0.fc2.weight"][row, column] = 50.0
-    save_file(weights, path, metadata={"format": "pt"})
-
-
 @pytest.fixture
 def writer(tmp_path: Path) -> Any:
     """Makes a model that writes a given chain of tokens: bytes, or some of several bytes."""
-    tokens = [*ByteLevel.alphabet(), "ĊĊ", ".Ċ", "ction", "Ġ.", "Ġ,", "<|endoftext|>"]
-    vocabulary = {token: n for n, token in enumerate(tokens)}
-    (tmp_path / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
-    (tmp_path / "merges.txt").write_text("", encoding="utf-8")
-    folder = tmp_path / "writer"
-    save_untrained(UntrainedSpec(hidden_size=32, tokenizer=tmp_path), folder)
 
     def write(*chain: str, **options: Any) -> Model:
-        ids = [vocabulary[token] for token in chain]
-        scripted_weights(folder, dict(pairwise(ids)))
-        return loaded(folder, **options)
+        return loaded(save_writer(tmp_path / "writer", *chain), **options)
 
     return write
 

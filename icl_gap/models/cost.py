@@ -1,0 +1,160 @@
+"""What running a model takes: floating-point operations, and the rate of this machine.
+
+Nothing is loaded: the shape comes from `config.json`, with weights that hold no numbers.
+"""
+
+# mypy: allow-untyped-calls
+# transformers leaves many of its functions without types.
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never
+
+from icl_gap.errors import ModelError
+from icl_gap.models.engine.trie import Sizes
+from icl_gap.models.identity import Identity
+from icl_gap.models.spec import (
+    ModelSpec,
+    NearestSpec,
+    ScriptedSpec,
+    TransformersSpec,
+    UntrainedSpec,
+)
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+_SIDE = 2048
+_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the cost of a model depends on."""
+
+    non_embedding: int
+    """Parameters without embeddings and output layer."""
+    layers: int
+    width: int
+    """Of the hidden states."""
+    attention_width: int
+    """Heads times their size."""
+    vocabulary: int
+
+    def operations(self, sizes: Sizes) -> float:
+        """Floating-point operations of answering requests as far as their gold answers go.
+
+        Two for each parameter and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1), four
+        for each layer's attention from one token to another, and the output layer where the next
+        token is predicted. In a mixture of experts, all experts are counted.
+
+        Args:
+            sizes: Of the requests.
+        """
+        return (
+            2.0 * self.non_embedding * sizes.computed
+            + 4.0 * self.layers * self.attention_width * sizes.attended
+            + 2.0 * self.width * self.vocabulary * sizes.predicted
+        )
+
+
+def shape(spec: ModelSpec, identity: Identity) -> Shape | None:
+    """The shape of a model; None for one without weights.
+
+    Args:
+        spec: The model.
+        identity: What `identify` found of it.
+
+    Raises:
+        ModelError: Its `config.json` describes no model that can be made.
+    """
+    match spec:
+        case TransformersSpec() | UntrainedSpec():
+            return _shape(spec, identity)
+        case NearestSpec() | ScriptedSpec():
+            return None
+        case _:
+            assert_never(spec)
+
+
+def _shape(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Shape:
+    import torch
+
+    from icl_gap.models.quiet import quiet_transformers
+
+    with quiet_transformers(), torch.device("meta"):
+        from transformers import AutoModelForCausalLM
+
+        from icl_gap.models.weights import count_parameters
+
+        try:
+            model = AutoModelForCausalLM.from_config(_config(spec, identity), **_trust(spec))
+        except Exception as error:  # whatever a config can do wrong
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"cannot make the model: {reason}", value=identity.name) from error
+        config = model.config.get_text_config()
+        heads = config.num_attention_heads if hasattr(config, "num_attention_heads") else 0
+        size = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
+        return Shape(
+            non_embedding=count_parameters(model)[1],
+            layers=config.num_hidden_layers,
+            width=config.hidden_size,
+            attention_width=heads * size,
+            vocabulary=config.vocab_size,
+        )
+
+
+def _config(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> PreTrainedConfig:
+    from transformers import AutoConfig
+
+    match spec:
+        case TransformersSpec():
+            if identity.folder is None:
+                raise ValueError(f"{identity.name} is no model with files")
+            config: PreTrainedConfig = AutoConfig.from_pretrained(
+                str(identity.folder), **_trust(spec)
+            )
+            return config
+        case UntrainedSpec():
+            from icl_gap.models.untrained import untrained_config
+
+            return untrained_config(spec)
+        case _:
+            assert_never(spec)
+
+
+def _trust(spec: TransformersSpec | UntrainedSpec) -> dict[str, bool]:
+    return {"trust_remote_code": isinstance(spec, TransformersSpec) and spec.trust_remote_code}
+
+
+def matmul_rate(spec: ModelSpec, identity: Identity) -> float:
+    """How many floating-point operations a second the model's device does in matrix products.
+
+    Args:
+        spec: Where and in which precision the model runs. Quantized weights are multiplied in the
+            precision named.
+        identity: What `identify` found of it.
+
+    Raises:
+        ModelError: There is no such device here.
+    """
+    import torch
+
+    from icl_gap.models.weights import pick_device
+
+    named: Any = torch.float32
+    if isinstance(spec, TransformersSpec):
+        named = _config(spec, identity).dtype if spec.dtype == "auto" else spec.dtype
+    dtype = getattr(torch, named) if isinstance(named, str) else named or torch.float32
+    device = pick_device(spec.device if isinstance(spec, TransformersSpec) else None)
+    one = torch.ones(_SIDE, _SIDE, dtype=dtype, device=device)
+    done, began = 0, 0.0
+    with torch.inference_mode():
+        (one @ one)[0, 0].item()  # warm; reading a number waits for the device
+        began = time.perf_counter()
+        while time.perf_counter() - began < _SECONDS:
+            (one @ one)[0, 0].item()
+            done += 1
+    return done * 2.0 * _SIDE**3 / (time.perf_counter() - began)
