@@ -39,15 +39,6 @@ class KeyValues:
 
     layers: dict[int, Layer] = field(default_factory=dict)
 
-    def copy(self, start: int, end: int) -> KeyValues:
-        """A part of them, in memory of its own."""
-        return KeyValues(
-            {
-                n: (keys[:, :, start:end].clone(), values[:, :, start:end].clone())
-                for n, (keys, values) in self.layers.items()
-            }
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -72,6 +63,26 @@ def cut(pieces: Iterable[Piece], length: int) -> tuple[Piece, ...]:
             kept.append(Piece(piece.source, piece.start, piece.start + size))
         length -= size
     return tuple(kept)
+
+
+def detached(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The same pieces in memory of their own, so that what they are parts of can go."""
+    return tuple(
+        Piece(
+            KeyValues(
+                {
+                    number: (
+                        keys[:, :, piece.start : piece.end].clone(),
+                        values[:, :, piece.start : piece.end].clone(),
+                    )
+                    for number, (keys, values) in piece.source.layers.items()
+                }
+            ),
+            0,
+            piece.end - piece.start,
+        )
+        for piece in pieces
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +110,30 @@ class Packing:
     shared: tuple[tuple[Piece, int, int], ...] = field(init=False)
     """Each piece, and the stretch of the pass that attends to all of it."""
 
+    masks: dict[tuple[int, int, int | None], Tensor] = field(default_factory=dict)
+    """Made once for all layers; by tokens, length of the path and window."""
+
     def __post_init__(self) -> None:
         self.shared = tuple(_runs(self.spans))
+
+    def mask(self, span: Span, window: int | None, device: torch.device) -> Tensor:
+        """Which tokens of its path a span's own attend to.
+
+        Args:
+            span: The span; n tokens, the last of a path of some length.
+            window: To how many tokens each attends, itself included; None for all.
+            device: Of the mask.
+
+        Returns:
+            (n, length), True where one attends to the other.
+        """
+        n, length = span.end - span.start, span.before + span.end - span.start
+        if (n, length, window) not in self.masks:
+            mine = torch.arange(length - n, length, device=device)[:, None]
+            theirs = torch.arange(length, device=device)[None, :]
+            near = theirs > mine - (window or length)
+            self.masks[n, length, window] = (theirs <= mine) & near
+        return self.masks[n, length, window]
 
 
 class UnsupportedError(Exception):
@@ -194,22 +227,23 @@ def _attention(  # noqa: PLR0917 (the interface is the library's)
     layout.made.layers[number] = (key, value)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     window = options.get("sliding_window")
-    reach = max(span.before + span.end - span.start for span in layout.spans)
-    if (
-        query.device.type == "cpu"
-        and key.shape[-1] == value.shape[-1]
-        and reach <= (window or reach)
-    ):
+    if _pieces_will_do(layout, query, key, value, window):
         out = _by_pieces(layout, number, query, scale)
     else:
-        out = torch.cat(
-            [
-                _whole(query[:, :, s.start : s.end], *_path(layout, s, number), scale, window)
-                for s in layout.spans
-            ],
-            dim=2,
+        spans = (
+            _whole(layout, span, number, query, scale=scale, window=window) for span in layout.spans
         )
+        out = torch.cat(list(spans), dim=2)
     return out.transpose(1, 2).contiguous(), None
+
+
+def _pieces_will_do(
+    layout: Packing, query: Tensor, key: Tensor, value: Tensor, window: int | None
+) -> bool:
+    """Whether the CPU's kernel can attend piece by piece: it knows no window."""
+    reach = max(span.before + span.end - span.start for span in layout.spans)
+    in_sight = window is None or reach <= window
+    return in_sight and query.device.type == "cpu" and key.shape[-1] == value.shape[-1]
 
 
 def _layer_number(module: torch.nn.Module) -> int:
@@ -299,29 +333,36 @@ def _path(layout: Packing, span: Span, number: int) -> Layer:
     return torch.cat([k for k, _ in parts], 2), torch.cat([v for _, v in parts], 2)
 
 
-def _whole(query: Tensor, key: Tensor, value: Tensor, scale: float, window: int | None) -> Tensor:
+def _whole(
+    layout: Packing,
+    span: Span,
+    number: int,
+    query: Tensor,
+    *,
+    scale: float,
+    window: int | None,
+) -> Tensor:
     """Attend to a whole path at once, by whatever kernel the library has for the device.
 
     Args:
-        query: (1, heads, n, size), of the last n tokens of the path.
-        key: (1, heads or fewer, tokens, size).
-        value: As `key`.
+        layout: The pass.
+        span: Whose tokens attend.
+        number: The layer's.
+        query: (1, heads, tokens, size), of the pass.
         scale: Of the scores.
         window: To how many tokens each attends, itself included; None for all.
     """
-    mask = _lower_right(query.shape[2], key.shape[2], window, query.device)
-    grouped = key.shape[1] != query.shape[1]
+    keys, values = _path(layout, span, number)
+    alone = not span.pieces and window is None  # the fastest kernels know this case, and no mask
     return functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, scale=scale, enable_gqa=grouped
+        query[:, :, span.start : span.end],
+        keys,
+        values,
+        attn_mask=None if alone else layout.mask(span, window, query.device),
+        is_causal=alone,
+        scale=scale,
+        enable_gqa=keys.shape[1] != query.shape[1],
     )
-
-
-def _lower_right(n: int, length: int, window: int | None, device: torch.device) -> Tensor:
-    """(n, length): which tokens of a path its last n attend to."""
-    mine = torch.arange(length - n, length, device=device)[:, None]
-    theirs = torch.arange(length, device=device)[None, :]
-    mask = theirs <= mine
-    return mask if window is None else mask & (theirs > mine - window)
 
 
 def _bloom_forward(
@@ -341,7 +382,7 @@ def _bloom_forward(
     two = torch.ones(1, 2, device=query.device)  # the bias at place 1 is the slope
     slopes = build_alibi_tensor(two, self.num_heads, torch.float32)[:, :, 1:]
     out = [
-        _with_alibi(query[0, :, span.start : span.end], *_path(layout, span, number), slopes, self)
+        _with_alibi(layout, span, number, query[0], slopes=slopes, module=self)
         for span in layout.spans
     ]
     context = torch.cat(out, dim=1).transpose(0, 1).flatten(1).unsqueeze(0)
@@ -349,22 +390,31 @@ def _bloom_forward(
 
 
 def _with_alibi(
-    query: Tensor, key: Tensor, value: Tensor, slopes: Tensor, module: BloomAttention
+    layout: Packing,
+    span: Span,
+    number: int,
+    query: Tensor,
+    *,
+    slopes: Tensor,
+    module: BloomAttention,
 ) -> Tensor:
     """Attention with linear biases (Press et al. 2022, arXiv 2108.12409), as BLOOM computes it.
 
     Args:
-        query: (heads, n, size), of the last n tokens of the path.
-        key: (1, heads, tokens, size).
-        value: As `key`.
+        layout: The pass.
+        span: Whose tokens attend.
+        number: The layer's.
+        query: (heads, tokens, size), of the pass.
         slopes: (heads, 1, 1).
         module: Whose scale counts.
     """
-    n, length = query.shape[1], key.shape[2]
-    places = torch.arange(length, device=query.device)
+    keys, values = _path(layout, span, number)
+    own = query[:, span.start : span.end]
+    places = torch.arange(keys.shape[2], device=query.device)
     bias = (slopes * places).to(query.dtype)
-    scores = bias.baddbmm(query, key[0].transpose(1, 2), beta=1.0, alpha=module.inv_norm_factor)
-    allowed = _lower_right(n, length, None, query.device)
-    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    scale = module.inv_norm_factor
+    scores = bias.baddbmm(own, keys[0].transpose(1, 2), beta=1.0, alpha=scale)
+    hidden = ~layout.mask(span, None, query.device)
+    scores = scores.masked_fill_(hidden, torch.finfo(scores.dtype).min)
     weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    return torch.bmm(weights, value[0])
+    return torch.bmm(weights, values[0])

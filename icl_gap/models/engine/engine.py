@@ -10,7 +10,7 @@ import torch
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Outcome, Question
 from icl_gap.models.engine.asks import Ask, to_asks
-from icl_gap.models.engine.attention import KeyValues, Piece, cut
+from icl_gap.models.engine.attention import KeyValues, Piece, cut, detached
 from icl_gap.models.engine.decoding import Going, decode
 from icl_gap.models.engine.passes import Predicted, Runner, Segment
 from icl_gap.models.engine.reply import Reply, follow
@@ -86,11 +86,12 @@ class Engine:
         )
         wanted = {n for n, ask in enumerate(members) if ask in todo}
         must = needed(plan, wanted)
-        pieces: Pieces = ()  # of the path before
+        pieces: Pieces = ()  # of the path before: all that is kept between waves
         for number, wave in enumerate(plan):
             if number not in must:
                 pieces = cut(pieces, min(branch.shared for branch in wave.branches))
                 continue
+            pieces = detached(cut(pieces, next(wave.branches).shared))
             asks = [members[branch.path] for branch in wave.branches]
             going = self._run(wave, members, pieces, predictions)
             while True:
@@ -104,6 +105,7 @@ class Engine:
                 if row.ask in todo:
                     shrunk = budget if budget < self.most_tokens else None
                     yield row.ask, _answer(row, shrunk)
+                del row  # and with it the keys and values that it holds
 
     @torch.inference_mode()
     def _run(

@@ -77,6 +77,19 @@ def test_sharing_changes_no_prediction(
     check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
+@pytest.mark.parametrize("architecture", SHARING)
+@settings(max_examples=10)
+@given(paths=tries, per_pass=st.integers(1, 8))
+def test_the_kernels_of_other_devices_agree(
+    architecture: str, paths: list[tuple[int, ...]], per_pass: int
+) -> None:
+    """Those that a GPU gets, on the CPU."""
+    runner, plain = runners(architecture)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("icl_gap.models.engine.attention._pieces_will_do", lambda *_: False)
+        check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("architecture", SHARING)
 def test_low_precision_stays_near(architecture: str, dtype: torch.dtype) -> None:
