@@ -7,8 +7,11 @@ would write another token, it goes on by decoding only if that can still matter.
 
     trie        requests as a trie of tokens, in the order in which they share most
     passes      forward passes over parts of that trie, for any causal language model
-    attention   attention in a pass: each token to its own path, no padding, nothing twice
+    layout      how a pass is laid out: no padding, and nothing twice
+    attention   attention in a pass: each token to its own path
+    asks        from questions to paths
     reply       one answer on its way: where it ends, where it leaves the gold answer
     drafts      guesses at what comes next, to be checked many at a time
-    engine      waves of passes, and the decoding of what goes on
+    decoding    speculative decoding of what goes on
+    engine      waves of passes, each with its decoding
 """

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from icl_gap.models.engine.asks import Ask
-from icl_gap.models.engine.attention import KeyValues, Piece
 from icl_gap.models.engine.drafts import Lookup
+from icl_gap.models.engine.layout import KeyValues, Piece
 from icl_gap.models.engine.passes import Runner, Segment
 from icl_gap.models.engine.reply import Reply, follow
 from icl_gap.models.tokenizer import TextTokenizer

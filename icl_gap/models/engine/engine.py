@@ -10,8 +10,8 @@ import torch
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Outcome, Question
 from icl_gap.models.engine.asks import Ask, to_asks
-from icl_gap.models.engine.attention import KeyValues, Piece, cut, detached
 from icl_gap.models.engine.decoding import Going, decode
+from icl_gap.models.engine.layout import KeyValues, Piece, cut, detached
 from icl_gap.models.engine.passes import Predicted, Runner, Segment
 from icl_gap.models.engine.reply import Reply, follow
 from icl_gap.models.engine.trie import Branch, Wave, arrange, needed, waves

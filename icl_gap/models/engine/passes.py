@@ -23,16 +23,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from icl_gap.models.engine.attention import (
-    KeyValues,
-    Packing,
-    Piece,
-    Span,
     UnsupportedError,
     attention_of,
     pack_attention,
     packing,
     unpack_attention,
 )
+from icl_gap.models.engine.layout import KeyValues, Packing, Piece, Span
 from icl_gap.models.engine.trie import Tokens
 
 _LOGITS_BYTES = 1 << 27

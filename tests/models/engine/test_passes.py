@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ARCHITECTURES, SHARING, bpe, build_tiny
 
-from icl_gap.models.engine.attention import KeyValues, Piece, cut
+from icl_gap.models.engine.layout import KeyValues, Piece, cut
 from icl_gap.models.engine.passes import Packed, Plain, Segment, choose
 from icl_gap.models.engine.trie import Path, arrange
 

@@ -1,0 +1,29 @@
+"""Results on disk: one JSONL file per cell, and a manifest that says which cells belong together.
+
+    results/NAME/
+        sweep.json              the sweep as run, and its cells with their labels
+        cells/CELL.jsonl        line 1: the cell (`CellInfo`); then one line per query (`Record`)
+        cells/CELL.jsonl.part   a cell that is not finished
+
+A cell is found by its key, which ends its name; labels that no result depends on (a model's name,
+its family) may change and are those of the manifest. Records come in any order: a begun file is
+only ever appended to, and once it is whole, its lines are written in query order under the final
+name. Opening a cell that was begun takes its good lines over and cuts a torn last one off, so a
+sweep stopped at any moment goes on where it was. No other state is kept.
+"""
+
+from __future__ import annotations
+
+from icl_gap.store.files import cell_name
+from icl_gap.store.reading import Results, load_results
+from icl_gap.store.writing import CellWriter, Sheet, StoreWriter, open_store
+
+__all__ = [
+    "CellWriter",
+    "Results",
+    "Sheet",
+    "StoreWriter",
+    "cell_name",
+    "load_results",
+    "open_store",
+]
