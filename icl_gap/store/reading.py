@@ -21,7 +21,6 @@ from icl_gap.store.files import (
 )
 from icl_gap.track import Track, untracked
 
-
 _MEND = "move the file away and run the sweep again"
 
 
