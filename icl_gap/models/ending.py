@@ -8,6 +8,19 @@ BROKEN = "\N{REPLACEMENT CHARACTER}"
 """What a decoder writes for bytes that are no character, or not yet."""
 
 
+_MOST_BYTES = 4
+"""Of a character in UTF-8."""
+
+
+def without_half_character(text: str) -> str:
+    """A text without the mark at its end that stands for bytes which may become a character.
+
+    Some decoders write one mark for all such bytes, and some write one for each.
+    """
+    kept = text.rstrip(BROKEN)
+    return text[: max(len(kept), len(text) - (_MOST_BYTES - 1))]
+
+
 def ended(text: str, *, stop: str, max_new_bytes: int) -> Completion | None:
     """The finished answer, if the text so far is one; None if it goes on.
 

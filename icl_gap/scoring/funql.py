@@ -11,15 +11,19 @@ Nothing else is equated: every other operator's arguments keep their places, `ci
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from icl_gap.scoring.faults import MalformedError
+
+Node = tuple[str, tuple[int, ...]]
+"""A name, and the numbers of its arguments' meanings; sorted where they have no order."""
 
 COMMUTATIVE = frozenset({"intersection"})
 """Operators whose arguments have no order."""
 
 # An apostrophe opens a quotation only where a name could start.
-_TOKEN = re.compile(r"[(),]|'[^']*'|[^\s(),']+(?:'[^\s(),]*)?|'")
+TOKEN = re.compile(r"[(),]|'[^']*'|[^\s(),']+(?:'[^\s(),]*)?|'")
 _MARKS = frozenset("(),'")
 
 
@@ -37,20 +41,21 @@ class Expression:
 
 
 @dataclass(slots=True)
-class _Bracket:
+class Bracket:
     """A bracket that is still open."""
 
     name: str | None
     """The operator before it; None where it only groups."""
     arguments: int = 0
+    """Those that a comma has ended."""
 
 
 @dataclass(slots=True)
-class _Reader:
+class Reader:
     """The state of one left-to-right pass."""
 
     steps: list[tuple[str, int]] = field(default_factory=list)
-    open: list[_Bracket] = field(default_factory=list)
+    open: list[Bracket] = field(default_factory=list)
     name: str | None = None
     """A name that is read, and may still turn out to be an operator."""
     complete: bool = False
@@ -67,8 +72,23 @@ def parse(text: str) -> Expression:
     Raises:
         MalformedError: It is none.
     """
-    tokens = _TOKEN.findall(text)
-    reader = _Reader()
+    tokens = TOKEN.findall(text)
+    reader = read(tokens)
+    _end_name(reader)
+    if reader.open:
+        raise MalformedError("not closed")
+    if not reader.complete:
+        raise MalformedError("arguments")
+    return Expression(reader.steps, reader.extra_brackets, text == " ".join(tokens))
+
+
+def read(tokens: list[str]) -> Reader:
+    """Read the start of a program, as far as its tokens go.
+
+    Raises:
+        MalformedError: No program starts so.
+    """
+    reader = Reader()
     for token in tokens:
         match token:
             case "(":
@@ -81,12 +101,7 @@ def parse(text: str) -> Expression:
                 raise MalformedError("quotes")
             case _:
                 _name(reader, token)
-    _end_name(reader)
-    if reader.open:
-        raise MalformedError("not closed")
-    if not reader.complete:
-        raise MalformedError("arguments")
-    return Expression(reader.steps, reader.extra_brackets, text == " ".join(tokens))
+    return reader
 
 
 def differences(prediction: Expression, target: Expression) -> list[str] | None:
@@ -99,8 +114,12 @@ def differences(prediction: Expression, target: Expression) -> list[str] | None:
     Returns:
         The differences in the order of the table in `exact`, or None where the meanings differ.
     """
-    numbers: dict[tuple[str, tuple[int, ...]], int] = {}
-    if _number(prediction, numbers) != _number(target, numbers):
+    numbers: dict[Node, int] = {}
+
+    def number(node: Node) -> int:
+        return numbers.setdefault(node, len(numbers))
+
+    if number_values(prediction.steps, number) != number_values(target.steps, number):
         return None
     signs = {
         "argument order": prediction.steps != target.steps,
@@ -110,24 +129,24 @@ def differences(prediction: Expression, target: Expression) -> list[str] | None:
     return [name for name, differs in signs.items() if differs] or ["spacing"]
 
 
-def _number(expression: Expression, numbers: dict[tuple[str, tuple[int, ...]], int]) -> int:
-    """The number of an expression's meaning: equal meanings, and no others, share one.
+def number_values(steps: list[tuple[str, int]], number: Callable[[Node], int]) -> list[int]:
+    """The numbers of the expressions' meanings: equal meanings, and no others, share one.
 
     Args:
-        expression: The program.
-        numbers: Those given so far, to an operator with its arguments' numbers; grows.
+        steps: In postfix order; one expression for a whole program.
+        number: Gives equal nodes, and no others, the same number.
     """
     values: list[int] = []
-    for name, n_arguments in expression.steps:
+    for name, n_arguments in steps:
         cut = len(values) - n_arguments
         arguments = values[cut:]
         if name in COMMUTATIVE:
             arguments.sort()
-        values[cut:] = [numbers.setdefault((name, tuple(arguments)), len(numbers))]
-    return values[-1]
+        values[cut:] = [number((name, tuple(arguments)))]
+    return values
 
 
-def _name(reader: _Reader, token: str) -> None:
+def _name(reader: Reader, token: str) -> None:
     if reader.name is not None or reader.complete:
         outside = reader.complete and not reader.open
         raise MalformedError("text after the end" if outside else "names side by side")
@@ -135,7 +154,7 @@ def _name(reader: _Reader, token: str) -> None:
     reader.name = f"'{' '.join(token[1:-1].split())}'" if quoted else token
 
 
-def _end_name(reader: _Reader) -> None:
+def _end_name(reader: Reader) -> None:
     """Take a name without arguments as an expression of its own."""
     if reader.name is not None:
         reader.steps.append((reader.name, 0))
@@ -143,14 +162,14 @@ def _end_name(reader: _Reader) -> None:
         reader.complete = True
 
 
-def _open(reader: _Reader) -> None:
+def _open(reader: Reader) -> None:
     if reader.complete:
         raise MalformedError("arguments" if reader.open else "text after the end")
-    reader.open.append(_Bracket(reader.name))
+    reader.open.append(Bracket(reader.name))
     reader.name = None
 
 
-def _comma(reader: _Reader) -> None:
+def _comma(reader: Reader) -> None:
     _end_name(reader)
     if not reader.open:
         raise MalformedError("text after the end" if reader.complete else "arguments")
@@ -160,7 +179,7 @@ def _comma(reader: _Reader) -> None:
     reader.complete = False
 
 
-def _close(reader: _Reader) -> None:
+def _close(reader: Reader) -> None:
     _end_name(reader)
     if not reader.open:
         raise MalformedError("text after the end" if reader.complete else "arguments")

@@ -20,13 +20,13 @@ UNEQUAL = "!="
 """Stands in a triple where a FILTER has no predicate; no term is ever read as this."""
 
 # A dot belongs to a name only between two of its letters; a variable has none.
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"!=|[{}()*.]|\?\w+"
     r"|[^\s{}()*.!?]+(?:\.[^\s{}()*.!?]+)*"
     r"|\S"
 )
 _SPACED_PATH = re.compile(r" ?([/|]) ?|(\^) ")
-_NO_TERMS = frozenset({*"{}()*.!?", UNEQUAL, "SELECT", "DISTINCT", "WHERE", "FILTER"})
+_NO_TERMS = frozenset({"", *"{}()*.!?", UNEQUAL, "SELECT", "DISTINCT", "WHERE", "FILTER"})
 _LONGEST_CACHED = 400  # letters; CFQ's longest clause has half as many
 
 
@@ -46,7 +46,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class Part:
     """What stands between two dots that stand alone: most often one clause."""
 
     written: tuple[Triple, ...]
@@ -60,6 +60,19 @@ class _Part:
     plain: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Clauses:
+    """What a list of terms and marks comes to."""
+
+    written: list[Triple]
+    dots: int
+    """How many stand beside the clauses."""
+    parted: bool
+    """A dot came after the last of them."""
+    rest: list[str]
+    """The start of one more clause."""
+
+
 def parse(text: str) -> Query:
     """Read a query.
 
@@ -71,7 +84,7 @@ def parse(text: str) -> Query:
     """
     flat = " ".join(text.split())
     head_text, _, rest = flat.partition("{")
-    head, head_plain = _read_head(head_text)
+    head, head_plain = read_head(head_text)
     body, closing, after = rest.partition("}")
     if not closing:
         raise MalformedError("not closed")
@@ -127,9 +140,9 @@ def differences(prediction: Query, target: Query) -> list[str] | None:
 
 
 @lru_cache(maxsize=64)
-def _read_head(text: str) -> tuple[str | None, bool]:
+def read_head(text: str) -> tuple[str | None, bool]:
     """The head's variable, None for a count; and whether the text up to `{` is plain."""
-    tokens = _TOKEN.findall(text)
+    tokens = TOKEN.findall(text)
     plain = text == f"{' '.join(tokens)} "
     match tokens:
         case ["SELECT", "count", "(", "*", ")", "WHERE"]:
@@ -140,30 +153,42 @@ def _read_head(text: str) -> tuple[str | None, bool]:
             raise MalformedError("head")
 
 
-def _read_body(body: str) -> list[_Part]:
+def _read_body(body: str) -> list[Part]:
     """What stands between the brackets, cut at the dots that stand alone."""
     chunks = body.split(" . ")
-    parts = [_part(c) if len(c) > _LONGEST_CACHED else _cached_part(c) for c in chunks]
+    parts = [read_part(chunk) for chunk in chunks]
     if any(part.closed for part in parts[:-1]):
         raise MalformedError("clause")
     return parts
 
 
-def _part(chunk: str) -> _Part:
-    flat = " ".join(_TOKEN.findall(chunk))
-    plain = chunk == flat
-    if "/ " in flat or " /" in flat or "| " in flat or " |" in flat or "^ " in flat:
-        flat = _SPACED_PATH.sub(r"\1\2", flat)
-    tokens = [_without_prefix(token) for token in flat.split(" ")]
-    written, dots = _read_clauses(tokens)
-    return _Part(
+def read_part(chunk: str) -> Part:
+    """Read what stands between two dots that stand alone.
+
+    Args:
+        chunk: The text, stripped, with single spaces.
+
+    Raises:
+        MalformedError: It is not a number of whole clauses.
+    """
+    return _part(chunk) if len(chunk) > _LONGEST_CACHED else _cached_part(chunk)
+
+
+def _part(chunk: str) -> Part:
+    flat = " ".join(TOKEN.findall(chunk))
+    terms = join_paths(flat)
+    clauses = read_clauses([without_prefix(term) for term in terms])
+    if clauses.rest:
+        raise MalformedError("filter" if clauses.rest[0] == "FILTER" else "clause")
+    written = clauses.written
+    return Part(
         written=tuple(written),
         mirrored=tuple((right, sign, left) for left, sign, right in written if sign == UNEQUAL),
-        variables=tuple(token for token in tokens if token[0] == "?"),
-        dots=dots,
-        closed=tokens[-1] == ".",
-        prefixed=" ns:" in f" {flat}",
-        plain=plain,
+        variables=tuple(term for clause in written for term in clause if is_variable(term)),
+        dots=clauses.dots,
+        closed=clauses.parted,
+        prefixed=any(term.startswith("ns:") for term in terms),
+        plain=chunk == flat,
     )
 
 
@@ -171,33 +196,52 @@ def _part(chunk: str) -> _Part:
 _cached_part = lru_cache(maxsize=8192)(_part)
 
 
-def _without_prefix(token: str) -> str:
+def join_paths(flat: str) -> list[str]:
+    """Terms and marks, from tokens parted by one space each: `a / b` is one term."""
+    if "/ " in flat or " /" in flat or "| " in flat or " |" in flat or "^ " in flat:
+        flat = _SPACED_PATH.sub(r"\1\2", flat)
+    return flat.split(" ")
+
+
+def is_variable(term: str) -> bool:
+    """Whether a renaming may touch the term."""
+    return term.startswith("?")
+
+
+def without_prefix(term: str) -> str:
     """As the usual preprocessing: `ns:film.film` to `film.film`, `ns:m.02zsn` to `m_02zsn`."""
-    if token.startswith("ns:m."):
-        return f"m_{token.removeprefix('ns:m.')}"
-    return token.removeprefix("ns:")
+    if term.startswith("ns:m."):
+        return f"m_{term.removeprefix('ns:m.')}"
+    return term.removeprefix("ns:")
 
 
-def _read_clauses(tokens: list[str]) -> tuple[list[Triple], int]:
-    """The clauses in order, and how many dots stand beside them."""
+def read_clauses(terms: list[str]) -> Clauses:
+    """Read clauses for as long as they are whole.
+
+    Args:
+        terms: Terms and marks, without prefixes.
+
+    Raises:
+        MalformedError: One of them is no clause, or they are not parted as they should be.
+    """
     written: list[Triple] = []
-    place, dots, end = 0, 0, len(tokens)
+    place, dots, parted, end = 0, 0, False, len(terms)
     while place < end:
-        if tokens[place] == "FILTER":
-            written.append(_read_filter(tokens[place : place + 6]))
-            place += 6
-        else:
-            written.append(_read_triple(tokens[place : place + 3]))
-            place += 3
-        if place == end:
+        if written and not parted:
+            if terms[place] == ".":
+                place, dots, parted = place + 1, dots + 1, True
+                continue
+            # SPARQL parts triples by dots, and lets them be left out beside a FILTER.
+            if terms[place] != "FILTER" and written[-1][1] != UNEQUAL:
+                raise MalformedError("clause")
+        is_filter = terms[place] == "FILTER"
+        after = place + (6 if is_filter else 3)
+        if after > end:
             break
-        if tokens[place] == ".":
-            place += 1
-            dots += 1
-        # SPARQL parts triples by dots, and lets them be left out beside a FILTER.
-        elif tokens[place] != "FILTER" and written[-1][1] != UNEQUAL:
-            raise MalformedError("clause")
-    return written, dots
+        clause = terms[place:after]
+        written.append(_read_filter(clause) if is_filter else _read_triple(clause))
+        place, parted = after, False
+    return Clauses(written, dots, parted, terms[place:])
 
 
 def _read_filter(tokens: list[str]) -> Triple:
@@ -209,7 +253,7 @@ def _read_filter(tokens: list[str]) -> Triple:
 
 
 def _read_triple(tokens: list[str]) -> Triple:
-    if len(tokens) != 3 or not _NO_TERMS.isdisjoint(tokens):
+    if not _NO_TERMS.isdisjoint(tokens):
         raise MalformedError("clause")
     subject, predicate, value = tokens
     return subject, predicate, value

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from icl_gap.models.ending import BROKEN, ended
+from icl_gap.models.ending import BROKEN, ended, without_half_character
 from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Completion, Divergence
 
@@ -119,15 +119,20 @@ class Reply:
         if self.completion is not None:
             return self.completion.text.strip() == self._gold
         whole, *shorter = self.readings
-        if whole.endswith(BROKEN):  # bytes that may become a character, but never one of ASCII
-            return not self._gold.isascii() and self._gold.startswith(whole.rstrip(BROKEN).lstrip())
+        if whole.endswith(BROKEN):
+            return self._may_spell(without_half_character(whole))
         if self._gold.startswith(whole.lstrip()):
             return True
         return any(text.strip() == self._gold for text in (whole, *shorter))
 
+    def _may_spell(self, text: str) -> bool:
+        """As `_spells`, of a text that bytes follow which are not yet a character.
 
-Hope = Callable[[str], bool]
-"""Whether an answer that begins with a text can still count as right."""
+        They may become a letter, but none of ASCII, or white space around the answer.
+        """
+        if text.strip() in {"", self._gold}:
+            return True
+        return not self._gold.isascii() and self._gold.startswith(text.lstrip())
 
 
 def follow(reply: Reply, best: Sequence[int], draft: Sequence[int], *, on_gold: bool) -> int:

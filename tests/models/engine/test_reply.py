@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from icl_gap.models.ending import ended
 from icl_gap.models.engine.reply import Reply, follow
@@ -102,3 +103,40 @@ def test_an_end_that_may_be_the_beginning_of_the_stop() -> None:
     assert answer.readings == ["ab", "a"]
     answer.take(A, None)
     assert answer.divergence == Divergence(2, None, "a", "ab")
+
+
+def bytes_tokenizer() -> TextTokenizer:
+    """One token a byte, from 0 to 255."""
+    symbols = bytes_to_unicode()
+    rust = Tokenizer(models.BPE({symbols[n]: n for n in range(256)}, []))
+    rust.decoder = decoders.ByteLevel()
+    return TextTokenizer(rust_codec(rust), (), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("gold", "said", "leaves_at"),
+    [
+        ("aé", "aé", None),
+        ("aé", "aè", 2),  # the first bytes of both are the same
+        ("a", "aé", 2),
+        ("a", "a\u00a0", None),  # white space, too
+        ("a", "\u3000a", None),
+        ("ab", "aé", 1),
+        ("ab", "a\u3000", 1),
+    ],
+)
+def test_half_a_character_may_still_become_a_whole_one(
+    gold: str, said: str, leaves_at: int | None
+) -> None:
+    answer = Reply(bytes_tokenizer(), gold, stop="\n", max_new_bytes=20, room=20)
+    for byte in said.encode():
+        answer.take(byte, None)
+    found = None if answer.divergence is None else answer.divergence.position
+    assert found == leaves_at
+
+
+def test_bytes_that_never_become_a_character_are_no_beginning() -> None:
+    answer = Reply(bytes_tokenizer(), "a", stop="\n", max_new_bytes=20, room=20)
+    for _ in range(4):
+        answer.take(0x80, None)
+    assert answer.divergence is not None
