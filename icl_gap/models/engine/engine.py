@@ -137,6 +137,9 @@ class Engine:
                     yield row
                 else:
                     going.append(row)
+        for row in going:
+            for piece in row.pieces:
+                piece.source.compact()
         if going:
             yield from decode(
                 self.runner, self.tokenizer, going, pass_tokens=self.pass_tokens, settled=settled

@@ -24,6 +24,14 @@ class KeyValues:
 
     layers: dict[int, Layer] = field(default_factory=dict)
 
+    def compact(self) -> None:
+        """Lay each head's keys side by side: what is read again and again is read twice as fast.
+
+        A pass leaves them as its projections made them, token by token, and with the queries.
+        """
+        for number, (keys, values) in self.layers.items():
+            self.layers[number] = keys.contiguous(), values.contiguous()
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
