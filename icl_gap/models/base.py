@@ -59,6 +59,23 @@ class Model(Protocol):
         """
 
 
+def one_by_one(
+    questions: Sequence[Question],
+    wanted: Collection[int] | None,
+    answer: Callable[[Question], Answer | IclGapError],
+) -> Iterator[Outcome]:
+    """`Model.answers` of a model that answers each question by itself.
+
+    Args:
+        questions: The questions.
+        wanted: The places of those to answer; None for all.
+        answer: Answers one.
+    """
+    for place, question in enumerate(questions):
+        if wanted is None or place in wanted:
+            yield place, answer(question)
+
+
 class Tokenizer(Protocol):
     """How a model cuts text into tokens."""
 

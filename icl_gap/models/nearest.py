@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from icl_gap.models.base import Outcome, Question
+from icl_gap.models.base import Outcome, Question, one_by_one
 from icl_gap.records import Answer, Completion, Example, ModelInfo, Predictions
 
 _WORDS = (
@@ -52,11 +52,13 @@ class Nearest:
             wanted: The places of those to answer; by default, all.
         """
         del predictions
-        for place, question in enumerate(questions):
-            if wanted is None or place in wanted:
-                found = nearest(question.prompt.source, question.prompt.exemplars)
-                text = "" if found is None else found.target.partition(question.stop)[0]
-                yield place, Answer(Completion(text, "stop"))
+        return one_by_one(questions, wanted, _answer)
+
+
+def _answer(question: Question) -> Answer:
+    found = nearest(question.prompt.source, question.prompt.exemplars)
+    text = "" if found is None else found.target.partition(question.stop)[0]
+    return Answer(Completion(text, "stop"))
 
 
 def nearest(source: str, exemplars: Iterable[Example]) -> Example | None:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from icl_gap.errors import InferenceError, ModelError, Place
-from icl_gap.models.base import Outcome, Question
+from icl_gap.models.base import Outcome, Question, one_by_one
 from icl_gap.models.spec import ScriptedSpec
 from icl_gap.records import Answer, Completion, ModelInfo, Predictions
 
@@ -40,9 +40,7 @@ class Scripted:
             wanted: The places of those to answer; by default, all.
         """
         del predictions
-        for place, question in enumerate(questions):
-            if wanted is None or place in wanted:
-                yield place, self._answer(question)
+        return one_by_one(questions, wanted, self._answer)
 
     def _answer(self, question: Question) -> Answer | InferenceError:
         query = question.prompt.query_id
