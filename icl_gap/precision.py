@@ -53,9 +53,12 @@ class PrecisionCheck:
 
     def flips(self) -> tuple[int, int]:
         """How many answers only float32 gets right, and how many only the sweep's precision."""
-        won = sum(not as_run and exact for as_run, exact in (each.raw for each in self.compared))
-        lost = sum(as_run and not exact for as_run, exact in (each.raw for each in self.compared))
-        return won, lost
+        pairs = [each.raw for each in self.compared]
+        return pairs.count((False, True)), pairs.count((True, False))
+
+    def canonical_flips(self) -> int:
+        """How many answers are an equivalent program in one of the two alone."""
+        return sum(as_run != exact for as_run, exact in (each.canonical for each in self.compared))
 
     def gaps(self) -> tuple[float | None, float | None]:
         """The relative gap of these requests, as the sweep ran them and in float32.
@@ -79,8 +82,8 @@ class PrecisionCheck:
         as_run, exact = ("undefined" if gap is None else f"{gap:.3f}" for gap in self.gaps())
         return (
             f"precision: {self.model} in {self.precision}, {len(self.compared)} requests again in "
-            f"float32: {won + lost} flips ({won} right in float32 alone, {lost} as run alone); "
-            f"gap of these {as_run} as run, {exact} in float32"
+            f"float32: {won + lost} flips ({won} right in float32 alone, {lost} as run alone), "
+            f"{self.canonical_flips()} canonical; gap of these {as_run} as run, {exact} in float32"
         )
 
 
@@ -117,7 +120,7 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
             check = PrecisionCheck(name, _precision(subject.spec), compared)
             gc.collect()
         checks.append(check)
-    _write(results.folder / FILE, checks)
+        _write(results.folder / FILE, checks)
     return checks
 
 
@@ -177,7 +180,7 @@ def _again(
     records: Mapping[tuple[str, str], Record],
 ) -> Iterator[Compared]:
     exact = _exact(subject.spec)
-    model = models.load(exact, models.identify(exact))
+    model = models.load(exact, subject.identity)
     for asked in chosen:
         for cell, again in answer([asked], [0], model, plan.sweep):
             if isinstance(again, IclGapError):

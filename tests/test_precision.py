@@ -3,68 +3,77 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
 from toys import sweep
+from writing import save_writer
 
 from icl_gap import models
 from icl_gap.errors import StoreError
-from icl_gap.models import UntrainedSpec, save_untrained
 from icl_gap.precision import Compared, PrecisionCheck, read_checks
 from icl_gap.run import run_sweep
+
+CARD = """\
+name: pairs
+title: Pairs
+licence: CC0
+citation: none
+canonical: tokens
+template: {instruction: "", source_label: "Q:", target_label: "A:"}
+loader: tsv
+sources: [{kind: local, folder: pairs}]
+default_split: plain
+splits:
+  plain: {train: 3, test: 3, files: {train: train.tsv, test: test.tsv}}
+"""
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> str:
+    """A benchmark whose answer is `x` on the one side, and `y` on the other."""
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for side, target in (("train", "x"), ("test", "y")):
+        rows = [f"{side} {n}\t{target}\n" for n in range(3)]
+        (folder / f"{side}.tsv").write_text("".join(rows), encoding="utf-8")
+    (tmp_path / "pairs.yaml").write_text(CARD, encoding="utf-8")
+    return str(tmp_path / "pairs.yaml")
 
 
 @pytest.fixture
 def coarse(tmp_path: Path) -> str:
-    """A model that ends its answer in float32 alone, by a difference that bfloat16 rounds away."""
-    folder = tmp_path / "coarse"
-    save_untrained(UntrainedSpec(hidden_size=16, layers=1, heads=4), folder)
+    """A model that answers `x`, by a difference to `y` that bfloat16 rounds away."""
+    folder = save_writer(tmp_path / "coarse", ":", "\u0120y", "\u010a", also={":": "\u0120x"})
     path = folder / "model.safetensors"
-    weights = {name: torch.zeros_like(w) for name, w in load_file(path).items()}
-    weights["model.decoder.final_layer_norm.bias"][0] = 1.0
-    table = weights["model.decoder.embed_tokens.weight"]
-    end, worse = table.shape[0] - 2, 5
-    table[worse, 0], table[end, 0] = 1.0, 1.0001
+    weights = load_file(path)
+    table = weights["model.decoder.layers.0.fc2.weight"]
+    (colon,) = ((table > 0).sum(0) == 2).nonzero().flatten().tolist()  # two tokens follow it
+    rows = (table[:, colon] > 0).nonzero().flatten().tolist()
+    table[max(rows), colon] = 50.01  # of the token with the higher id, which loses a tie
     save_file(weights, path, metadata={"format": "pt"})
     return str(folder)
 
 
-def test_flips_are_found_and_kept(toy_card, tmp_path, coarse, monkeypatch) -> None:
+def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
     spec = sweep(
-        toy_card,
+        pairs,
         models=["nearest", {"model": coarse, "dtype": "bfloat16"}],
         shots=[0],
         seeds=[0],
-        precision_check=6,
-        predictions="full",
+        limit=3,
+        precision_check=12,
     )
     results = run_sweep(spec, tmp_path / "out")
     (check,) = read_checks(results.folder)
-    assert (check.model, check.precision, len(check.compared)) == ("coarse", "bfloat16", 6)
+    assert (check.model, check.precision, len(check.compared)) == ("coarse", "bfloat16", 12)
     stored = {(c.info.key, r.query_id): r for c in results for r in c.records}
     for each in check.compared:
         assert each.raw[0] == stored[each.cell, each.query_id].raw
-    conditions = [each.condition for each in check.compared]
-    assert conditions.count("id") == conditions.count("ood") == 3
+    assert check.flips() == (6, 6)  # `x` is right for train queries, `y` for test queries
+    assert check.canonical_flips() == 12
+    assert check.gaps() == (0.0, 0.0)
     monkeypatch.setattr(models, "load", None)  # nothing is asked twice
     run_sweep(spec, tmp_path / "out")
     assert read_checks(results.folder) == [check]
-
-
-def test_the_sweeps_precision_and_float32_can_differ(toy_card, tmp_path, coarse) -> None:
-    """The same model and prompt: what is written in float32 is not what bfloat16 writes."""
-    found = {}
-    for dtype in ("bfloat16", "float32"):
-        spec = sweep(
-            toy_card,
-            models=[{"model": coarse, "dtype": dtype}],
-            shots=[0],
-            seeds=[0],
-            limit=1,
-            predictions="full",
-        )
-        found[dtype] = run_sweep(spec, tmp_path / dtype)[0].records[0].finish_reason
-    assert found == {"bfloat16": "length", "float32": "eos"}
 
 
 def compared(condition: str, as_run: bool, exact: bool) -> Compared:
@@ -86,7 +95,7 @@ def test_what_flips_do_to_the_gap() -> None:
     assert check.gaps() == (0.0, 1.0)
     assert str(check) == (
         "precision: m in float16, 4 requests again in float32: 2 flips (1 right in float32 alone, "
-        "1 as run alone); gap of these 0.000 as run, 1.000 in float32"
+        "1 as run alone), 2 canonical; gap of these 0.000 as run, 1.000 in float32"
     )
 
 

@@ -96,6 +96,19 @@ def bpe(merges: Sequence[tuple[str, str]]) -> Tokenizer:
     return tokenizer
 
 
+def word_marking() -> Tokenizer:
+    """A BPE of characters that marks the beginnings of words, as Llama's does."""
+    mark = "\u2581"
+    letters = ["a", "b", "c", ".", "\n", mark]
+    merges = [(mark, "a"), (mark, "b"), ("a", "b"), (mark + "a", "b"), (".", "\n")]
+    tokens = dict.fromkeys([*letters, *("".join(pair) for pair in merges)])
+    tokenizer = Tokenizer(models.BPE({token: n for n, token in enumerate(tokens)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(split=False)
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.add_special_tokens([END])
+    return tokenizer
+
+
 def build_tiny(
     architecture: str, tokenizer: Tokenizer, *, seed: int = 0, **changes: Any
 ) -> PreTrainedModel:

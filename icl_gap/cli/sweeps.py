@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.cli.console import safe, say, show_table, track, warn
-from icl_gap.errors import AnalysisError, InputError, Place
+from icl_gap.errors import AnalysisError, InputError, ModelError, Place
 
 if TYPE_CHECKING:
     from icl_gap.config import SweepSpec
@@ -146,10 +146,10 @@ def _recipes(sweep: SweepSpec) -> list[FigureRecipe]:
 
 def _cost_rows(planned: Plan) -> list[dict[str, str]]:
     """One row for each model with weights on each benchmark: tokens, operations, time."""
-    from icl_gap.models.cost import matmul_rate, shape
+    from icl_gap.models.cost import shape
     from icl_gap.plan import loads
 
-    rates: dict[Subject, float] = {}
+    rates: dict[Subject, float | None] = {}
     rows = []
     for load in loads(planned.sweep, planned.cells, planned.requests, track):
         subject, sizes = load.subject, load.sizes
@@ -157,9 +157,8 @@ def _cost_rows(planned: Plan) -> list[dict[str, str]]:
         if found is None:
             continue
         if subject not in rates:
-            rates[subject] = matmul_rate(subject.spec, subject.identity)
-        operations = found.operations(sizes)
-        seconds = timedelta(seconds=math.ceil(operations / rates[subject]))
+            rates[subject] = _rate_here(subject)
+        operations, rate = found.operations(sizes), rates[subject]
         rows.append(
             {
                 "model": subject.identity.name,
@@ -168,11 +167,25 @@ def _cost_rows(planned: Plan) -> list[dict[str, str]]:
                 "tokens written": f"{sizes.written:,}",
                 "after sharing": f"{sizes.computed:,}",
                 "TFLOP": f"{operations / 1e12:,.1f}",
-                "GFLOP/s here": f"{rates[subject] / 1e9:,.0f}",
-                "time at that rate": str(seconds),
+                "GFLOP/s here": "-" if rate is None else f"{rate / 1e9:,.0f}",
+                "time at that rate": "-" if rate is None else _time(operations / rate),
             }
         )
     return rows
+
+
+def _rate_here(subject: Subject) -> float | None:
+    """The rate of the model's device; None where it is in another machine."""
+    from icl_gap.models.cost import matmul_rate
+
+    try:
+        return matmul_rate(subject.spec, subject.identity)
+    except ModelError:
+        return None
+
+
+def _time(seconds: float) -> str:
+    return str(timedelta(seconds=math.ceil(seconds)))
 
 
 def _label(info: CellInfo) -> str:

@@ -71,7 +71,8 @@ def loads(
         identity, tokenizer = subject.identity, subject.tokenizer
         if tokenizer is None:
             continue
-        key = (identity.tokenizer, identity.context_length, subject.shots, benchmark)
+        studies = tuple(dict.fromkeys(cell.study for cell in group))
+        key = (identity.tokenizer, identity.context_length, subject.shots, studies)
         if key not in known:
             questions = [
                 question(cell, request, rank, sweep)

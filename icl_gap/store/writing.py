@@ -92,18 +92,23 @@ class CellWriter:
         folder: The results folder.
         info: The cell.
         order: The ids of its queries, in the order in which the finished file holds them.
+        known: Whether what the file holds was written by this process, and so is whole.
 
     `finish` closes the file for good; `close` keeps what was written for the next run.
     """
 
-    def __init__(self, folder: Path, info: CellInfo, order: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, info: CellInfo, order: Sequence[str], *, known: bool = False
+    ) -> None:
         cells = folder / "cells"
         self._part = begun_file(folder, info) or cells / f"{cell_name(info)}.jsonl.part"
         self._final = self._part.with_suffix("")
         self._order = order
-        good, records = recover(self._part, info)
-        self.written = len(records)
-        """How many records the file already holds."""
+        if known:
+            self._file = self._part.open("a", encoding="utf-8", newline="\n")
+            self._lines = jsonlines.Writer(self._file, dumps=compact)
+            return
+        good, _ = recover(self._part, info)
         self._file = self._part.open("r+" if good else "w", encoding="utf-8", newline="\n")
         self._file.truncate(good)
         self._file.seek(good)
@@ -116,7 +121,6 @@ class CellWriter:
         """Write a record and hand it to the operating system at once."""
         self._lines.write(as_json(record))
         self._file.flush()
-        self.written += 1
 
     def close(self) -> None:
         """Leave the file for the next run."""
@@ -166,6 +170,7 @@ class StoreWriter:
         self._sheets = {sheet.info.key: sheet for sheet in sheets}
         self._open: OrderedDict[str, CellWriter] = OrderedDict()
         self._wanted: dict[str, set[str]] = {}
+        self._known: set[str] = set()
         for key, sheet in self._sheets.items():
             part = begun_file(folder, sheet.info)
             stored = set() if part is None else {r.query_id for r in recover(part, sheet.info)[1]}
@@ -197,7 +202,9 @@ class StoreWriter:
             if len(self._open) == _MOST_OPEN:
                 self._open.popitem(last=False)[1].close()
             sheet = self._sheets[key]
-            self._open[key] = CellWriter(self._folder, sheet.info, sheet.order)
+            known = key in self._known
+            self._open[key] = CellWriter(self._folder, sheet.info, sheet.order, known=known)
+            self._known.add(key)
         self._open.move_to_end(key)
         return self._open[key]
 

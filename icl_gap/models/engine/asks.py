@@ -10,7 +10,7 @@ import numpy as np
 from icl_gap.errors import PromptError
 from icl_gap.models.base import Outcome, Question, Tokenizer
 from icl_gap.models.ending import max_new_tokens
-from icl_gap.models.engine.trie import Path
+from icl_gap.models.engine.trie import Path, Tokens
 from icl_gap.records import Predictions
 
 
@@ -28,9 +28,9 @@ class Ask:
     """Where it stands among the questions."""
 
     @property
-    def prompt(self) -> list[int]:
+    def prompt(self) -> Tokens:
         """The tokens of the prompt."""
-        return [int(token) for token in self.path.tokens[: self.path.prompt]]
+        return self.path.tokens[: self.path.prompt]
 
     @property
     def draft(self) -> list[int]:
@@ -56,10 +56,11 @@ def to_asks(
     Returns:
         What is to be asked, and the questions whose prompts leave no room for an answer.
     """
-    asks: dict[tuple[str, str, str, int], Ask] = {}
+    asks: dict[object, Ask] = {}
     failures: list[Outcome] = []
     for place, question in enumerate(questions):
-        key = (question.prompt.text, question.gold, question.stop, question.max_new_bytes)
+        rules = (question.stop, question.max_new_bytes, question.hope is None)
+        key = (question.prompt.text, question.gold, *rules)
         if key not in asks:
             try:
                 asks[key] = _ask(question, tokenizer, context_length, predictions)

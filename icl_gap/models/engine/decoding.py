@@ -24,43 +24,55 @@ _WIDEST = 64
 """Tokens of a guess, at most."""
 _CHEAP = 48
 """Tokens that a pass computes at little more cost than one."""
-_ROOM = 64
+_ROOM = 32
 """By how many tokens, at least, the memory of an answer grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What decoding may take."""
+
+    most_tokens: int
+    """Whose keys and values are kept at a time; one answer alone may take more."""
+    pass_tokens: int
+    """What one pass may compute; one token of each of its answers it always does."""
 
 
 class Tail:
     """Keys and values of an answer, growing with it."""
 
     def __init__(self) -> None:
+        self.capacity = 0
+        """For how many tokens there is memory."""
+        self.length = 0
         self._held = KeyValues()
-        self._length = 0
 
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """The whole of it."""
-        return (Piece(self._held, 0, self._length),) if self._length else ()
+        return (Piece(self._held, 0, self.length),) if self.length else ()
 
     def append(self, made: KeyValues, start: int, end: int) -> None:
         """Copy a part of what a pass has made."""
-        length = self._length + end - start
-        for number, layer in made.layers.items():
-            old = self._held.layers.get(number)
-            if old is None or old[0].shape[2] < length:
-                old = self._held.layers[number] = (
-                    _grown(old and old[0], layer[0], self._length, length),
-                    _grown(old and old[1], layer[1], self._length, length),
-                )
-            for mine, new in zip(old, layer, strict=True):
-                mine[:, :, self._length : length] = new[:, :, start:end]
-        self._length = length
+        length = self.length + end - start
+        if length > self.capacity:
+            self.capacity = max(length, self.length + _ROOM)
+        for number, (keys, values) in made.layers.items():
+            old_keys, old_values = self._held.layers.get(number, (None, None))
+            layer = self._roomy(old_keys, keys), self._roomy(old_values, values)
+            for mine, new in zip(layer, (keys, values), strict=True):
+                mine[:, :, self.length : length] = new[:, :, start:end]
+            self._held.layers[number] = layer
+        self.length = length
 
-
-def _grown(old: torch.Tensor | None, like: torch.Tensor, used: int, wanted: int) -> torch.Tensor:
-    room = max(wanted, 2 * used, _ROOM)
-    grown = like.new_empty(*like.shape[:2], room, like.shape[3])
-    if old is not None:
-        grown[:, :, :used] = old[:, :, :used]
-    return grown
+    def _roomy(self, old: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+        """What is held, in memory for as many tokens as there is room for."""
+        if old is not None and old.shape[2] == self.capacity:
+            return old
+        roomy = like.new_empty(*like.shape[:2], self.capacity, like.shape[3])
+        if old is not None:
+            roomy[:, :, : self.length] = old[:, :, : self.length]
+        return roomy
 
 
 @dataclass(slots=True, eq=False)
@@ -70,24 +82,39 @@ class Going:
     ask: Ask
     reply: Reply
     pieces: tuple[Piece, ...]
-    """Of its prompt and of its tokens so far but the last."""
+    """Of its prompt and of its first tokens."""
     logprob: float | None
     """Mean, of the gold answer."""
     tail: Tail = field(default_factory=Tail)
+    """Of its tokens after these."""
     width: int = 8
     """How many tokens to guess."""
     lookup: Lookup = field(init=False)
 
     def __post_init__(self) -> None:
-        self.lookup = Lookup(self.ask.draft, self.ask.prompt)
+        self.lookup = Lookup(self.ask.draft, self.ask.prompt.tolist())
 
-    def guess(self, tokenizer: TextTokenizer, width: int) -> tuple[list[int], bool]:
-        """What may come next, and whether that is what the gold answer has left."""
+    @property
+    def computed(self) -> int:
+        """How many tokens of its path have keys and values."""
+        return sum(piece.end - piece.start for piece in (*self.pieces, *self.tail.pieces))
+
+    def compact(self) -> None:
+        """Make what it has quick to read; see `KeyValues.compact`."""
+        for piece in self.pieces:
+            piece.source.compact()
+
+    def spill(self) -> None:
+        """Let go of all keys and values; the next pass computes them again."""
+        self.pieces, self.tail = (), Tail()
+
+    def guess(self, tokenizer: TextTokenizer, width: int) -> list[int]:
+        """What may come next: what the gold answer has left, or what followed before."""
         most = min(width, self.reply.room - 1)
         rest = self.reply.rest_of_gold()
         if rest is not None:
-            return list(tokenizer.encode(rest + self.ask.question.stop))[:most], True
-        return self.lookup.guess(self.reply.tokens, most), False
+            return list(tokenizer.encode(rest + self.ask.question.stop))[:most]
+        return self.lookup.guess(self.reply.tokens, most)
 
     def learn(self, guessed: int, held: int) -> None:
         """Guess more where guesses hold."""
@@ -99,64 +126,92 @@ def decode(
     tokenizer: TextTokenizer,
     rows: Sequence[Going],
     *,
-    pass_tokens: int,
+    held: int,
+    limits: Limits,
     settled: Callable[[Going], bool],
 ) -> Iterator[Going]:
     """Decode answers until they are settled.
+
+    Where their keys and values outgrow the limit, the last answers let go of theirs, and are
+    computed again once the others are settled.
 
     Args:
         runner: Runs the model.
         tokenizer: The model's.
         rows: The answers.
-        pass_tokens: What one pass may compute.
+        held: Of how many tokens keys and values are kept for their pieces.
+        limits: What decoding may take.
         settled: Whether nothing more is wanted of an answer.
 
     Yields:
         Each answer as it is settled.
     """
-    rows = list(rows)
-    while rows:
-        for batch in _batches(rows, tokenizer, pass_tokens):
-            yield from filter(settled, _step(runner, batch))
-        rows = [row for row in rows if not settled(row)]
+    active, waiting = list(rows), list[Going]()
+    while active or waiting:
+        if not active:  # and so the pieces of all are gone
+            active, waiting, held = *_admitted(waiting, limits.most_tokens), 0
+        while len(active) > 1 and held + sum(map(_reach, active)) > limits.most_tokens:
+            active[-1].spill()
+            waiting.append(active.pop())
+        still = []
+        for batch in _batches(active, tokenizer, limits.pass_tokens):
+            for row in _step(runner, batch):
+                if settled(row):
+                    yield row
+                else:
+                    still.append(row)
+        active = still
 
 
-@dataclass(frozen=True, slots=True)
-class _Guess:
-    row: Going
-    draft: list[int]
-    on_gold: bool
+def _reach(row: Going) -> int:
+    """Tokens for which an answer has memory after the next pass."""
+    return max(row.tail.capacity, row.tail.length + 1 + row.width)
+
+
+def _admitted(waiting: list[Going], most_tokens: int) -> tuple[list[Going], list[Going]]:
+    """Those that can be computed again together, the last to wait first, and the others."""
+    size, count = 0, 0
+    for row in reversed(waiting):
+        size += row.ask.path.prompt + len(row.reply.tokens) + row.width
+        if count and size > most_tokens:
+            break
+        count += 1
+    return waiting[::-1][:count], waiting[: len(waiting) - count]
 
 
 def _batches(
     rows: Sequence[Going], tokenizer: TextTokenizer, pass_tokens: int
-) -> Iterator[list[_Guess]]:
-    batch: list[_Guess] = []
+) -> Iterator[list[tuple[Going, list[int]]]]:
+    """Answers with their guesses, in passes."""
+    batch: list[tuple[Going, list[int]]] = []
     size = 0
     spare = _CHEAP // len(rows)
     for row in rows:
-        guess = _Guess(row, *row.guess(tokenizer, max(row.width, spare)))
-        if batch and size + 1 + len(guess.draft) > pass_tokens:
+        draft = row.guess(tokenizer, min(max(row.width, spare), pass_tokens - 1))
+        left = row.ask.path.prompt + len(row.reply.tokens) - row.computed
+        if batch and size + left + len(draft) > pass_tokens:
             yield batch
             batch, size = [], 0
-        batch.append(guess)
-        size += 1 + len(guess.draft)
+        batch.append((row, draft))
+        size += left + len(draft)
     yield batch
 
 
-def _step(runner: Runner, batch: Sequence[_Guess]) -> Iterator[Going]:
+def _step(runner: Runner, batch: Sequence[tuple[Going, list[int]]]) -> Iterator[Going]:
     """Check the guesses of some answers in one pass."""
     segments = []
-    for guess in batch:
-        row, new = guess.row, 1 + len(guess.draft)
-        path = np.array((*row.ask.prompt, *row.reply.tokens, *guess.draft), np.int32)
-        segments.append(Segment(path, new, new, (*row.pieces, *row.tail.pieces)))
+    for row, draft in batch:
+        said = np.array((*row.reply.tokens, *draft), np.int32)
+        path = np.concatenate((row.ask.prompt, said))
+        pieces = (*row.pieces, *row.tail.pieces)
+        segments.append(Segment(path, len(path) - row.computed, 1 + len(draft), pieces))
     made = KeyValues()
     predicted = runner.run(segments, made)
     start = 0
-    for guess, segment, each in zip(batch, segments, predicted, strict=True):
-        held = follow(guess.row.reply, each.best, guess.draft, on_gold=guess.on_gold)
-        guess.row.tail.append(made, start, start + 1 + held)
-        guess.row.learn(len(guess.draft), held)
-        start += segment.new
-        yield guess.row
+    for (row, draft), segment, each in zip(batch, segments, predicted, strict=True):
+        end = start + segment.new
+        held = follow(row.reply, each.best, draft)
+        row.tail.append(made, start, end - len(draft) + held)
+        row.learn(len(draft), held)
+        start = end
+        yield row

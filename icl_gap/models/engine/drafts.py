@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 LONGEST = 4
 """Tokens at the end of what was said that are looked up, at most."""
@@ -20,7 +20,7 @@ class Lookup:
         prompt: The tokens of the prompt.
     """
 
-    def __init__(self, gold: Sequence[int], prompt: Sequence[int]) -> None:
+    def __init__(self, gold: Iterable[int], prompt: Iterable[int]) -> None:
         self._gold = array("i", gold)
         self._prompt = array("i", prompt)
 

@@ -10,7 +10,7 @@ import torch
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Outcome, Question
 from icl_gap.models.engine.asks import Ask, to_asks
-from icl_gap.models.engine.decoding import Going, decode
+from icl_gap.models.engine.decoding import Going, Limits, decode
 from icl_gap.models.engine.layout import KeyValues, Piece, cut, detached
 from icl_gap.models.engine.passes import Predicted, Runner, Segment
 from icl_gap.models.engine.reply import Reply, follow
@@ -19,6 +19,8 @@ from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Answer, Predictions
 
 Pieces = tuple[Piece, ...]
+_NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_alloc")
+"""What torch says where it raises nothing more exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class Engine:
     ) -> Iterator[Outcome]:
         """Answer questions; see `icl_gap.models.Model`.
 
-        A wave that runs out of memory is tried again with half of its tokens; one that fails in
-        another way leaves its questions unanswered, and the others go on.
+        Where a wave runs out of memory, what is left is tried again with half of its tokens. The
+        questions of one that fails in another way are asked one by one, so that only those which
+        fail by themselves stay unanswered.
         """
         places = frozenset(wanted)
         asks, failures = to_asks(
@@ -64,12 +67,23 @@ class Engine:
             if failed.for_want_of_memory and len(failed.asks) > 1:
                 budget = min(budget, failed.tokens) // 2
             else:
-                lost = [ask for ask in failed.asks if ask in todo]
-                todo.difference_update(lost)
-                failure = failed.told(self.name)
-                yield from ((n, failure) for ask in lost for n in ask.places if n in places)
+                for ask in [ask for ask in failed.asks if ask in todo]:
+                    todo.discard(ask)
+                    found = self._alone(ask, predictions, failed)
+                    yield from ((place, found) for place in ask.places if place in places)
             # What was computed went with the wave, so what is left is planned anew.
             members = [ask for ask in members if ask in todo]
+
+    def _alone(
+        self, ask: Ask, predictions: Predictions, failed: _WaveError
+    ) -> Answer | InferenceError:
+        """Answer one question of a wave that failed, by itself."""
+        budget = 1 if failed.for_want_of_memory else self.most_tokens
+        try:
+            ((_, answer),) = self._walk([ask], {ask}, predictions, budget)
+        except _WaveError as error:
+            return error.told(self.name)
+        return answer
 
     def _walk(
         self, members: Sequence[Ask], todo: Collection[Ask], predictions: Predictions, budget: int
@@ -93,7 +107,7 @@ class Engine:
                 continue
             pieces = detached(cut(pieces, next(wave.branches).shared))
             asks = [members[branch.path] for branch in wave.branches]
-            going = self._run(wave, members, pieces, predictions)
+            going = self._run(wave, members, pieces, predictions=predictions, budget=budget)
             while True:
                 try:
                     row = next(going)
@@ -109,7 +123,13 @@ class Engine:
 
     @torch.inference_mode()
     def _run(
-        self, wave: Wave, members: Sequence[Ask], pieces: Pieces, predictions: Predictions
+        self,
+        wave: Wave,
+        members: Sequence[Ask],
+        pieces: Pieces,
+        *,
+        predictions: Predictions,
+        budget: int,
     ) -> Generator[Going, None, Pieces]:
         """Run a wave.
 
@@ -118,6 +138,7 @@ class Engine:
             members: What its branches stand for.
             pieces: Of the path before.
             predictions: Whether wrong answers are followed to their ends.
+            budget: How many tokens' keys and values to keep.
 
         Yields:
             Each answer, as it is settled.
@@ -137,12 +158,15 @@ class Engine:
                     yield row
                 else:
                     going.append(row)
-        for row in going:
-            for piece in row.pieces:
-                piece.source.compact()
+                    row.compact()
         if going:
             yield from decode(
-                self.runner, self.tokenizer, going, pass_tokens=self.pass_tokens, settled=settled
+                self.runner,
+                self.tokenizer,
+                going,
+                held=next(wave.branches).shared + sum(branch.new for branch in wave.branches),
+                limits=Limits(most_tokens=budget, pass_tokens=min(self.pass_tokens, budget)),
+                settled=settled,
             )
         return pieces
 
@@ -175,11 +199,12 @@ class Engine:
         reply = Reply(
             self.tokenizer,
             question.gold,
+            draft,
             stop=question.stop,
             max_new_bytes=question.max_new_bytes,
             room=ask.room,
         )
-        held = follow(reply, found.best, draft, on_gold=True)
+        held = follow(reply, found.best, draft)
         mean = sum(found.logprobs) / len(draft) if draft and ask.whole else None
         return Going(ask, reply, cut(pieces, ask.path.prompt + held), mean)
 
@@ -220,13 +245,12 @@ class _WaveError(Exception):
     def for_want_of_memory(self) -> bool:
         """Whether fewer tokens may be a help."""
         cause = self.__cause__
-        allocator = "can't allocate memory" in str(cause) and isinstance(cause, RuntimeError)
-        return allocator or isinstance(cause, torch.OutOfMemoryError | MemoryError)
+        texts = isinstance(cause, RuntimeError) and any(text in str(cause) for text in _NO_MEMORY)
+        return texts or isinstance(cause, torch.OutOfMemoryError | MemoryError)
 
     def told(self, name: str) -> InferenceError:
         """The failure in a user's words."""
-        ids = [ask.question.prompt.query_id for ask in self.asks]
-        named = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
+        named = ", ".join(ask.question.prompt.query_id for ask in self.asks)
         reason = (str(self.__cause__).strip().splitlines() or [""])[0]
         return InferenceError(
             f"{name} failed on {named}: {type(self.__cause__).__name__}: {reason}"

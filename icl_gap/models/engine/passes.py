@@ -34,6 +34,8 @@ from icl_gap.models.engine.trie import Tokens
 
 _LOGITS_BYTES = 1 << 27
 """Of the logits made at a time: a vocabulary is large, and few of its numbers are kept."""
+_SIDE_BY_SIDE = 16
+"""Paths that `Plain` runs together, at most."""
 _PAD = 0
 """Fills the right of short rows: any id that exists will do, for no token before it sees it."""
 
@@ -90,6 +92,8 @@ class Packed:
     shares = True
 
     def __init__(self, model: PreTrainedModel) -> None:
+        if reads_length(model):
+            raise UnsupportedError("positions depend on what is computed beside")
         pack_attention(model)
         self._model = model
         self._head = model.get_output_embeddings()
@@ -109,7 +113,7 @@ class Packed:
         asked = zip(spans, segments, strict=True)
         wanted = [np.arange(span.end - each.asked, span.end) for span, each in asked]
         rows = hidden[_moved(wanted, hidden.device)[0]]
-        size = max(1, _LOGITS_BYTES // (4 * self._model.config.vocab_size))
+        size = max(1, _LOGITS_BYTES // (4 * _vocabulary(self._model)))
         return _predicted(segments, (self._head(part) for part in rows.split(size)))
 
 
@@ -124,6 +128,7 @@ class Plain:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
+        self._most_rows = 1 if reads_length(model) else _SIDE_BY_SIDE
 
     def run(self, segments: Sequence[Segment], made: KeyValues) -> list[Predicted]:
         """Run a pass; see `Runner`."""
@@ -131,10 +136,12 @@ class Plain:
         return _predicted(segments, self._logits(segments))
 
     def _logits(self, segments: Sequence[Segment]) -> Iterator[Tensor]:
-        width = max(len(each.path) for each in segments)
-        rows = max(1, _LOGITS_BYTES // (4 * self._model.config.vocab_size * width))
+        longest = max(len(each.path) for each in segments)
+        most = _LOGITS_BYTES // (4 * _vocabulary(self._model) * longest)
+        rows = max(1, min(most, self._most_rows))
         for start in range(0, len(segments), rows):
             batch = segments[start : start + rows]
+            width = max(len(each.path) for each in batch)
             padded = np.full((len(batch), width), _PAD, np.int32)
             for row, each in zip(padded, batch, strict=True):
                 row[: len(each.path)] = each.path
@@ -153,15 +160,28 @@ def choose(model: PreTrainedModel) -> Runner:
     plain = Plain(model)
     attention = attention_of(model)
     try:
-        expected = _probe(plain, model.config.vocab_size)
+        expected = _probe(plain, _vocabulary(model))
         packed = Packed(model)
-        found = _probe(packed, model.config.vocab_size)
+        found = _probe(packed, _vocabulary(model))
         if np.allclose(found, expected, rtol=_tolerance(model), atol=1e-6):
             return packed
+    except torch.OutOfMemoryError:
+        raise
     except (UnsupportedError, TypeError, ValueError, AttributeError, LookupError, RuntimeError):
         pass  # whatever an unusual architecture makes of a packed row, or of a context this short
     unpack_attention(model, attention)
     return plain
+
+
+def reads_length(model: PreTrainedModel) -> bool:
+    """Whether positions are read by the longest one in the same pass (long and dynamic RoPE)."""
+    options = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
+    layers = [options, *(each for each in options.values() if isinstance(each, dict))]
+    return any(each.get("rope_type") in {"dynamic", "longrope"} for each in layers)
+
+
+def _vocabulary(model: PreTrainedModel) -> int:
+    return int(model.config.get_text_config().vocab_size)
 
 
 def _probe(runner: Runner, vocabulary: int) -> list[float]:

@@ -15,13 +15,21 @@ class Reply:
     Args:
         tokenizer: The model's.
         gold: The text that a right answer begins with, up to its stop.
+        draft: The same as tokens, cut as the model would most likely cut it.
         stop: The string at whose first occurrence an answer ends.
         max_new_bytes: The most UTF-8 bytes of an answer.
         room: The most tokens that it may take.
     """
 
     def __init__(
-        self, tokenizer: TextTokenizer, gold: str, *, stop: str, max_new_bytes: int, room: int
+        self,
+        tokenizer: TextTokenizer,
+        gold: str,
+        draft: Sequence[int],
+        *,
+        stop: str,
+        max_new_bytes: int,
+        room: int,
     ) -> None:
         self.tokens: list[int] = []
         self.completion: Completion | None = None
@@ -30,6 +38,8 @@ class Reply:
         """Where it left the gold answer, once it can no longer become it."""
         self._tokenizer = tokenizer
         self._gold = gold.strip()
+        self._draft = draft
+        self._on_draft = True  # so far it is the draft, token for token
         self._stop = stop
         self._max_new_bytes = max_new_bytes
         self._room = room
@@ -52,32 +62,30 @@ class Reply:
         """How many more tokens it may take."""
         return self._room - len(self.tokens)
 
-    def take(self, token: int, expected: int | None) -> None:
-        """Add a token, and note whether the answer ends or leaves the gold answer with it.
-
-        Args:
-            token: The model's.
-            expected: The gold answer's at this place; None for its end, or where the answer has
-                left it already.
-        """
-        before = len(self.tokens)
+    def take(self, token: int) -> None:
+        """Add a token, and note whether the answer ends or leaves the gold answer with it."""
+        before, was_on_draft = len(self.tokens), self._on_draft
+        self._on_draft = was_on_draft and self._draft[before : before + 1] == [token]
         if token in self._tokenizer.eos:
             self.completion = Completion(self.text, "eos")
         else:
             self.tokens.append(token)
             if not (self._goes_on(token) and self.room):
                 self._end()
-        on_gold = token == expected and self.completion is None
-        if not on_gold and self.divergence is None and not self._spells():
-            self.divergence = self._diverged(before, token, expected)
+        goes_on_right = self._on_draft and self.completion is None
+        if not goes_on_right and self.divergence is None and not self._spells():
+            self.divergence = self._diverged(before, token, was_on_draft=was_on_draft)
 
     def rest_of_gold(self) -> str | None:
         """What the gold answer has left, where this answer is a beginning of it; else None."""
-        text = self.text.lstrip()
-        if self.divergence is not None or not self._gold.startswith(text):
+        return None if self.divergence is not None else self._rest(self.text)
+
+    def _rest(self, text: str) -> str | None:
+        begun = text.lstrip()
+        if not self._gold.startswith(begun):
             return None
-        rest = self._gold[len(text) :]
-        return f" {rest}" if not text else rest
+        rest = self._gold[len(begun) :]
+        return rest if text else f" {rest}"
 
     def _end(self) -> None:
         """Note the end of the answer, if this is it."""
@@ -87,14 +95,20 @@ class Reply:
         if self.completion is None and self.room == 0:
             self.completion = Completion(text, "length")
 
-    def _diverged(self, before: int, token: int, expected: int | None) -> Divergence:
-        if token == expected:  # right so far, and cut: the gold answer is longer than any may be
+    def _diverged(self, before: int, token: int, *, was_on_draft: bool) -> Divergence:
+        if self._on_draft:  # right so far, and cut: the gold answer is longer than any may be
             return Divergence(len(self.tokens), None, None, self.text)
+        text = self._tokenizer.decode(self.tokens[:before])
+        rest = self._rest(text)
+        if was_on_draft:
+            expected = self._draft[before : before + 1]
+        else:
+            expected = self._tokenizer.encode(rest)[:1] if rest and rest.strip() else ()
         return Divergence(
             position=before,
-            expected=None if expected is None else self._tokenizer.token_text(expected),
+            expected=self._tokenizer.token_text(expected[0]) if expected else None,
             actual=None if len(self.tokens) == before else self._tokenizer.token_text(token),
-            text=self._tokenizer.decode(self.tokens[:before]),
+            text=text,
         )
 
     def _goes_on(self, token: int) -> bool:
@@ -135,21 +149,19 @@ class Reply:
         return not self._gold.isascii() and self._gold.startswith(text.lstrip())
 
 
-def follow(reply: Reply, best: Sequence[int], draft: Sequence[int], *, on_gold: bool) -> int:
+def follow(reply: Reply, best: Sequence[int], draft: Sequence[int]) -> int:
     """Take what a model says after each token of a draft, as long as it says the draft.
 
     Args:
         reply: The answer; takes the tokens.
         best: The model's next token before the draft, and after each token of it.
         draft: What was guessed.
-        on_gold: Whether the draft is what is left of the gold answer.
 
     Returns:
         How many tokens of the draft hold.
     """
     for held, token in enumerate(best):
-        guess = draft[held] if held < len(draft) else None
-        reply.take(token, guess if on_gold else None)
-        if reply.completion is not None or token != guess:
+        reply.take(token)
+        if reply.completion is not None or held == len(draft) or token != draft[held]:
             return held
     return len(draft)

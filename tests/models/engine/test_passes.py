@@ -108,6 +108,28 @@ def test_a_model_that_cannot_share_is_left_as_it_was(architecture: str) -> None:
     assert torch.equal(model(tokens).logits, before)
 
 
+@pytest.mark.parametrize("kind", ["dynamic", "longrope"])
+def test_positions_that_depend_on_the_longest_path_are_run_one_by_one(kind: str) -> None:
+    rope = {
+        "rope_type": kind,
+        "rope_theta": 10000.0,
+        "factor": 4.0,
+        "original_max_position_embeddings": 8,
+        "short_factor": [1.0] * 4,
+        "long_factor": [3.0] * 4,
+    }
+    model = build_tiny("llama", bpe([]), rope_parameters=rope, max_position_embeddings=8)
+    runner = choose(model)
+    assert not runner.shares
+    paths = [np.arange(length, dtype=np.int32) % 6 for length in (4, 20, 6)]
+    segments = [Segment(path, len(path), len(path)) for path in paths]
+    with torch.inference_mode():
+        together = runner.run(segments, KeyValues())
+        for segment, each in zip(segments, together, strict=True):
+            (alone,) = runner.run([segment], KeyValues())
+            assert each.logprobs == pytest.approx(alone.logprobs, abs=1e-6)
+
+
 @pytest.mark.parametrize("architecture", ["opt", "bloom"])
 def test_a_model_whose_packed_row_disagrees_is_run_plainly(
     architecture: str, monkeypatch: pytest.MonkeyPatch
