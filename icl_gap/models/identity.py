@@ -150,7 +150,9 @@ def _local_files(folder: Path) -> dict[str, str]:
 def _settings(spec: TransformersSpec) -> dict[str, Any]:
     """What the user chose that can change a result.
 
-    In float32 what is computed together does not change it; in any other precision it may.
+    In float32 what is computed together does not change it. In any other precision a near tie may
+    fall by it, so `batch_tokens` counts; the sweep's other cells do not, for a sweep that grows
+    would then have to run anew (`precision_check` tells how often it matters).
     """
     settings: dict[str, Any] = {
         "dtype": spec.dtype,

@@ -55,30 +55,26 @@ class Engine:
         todo = {ask for ask in asks if not places.isdisjoint(ask.places)}
         members, budget = asks, self.most_tokens
         while todo:
-            failed: _WaveError | None = None
             try:
                 for ask, answer in self._walk(members, todo, predictions, budget):
                     todo.discard(ask)
                     yield from ((place, answer) for place in ask.places if place in places)
-            except _WaveError as error:
-                failed = error
-            if failed is None:
-                return
-            if failed.for_want_of_memory and len(failed.asks) > 1:
-                budget = min(budget, failed.tokens) // 2
+            except _WaveError as error:  # let go of at once, for it holds what the wave computed
+                lost, size, no_memory = error.asks, error.tokens, error.for_want_of_memory
             else:
-                for ask in [ask for ask in failed.asks if ask in todo]:
+                return
+            if no_memory and len(lost) > 1:
+                budget = min(budget, size) // 2
+            else:
+                for ask in [ask for ask in lost if ask in todo]:
                     todo.discard(ask)
-                    found = self._alone(ask, predictions, failed)
+                    found = self._alone(ask, predictions, 1 if no_memory else self.most_tokens)
                     yield from ((place, found) for place in ask.places if place in places)
             # What was computed went with the wave, so what is left is planned anew.
             members = [ask for ask in members if ask in todo]
 
-    def _alone(
-        self, ask: Ask, predictions: Predictions, failed: _WaveError
-    ) -> Answer | InferenceError:
+    def _alone(self, ask: Ask, predictions: Predictions, budget: int) -> Answer | InferenceError:
         """Answer one question of a wave that failed, by itself."""
-        budget = 1 if failed.for_want_of_memory else self.most_tokens
         try:
             ((_, answer),) = self._walk([ask], {ask}, predictions, budget)
         except _WaveError as error:
