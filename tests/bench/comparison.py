@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from ways import Row, Way, generate, harness, parting
 
 from icl_gap.models import Question
+from icl_gap.models import cost as cost_of
 from icl_gap.models.ending import BROKEN
 from icl_gap.models.engine.passes import Runner
 from icl_gap.models.huggingface import HuggingFaceModel
@@ -83,14 +84,17 @@ class Bench:
         return ways
 
     @property
-    def operations(self) -> int:
+    def operations(self) -> float:
         """Of the tokens that are left to compute where what is shared is computed once."""
-        shape, sizes = self.shape, self.setting.sizes
-        return (
-            2 * count_parameters(self.plain)[1] * sizes.computed
-            + 4 * shape.layers * shape.hidden_size * sizes.attended
-            + 2 * shape.hidden_size * self.plain.config.vocab_size * sizes.predicted
+        shape = self.shape
+        cost = cost_of.Shape(
+            non_embedding=count_parameters(self.plain)[1],
+            layers=shape.layers,
+            width=shape.hidden_size,
+            attention_width=shape.hidden_size,
+            vocabulary=self.plain.config.vocab_size,
         )
+        return cost.operations(self.setting.sizes)
 
 
 def timed(call: Callable[..., T], *arguments: Any) -> tuple[float, T]:

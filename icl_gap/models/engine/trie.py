@@ -6,7 +6,7 @@ tokens, within groups that begin with the same exemplar. Then whatever a path sh
 before it, it shares with the one just before, so at any time the keys and values of one path are
 all that later ones can need, and no other state is kept.
 
-`passes` cuts that order into forward passes, and these into waves: the requests of a wave are
+`waves` cuts that order into forward passes, and these into waves: the requests of a wave are
 answered to their ends, and its memory given back, before the next one begins. Waves depend on the
 requests alone, not on which of them are answered already, so a run that goes on where one was
 stopped computes the same numbers.
