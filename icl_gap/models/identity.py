@@ -19,6 +19,7 @@ from icl_gap.models.folder import (
     sha256,
     weight_files,
 )
+from icl_gap.models.shipped import FAMILY_MARK, shipped_folder
 from icl_gap.models.spec import (
     ModelSpec,
     NearestSpec,
@@ -98,7 +99,8 @@ def _identify(spec: ModelSpec) -> Identity:
 
 
 def _identify_transformers(spec: TransformersSpec) -> Identity:
-    local = Path(spec.model).expanduser()
+    shipped = shipped_folder(spec.model)
+    local = shipped or Path(spec.model).expanduser()
     if local.exists() or _is_path(spec.model):
         if spec.revision is not None:
             raise ModelError(
@@ -115,7 +117,7 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
     config = read_config(folder)
     return Identity(
         name=name,
-        family=spec.family or config["model_type"],
+        family=spec.family or config.get(FAMILY_MARK) or config["model_type"],
         context_length=context_length(config),
         trained=not config.get(UNTRAINED_MARK, False),
         key={**source, **_settings(spec)},

@@ -44,11 +44,13 @@ class TransformersSpec(ModelSpecBase):
 
     kind: Literal["transformers"] = "transformers"
     model: str
-    """A folder, or a name on the hub (`facebook/opt-350m`)."""
+    """A folder, a name on the hub (`facebook/opt-350m`), or the name of a model that ships with
+    the package (`nano-codegen-s`)."""
     revision: str | None = None
     """A branch, tag or commit on the hub; by default its main branch."""
     family: str | None = None
-    """Models of one family share a curve; by default the architecture (`model_type`)."""
+    """Models of one family share a curve; by default the architecture (`model_type`),
+    or what a model that ships says of itself."""
     dtype: Dtype = "float32"
     device: str | None = None
     """As torch names it (`cpu`, `cuda:1`); by default a GPU where there is one."""

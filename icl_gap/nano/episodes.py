@@ -1,0 +1,158 @@
+"""What nano models learn from: episodes, each with a lexicon of its own.
+
+An episode draws four verbs, two directions and what they stand for, then commands; its text is that
+of a prompt whose every exemplar is answered. Loss falls on all answers, so that one episode trains
+every number of shots. What a word means can be known only from the exemplars before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icl_gap.nano.patterns import Pattern
+from icl_gap.nano.words import ACTIONS, SLOT_WORDS, WORDS
+from icl_gap.prompts import Template
+
+N_VERBS, N_DIRECTIONS = 4, 2
+
+Tokens = NDArray[np.int64]
+Encode = Callable[[str], list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of tokens for one step of training.
+
+    All arrays have the shape (rows, length).
+    """
+
+    tokens: Tokens
+    learned: NDArray[np.bool_]
+    """Whether loss falls on the prediction of this token."""
+    item: Tokens
+    """Which item of its row an answer's token belongs to, from 0; -1 where it is no answer."""
+    known: NDArray[np.bool_]
+    """Whether all the answer's words were in an earlier item of the row."""
+
+
+class Episodes:
+    """Draws episodes from a set of patterns.
+
+    Args:
+        patterns: What commands are made of, in proportion to how many commands each has.
+        template: How prompts are written; the stop ends each answer.
+        encode: From text to tokens.
+    """
+
+    def __init__(self, patterns: Sequence[Pattern], template: Template, encode: Encode) -> None:
+        self._words = _singles(encode, WORDS)
+        self._actions = _singles(encode, ACTIONS)
+        self._start = np.array(
+            encode(template.instruction + template.separator if template.instruction else ""),
+            dtype=np.int64,
+        )
+        self._patterns = [_compile(pattern, template, encode) for pattern in patterns]
+        self._weights = np.array([pattern.commands for pattern in patterns], dtype=np.float64)
+        self._lengths = np.array([len(pattern.target) for pattern in patterns])
+
+    def draw(
+        self, rng: np.random.Generator, *, rows: int, length: int, longest: int, repeats: float
+    ) -> Batch:
+        """Draw the rows of one step.
+
+        Args:
+            rng: The source of chance.
+            rows: How many.
+            length: Of a row, in tokens; its last item is cut off there.
+            longest: The largest number of actions in an answer.
+            repeats: The part of the rows that are random sequences, each repeated; copying is
+                learned from these.
+
+        Returns:
+            The rows.
+        """
+        batch = Batch(
+            tokens=np.zeros((rows, length), np.int64),
+            learned=np.zeros((rows, length), np.bool_),
+            item=np.full((rows, length), -1, np.int64),
+            known=np.zeros((rows, length), np.bool_),
+        )
+        allowed = np.flatnonzero(self._lengths <= longest)
+        chances = np.cumsum(self._weights[allowed])
+        for row in range(rows):
+            if rng.random() < repeats:
+                self._repeat(rng, batch, row)
+            else:
+                self._episode(rng, batch, row, allowed, chances)
+        return batch
+
+    def _repeat(self, rng: np.random.Generator, batch: Batch, row: int) -> None:
+        period = int(rng.integers(4, 21))
+        unit = rng.choice(np.concatenate([self._words, self._actions]), period)
+        batch.tokens[row] = np.resize(unit, batch.tokens.shape[1])
+        batch.learned[row, period:] = True
+
+    def _episode(
+        self,
+        rng: np.random.Generator,
+        batch: Batch,
+        row: int,
+        allowed: Tokens,
+        chances: NDArray[np.float64],
+    ) -> None:
+        tokens, length = batch.tokens[row], batch.tokens.shape[1]
+        words, actions = self._lexicon(rng)
+        tokens[: len(self._start)] = self._start
+        place, item, shown = len(self._start), 0, 0
+        while place < length:
+            drawn = np.searchsorted(chances, rng.random() * chances[-1], side="right")
+            source, target, used = self._patterns[allowed[drawn]]
+            slots = rng.integers(0, N_VERBS, 4)
+            slots[1::2] = N_VERBS + rng.integers(0, N_DIRECTIONS, 2)
+            asked = np.where(source < 0, words[slots[source % 4]], source)
+            answer = np.where(target < 0, actions[slots[target % 4]], target)
+            text = np.concatenate([asked, answer])[: length - place]
+            tokens[place : place + len(text)] = text
+            start, end = place + len(asked), place + len(text)
+            batch.learned[row, start:end] = True
+            batch.item[row, start:end] = item
+            needs = sum({1 << int(slots[slot]) for slot in used})
+            batch.known[row, start:end] = needs & ~shown == 0
+            shown |= needs
+            # the separator goes on where the stop ended
+            place, item = place + len(text), item + 1
+
+    def _lexicon(self, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
+        """The words and the actions of four verbs and two directions.
+
+        At most one of SCAN's own pairs is among them: its lexicon is never drawn, nor most of it.
+        """
+        n = N_VERBS + N_DIRECTIONS
+        while True:
+            words = rng.permutation(len(WORDS))[:n]
+            actions = rng.permutation(len(ACTIONS))[:n]
+            own = (words == actions) & (words < len(SLOT_WORDS))
+            if own.sum() <= 1:
+                return self._words[words], self._actions[actions]
+
+
+def _singles(encode: Encode, words: Sequence[str]) -> Tokens:
+    """The tokens of words that are one token each."""
+    return np.array([token for word in words for token in encode(f" {word}")], dtype=np.int64)
+
+
+def _compile(
+    pattern: Pattern, template: Template, encode: Encode
+) -> tuple[Tokens, Tokens, tuple[int, ...]]:
+    """A pattern as tokens; slot s stands as s - 4, below every token."""
+    source = encode(template.source_label)
+    for word in pattern.source:
+        source += [word - 4] if isinstance(word, int) else encode(f" {word}")
+    source += encode(f"\n{template.target_label}")
+    target = [slot - 4 for slot in pattern.target] + encode(template.separator)
+    used = tuple(sorted({s for s in (*pattern.source, *pattern.target) if isinstance(s, int)}))
+    return np.array(source, np.int64), np.array(target, np.int64), used

@@ -1,0 +1,85 @@
+"""The patterns of SCAN's commands: commands with their verbs and directions left open.
+
+There are 903. Each holds up to four slots, the verb and the direction of each of its two clauses;
+its actions hold the same slots.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+from icl_gap.data.scan import DIRECTIONS, PRIMITIVES, commands, generate
+
+HELD_OUT_SPLITS = ("mcd1", "length")
+"""The splits whose test patterns the default family never sees."""
+
+_SLOTS = {"walk": 0, "left": 1, "look": 2, "right": 3}
+"""The words that mark the slots in the one command that is read for each pattern."""
+_ACTION_SLOTS = {"I_WALK": 0, "I_TURN_LEFT": 1, "I_LOOK": 2, "I_TURN_RIGHT": 3}
+_CLAUSES = (frozenset(("look", "right")), frozenset(("walk", "left")))
+"""What the first clause may not hold, and what the second."""
+
+_OPEN = [
+    (re.compile(rf"\b({'|'.join(PRIMITIVES)})\b"), "VERB"),
+    (re.compile(rf"\b({'|'.join(DIRECTIONS)})\b"), "DIRECTION"),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern of commands."""
+
+    name: str
+    """`VERB around DIRECTION twice and turn DIRECTION`."""
+    source: tuple[str | int, ...]
+    """Its words; a number is a slot: 0 and 2 the clauses' verbs, 1 and 3 their directions."""
+    target: tuple[int, ...]
+    """Its actions, as slots."""
+    commands: int
+    """How many of SCAN's 20,910 commands have this pattern."""
+
+
+def pattern_of(command: str) -> str:
+    """The name of a command's pattern."""
+    for words, name in _OPEN:
+        command = words.sub(name, command)
+    return command
+
+
+@cache
+def patterns() -> tuple[Pattern, ...]:
+    """All patterns, read off SCAN's own grammar, in the order of its commands."""
+    counts = Counter(pattern_of(command) for command, _ in commands())
+    return tuple(
+        Pattern(
+            name=pattern_of(command),
+            source=tuple(_SLOTS.get(word, word) for word in command.split()),
+            target=tuple(_ACTION_SLOTS[action] for action in actions),
+            commands=counts[pattern_of(command)],
+        )
+        for command, actions in commands()
+        if _is_model(command)
+    )
+
+
+@cache
+def held_out() -> frozenset[str]:
+    """The patterns that occur in the test sets of `HELD_OUT_SPLITS` and not in their train sets."""
+    names: set[str] = set()
+    for split in HELD_OUT_SPLITS:
+        sides = generate(split)
+        names |= {pattern_of(example.source) for example in sides.test} - {
+            pattern_of(example.source) for example in sides.train
+        }
+    return frozenset(names)
+
+
+def _is_model(command: str) -> bool:
+    clauses = re.split(" and | after ", command)
+    return not any(
+        banned & set(clause.split()) or {"run", "jump"} & set(clause.split())
+        for clause, banned in zip(clauses, _CLAUSES, strict=False)
+    )
