@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from icl_gap.nano.architectures import Family
+from icl_gap.nano.architectures import SHAPES, Family
 from icl_gap.nano.patterns import Pattern, held_out, patterns
 
 STEPS = 48_000
@@ -57,6 +57,7 @@ class Recipe:
     repeats: float = 0.1
     """The part of the rows that are repeated sequences after that."""
     learning_rate: float = 1.5e-3
+    """At a width of 128; narrower models learn at a rate that is larger by the root of the ratio."""
     weight_decay: float = 0.01
     decay: float = 0.4
     """The part of the steps over which the learning rate falls to zero."""
@@ -87,7 +88,8 @@ class Recipe:
     def rate(self, step: int) -> float:
         """The learning rate at a step: 50 steps up, then flat, then down to zero."""
         left = (self.steps - step) / max(1.0, self.decay * self.steps)
-        return self.learning_rate * min((step + 1) / 50, 1.0, left)
+        peak = self.learning_rate * (128 / SHAPES[self.size].width) ** 0.5
+        return peak * min((step + 1) / 50, 1.0, left)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,98 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from icl_gap.nano import train as command
+from icl_gap.nano.attention import attend
+from icl_gap.nano.episodes import Batch
+from icl_gap.nano.recipe import Recipe
+from icl_gap.nano.train import later_accuracy, train
+
+SHORT = Recipe("codegen", "xs", steps=12, warm_up=4)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_a_run_that_was_cut_off_reaches_the_same_weights(tmp_path) -> None:
+    train(SHORT, tmp_path / "whole")
+    train(SHORT, tmp_path / "cut", until=7)
+    assert not (tmp_path / "cut" / "model.safetensors").exists()
+    train(SHORT, tmp_path / "cut")
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+def test_the_seed_and_the_family_decide_the_weights(tmp_path) -> None:
+    for name, recipe in {
+        "one": SHORT,
+        "again": SHORT,
+        "seed": replace(SHORT, seed=1),
+        "control": replace(SHORT, control=True),
+    }.items():
+        train(recipe, tmp_path / name)
+    assert weights(tmp_path / "one") == weights(tmp_path / "again")
+    assert len({weights(tmp_path / name) for name in ("one", "seed", "control")}) == 3
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(tmp_path) -> None:
+    train(SHORT, tmp_path, until=2)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(replace(SHORT, seed=1), tmp_path)
+
+
+@pytest.mark.parametrize("family", ["codegen", "bloom", "opt"])
+def test_every_family_trains_and_is_written_as_transformers_would(family, tmp_path) -> None:
+    given = f"--family {family} --size xs --control --steps 3 --warm-up 1"
+    command.main([*given.split(), "--out", str(tmp_path)])
+    folder = tmp_path / f"nano-{family}-xs-control"
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert model.dtype == torch.float16
+    assert model.config.model_type == family
+    assert model.config.icl_gap_family == f"nano-{family}-control"
+    told = json.loads((folder / "training_args.json").read_text(encoding="utf-8"))
+    assert told["recipe"] == {**told["recipe"], "family": family, "steps": 3, "control": True}
+    assert told["progress"]["step"] == 3
+
+
+def test_the_warm_up_teaches_copying(tmp_path) -> None:
+    begun = train(replace(SHORT, size="s", steps=400, warm_up=400, decay=0.1), tmp_path, until=20)
+    done = train(replace(SHORT, size="s", steps=400, warm_up=400, decay=0.1), tmp_path)
+    assert done.loss < 4.0 < begun.loss, "guessing among 80 words costs 4.4 nats"
+
+
+def test_later_accuracy_counts_whole_known_items_of_the_later_half() -> None:
+    item = np.array([[-1, 0, 0, -1, 1, 1, -1, 2, 2, -1, 3]])
+    known = item > 0
+    batch = Batch(np.zeros_like(item), item >= 0, item, known)
+    right = np.ones((1, 10), np.bool_)
+    assert later_accuracy(batch, right) == 1.0
+    right[0, 6] = False  # a token of item 2; item 3 is cut off, items 0 and 1 are early
+    assert later_accuracy(batch, right) == 0.5
+    right[0, 1] = False
+    assert later_accuracy(batch, right) == 0.5
+    assert (
+        later_accuracy(Batch(batch.tokens, batch.learned, item, known & (item > 5)), right) is None
+    )
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+def test_blockwise_attention_is_causal_attention(length) -> None:
+    torch.manual_seed(0)
+    shape = (2, 4, length, 8)
+    query, key, value = (torch.randn(shape, requires_grad=True) for _ in range(3))
+    ours, _ = attend(None, query, key, value, None)
+    ours.float().square().sum().backward()
+    found = [part.grad.clone() for part in (query, key, value)]
+    for part in (query, key, value):
+        part.grad = None
+    right = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+    right.square().sum().backward()
+    torch.testing.assert_close(ours.float(), right.transpose(1, 2), atol=0.05, rtol=0.05)
+    for ours_grad, part in zip(found, (query, key, value), strict=True):
+        torch.testing.assert_close(ours_grad, part.grad, atol=0.15, rtol=0.1)
