@@ -57,7 +57,7 @@ class Recipe:
     repeats: float = 0.1
     """The part of the rows that are repeated sequences after that."""
     learning_rate: float = 1.5e-3
-    """At a width of 128; narrower models learn at a rate that is larger by the root of the ratio."""
+    """At a width of 128; for narrower models, larger by the root of the ratio."""
     weight_decay: float = 0.01
     decay: float = 0.4
     """The part of the steps over which the learning rate falls to zero."""
