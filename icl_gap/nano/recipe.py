@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from icl_gap.nano.architectures import SHAPES, Family
+from icl_gap.nano.architectures import SHAPES, Family, Shape
 from icl_gap.nano.patterns import Pattern, held_out, patterns
 
 STEPS = 48_000
+OPTIONS = ("seed", "steps", "warm_up", "learning_rate")
+"""What of a recipe the command line may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,28 @@ class Recipe:
         """What sweeps call the model."""
         return f"nano-{self.family}-{self.size}{'-control' if self.control else ''}"
 
+    @property
+    def shape(self) -> Shape:
+        """How large the model is."""
+        return SHAPES[self.size]
+
+    @property
+    def peak(self) -> float:
+        """The largest learning rate."""
+        return self.learning_rate * (128 / self.shape.width) ** 0.5
+
+    @property
+    def arguments(self) -> str:
+        """What `train` takes on the command line for this recipe, `--out` left out."""
+        parts = [f"--family {self.family} --size {self.size}"]
+        parts += ["--control"] if self.control else []
+        parts += [
+            f"--{name.replace('_', '-')} {getattr(self, name)}"
+            for name in OPTIONS
+            if getattr(self, name) != getattr(Recipe(self.family, self.size), name)
+        ]
+        return " ".join(parts)
+
     def patterns(self) -> tuple[Pattern, ...]:
         """What its episodes are made of."""
         return tuple(p for p in patterns() if self.control or p.name not in held_out())
@@ -88,8 +112,7 @@ class Recipe:
     def rate(self, step: int) -> float:
         """The learning rate at a step: 50 steps up, then flat, then down to zero."""
         left = (self.steps - step) / max(1.0, self.decay * self.steps)
-        peak = self.learning_rate * (128 / SHAPES[self.size].width) ** 0.5
-        return peak * min((step + 1) / 50, 1.0, left)
+        return self.peak * min((step + 1) / 50, 1.0, left)
 
 
 @dataclass(slots=True)

@@ -27,8 +27,9 @@ from icl_gap.models.quiet import quiet_transformers
 from icl_gap.models.shipped import FAMILY_MARK
 from icl_gap.nano.architectures import SHAPES, Family, build_config
 from icl_gap.nano.attention import use_blockwise_attention
+from icl_gap.nano.cards import TRAINING
 from icl_gap.nano.episodes import Batch, Episodes
-from icl_gap.nano.recipe import Progress, Recipe
+from icl_gap.nano.recipe import OPTIONS, Progress, Recipe
 from icl_gap.nano.tokenizer import END, build_tokenizer, save_tokenizer, scan_template
 
 if TYPE_CHECKING:
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CHECKPOINT = "checkpoint.pt"
-TRAINING = "training_args.json"
-"""How a model was trained, beside its weights."""
 
 
 @dataclass(slots=True)
@@ -226,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--family", choices=get_args(Family), required=True)
     parser.add_argument("--size", choices=list(SHAPES), required=True)
     parser.add_argument("--control", action="store_true", help="see the held-out patterns too")
-    for name in ("seed", "steps", "warm_up", "learning_rate"):
+    for name in OPTIONS:
         default: Any = defaults[name]
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--out", type=Path, required=True, help="the model's folder is made in it")
