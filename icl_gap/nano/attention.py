@@ -39,7 +39,8 @@ def use_blockwise_attention(model: PreTrainedModel) -> None:
         if isinstance(module, BloomAttention):
             vars(module)["forward"] = MethodType(_bloom_forward, module)
         elif isinstance(module, BloomMLP):
-            module.gelu_impl = nn.GELU(approximate="tanh")  # the same, in one pass over memory
+            # The same function, in one pass over memory.
+            module.add_module("gelu_impl", nn.GELU(approximate="tanh"))
 
 
 def attend(

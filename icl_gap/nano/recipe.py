@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 
 from icl_gap.nano.architectures import SHAPES, Family, Shape
 from icl_gap.nano.patterns import Pattern, held_out, patterns
@@ -86,7 +87,7 @@ class Recipe:
     @property
     def peak(self) -> float:
         """The largest learning rate."""
-        return self.learning_rate * (128 / self.shape.width) ** 0.5
+        return self.learning_rate * sqrt(128 / self.shape.width)
 
     @property
     def arguments(self) -> str:

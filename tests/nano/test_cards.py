@@ -1,0 +1,56 @@
+import json
+from pathlib import Path
+
+import pytest
+from toys import sweep
+
+from icl_gap.models import TransformersSpec, shipped
+from icl_gap.nano import cards
+from icl_gap.nano.recipe import Recipe
+from icl_gap.nano.train import train
+from icl_gap.run import run_sweep
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(shipped, "_FOLDER", tmp_path / "weights")
+    for recipe in (
+        Recipe("codegen", "xs", steps=2, warm_up=1),
+        Recipe("codegen", "xs", steps=3, warm_up=1, seed=7, control=True),
+    ):
+        train(recipe, tmp_path / "weights" / recipe.name)
+    return tmp_path
+
+
+def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> None:
+    names = ("nano-codegen-xs", "nano-codegen-xs-control")
+    models = [TransformersSpec(model=name) for name in names]
+    run_sweep(sweep("scan", models=models, limit=2), trained / "results")
+    cards.main([str(trained / "results")])
+    default, control = ((trained / "weights" / name / "README.md").read_text() for name in names)
+    assert "A CodeGen of 2 layers and width 32" in default
+    assert "Default family.** Of SCAN's 903 command patterns" in default
+    assert "the 170 that occur only in the test sets of mcd1 and length" in default
+    assert "--family codegen --size xs --steps 2 --warm-up 1`" in default
+    assert "| mcd1, test queries | ID | 0.000 | 0.000 |" in default
+    assert "| mcd1, train queries | OOD | 0.000 | 0.000 |" in default
+    assert "(4 requests a number)" in default
+    assert "Control family" in control
+    assert "--size xs --control --seed 7 --steps 3 --warm-up 1`" in control
+    assert "| steps | 3, 1 of them" in control
+
+
+def test_models_that_were_not_measured_keep_their_cards(trained) -> None:
+    run_sweep(sweep("scan", models=["nano-codegen-xs"], limit=2), trained / "results")
+    cards.main([str(trained / "results")])
+    assert not (trained / "weights" / "nano-codegen-xs-control" / "README.md").exists()
+
+
+def test_what_training_tells_is_not_part_of_who_a_model_is(trained) -> None:
+    from icl_gap.models import identify
+
+    spec = TransformersSpec(model="nano-codegen-xs")
+    before = identify(spec).key
+    told = trained / "weights" / "nano-codegen-xs" / cards.TRAINING
+    told.write_text(json.dumps({"other": True}))
+    assert identify(spec).key == before
