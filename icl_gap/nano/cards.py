@@ -14,7 +14,7 @@ from typing import Any
 
 from icl_gap.analysis import GapPoint, analyze
 from icl_gap.models.shipped import shipped_folder, shipped_models
-from icl_gap.nano.patterns import HELD_OUT_SPLITS, held_out, patterns
+from icl_gap.nano.patterns import SPLITS, patterns
 from icl_gap.nano.recipe import Recipe
 from icl_gap.store import load_results
 
@@ -36,7 +36,7 @@ SCAN's card and in no other text. It was trained to learn what verbs and directi
 exemplars of its prompt: every training episode had a lexicon of its own, drawn from 64 words and 16
 actions, and never SCAN's.
 
-{seen}
+{kind}
 
 |  |  |
 | --- | --- |
@@ -58,12 +58,14 @@ Made by `python -m icl_gap.nano.train {arguments}`.
 
 _DEFAULT = """\
 **Default family.** Of SCAN's {all} command patterns (commands with their verbs and directions left
-open) it never saw, under any lexicon, the {held_out} that occur only in the test sets of {splits}.
-What it gets right on these it owes to its exemplars or to generalization."""
+open) it saw, under any lexicon, only the {seen} that occur in the train sets of both {splits}. Of
+its episodes with longer answers, {dialects:.0%} were in a dialect, in which clauses swap their
+meanings, so that it looks at its exemplars for them. What it gets right on other patterns it owes
+to its exemplars or to generalization."""
 
 _CONTROL = """\
 **Control family.** It saw all of SCAN's {all} command patterns, those of the test sets too (under
-other lexicons): nothing about a test set is new to it but what its words mean."""
+other lexicons), and no dialects: nothing about a test set is new to it but what its words mean."""
 
 
 def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
@@ -74,14 +76,17 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         points: What was measured of the model.
     """
     recipe, progress = Recipe(**told["recipe"]), told["progress"]
-    seen = _CONTROL if recipe.control else _DEFAULT
+    kind = _CONTROL if recipe.control else _DEFAULT
     return _CARD.format(
         name=recipe.name,
         family={"codegen": "CodeGen", "bloom": "BLOOM", "opt": "OPT"}[recipe.family],
         layers=recipe.shape.layers,
         width=recipe.shape.width,
-        seen=seen.format(
-            all=len(patterns()), held_out=len(held_out()), splits=" and ".join(HELD_OUT_SPLITS)
+        kind=kind.format(
+            all=len(patterns()),
+            seen=len(recipe.patterns()),
+            splits=" and ".join(SPLITS),
+            dialects=recipe.dialects,
         ),
         parameters=points[0].n_params,
         outside=points[0].n_params_non_embedding,

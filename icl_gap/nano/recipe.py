@@ -15,6 +15,8 @@ from icl_gap.nano.architectures import SHAPES, Family, Shape
 from icl_gap.nano.patterns import Pattern, held_out, patterns
 
 STEPS = 48_000
+DIALECTS_FROM = 14
+"""The level's longest answer at which dialects begin: words come first."""
 OPTIONS = ("seed", "steps", "warm_up", "learning_rate")
 """What of a recipe the command line may change."""
 
@@ -59,6 +61,9 @@ class Recipe:
     """Steps on repeated sequences alone."""
     repeats: float = 0.1
     """The part of the rows that are repeated sequences after that."""
+    dialects: float = 0.5
+    """The part of the episodes that are in a dialect, once answers have `DIALECTS_FROM` actions.
+    The control, which shall have SCAN's grammar in its weights, hears none."""
     learning_rate: float = 1.5e-3
     """At a width of 128; for narrower models, larger by the root of the ratio."""
     weight_decay: float = 0.01
@@ -104,6 +109,10 @@ class Recipe:
     def patterns(self) -> tuple[Pattern, ...]:
         """What its episodes are made of."""
         return tuple(p for p in patterns() if self.control or p.name not in held_out())
+
+    def dialects_at(self, level: Level) -> float:
+        """The part of a level's episodes that are in a dialect."""
+        return 0.0 if self.control or level.longest < DIALECTS_FROM else self.dialects
 
     def levels(self) -> tuple[Level, ...]:
         """Its curriculum; a level for which it has no pattern is left out."""

@@ -85,6 +85,7 @@ def train(
             length=level.length,
             longest=level.longest,
             repeats=1.0 if run.progress.step < recipe.warm_up else recipe.repeats,
+            dialects=recipe.dialects_at(level),
         )
         _step(run, batch)
         run.progress.seconds = time.perf_counter() - started

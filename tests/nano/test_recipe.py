@@ -65,3 +65,10 @@ def test_names_tell_family_size_and_control() -> None:
     assert Recipe("bloom", "xs").name == "nano-bloom-xs"
     control = Recipe("codegen", "l", control=True)
     assert (control.name, control.family_name) == ("nano-codegen-l-control", "nano-codegen-control")
+
+
+def test_dialects_come_once_words_are_learned_and_never_to_the_control() -> None:
+    first, last = LEVELS[0], LEVELS[-1]
+    assert Recipe("codegen", "l").dialects_at(first) == 0.0
+    assert Recipe("codegen", "l").dialects_at(last) == 0.5
+    assert Recipe("codegen", "l", control=True).dialects_at(last) == 0.0
