@@ -107,6 +107,7 @@ class Episodes:
         longest: int,
         repeats: float = 0.0,
         dialects: float = 0.0,
+        evenly: bool = False,
     ) -> Batch:
         """Draw the rows of one step.
 
@@ -118,6 +119,7 @@ class Episodes:
             repeats: The part of the rows that are random sequences, each repeated; copying is
                 learned from these.
             dialects: The part of the episodes that are in a dialect.
+            evenly: Draw each pattern as often as any other, however few commands it has.
 
         Returns:
             The rows.
@@ -128,15 +130,16 @@ class Episodes:
             item=np.full((rows, length), -1, np.int64),
             known=np.zeros((rows, length), np.bool_),
         )
+        weights = np.ones_like(self._weights) if evenly else self._weights
         standard = self._fitting(self._programs, longest)
         for row in range(rows):
             if rng.random() < repeats:
                 self._repeat(rng, batch, row)
             elif dialects and rng.random() < dialects:
-                self._episode(rng, batch, row, self._dialect(rng, longest))
+                self._episode(rng, batch, row, self._dialect(rng, longest), weights)
             else:
                 language = _Language(*self._lexicon(rng), self._programs, -1, standard)
-                self._episode(rng, batch, row, language)
+                self._episode(rng, batch, row, language, weights)
         return batch
 
     def _fitting(self, programs: Sequence[Tokens], longest: int) -> Tokens:
@@ -167,10 +170,15 @@ class Episodes:
         batch.learned[row, period:] = True
 
     def _episode(
-        self, rng: np.random.Generator, batch: Batch, row: int, language: _Language
+        self,
+        rng: np.random.Generator,
+        batch: Batch,
+        row: int,
+        language: _Language,
+        weights: NDArray[np.float64],
     ) -> None:
         tokens, length = batch.tokens[row], batch.tokens.shape[1]
-        chances = np.cumsum(self._weights[language.patterns])
+        chances = np.cumsum(weights[language.patterns])
         tokens[: len(self._start)] = self._start
         place, item, shown = len(self._start), 0, language.known_forms << (N_VERBS + N_DIRECTIONS)
         while place < length:

@@ -57,7 +57,7 @@ class Recipe:
     """Whether the model sees the held-out patterns too."""
     seed: int = 0
     steps: int = STEPS
-    warm_up: int = 1000
+    warm_up: int = 1600
     """Steps on repeated sequences alone."""
     repeats: float = 0.1
     """The part of the rows that are repeated sequences after that."""
@@ -113,6 +113,13 @@ class Recipe:
     def dialects_at(self, level: Level) -> float:
         """The part of a level's episodes that are in a dialect."""
         return 0.0 if self.control or level.longest < DIALECTS_FROM else self.dialects
+
+    def evenly_at(self, level: Level) -> bool:
+        """Whether a level's patterns come equally often, however few commands they have.
+
+        Among the short patterns that the default family sees, those with directions are few.
+        """
+        return not self.control and level.longest <= 4
 
     def levels(self) -> tuple[Level, ...]:
         """Its curriculum; a level for which it has no pattern is left out."""

@@ -86,6 +86,7 @@ def train(
             longest=level.longest,
             repeats=1.0 if run.progress.step < recipe.warm_up else recipe.repeats,
             dialects=recipe.dialects_at(level),
+            evenly=recipe.evenly_at(level),
         )
         _step(run, batch)
         run.progress.seconds = time.perf_counter() - started
