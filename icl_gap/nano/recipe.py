@@ -17,7 +17,7 @@ from icl_gap.nano.patterns import Pattern, held_out, patterns
 STEPS = 48_000
 DIALECTS_FROM = 14
 """The level's longest answer at which dialects begin: words come first."""
-OPTIONS = ("seed", "steps", "warm_up", "learning_rate")
+OPTIONS = ("seed", "context", "steps", "warm_up", "learning_rate")
 """What of a recipe the command line may change."""
 
 
@@ -40,10 +40,10 @@ LEVELS = (
     Level(longest=8, length=224, rows=6),
     Level(longest=14, length=256, rows=5),
     Level(longest=24, length=320, rows=4),
-    Level(longest=48, length=448, rows=3),
+    Level(longest=48, length=640, rows=2),
 )
-"""Up to SCAN's longest answer. A step has about 1,300 tokens: larger ones learn more slowly on a
-CPU, and smaller ones did not learn faster."""
+"""Up to SCAN's longest answer, and to ten exemplars that have it. A step has about 1,300 tokens:
+larger ones learn more slowly on a CPU, and smaller ones did not learn faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class Recipe:
     control: bool = False
     """Whether the model sees the held-out patterns too."""
     seed: int = 0
+    context: int = 640
+    """The length of the last level's rows, in tokens. Longer prompts are new to the model."""
     steps: int = STEPS
     warm_up: int = 1600
     """Steps on repeated sequences alone."""
@@ -124,7 +126,9 @@ class Recipe:
     def levels(self) -> tuple[Level, ...]:
         """Its curriculum; a level for which it has no pattern is left out."""
         shortest = min(len(pattern.target) for pattern in self.patterns())
-        return tuple(level for level in LEVELS if level.longest >= shortest)
+        rows = round(LEVELS[-1].rows * LEVELS[-1].length / self.context)
+        last = Level(LEVELS[-1].longest, self.context, max(1, rows))
+        return tuple(level for level in (*LEVELS[:-1], last) if level.longest >= shortest)
 
     def rate(self, step: int) -> float:
         """The learning rate at a step: 50 steps up, then flat, then down to zero."""
