@@ -41,7 +41,7 @@ actions, and never SCAN's.
 |  |  |
 | --- | --- |
 | parameters | {parameters:,}, of these {outside:,} outside the embeddings |
-| data | episodes drawn as training went on; {tokens:,} tokens |
+| data | episodes drawn as training went on; {tokens:,} tokens, in rows of at most {context} |
 | steps | {steps:,}, {warm_up:,} of them on repeated sequences alone |
 | learning rate | {rate:.2g}, falling to zero over the last {decay:.0%} of the steps |
 | seed | {seed} |
@@ -58,10 +58,10 @@ Made by `python -m icl_gap.nano.train {arguments}`.
 
 _DEFAULT = """\
 **Default family.** Of SCAN's {all} command patterns (commands with their verbs and directions left
-open) it saw, under any lexicon, only the {seen} that occur in the train sets of both {splits}. Of
-its episodes with longer answers, {dialects:.0%} were in a dialect, in which clauses swap their
-meanings, so that it looks at its exemplars for them. What it gets right on other patterns it owes
-to its exemplars or to generalization."""
+open) it saw, under any lexicon, only {seen}: the {shared} that occur in the train sets of both
+{splits}, and the command of one word. Of its episodes with longer answers, {dialects:.0%} were in a
+dialect, in which clauses swap their meanings, so that it looks at its exemplars for them. What it
+gets right on other patterns it owes to its exemplars or to generalization."""
 
 _CONTROL = """\
 **Control family.** It saw all of SCAN's {all} command patterns, those of the test sets too (under
@@ -85,12 +85,14 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         kind=kind.format(
             all=len(patterns()),
             seen=len(recipe.patterns()),
+            shared=len(recipe.patterns()) - 1,
             splits=" and ".join(SPLITS),
             dialects=recipe.dialects,
         ),
         parameters=points[0].n_params,
         outside=points[0].n_params_non_embedding,
         tokens=progress["tokens"],
+        context=recipe.context,
         steps=recipe.steps,
         warm_up=recipe.warm_up,
         rate=recipe.peak,

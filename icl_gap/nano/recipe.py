@@ -124,11 +124,9 @@ class Recipe:
         return not self.control and level.longest <= 4
 
     def levels(self) -> tuple[Level, ...]:
-        """Its curriculum; a level for which it has no pattern is left out."""
-        shortest = min(len(pattern.target) for pattern in self.patterns())
+        """Its curriculum."""
         rows = round(LEVELS[-1].rows * LEVELS[-1].length / self.context)
-        last = Level(LEVELS[-1].longest, self.context, max(1, rows))
-        return tuple(level for level in (*LEVELS[:-1], last) if level.longest >= shortest)
+        return (*LEVELS[:-1], Level(LEVELS[-1].longest, self.context, max(1, rows)))
 
     def rate(self, step: int) -> float:
         """The learning rate at a step: 50 steps up, then flat, then down to zero."""
