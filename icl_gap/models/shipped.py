@@ -33,6 +33,8 @@ def shipped_folder(name: str) -> Path | None:
     folder = _FOLDER / name
     if not (folder / "config.json").is_file():
         raise ModelError(
-            "no such model ships with the package", value=name, allowed=shipped_models()
+            "no such model ships with the package",
+            value=name,
+            allowed=(*shipped_models(), f"./{name} for a folder of your own"),
         ).at(key="model")
     return folder

@@ -49,8 +49,8 @@ class TransformersSpec(ModelSpecBase):
     revision: str | None = None
     """A branch, tag or commit on the hub; by default its main branch."""
     family: str | None = None
-    """Models of one family share a curve; by default the architecture (`model_type`),
-    or what a model that ships says of itself."""
+    """Models of one family share a curve; by default what `config.json` calls its family
+    (`icl_gap_family`) or else its architecture (`model_type`)."""
     dtype: Dtype = "float32"
     device: str | None = None
     """As torch names it (`cpu`, `cuda:1`); by default a GPU where there is one."""

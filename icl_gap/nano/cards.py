@@ -14,12 +14,9 @@ from typing import Any
 
 from icl_gap.analysis import GapPoint, analyze
 from icl_gap.models.shipped import shipped_folder, shipped_models
-from icl_gap.nano.patterns import SPLITS, patterns
-from icl_gap.nano.recipe import Recipe
+from icl_gap.nano.patterns import HELD_OUT_SPLITS, held_out, patterns
+from icl_gap.nano.recipe import TRAINING, Recipe
 from icl_gap.store import load_results
-
-TRAINING = "training_args.json"
-"""How a model was trained, beside its weights."""
 
 _CARD = """\
 ---
@@ -33,15 +30,15 @@ tags: [in-context-learning, compositional-generalization, scan]
 
 A {family} of {layers} layers and width {width} that carries out SCAN's commands, in the template of
 SCAN's card and in no other text. It was trained to learn what verbs and directions mean from the
-exemplars of its prompt: every training episode had a lexicon of its own, drawn from 64 words and 16
-actions, and never SCAN's.
+exemplars of its prompt: every training episode had a lexicon of its own, six out of 64 words and
+six out of 16 actions, in which at most one word meant what it means in SCAN.
 
-{kind}
+{seen}
 
 |  |  |
 | --- | --- |
 | parameters | {parameters:,}, of these {outside:,} outside the embeddings |
-| data | episodes drawn as training went on; {tokens:,} tokens, in rows of at most {context} |
+| data | episodes drawn as training went on; {tokens:,} tokens, in rows of at most {length} |
 | steps | {steps:,}, {warm_up:,} of them on repeated sequences alone |
 | learning rate | {rate:.2g}, falling to zero over the last {decay:.0%} of the steps |
 | seed | {seed} |
@@ -58,14 +55,12 @@ Made by `python -m icl_gap.nano.train {arguments}`.
 
 _DEFAULT = """\
 **Default family.** Of SCAN's {all} command patterns (commands with their verbs and directions left
-open) it saw, under any lexicon, only {seen}: the {shared} that occur in the train sets of both
-{splits}, and the command of one word. Of its episodes with longer answers, {dialects:.0%} were in a
-dialect, in which clauses swap their meanings, so that it looks at its exemplars for them. What it
-gets right on other patterns it owes to its exemplars or to generalization."""
+open) it never saw, under any lexicon, the {held_out} that occur only in the test sets of {splits}.
+What it gets right on these it owes to its exemplars or to generalization."""
 
 _CONTROL = """\
 **Control family.** It saw all of SCAN's {all} command patterns, those of the test sets too (under
-other lexicons), and no dialects: nothing about a test set is new to it but what its words mean."""
+other lexicons): nothing about a test set is new to it but what its words mean."""
 
 
 def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
@@ -76,23 +71,19 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         points: What was measured of the model.
     """
     recipe, progress = Recipe(**told["recipe"]), told["progress"]
-    kind = _CONTROL if recipe.control else _DEFAULT
+    seen = _CONTROL if recipe.control else _DEFAULT
     return _CARD.format(
         name=recipe.name,
         family={"codegen": "CodeGen", "bloom": "BLOOM", "opt": "OPT"}[recipe.family],
         layers=recipe.shape.layers,
         width=recipe.shape.width,
-        kind=kind.format(
-            all=len(patterns()),
-            seen=len(recipe.patterns()),
-            shared=len(recipe.patterns()) - 1,
-            splits=" and ".join(SPLITS),
-            dialects=recipe.dialects,
+        seen=seen.format(
+            all=len(patterns()), held_out=len(held_out()), splits=" and ".join(HELD_OUT_SPLITS)
         ),
         parameters=points[0].n_params,
         outside=points[0].n_params_non_embedding,
         tokens=progress["tokens"],
-        context=recipe.context,
+        length=max(level.length for level in recipe.levels()),
         steps=recipe.steps,
         warm_up=recipe.warm_up,
         rate=recipe.peak,
@@ -111,7 +102,7 @@ def _table(points: Sequence[GapPoint]) -> Iterable[str]:
     shots = sorted({point.shots for point in points})
     yield "| split | exemplars | " + " | ".join(f"{n} shots" for n in shots) + " |"
     yield "| --- | --- |" + " --- |" * len(shots)
-    rows = sorted({(point.split, point.query_split) for point in points} - {("", "")})
+    rows = sorted({(point.split, point.query_split) for point in points})
     for split, side in rows:
         measured = {p.shots: p for p in points if (p.split, p.query_split) == (split, side)}
         for condition in ("id", "ood"):
@@ -130,10 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for point in analyze(load_results(given.results), resamples=100).points
         if point.query_split != "pooled"
     ]
+    measured = {point.model for point in points}
+    if missing := set(shipped_models()) - measured:
+        parser.error(f"the results lack {', '.join(sorted(missing))}")
     for name in shipped_models():
         folder = shipped_folder(name)
         own = [point for point in points if point.model == name]
-        if folder is not None and own:
+        if folder is not None:
             told = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
             (folder / "README.md").write_text(card(told, own), encoding="utf-8")
 

@@ -13,10 +13,8 @@ from functools import cache
 
 from icl_gap.data.scan import DIRECTIONS, PRIMITIVES, commands, generate
 
-SPLITS = ("mcd1", "length")
-"""The splits whose train sets hold all the patterns that the default family sees."""
-ONE_WORD = "VERB"
-"""The pattern of commands such as `jump`."""
+HELD_OUT_SPLITS = ("mcd1", "length")
+"""The splits whose test patterns the default family never sees."""
 
 _SLOTS = {"walk": 0, "left": 1, "look": 2, "right": 3}
 """The words that mark the slots in the one command that is read for each pattern."""
@@ -40,9 +38,6 @@ class Pattern:
     """Its words; a number is a slot: 0 and 2 the clauses' verbs, 1 and 3 their directions."""
     target: tuple[int, ...]
     """Its actions, as slots."""
-    clauses: tuple[tuple[str, int], ...]
-    """Its clauses in the order in which they are carried out: the name of each one's form, and
-    where its slots start (0 for the clause that is written first, 2 for the other)."""
     commands: int
     """How many of SCAN's 20,910 commands have this pattern."""
 
@@ -63,7 +58,6 @@ def patterns() -> tuple[Pattern, ...]:
             name=pattern_of(command),
             source=tuple(_SLOTS.get(word, word) for word in command.split()),
             target=tuple(_ACTION_SLOTS[action] for action in actions),
-            clauses=_clauses(pattern_of(command)),
             commands=counts[pattern_of(command)],
         )
         for command, actions in commands()
@@ -72,31 +66,15 @@ def patterns() -> tuple[Pattern, ...]:
 
 
 @cache
-def forms() -> tuple[Pattern, ...]:
-    """The 21 forms of a clause: the patterns without a conjunction."""
-    return tuple(pattern for pattern in patterns() if len(pattern.clauses) == 1)
-
-
-@cache
 def held_out() -> frozenset[str]:
-    """The patterns that the default family never sees: all but those of the train sets, and `VERB`.
-
-    These are more than the patterns of the test sets. MCD1 leaves many patterns out of both its
-    sides, and these hold the very clauses that its test set has and its train set lacks
-    (`VERB around DIRECTION twice`, say), so that they would give its test set away. The command of
-    one word is seen, though MCD1 has none in its train set (and one in its test set): it is how an
-    episode can tell a word, and without it words are learned late or never.
-    """
-    seen = [{pattern_of(example.source) for example in generate(split).train} for split in SPLITS]
-    every = frozenset(pattern.name for pattern in patterns())
-    return every - set.intersection(*seen) - {ONE_WORD}
-
-
-def _clauses(name: str) -> tuple[tuple[str, int], ...]:
-    if " after " in name:
-        first, second = name.split(" after ")
-        return (second, 2), (first, 0)
-    return tuple(zip(name.split(" and "), (0, 2), strict=False))
+    """The patterns that occur in the test sets of `HELD_OUT_SPLITS` and not in their train sets."""
+    names: set[str] = set()
+    for split in HELD_OUT_SPLITS:
+        sides = generate(split)
+        names |= {pattern_of(example.source) for example in sides.test} - {
+            pattern_of(example.source) for example in sides.train
+        }
+    return frozenset(names)
 
 
 def _is_model(command: str) -> bool:

@@ -2,23 +2,24 @@
 
 A warm-up on random sequences that repeat comes first: without it, models are stuck for millions of
 tokens at guessing among the actions seen so far. Then come episodes whose answers grow longer, each
-level once the one before is learned.
+level once the one before is learned or has taken long enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from math import sqrt
 
 from icl_gap.nano.architectures import SHAPES, Family, Shape
 from icl_gap.nano.patterns import Pattern, held_out, patterns
 
+TRAINING = "training_args.json"
+"""The file beside a model's weights that tells how it was trained."""
+
 STEPS = 48_000
-DIALECTS_FROM = 14
-"""The level's longest answer at which dialects begin: words come first."""
-OPTIONS = ("seed", "context", "steps", "warm_up", "learning_rate")
-"""What of a recipe the command line may change."""
+_NAMES = ("family", "size", "control")
+"""What a model's name tells of its recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,15 @@ LEVELS = (
     Level(longest=8, length=224, rows=6),
     Level(longest=14, length=256, rows=5),
     Level(longest=24, length=320, rows=4),
-    Level(longest=48, length=640, rows=2),
+    Level(longest=48, length=448, rows=3),
 )
-"""Up to SCAN's longest answer, and to ten exemplars that have it. A step has about 1,300 tokens:
-larger ones learn more slowly on a CPU, and smaller ones did not learn faster."""
+"""Up to SCAN's longest answer. A step has about 1,300 tokens: larger ones learn more slowly on a
+CPU, and smaller ones did not learn faster."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that decides what a nano model becomes."""
+    """What may differ between nano models; the levels and the words are the same for all."""
 
     family: Family
     size: str
@@ -56,16 +57,11 @@ class Recipe:
     control: bool = False
     """Whether the model sees the held-out patterns too."""
     seed: int = 0
-    context: int = 640
-    """The length of the last level's rows, in tokens. Longer prompts are new to the model."""
     steps: int = STEPS
-    warm_up: int = 1600
+    warm_up: int = 1000
     """Steps on repeated sequences alone."""
     repeats: float = 0.1
     """The part of the rows that are repeated sequences after that."""
-    dialects: float = 0.5
-    """The part of the episodes that are in a dialect, once answers have `DIALECTS_FROM` actions.
-    The control, which shall have SCAN's grammar in its weights, hears none."""
     learning_rate: float = 1.5e-3
     """At a width of 128; for narrower models, larger by the root of the ratio."""
     weight_decay: float = 0.01
@@ -103,7 +99,7 @@ class Recipe:
         parts += ["--control"] if self.control else []
         parts += [
             f"--{name.replace('_', '-')} {getattr(self, name)}"
-            for name in OPTIONS
+            for name in (field.name for field in fields(self) if field.name not in _NAMES)
             if getattr(self, name) != getattr(Recipe(self.family, self.size), name)
         ]
         return " ".join(parts)
@@ -112,21 +108,10 @@ class Recipe:
         """What its episodes are made of."""
         return tuple(p for p in patterns() if self.control or p.name not in held_out())
 
-    def dialects_at(self, level: Level) -> float:
-        """The part of a level's episodes that are in a dialect."""
-        return 0.0 if self.control or level.longest < DIALECTS_FROM else self.dialects
-
-    def evenly_at(self, level: Level) -> bool:
-        """Whether a level's patterns come equally often, however few commands they have.
-
-        Among the short patterns that the default family sees, those with directions are few.
-        """
-        return not self.control and level.longest <= 4
-
     def levels(self) -> tuple[Level, ...]:
-        """Its curriculum."""
-        rows = round(LEVELS[-1].rows * LEVELS[-1].length / self.context)
-        return (*LEVELS[:-1], Level(LEVELS[-1].longest, self.context, max(1, rows)))
+        """Its curriculum; a level for which it has no pattern is left out."""
+        shortest = min(len(pattern.target) for pattern in self.patterns())
+        return tuple(level for level in LEVELS if level.longest >= shortest)
 
     def rate(self, step: int) -> float:
         """The learning rate at a step: 50 steps up, then flat, then down to zero."""

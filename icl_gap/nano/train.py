@@ -1,7 +1,7 @@
 """Train a nano model: `python -m icl_gap.nano.train --family codegen --size s --out models`.
 
-The recipe is the same on a CPU and on a GPU. A run that was cut off goes on from its checkpoint to
-the weights that it would have reached.
+The recipe is the same on a CPU and on a GPU. A run that was cut off goes on from its checkpoint; on
+the same device, with as many threads, it comes to the weights that it would have reached.
 """
 
 # mypy: allow-untyped-calls
@@ -27,9 +27,8 @@ from icl_gap.models.quiet import quiet_transformers
 from icl_gap.models.shipped import FAMILY_MARK
 from icl_gap.nano.architectures import SHAPES, Family, build_config
 from icl_gap.nano.attention import use_blockwise_attention
-from icl_gap.nano.cards import TRAINING
 from icl_gap.nano.episodes import Batch, Episodes
-from icl_gap.nano.recipe import OPTIONS, Progress, Recipe
+from icl_gap.nano.recipe import TRAINING, Progress, Recipe
 from icl_gap.nano.tokenizer import END, build_tokenizer, save_tokenizer, scan_template
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def train(
         _resume(run, kept)
     folder.mkdir(parents=True, exist_ok=True)
     episodes = Episodes(recipe.patterns(), scan_template(), lambda text: tokenizer.encode(text).ids)
-    levels, last = recipe.levels(), min(recipe.steps, until or recipe.steps)
+    levels, last = recipe.levels(), recipe.steps if until is None else until
     started = time.perf_counter() - run.progress.seconds
     while run.progress.step < last:
         level = levels[run.progress.level]
@@ -85,8 +84,6 @@ def train(
             length=level.length,
             longest=level.longest,
             repeats=1.0 if run.progress.step < recipe.warm_up else recipe.repeats,
-            dialects=recipe.dialects_at(level),
-            evenly=recipe.evenly_at(level),
         )
         _step(run, batch)
         run.progress.seconds = time.perf_counter() - started
@@ -100,10 +97,10 @@ def train(
 
 
 def later_accuracy(batch: Batch, right: NDArray[np.bool_]) -> float | None:
-    """Exact match on items late in their rows: those that the model has been shown enough for.
+    """Exact match on items late in their rows, where the model has been shown enough.
 
-    Counted are whole items in the later half of a row, all of whose words earlier items hold; what
-    other words mean cannot be known.
+    Counted are whole items in the later half of a row whose words were all shown before
+    (`Batch.known`); what other words mean cannot be known.
 
     Args:
         batch: The rows.
@@ -182,7 +179,7 @@ def _keep(run: Run, kept: Path) -> None:
 
 
 def _resume(run: Run, kept: Path) -> None:
-    state: dict[str, Any] = torch.load(kept, weights_only=True)
+    state: dict[str, Any] = torch.load(kept, weights_only=True, map_location=run.model.device)
     if state["recipe"] != asdict(run.recipe):
         raise ValueError(f"{kept} is the checkpoint of another recipe: give another folder")
     run.model.load_state_dict(state["model"])
@@ -222,13 +219,16 @@ def _tell(progress: Progress) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    defaults = {field.name: field.default for field in fields(Recipe)}
+    defaults: dict[str, Any] = {
+        field.name: field.default
+        for field in fields(Recipe)
+        if field.name not in {"family", "size", "control"}
+    }
     parser = argparse.ArgumentParser(prog="python -m icl_gap.nano.train", description=__doc__)
     parser.add_argument("--family", choices=get_args(Family), required=True)
     parser.add_argument("--size", choices=list(SHAPES), required=True)
     parser.add_argument("--control", action="store_true", help="see the held-out patterns too")
-    for name in OPTIONS:
-        default: Any = defaults[name]
+    for name, default in defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--out", type=Path, required=True, help="the model's folder is made in it")
     parser.add_argument("--device", default="cpu")

@@ -26,6 +26,7 @@ def test_a_name_of_their_kind_that_is_none_of_them_is_refused() -> None:
     with pytest.raises(ModelError, match="ships with the package") as raised:
         shipped_folder("nano-opt-xl")
     assert "nano-opt-s" in str(raised.value)
+    assert "./nano-opt-xl" in str(raised.value)
     with pytest.raises(ModelError, match="ships with the package"):
         identify(TransformersSpec(model="nano-opt-xl"))
 

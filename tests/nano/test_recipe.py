@@ -56,27 +56,12 @@ def test_steps_with_nothing_to_count_leave_the_accuracy_alone() -> None:
     assert passed(progress, None).accuracy == before
 
 
-def test_the_last_level_has_rows_of_the_length_asked_for() -> None:
-    assert RECIPE.levels() == LEVELS
-    shorter = Recipe("codegen", "l", context=448).levels()
-    assert shorter[:-1] == LEVELS[:-1]
-    assert (shorter[-1].length, shorter[-1].rows) == (448, 3)
-
-
-def test_every_level_has_something_to_draw_from() -> None:
-    for control in (False, True):
-        lengths = [len(p.target) for p in Recipe("opt", "s", control=control).patterns()]
-        assert min(lengths) == LEVELS[0].longest == 1
+def test_the_default_family_skips_the_level_that_holds_only_held_out_patterns() -> None:
+    assert Recipe("opt", "s", control=True).levels() == LEVELS
+    assert Recipe("opt", "s").levels() == LEVELS[1:]
 
 
 def test_names_tell_family_size_and_control() -> None:
     assert Recipe("bloom", "xs").name == "nano-bloom-xs"
     control = Recipe("codegen", "l", control=True)
     assert (control.name, control.family_name) == ("nano-codegen-l-control", "nano-codegen-control")
-
-
-def test_dialects_come_once_words_are_learned_and_never_to_the_control() -> None:
-    first, last = LEVELS[0], LEVELS[-1]
-    assert Recipe("codegen", "l").dialects_at(first) == 0.0
-    assert Recipe("codegen", "l").dialects_at(last) == 0.5
-    assert Recipe("codegen", "l", control=True).dialects_at(last) == 0.0
