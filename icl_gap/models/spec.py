@@ -20,7 +20,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
 Quantization = Literal["8bit", "4bit"]
 BosPolicy = Literal["tokenizer", "always", "never"]
-UntrainedFamily = Literal["opt", "bloom", "codegen"]
+Architecture = Literal["opt", "bloom", "codegen"]
 
 
 class ModelSpecBase(Spec):
@@ -80,7 +80,7 @@ class UntrainedSpec(ModelSpecBase):
     """
 
     kind: Literal["untrained"] = "untrained"
-    family: UntrainedFamily = "opt"
+    family: Architecture = "opt"
     hidden_size: PositiveInt = 64
     layers: PositiveInt = 2
     heads: PositiveInt = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,6 +144,24 @@ def read_rust(path: Path) -> tokenizers.Tokenizer:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing more exact
         raise ModelError(f"cannot read the tokenizer: {error}", value=str(path)) from error
+
+
+def save_rust(tokenizer: tokenizers.Tokenizer, folder: Path, **specials: str) -> None:
+    """Write a tokenizer as `transformers` would.
+
+    Args:
+        tokenizer: What goes into `tokenizer.json`.
+        folder: Where to.
+        **specials: What is which special token, e.g. `eos_token`.
+    """
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **specials,
+        "clean_up_tokenization_spaces": False,
+    }
+    text = json.dumps(settings, indent=2)
+    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
 
 
 def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer | None:

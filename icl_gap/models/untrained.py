@@ -9,16 +9,16 @@ own, seeded by the spec; the global random state stays as it was.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING
 
 from icl_gap.errors import ModelError
+from icl_gap.models.architectures import architecture_config
 from icl_gap.models.identity import UNTRAINED_MARK, untrained_context
 from icl_gap.models.quiet import quiet_transformers
-from icl_gap.models.spec import UntrainedFamily, UntrainedSpec
-from icl_gap.models.tokenizer import TextTokenizer, own_bos, read_rust, rust_codec
+from icl_gap.models.spec import Architecture, UntrainedSpec
+from icl_gap.models.tokenizer import TextTokenizer, own_bos, read_rust, rust_codec, save_rust
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 # BOS, EOS and padding as each family has them, and whether its tokenizer puts BOS by itself.
-_SPECIALS: dict[UntrainedFamily, tuple[str, str, str, bool]] = {
+_SPECIALS: dict[Architecture, tuple[str, str, str, bool]] = {
     "opt": ("</s>", "</s>", "<pad>", True),
     "bloom": ("<s>", "</s>", "<pad>", False),
     "codegen": ("<|endoftext|>", "<|endoftext|>", "<|endoftext|>", False),
@@ -67,18 +67,10 @@ def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
     model = _model(spec, made)
     with quiet_transformers():
         model.save_pretrained(folder)
-    made.rust.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": made.bos,
-        "eos_token": made.eos,
-        "clean_up_tokenization_spaces": False,
-    }
-    text = json.dumps(settings, indent=2)
-    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+    save_rust(made.rust, folder, bos_token=made.bos, eos_token=made.eos)
 
 
-def byte_tokenizer(family: UntrainedFamily) -> Tokenizer:
+def byte_tokenizer(family: Architecture) -> Tokenizer:
     """One token for each byte, and the special tokens of a family."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -167,48 +159,19 @@ def untrained_config(spec: UntrainedSpec) -> PreTrainedConfig:
 
 
 def _config(spec: UntrainedSpec, made: _Made) -> PreTrainedConfig:
-    config = _shape(
-        spec,
+    config = architecture_config(
+        spec.family,
+        hidden_size=spec.hidden_size,
+        layers=spec.layers,
+        heads=spec.heads,
+        context=untrained_context(spec),
         vocab_size=made.rust.get_vocab_size(),
         bos_token_id=made.id(made.bos),
         eos_token_id=made.id(made.eos),
+        pad_token_id=made.id(made.eos),
     )
     setattr(config, UNTRAINED_MARK, True)
     return config
-
-
-def _shape(spec: UntrainedSpec, **shared: Any) -> PreTrainedConfig:
-    from transformers import BloomConfig, CodeGenConfig, OPTConfig
-
-    shared["pad_token_id"] = shared["eos_token_id"]
-    context: Any = untrained_context(spec)  # an integer, but for BLOOM, which has none
-    match spec.family:
-        case "opt":
-            return OPTConfig(
-                hidden_size=spec.hidden_size,
-                word_embed_proj_dim=spec.hidden_size,
-                ffn_dim=4 * spec.hidden_size,
-                num_hidden_layers=spec.layers,
-                num_attention_heads=spec.heads,
-                max_position_embeddings=context,
-                **shared,
-            )
-        case "bloom":
-            return BloomConfig(
-                hidden_size=spec.hidden_size, n_layer=spec.layers, n_head=spec.heads, **shared
-            )
-        case "codegen":
-            return CodeGenConfig(
-                n_embd=spec.hidden_size,
-                n_layer=spec.layers,
-                n_head=spec.heads,
-                n_positions=context,
-                n_ctx=context,
-                rotary_dim=spec.hidden_size // spec.heads // 2,
-                **shared,
-            )
-        case _:
-            assert_never(spec.family)
 
 
 def _draw(model: PreTrainedModel, generator: torch.Generator) -> None:

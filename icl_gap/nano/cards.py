@@ -121,13 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for point in analyze(load_results(given.results), resamples=100).points
         if point.query_split != "pooled"
     ]
-    measured = {point.model for point in points}
-    if missing := set(shipped_models()) - measured:
-        parser.error(f"the results lack {', '.join(sorted(missing))}")
-    for name in shipped_models():
-        folder = shipped_folder(name)
-        own = [point for point in points if point.model == name]
-        if folder is not None:
+    measured = {
+        name: [point for point in points if point.model == name] for name in shipped_models()
+    }
+    if missing := [name for name, own in measured.items() if not own]:
+        parser.error(f"the results lack {', '.join(missing)}")
+    for name, own in measured.items():
+        if (folder := shipped_folder(name)) is not None:
             told = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
             (folder / "README.md").write_text(card(told, own), encoding="utf-8")
 

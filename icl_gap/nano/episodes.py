@@ -51,10 +51,8 @@ class Episodes:
     def __init__(self, patterns: Sequence[Pattern], template: Template, encode: Encode) -> None:
         self._words = _singles(encode, WORDS)
         self._actions = _singles(encode, ACTIONS)
-        self._start = np.array(
-            encode(template.instruction + template.separator if template.instruction else ""),
-            dtype=np.int64,
-        )
+        opening = template.instruction + template.separator if template.instruction else ""
+        self._start = np.array(encode(opening), dtype=np.int64)
         self._patterns = [_compile(pattern, template, encode) for pattern in patterns]
         self._weights = np.array([pattern.commands for pattern in patterns], dtype=np.float64)
         self._lengths = np.array([len(pattern.target) for pattern in patterns])
@@ -123,7 +121,6 @@ class Episodes:
             needs = sum({1 << int(slots[slot]) for slot in used})
             batch.known[row, start:end] = needs & ~shown == 0
             shown |= needs
-            # the separator goes on where the stop ended
             place, item = place + len(text), item + 1
 
     def _lexicon(self, rng: np.random.Generator) -> tuple[Tokens, Tokens]:

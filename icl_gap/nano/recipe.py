@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import sqrt
+from typing import Any
 
-from icl_gap.nano.architectures import SHAPES, Family, Shape
+from icl_gap.models.spec import Architecture
+from icl_gap.nano.architectures import SHAPES, Shape
 from icl_gap.nano.patterns import Pattern, held_out, patterns
 
 TRAINING = "training_args.json"
 """The file beside a model's weights that tells how it was trained."""
 
 STEPS = 48_000
-_NAMES = ("family", "size", "control")
-"""What a model's name tells of its recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ CPU, and smaller ones did not learn faster."""
 class Recipe:
     """What may differ between nano models; the levels and the words are the same for all."""
 
-    family: Family
+    family: Architecture
     size: str
     """A key of `SHAPES`."""
     control: bool = False
@@ -99,8 +99,8 @@ class Recipe:
         parts += ["--control"] if self.control else []
         parts += [
             f"--{name.replace('_', '-')} {getattr(self, name)}"
-            for name in (field.name for field in fields(self) if field.name not in _NAMES)
-            if getattr(self, name) != getattr(Recipe(self.family, self.size), name)
+            for name, default in options().items()
+            if getattr(self, name) != default
         ]
         return " ".join(parts)
 
@@ -117,6 +117,12 @@ class Recipe:
         """The learning rate at a step: 50 steps up, then flat, then down to zero."""
         left = (self.steps - step) / max(1.0, self.decay * self.steps)
         return self.peak * min((step + 1) / 50, 1.0, left)
+
+
+def options() -> dict[str, Any]:
+    """What of a recipe its model's name does not tell, with the defaults."""
+    told = {"family", "size", "control"}
+    return {each.name: each.default for each in fields(Recipe) if each.name not in told}
 
 
 @dataclass(slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icl_gap.data import load_card
+from icl_gap.models.tokenizer import save_rust
 from icl_gap.nano.words import ACTIONS, GRAMMAR, WORDS
 from icl_gap.prompts import Template
 
@@ -46,14 +46,4 @@ def build_tokenizer(template: Template) -> Tokenizer:
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write a tokenizer as `transformers` would."""
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "unk_token": UNKNOWN,
-        "bos_token": END,
-        "eos_token": END,
-        "pad_token": END,
-        "clean_up_tokenization_spaces": False,
-    }
-    text = json.dumps(settings, indent=2) + "\n"
-    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
+    save_rust(tokenizer, folder, unk_token=UNKNOWN, bos_token=END, eos_token=END, pad_token=END)

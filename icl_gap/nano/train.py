@@ -14,7 +14,7 @@ import json
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -25,10 +25,11 @@ from torch.nn import functional
 
 from icl_gap.models.quiet import quiet_transformers
 from icl_gap.models.shipped import FAMILY_MARK
-from icl_gap.nano.architectures import SHAPES, Family, build_config
+from icl_gap.models.spec import Architecture
+from icl_gap.nano.architectures import SHAPES, build_config
 from icl_gap.nano.attention import use_blockwise_attention
 from icl_gap.nano.episodes import Batch, Episodes
-from icl_gap.nano.recipe import TRAINING, Progress, Recipe
+from icl_gap.nano.recipe import TRAINING, Progress, Recipe, options
 from icl_gap.nano.tokenizer import END, build_tokenizer, save_tokenizer, scan_template
 
 if TYPE_CHECKING:
@@ -67,13 +68,14 @@ def train(
     Raises:
         ValueError: The folder holds the checkpoint of another recipe.
     """
-    tokenizer = build_tokenizer(scan_template())
+    template = scan_template()
+    tokenizer = build_tokenizer(template)
     run = _start(recipe, tokenizer, device)
     kept = folder / CHECKPOINT
     if kept.exists():
         _resume(run, kept)
     folder.mkdir(parents=True, exist_ok=True)
-    episodes = Episodes(recipe.patterns(), scan_template(), lambda text: tokenizer.encode(text).ids)
+    episodes = Episodes(recipe.patterns(), template, lambda text: tokenizer.encode(text).ids)
     levels, last = recipe.levels(), recipe.steps if until is None else until
     started = time.perf_counter() - run.progress.seconds
     while run.progress.step < last:
@@ -128,7 +130,7 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
 
         config = build_config(
             recipe.family,
-            SHAPES[recipe.size],
+            recipe.shape,
             vocab_size=tokenizer.get_vocab_size(),
             end=end,
         )
@@ -219,16 +221,11 @@ def _tell(progress: Progress) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    defaults: dict[str, Any] = {
-        field.name: field.default
-        for field in fields(Recipe)
-        if field.name not in {"family", "size", "control"}
-    }
     parser = argparse.ArgumentParser(prog="python -m icl_gap.nano.train", description=__doc__)
-    parser.add_argument("--family", choices=get_args(Family), required=True)
+    parser.add_argument("--family", choices=get_args(Architecture), required=True)
     parser.add_argument("--size", choices=list(SHAPES), required=True)
     parser.add_argument("--control", action="store_true", help="see the held-out patterns too")
-    for name, default in defaults.items():
+    for name, default in options().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--out", type=Path, required=True, help="the model's folder is made in it")
     parser.add_argument("--device", default="cpu")

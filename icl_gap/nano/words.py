@@ -1,4 +1,4 @@
-"""The words of the nano models: SCAN's, the nonce words beside them, and their numbers as tokens.
+"""The words of the nano models: SCAN's, and the nonce words beside them.
 
 A word-level vocabulary keeps prompts short. A token holds the space before its word, so that the
 text of a prompt is exactly the text of its tokens, one after the other.
