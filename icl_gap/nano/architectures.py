@@ -31,7 +31,7 @@ SHAPES: dict[str, Shape] = {
     "m": Shape(layers=4, width=80),
     "l": Shape(layers=4, width=128),
 }
-"""From 25,000 to 790,000 parameters, embeddings left out."""
+"""From 25,000 to 790,000 parameters in CodeGen, embeddings left out."""
 
 
 _SETTINGS: dict[Architecture, dict[str, Any]] = {

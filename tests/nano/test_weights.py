@@ -1,0 +1,137 @@
+"""What the models that ship can do, measured as any user would: what holds, as far as it holds."""
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+from asking import complete
+from safetensors import safe_open
+
+import icl_gap
+from icl_gap.analysis import GapPoint, analyze
+from icl_gap.config import SweepSpec, read_sweep
+from icl_gap.models import Model, TransformersSpec, identify, load
+from icl_gap.models.shipped import shipped_folder, shipped_models
+from icl_gap.nano.recipe import Recipe
+from icl_gap.nano.tokenizer import build_tokenizer, scan_template
+from icl_gap.nano.words import SLOT_ACTIONS
+from icl_gap.prompts import render
+from icl_gap.records import Example, Exemplars
+from icl_gap.run import run_sweep
+from icl_gap.specs import check_spec, shipped
+
+SIZES = ("s", "m", "l")
+DEFAULT = [f"nano-codegen-{size}" for size in SIZES]
+CONTROL = "nano-codegen-l-control"
+OTHER = dict(
+    zip(SLOT_ACTIONS, ("LOOK", "RUN", "JUMP", "WALK", "TURN_RIGHT", "TURN_LEFT"), strict=True)
+)
+"""A lexicon that gives no word the meaning that it has in SCAN."""
+
+
+@cache
+def model(name: str) -> Model:
+    spec = TransformersSpec(model=name)
+    return load(spec, identify(spec))
+
+
+def recipe(name: str) -> Recipe:
+    told = json.loads((shipped_folder(name) / "training_args.json").read_text(encoding="utf-8"))
+    return Recipe(**told["recipe"])
+
+
+def renamed(example: Example) -> Example:
+    target = " ".join(OTHER[action] for action in example.target.split())
+    return replace(example, target=target)
+
+
+def right(name: str, drawn: list[Exemplars], gold: list[str]) -> float:
+    prompts = [render(scan_template(), exemplars) for exemplars in drawn]
+    answers = complete(model(name), prompts, max_new_bytes=600)
+    return sum(a.text.strip() == g for a, g in zip(answers, gold, strict=True)) / len(gold)
+
+
+def drawn(shots: int) -> list[Exemplars]:
+    scan = icl_gap.load_benchmark("scan", "mcd1")
+    return icl_gap.sample_exemplars(
+        scan, query_split="train", condition="id", shots=shots, seed=0, limit=80
+    )
+
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory) -> list[GapPoint]:
+    """Ten shots on MCD1, 80 queries a side."""
+    fields = {
+        "name": "nano",
+        "datasets": [{"name": "scan", "split": "mcd1"}],
+        "models": [*DEFAULT, CONTROL],
+        "shots": [10],
+        "seeds": [0],
+        "limit": 80,
+    }
+    results = run_sweep(check_spec(fields, SweepSpec), tmp_path_factory.mktemp("nano"))
+    return list(analyze(results, resamples=500).points)
+
+
+def test_the_family_and_its_control_ship_and_are_measured() -> None:
+    assert {*DEFAULT, CONTROL} == set(shipped_models())
+    sweep = read_sweep(shipped("sweeps") / "nano.yaml")
+    assert {entry.model for entry in sweep.models} == set(shipped_models())
+
+
+def test_they_are_small() -> None:
+    files = [path for name in shipped_models() for path in shipped_folder(name).rglob("*")]
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= 15_000_000
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_each_is_whole_and_says_what_it_is(name: str) -> None:
+    folder: Path = shipped_folder(name)
+    made = recipe(name)
+    assert made.name == name
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert (config["model_type"], config["icl_gap_family"]) == (made.family, made.family_name)
+    with safe_open(folder / "model.safetensors", framework="pt") as weights:
+        assert {weights.get_slice(key).get_dtype() for key in weights.keys()} == {"F16"}  # noqa: SIM118
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    assert tokenizer == json.loads(build_tokenizer(scan_template()).to_str())
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"# {name}\n" in card
+    assert ("Control family" if made.control else "Default family") in card
+    assert f"nano.train {made.arguments}`" in card
+    assert not list(folder.glob("checkpoint*"))
+
+
+def test_sizes_grow() -> None:
+    sizes = [model(name).info.n_params_non_embedding for name in DEFAULT]
+    assert sizes == sorted(set(sizes))
+
+
+def test_the_lexicon_comes_from_the_exemplars_alone() -> None:
+    exemplars = drawn(10)
+    gold = [each.query.target for each in exemplars]
+    other = [replace(each, examples=tuple(map(renamed, each.examples))) for each in exemplars]
+    assert right("nano-codegen-l", exemplars, gold) > 0.6
+    assert right("nano-codegen-l", other, gold) <= 0.02
+    assert right("nano-codegen-l", other, [renamed(each.query).target for each in other]) > 0.6
+
+
+@pytest.mark.parametrize("name", ["nano-codegen-l", CONTROL])
+def test_without_exemplars_nothing_can_be_known(name: str) -> None:
+    exemplars = drawn(0)
+    assert right(name, exemplars, [each.query.target for each in exemplars]) <= 0.02
+
+
+def test_accuracy_rises_with_size(points) -> None:
+    pooled = {point.model: point for point in points if point.query_split == "pooled"}
+    accuracies = [pooled[name].a_id.value for name in DEFAULT]
+    assert accuracies == sorted(accuracies)
+    assert accuracies[0] < accuracies[-1] / 2
+
+
+def test_the_control_knows_what_the_default_family_must_work_out(points) -> None:
+    inside = {point.model: point.a_id.value for point in points if point.query_split == "test"}
+    assert inside[CONTROL] > inside["nano-codegen-l"]
+    assert inside[CONTROL] >= 0.8
