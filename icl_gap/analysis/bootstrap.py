@@ -1,12 +1,20 @@
-"""The paired bootstrap over queries and seeds.
+"""The paired bootstrap over queries and, where these matter, over seeds.
 
-Queries and seeds are crossed: every query is asked under every seed. Both are resampled with
-replacement, each by itself, and a request counts as often as its query times its seed was drawn
-(the pigeonhole bootstrap: Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2),
-386-411, section 3). Intervals are about exact where queries differ from each other, and too wide
-where outcomes are mostly chance within a query (same paper, section 4: the bootstrap counts that
-chance up to three times). Few seeds say little of the spread between seeds, and one says nothing:
-with S of them the bootstrap sees (S - 1) / S of its variance.
+Where each query has exemplars of its own, drawn from the seed and the query's id, seeds are only
+further draws within a query: queries are resampled with replacement, each with all its requests
+(the cluster bootstrap: Davison & Hinkley 1997, "Bootstrap Methods and their Application", 3.8).
+
+Where all queries of a cell share their exemplars, a lucky set lifts them all, and seeds are crossed
+with queries. Resampling both by their weights' product (the pigeonhole bootstrap: Owen 2007, Annals
+of Applied Statistics 1(2), 386-411) counts the chance within a request up to three times. Here the
+two are added instead,
+
+    A* = A*_queries + c sqrt(k) (A*_seeds - A),    k = max(0, 1 - MS_error / MS_seeds) S / (S - 1),
+
+MS being the mean squares of the two-way analysis of variance: of the spread between seeds only that
+part is kept which the chance within requests does not explain. c is the quotient of Student's and
+the normal quantile for S - 1 degrees of freedom, since few seeds say little of their spread; one
+says nothing. `tests/analysis/test_calibration.py` shows how often intervals hold the truth.
 
 The same draws serve ID and OOD, and every model that was asked the same queries under the same
 seeds: the random streams are derived from the draws' own coordinates, never from the model.
@@ -19,8 +27,10 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
+from scipy import stats
 
 from icl_gap.analysis.pairing import Floats, Paired
 from icl_gap.records import Split
@@ -39,36 +49,35 @@ class Draws:
     """(B,)"""
 
 
-def draw(blocks: Sequence[Paired], *, resamples: int, seed: int) -> list[Draws]:
+def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: float) -> list[Draws]:
     """Resample paired outcomes.
-
-    Resample b of a block has A*_b = sum_sq u_bs v_bq m_sq y_sq / sum_sq u_bs v_bq m_sq, where u and
-    v count how often seed s and query q were drawn, m is 1 for an answered request, and y for a
-    hit.
 
     Args:
         blocks: What to resample; blocks of the same queries share their query weights.
         resamples: B.
         seed: Of the whole analysis.
+        confidence: Of the intervals that are made from the draws; see the module.
 
     Returns:
         The draws of each block, in the order of `blocks`. All counts are small integers, so the
         numbers do not depend on chunks, threads or the order of sums.
     """
-    sums = [np.empty((resamples, 3)) for _ in blocks]
+    sums = np.empty((len(blocks), resamples, 3))
     streams: dict[tuple[str, str, Split, tuple[str, ...]], list[int]] = defaultdict(list)
     for n, block in enumerate(blocks):
         key = (block.subject.dataset, block.subject.split, block.query_split, block.query_ids)
         streams[key].append(n)
     for (*where, query_ids), members in streams.items():
-        stacks = {n: _stack(blocks[n]) for n in members}
-        seed_weights = {n: _seed_weights(blocks[n], resamples, seed) for n in members}
+        totals = np.stack([_outcomes(blocks[n]).sum(axis=1) for n in members])
         generator = _generator(seed, *where, query_ids)
         for rows, weights in _chunks(generator, resamples, len(query_ids)):
-            for n in members:
-                by_seed = (weights @ stacks[n]).reshape(len(weights), 3, -1)
-                sums[n][rows] = np.einsum("bks,bs->bk", by_seed, seed_weights[n][rows])
-    return [_accuracies(total) for total in sums]
+            sums[members, rows] = np.tensordot(totals, weights, axes=(2, 1)).transpose(0, 2, 1)
+    answered = np.where(sums[:, :, 2:] > 0, sums[:, :, 2:], np.nan)
+    accuracies = np.moveaxis(sums[:, :, :2] / answered, 2, 1)
+    for n, block in enumerate(blocks):
+        if block.crossed and len(block.seeds) > 1:
+            accuracies[n] += _seed_shifts(block, resamples, seed, confidence)
+    return [Draws(*each) for each in accuracies.clip(0, 1)]
 
 
 def interval(
@@ -92,15 +101,46 @@ def interval(
     return float(low), float(high)
 
 
-def _stack(block: Paired) -> Floats:
-    """(Q, 3 S): hits ID, hits OOD and answered, side by side."""
-    return np.concatenate([block.hits_id, block.hits_ood, block.answered]).T.copy()
+def _outcomes(block: Paired) -> Floats:
+    """(3, S, Q): hits ID, hits OOD and answered."""
+    return np.stack([block.hits_id, block.hits_ood, block.answered])
 
 
-def _seed_weights(block: Paired, resamples: int, seed: int) -> Floats:
-    """(B, S). Both query splits of a benchmark have the same ones, so that they pool jointly."""
+def _seed_shifts(block: Paired, resamples: int, seed: int, confidence: float) -> Floats:
+    """(2, B): by how much resampled seeds move the accuracies ID and OOD."""
+    totals = _outcomes(block).sum(axis=2)
+    totals = totals[:, totals[2] > 0]
+    n_seeds = totals.shape[1]
+    if n_seeds < 2:
+        return np.zeros((2, resamples))
+    # Both query splits of a benchmark have the same weights, so that they pool jointly.
     generator = _generator(seed, block.subject.dataset, block.subject.split, block.seeds)
-    return _weights(generator, resamples, len(block.seeds))
+    sums = totals @ _weights(generator, resamples, n_seeds).T
+    shifts: Floats = sums[:2] / sums[2] - totals[:2].sum(axis=1, keepdims=True) / totals[2].sum()
+    end = (1 + confidence) / 2
+    few = float(stats.t.ppf(end, n_seeds - 1) / stats.norm.ppf(end))
+    return shifts * few * sqrt(_seed_part(block) * n_seeds / (n_seeds - 1))
+
+
+def _seed_part(block: Paired) -> float:
+    """The part of the spread between seeds that chance within requests does not explain, in [0, 1].
+
+    The larger one of ID and OOD, so that what they share moves with both.
+    """
+    answered = block.answered
+    by_seed, by_query = answered.sum(axis=1, keepdims=True), answered.sum(axis=0, keepdims=True)
+    freedom = answered.sum() - np.count_nonzero(by_seed) - np.count_nonzero(by_query) + 1
+    parts = [0.0]
+    for hits in (block.hits_id, block.hits_ood):
+        mean = hits.sum() / answered.sum()
+        seeds = hits.sum(axis=1, keepdims=True) / np.maximum(by_seed, 1)
+        queries = hits.sum(axis=0, keepdims=True) / np.maximum(by_query, 1)
+        between = (by_seed * (seeds - mean) ** 2).sum() / (np.count_nonzero(by_seed) - 1)
+        left = (answered * (hits - seeds - queries + mean) ** 2).sum()
+        error = left / freedom if freedom > 0 else 0.0
+        if between > 0:
+            parts.append(1 - error / between)
+    return max(parts)
 
 
 def _chunks(
@@ -121,8 +161,3 @@ def _weights(generator: np.random.Generator, rows: int, n: int) -> Floats:
 def _generator(*coordinates: object) -> np.random.Generator:
     digest = hashlib.sha256(json.dumps(coordinates).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
-
-
-def _accuracies(sums: Floats) -> Draws:
-    answered = np.where(sums[:, 2] > 0, sums[:, 2], np.nan)
-    return Draws(sums[:, 0] / answered, sums[:, 1] / answered)

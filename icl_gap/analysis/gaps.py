@@ -56,7 +56,7 @@ def measure(
     remarks: Remarks = []
     units = _units(blocks, remarks)
     parts = {_key(part): part for unit in units for part in unit.parts}
-    drawn = draw(list(parts.values()), resamples=resamples, seed=seed)
+    drawn = draw(list(parts.values()), resamples=resamples, seed=seed, confidence=confidence)
     draws = dict(zip(parts, drawn, strict=True))
     measured = [_measure(unit, draws, confidence) for unit in units]
     for each in measured:

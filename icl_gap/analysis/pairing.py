@@ -30,6 +30,8 @@ class Paired:
     seeds: tuple[int, ...]
     query_ids: tuple[str, ...]
     """Sorted; those that were skipped are among them."""
+    crossed: bool
+    """Whether seeds are crossed with queries: all queries of a cell share their exemplars."""
     hits_id: Floats
     """(S, Q): 1 where the request was answered right, else 0."""
     hits_ood: Floats
@@ -52,7 +54,7 @@ class Paired:
         )
 
 
-_DESCRIPTION = {"subject", "query_split", "seeds", "query_ids"}
+_DESCRIPTION = {"subject", "query_split", "seeds", "query_ids", "crossed"}
 
 
 def pair(results: Sequence[CellResult], metric: Metric) -> tuple[list[Paired], Remarks]:
@@ -157,7 +159,9 @@ def _paired(
                 1,
             )
             sums[1:, s] += (inside.shots, inside.coverage, outside.coverage)
-    return Paired(subject, query_split, seeds, query_ids, *cube, *sums)
+    shared = {cell.info.spec.get("sampler", {}).get("selection") for cell in cells.values()}
+    crossed = "shared" in shared
+    return Paired(subject, query_split, seeds, query_ids, crossed, *cube, *sums)
 
 
 def _pairs(inside: CellResult, outside: CellResult) -> Iterator[tuple[Record, Record]]:
