@@ -2,31 +2,36 @@
 
 from icl_gap.analysis.analyze import analyze
 from icl_gap.analysis.points import (
+    Accuracies,
     Analysis,
     BandPoint,
     Estimate,
     GapFit,
     GapPoint,
     LeftOut,
+    McNemar,
     Metric,
     Note,
     QuerySplit,
     Subject,
 )
-from icl_gap.analysis.table import fit_table, human, table
+from icl_gap.analysis.table import evidence_table, fit_table, human, table
 
 __all__ = [
+    "Accuracies",
     "Analysis",
     "BandPoint",
     "Estimate",
     "GapFit",
     "GapPoint",
     "LeftOut",
+    "McNemar",
     "Metric",
     "Note",
     "QuerySplit",
     "Subject",
     "analyze",
+    "evidence_table",
     "fit_table",
     "human",
     "table",

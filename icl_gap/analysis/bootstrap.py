@@ -27,7 +27,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from scipy import stats
@@ -41,12 +40,12 @@ CHUNK = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Accuracies under B resamples; NaN where a resample holds no answered request."""
+    """Means over requests under B resamples, (B,) each; NaN where a resample holds no request."""
 
     a_id: Floats
-    """(B,)"""
     a_ood: Floats
-    """(B,)"""
+    logprob_id: Floats
+    logprob_ood: Floats
 
 
 def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: float) -> list[Draws]:
@@ -62,7 +61,7 @@ def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: flo
         The draws of each block, in the order of `blocks`. All counts are small integers, so the
         numbers do not depend on chunks, threads or the order of sums.
     """
-    sums = np.empty((len(blocks), resamples, 3))
+    sums = np.empty((len(blocks), resamples, 6))
     streams: dict[tuple[str, str, Split, tuple[str, ...]], list[int]] = defaultdict(list)
     for n, block in enumerate(blocks):
         key = (block.subject.dataset, block.subject.split, block.query_split, block.query_ids)
@@ -72,12 +71,12 @@ def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: flo
         generator = _generator(seed, *where, query_ids)
         for rows, weights in _chunks(generator, resamples, len(query_ids)):
             sums[members, rows] = np.tensordot(totals, weights, axes=(2, 1)).transpose(0, 2, 1)
-    answered = np.where(sums[:, :, 2:] > 0, sums[:, :, 2:], np.nan)
-    accuracies = np.moveaxis(sums[:, :, :2] / answered, 2, 1)
+    means = _means(np.moveaxis(sums, 2, 0))
     for n, block in enumerate(blocks):
         if block.crossed and len(block.seeds) > 1:
-            accuracies[n] += _seed_shifts(block, resamples, seed, confidence)
-    return [Draws(*each) for each in accuracies.clip(0, 1)]
+            means[:, n] += _seed_shifts(block, resamples, seed, confidence)
+    a_id, a_ood = means[:2].clip(0, 1)
+    return [Draws(*each) for each in zip(a_id, a_ood, *means[2:], strict=True)]
 
 
 def interval(
@@ -102,44 +101,61 @@ def interval(
 
 
 def _outcomes(block: Paired) -> Floats:
-    """(3, S, Q): hits ID, hits OOD and answered."""
-    return np.stack([block.hits_id, block.hits_ood, block.answered])
+    """(6, S, Q): hits ID and OOD, answered, log-likelihoods ID and OOD, known."""
+    hits = block.hits_id, block.hits_ood, block.answered
+    return np.stack([*hits, block.logprob_id, block.logprob_ood, block.likely])
+
+
+def _means(sums: Floats) -> Floats:
+    """(4, ...): from sums over outcomes to means; NaN where there is nothing to take one of."""
+    counts = np.where(sums[[2, 2, 5, 5]] > 0, sums[[2, 2, 5, 5]], np.nan)
+    means: Floats = sums[[0, 1, 3, 4]] / counts
+    return means
 
 
 def _seed_shifts(block: Paired, resamples: int, seed: int, confidence: float) -> Floats:
-    """(2, B): by how much resampled seeds move the accuracies ID and OOD."""
-    totals = _outcomes(block).sum(axis=2)
+    """(4, B): by how much resampled seeds move the means of `Draws`."""
+    outcomes = _outcomes(block)
+    totals = outcomes.sum(axis=2)
     totals = totals[:, totals[2] > 0]
     n_seeds = totals.shape[1]
     if n_seeds < 2:
-        return np.zeros((2, resamples))
+        return np.zeros((4, resamples))
     # Both query splits of a benchmark have the same weights, so that they pool jointly.
     generator = _generator(seed, block.subject.dataset, block.subject.split, block.seeds)
     sums = totals @ _weights(generator, resamples, n_seeds).T
-    shifts: Floats = sums[:2] / sums[2] - totals[:2].sum(axis=1, keepdims=True) / totals[2].sum()
+    shifts = _means(sums) - _means(totals.sum(axis=1))[:, None]
+    accuracy = _seed_part(outcomes[:2], outcomes[2])
+    likelihood = _seed_part(outcomes[3:5], outcomes[5])
+    parts = np.array([accuracy, accuracy, likelihood, likelihood])
     end = (1 + confidence) / 2
-    few = float(stats.t.ppf(end, n_seeds - 1) / stats.norm.ppf(end))
-    return shifts * few * sqrt(_seed_part(block) * n_seeds / (n_seeds - 1))
+    few = stats.t.ppf(end, n_seeds - 1) / stats.norm.ppf(end)
+    scale: Floats = few * np.sqrt(parts * n_seeds / (n_seeds - 1))
+    return shifts * scale[:, None]
 
 
-def _seed_part(block: Paired) -> float:
+def _seed_part(outcomes: Floats, answered: Floats) -> float:
     """The part of the spread between seeds that chance within requests does not explain, in [0, 1].
 
     The larger one of ID and OOD, so that what they share moves with both.
+
+    Args:
+        outcomes: (2, S, Q), ID and OOD; 0 where there is none.
+        answered: (S, Q): 1 where there is one, else 0.
     """
-    answered = block.answered
     by_seed, by_query = answered.sum(axis=1, keepdims=True), answered.sum(axis=0, keepdims=True)
-    freedom = answered.sum() - np.count_nonzero(by_seed) - np.count_nonzero(by_query) + 1
+    n_seeds, n_queries = np.count_nonzero(by_seed), np.count_nonzero(by_query)
+    freedom = answered.sum() - n_seeds - n_queries + 1
     parts = [0.0]
-    for hits in (block.hits_id, block.hits_ood):
-        mean = hits.sum() / answered.sum()
-        seeds = hits.sum(axis=1, keepdims=True) / np.maximum(by_seed, 1)
-        queries = hits.sum(axis=0, keepdims=True) / np.maximum(by_query, 1)
-        between = (by_seed * (seeds - mean) ** 2).sum() / (np.count_nonzero(by_seed) - 1)
-        left = (answered * (hits - seeds - queries + mean) ** 2).sum()
+    for found in outcomes if n_seeds > 1 else ():
+        mean = found.sum() / answered.sum()
+        seeds = found.sum(axis=1, keepdims=True) / np.maximum(by_seed, 1)
+        queries = found.sum(axis=0, keepdims=True) / np.maximum(by_query, 1)
+        between = (by_seed * (seeds - mean) ** 2).sum() / (n_seeds - 1)
+        left = (answered * (found - seeds - queries + mean) ** 2).sum()
         error = left / freedom if freedom > 0 else 0.0
         if between > 0:
-            parts.append(1 - error / between)
+            parts.append(float(1 - error / between))
     return max(parts)
 
 

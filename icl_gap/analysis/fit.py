@@ -69,7 +69,7 @@ def _unfit(point: GapPoint) -> str | None:
         return "untrained"
     if point.n_params is None:
         return "no parameter count"
-    return point.undefined_because
+    return point.unresolved_because
 
 
 def _fit(used: Sequence[Measured], left_out: tuple[LeftOut, ...], confidence: float) -> GapFit:

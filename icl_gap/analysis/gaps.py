@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 
 from icl_gap.analysis.bootstrap import Draws, draw, interval
+from icl_gap.analysis.evidence import adjusted, bounds, detectable, fieller, mcnemar, smooth
 from icl_gap.analysis.pairing import Floats, Paired, Remarks
-from icl_gap.analysis.points import Estimate, GapPoint, QuerySplit, Subject
+from icl_gap.analysis.points import (
+    Accuracies,
+    Estimate,
+    GapPoint,
+    Metric,
+    QuerySplit,
+    Subject,
+)
 from icl_gap.records import Split
 
 
@@ -40,7 +48,7 @@ def measure(
     A_ood) / A_id. Pooled, the same of A_id = mean(te->te, tr->tr) and A_ood = mean(tr->te, te->tr),
     each side weighing the same however many queries it has.
 
-    A gap is undefined where A_id is not resolved from 0: where the low end of its interval is 0.
+    A gap is unresolved where A_id is not resolved from 0: where the low end of its interval is 0.
     Elsewhere fewer resamples than one end's share have no hit ID; these count as the worst at both
     ends of the gap's interval, which stays finite.
 
@@ -58,9 +66,11 @@ def measure(
     parts = {_key(part): part for unit in units for part in unit.parts}
     drawn = draw(list(parts.values()), resamples=resamples, seed=seed, confidence=confidence)
     draws = dict(zip(parts, drawn, strict=True))
-    measured = [_measure(unit, draws, confidence) for unit in units]
-    for each in measured:
-        remarks += _remarks(each.point)
+    found = [_measure(unit, draws, confidence) for unit in units]
+    points = adjusted([each.point for each in found])
+    measured = [Measured(*each) for each in zip(points, (m.gaps for m in found), strict=True)]
+    for point in points:
+        remarks += _remarks(point)
     return measured, remarks
 
 
@@ -106,17 +116,15 @@ def _pool(sides: Sequence[Paired], remarks: Remarks) -> _Unit | None:
     return _Unit("pooled", parts)
 
 
-def _measure(unit: _Unit, draws: Mapping[_Key, Draws], confidence: float) -> Measured:
+def _measure(unit: _Unit, drawn: Mapping[_Key, Draws], confidence: float) -> Measured:
     parts = unit.parts
-    drawn = [draws[_key(part)] for part in parts]
-    inside = np.mean([each.a_id for each in drawn], axis=0)
-    outside = np.mean([each.a_ood for each in drawn], axis=0)
+    draws = Draws(*np.mean([astuple(drawn[_key(part)]) for part in parts], axis=0))
     answered = [part.answered.sum() for part in parts]
     hits = [(part.hits_id.sum(), part.hits_ood.sum()) for part in parts]
     id_value, ood_value = np.mean(np.asarray(hits).T / answered, axis=1)
-    a_id = Estimate(float(id_value), *interval(inside, confidence, worst=(0.0, 1.0)))
-    a_ood = Estimate(float(ood_value), *interval(outside, confidence, worst=(0.0, 1.0)))
-    gaps = 1 - outside / np.where(inside > 0, inside, np.nan)
+    a_id = Estimate(float(id_value), *interval(draws.a_id, confidence, worst=(0.0, 1.0)))
+    a_ood = Estimate(float(ood_value), *interval(draws.a_ood, confidence, worst=(0.0, 1.0)))
+    gaps = 1 - draws.a_ood / np.where(draws.a_id > 0, draws.a_id, np.nan)
     gap = None
     if a_id.low > 0:
         ends = interval(gaps, confidence, worst=(-np.inf, np.inf))
@@ -127,7 +135,14 @@ def _measure(unit: _Unit, draws: Mapping[_Key, Draws], confidence: float) -> Mea
         a_id=a_id,
         a_ood=a_ood,
         gap=gap,
-        undefined_because=None if gap else _why(a_id, parts, confidence),
+        unresolved_because=None if gap else _why(a_id, parts, confidence),
+        fieller=fieller(a_id.value, a_ood.value, draws, confidence=confidence) if gap else None,
+        detectable=detectable(gaps, confidence=confidence) if gap else None,
+        bounds=bounds(parts),
+        smooth=smooth(parts, draws, confidence=confidence),
+        tests=mcnemar(parts),
+        raw=_accuracies(parts, "raw"),
+        canonical=_accuracies(parts, "canonical"),
         n_queries=sum(int(part.answered.any(axis=0).sum()) for part in parts),
         n_seeds=len(parts[0].seeds),
         n_skipped=sum(int(part.skipped.sum()) for part in parts),
@@ -136,6 +151,16 @@ def _measure(unit: _Unit, draws: Mapping[_Key, Draws], confidence: float) -> Mea
         coverage_ood=_mean([part.coverage_ood for part in parts], answered),
     )
     return Measured(point, gaps)
+
+
+def _accuracies(parts: Sequence[Paired], metric: Metric) -> Accuracies | None:
+    """Exact match of one kind, ID and OOD; None where it is not known of all requests."""
+    sides = [
+        [getattr(part, f"{metric}_{condition}").sum() / part.answered.sum() for part in parts]
+        for condition in ("id", "ood")
+    ]
+    inside, outside = np.mean(sides, axis=1)
+    return None if np.isnan(inside + outside) else Accuracies(float(inside), float(outside))
 
 
 def _mean(totals: Sequence[Floats], answered: Sequence[np.float64]) -> float:

@@ -37,6 +37,11 @@ class Paired:
     hits_ood: Floats
     answered: Floats
     """(S, Q): 1 where both conditions answered, 0 where the query was skipped or not asked."""
+    logprob_id: Floats
+    """(S, Q): the gold answer's mean log-likelihood, nats a token; 0 where it is not known."""
+    logprob_ood: Floats
+    likely: Floats
+    """(S, Q): 1 where that is known under both conditions, else 0."""
     skipped: Floats
     """(S,): requests skipped."""
     shots: Floats
@@ -44,6 +49,12 @@ class Paired:
     coverage_id: Floats
     """(S,): as `shots`."""
     coverage_ood: Floats
+    raw_id: Floats
+    """(S,): exact matches of strings."""
+    raw_ood: Floats
+    canonical_id: Floats
+    """(S,): exact matches of normal forms; NaN where some are not known."""
+    canonical_ood: Floats
 
     def under(self, seeds: Sequence[int]) -> Paired:
         """The same under some of its seeds."""
@@ -145,23 +156,38 @@ def _paired(
     pairs = [list(_pairs(cells["id", seed], cells["ood", seed])) for seed in seeds]
     query_ids = tuple(sorted({inside.query_id for row in pairs for inside, _ in row}))
     column = {query_id: n for n, query_id in enumerate(query_ids)}
-    cube = np.zeros((3, len(seeds), len(query_ids)))
-    sums = np.zeros((4, len(seeds)))
+    cube = np.zeros((6, len(seeds), len(query_ids)))
+    sums = np.zeros((8, len(seeds)))
     for s, row in enumerate(pairs):
         for inside, outside in row:
             if inside.status == "skipped":
                 sums[0, s] += 1
                 continue
-            q = column[inside.query_id]
-            cube[:, s, q] = (
+            cube[:, s, column[inside.query_id]] = (
                 _hit(inside, metric, cells["id", seeds[s]]),
                 _hit(outside, metric, cells["ood", seeds[s]]),
                 1,
+                *_logprobs(inside, outside),
             )
-            sums[1:, s] += (inside.shots, inside.coverage, outside.coverage)
+            sums[1:, s] += (
+                inside.shots,
+                inside.coverage,
+                outside.coverage,
+                *(np.nan if hit is None else hit for hit in _hits(inside, outside)),
+            )
     shared = {cell.info.spec.get("sampler", {}).get("selection") for cell in cells.values()}
     crossed = "shared" in shared
     return Paired(subject, query_split, seeds, query_ids, crossed, *cube, *sums)
+
+
+def _logprobs(inside: Record, outside: Record) -> tuple[float, float, float]:
+    if inside.gold_logprob is None or outside.gold_logprob is None:
+        return 0.0, 0.0, 0.0
+    return inside.gold_logprob, outside.gold_logprob, 1.0
+
+
+def _hits(inside: Record, outside: Record) -> tuple[bool | None, ...]:
+    return inside.raw, outside.raw, inside.canonical, outside.canonical
 
 
 def _pairs(inside: CellResult, outside: CellResult) -> Iterator[tuple[Record, Record]]:

@@ -49,6 +49,28 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class McNemar:
+    """McNemar's exact test of A_id = A_ood under one seed."""
+
+    seed: int
+    only_id: int
+    """Queries that were right with ID exemplars alone."""
+    only_ood: int
+    p_value: float
+    """Two-sided."""
+    p_holm: float
+    """Adjusted for all tests of the benchmark about the same queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracies:
+    """Exact match of one kind, ID and OOD."""
+
+    id: float
+    ood: float
+
+
+@dataclass(frozen=True, slots=True)
 class GapPoint(Subject):
     """The relative generalization gap of one subject, on one side of its benchmark or pooled."""
 
@@ -58,9 +80,24 @@ class GapPoint(Subject):
     a_ood: Estimate
     """Exact match with exemplars from the other split, in [0, 1]."""
     gap: Estimate | None
-    """(A_id - A_ood) / A_id, at most 1; None where it is undefined."""
-    undefined_because: str | None
+    """(A_id - A_ood) / A_id, at most 1; None where it is unresolved."""
+    unresolved_because: str | None
     """Why `gap` is None, with the numbers; None where it is defined."""
+    fieller: tuple[float, float] | None
+    """Fieller's interval, beside the bootstrap's in `gap`; None where that is."""
+    detectable: float | None
+    """The smallest gap that a study of this size would tell from zero four times in five."""
+    bounds: tuple[float | None, float] | None
+    """The gap, had all skipped requests gone one way, or the other; the low end is None where no
+    request would have been right ID. None where none was skipped."""
+    smooth: Estimate | None
+    """The smooth gap: that of the gold answer's likelihood a token. None where it is not known."""
+    tests: tuple[McNemar, ...]
+    """One for each seed."""
+    raw: Accuracies | None
+    """Exact match of strings; as `canonical`, None where it is not known of some answers."""
+    canonical: Accuracies | None
+    """Exact match of normal forms."""
     n_queries: int
     """Different queries that were answered under at least one seed."""
     n_seeds: int
@@ -104,7 +141,7 @@ class GapFit:
     slope: float
     """Change of the gap for ten times the parameters (all of them, embeddings included)."""
     slope_interval: tuple[float, float] | None
-    """None where too many resamples leave a gap of the family undefined."""
+    """None where too many resamples leave a gap of the family unresolved."""
     intercept: float
     r_squared: float | None
     """Share of the gaps' variance that the line explains; None where they do not vary."""

@@ -37,7 +37,7 @@ def analyze(
             analysis = analysis_of(found, metric=metric)
         say(json.dumps(analysis.to_json(), indent=1))
     else:
-        show(found, metric)
+        show(found, metric, evidence=True)
 
 
 def plot(
@@ -62,10 +62,18 @@ def plot(
     draw(analysis, drawn, out or results / "figures")
 
 
-def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analysis:
-    """Print a table of gaps, one of fits, and what must be said beside them."""
+def show(
+    results: Results, metric: Literal["raw", "canonical"] = "raw", *, evidence: bool = False
+) -> Analysis:
+    """Print a table of gaps, one of fits, and what must be said beside them.
+
+    Args:
+        results: Finished cells.
+        metric: Which exact match counts.
+        evidence: Print a table of tests and other intervals too.
+    """
     from icl_gap.analysis import analyze as analysis_of
-    from icl_gap.analysis import fit_table, table
+    from icl_gap.analysis import evidence_table, fit_table, table
     from icl_gap.precision import read_checks
 
     with waiting("resampling"):
@@ -74,13 +82,15 @@ def show(results: Results, metric: Literal["raw", "canonical"] = "raw") -> Analy
     title = f"{metric} exact match, {analysis.confidence:.0%} intervals"
     if rows := table(analysis):
         show_table(rows, title=title, left=words)
+    if evidence and (rows := evidence_table(analysis)):
+        show_table(rows, title="beside the gaps; one test for each seed", left=words)
     if rows := fit_table(analysis):
         show_table(rows, title="fit of the gap against scale", left=words)
-    if undefined := [point for point in analysis.points if point.gap is None]:
-        first = undefined[0]
+    if unresolved := [point for point in analysis.points if point.gap is None]:
+        first = unresolved[0]
         say(
-            f"note: {len(undefined)} gaps are undefined; {first.place}, {first.query_split} "
-            f"queries: {first.undefined_because}"
+            f"note: {len(unresolved)} gaps are unresolved; {first.place}, {first.query_split} "
+            f"queries: {first.unresolved_because}"
         )
     for note in analysis.notes:
         say(f"note: {note}")

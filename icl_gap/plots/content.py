@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
 from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint
 from icl_gap.errors import AnalysisError
@@ -30,7 +30,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One number to draw; with y None, a gap that is undefined."""
+    """One number to draw; with y None, a gap that is unresolved."""
 
     series: str
     """What the legend says."""
@@ -125,7 +125,7 @@ def partial_parts(points: Sequence[GapPoint]) -> list[str]:
 def csv_text(points: Sequence[GapPoint]) -> str:
     """The points as CSV: one line for each, its intervals in columns of their own.
 
-    Numbers have six significant digits; an empty field is an undefined or unknown one.
+    Numbers have six significant digits; an empty field is an unresolved or unknown one.
     """
     out = io.StringIO()
     rows = [_flat(point) for point in points]
@@ -135,23 +135,37 @@ def csv_text(points: Sequence[GapPoint]) -> str:
     return out.getvalue()
 
 
+_PARTS = {
+    **dict.fromkeys(("a_id", "a_ood", "gap", "smooth"), ("", "_low", "_high")),
+    **dict.fromkeys(("fieller", "bounds"), ("_low", "_high")),
+    **dict.fromkeys(("raw", "canonical"), ("_id", "_ood")),
+}
+"""What becomes several columns, and their endings."""
+
+
 def _flat(point: GapPoint) -> dict[str, str]:
-    row = {}
-    for name in (field.name for field in fields(point)):
-        value = getattr(point, name)
-        if name in ("a_id", "a_ood", "gap"):
-            row[name] = _digits(value and value.value)
-            row[f"{name}_low"] = _digits(value and value.low)
-            row[f"{name}_high"] = _digits(value and value.high)
-        elif isinstance(value, float):
-            row[name] = _digits(value)
+    row: dict[str, object] = {}
+    for name, value in zip((f.name for f in fields(point)), astuple(point), strict=True):
+        if name in _PARTS:
+            ends = _PARTS[name]
+            row |= zip((name + end for end in ends), value or [None] * len(ends), strict=True)
+        elif name == "tests":
+            for column in ("p_value", "p_holm"):
+                each = (getattr(test, column) for test in point.tests)
+                row[f"mcnemar_{column}"] = " ".join(map(_digits, each))
         else:
-            row[name] = "" if value is None else str(value)
-    return row
+            row[name] = value
+    return {name: _text(value) for name, value in row.items()}
 
 
-def _digits(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return _digits(value)
+    return "" if value is None else str(value)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.6g}"
 
 
 def _only(_: GapPoint | GapFit) -> str | int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Transform
 
-UNDEFINED = "undefined: A_id not resolved from 0"
+UNRESOLVED = "unresolved: A_id not told from 0"
 # In inches.
 STRIP_LINE = 0.1
 MARKER_ROOM = 0.2
@@ -101,7 +101,7 @@ def draw_fits(ax: Axes, fits: Sequence[GapFit], look: Mapping[str, Look], *, in_
 
 
 def strip_height(marks: Sequence[Mark], width: float) -> float:
-    """How high the strip below a panel must be, in inches; 0 if no gap is undefined.
+    """How high the strip below a panel must be, in inches; 0 if no gap is unresolved.
 
     Args:
         marks: The panel's.
@@ -110,21 +110,23 @@ def strip_height(marks: Sequence[Mark], width: float) -> float:
     if all(mark.y for mark in marks):
         return 0.0
     room = MARKER_ROOM if any(mark.y is None and mark.x is not None for mark in marks) else 0.0
-    return STRIP_LINE * len(_undefined_text(marks, width)) + room + 0.06
+    return STRIP_LINE * len(_unresolved_text(marks, width)) + room + 0.06
 
 
-def _undefined_text(marks: Sequence[Mark], width: float) -> list[str]:
+def _unresolved_text(marks: Sequence[Mark], width: float) -> list[str]:
     """What stands in the strip; models without a size have no marker, so they are named."""
-    undefined = [mark for mark in marks if mark.y is None]
-    if not undefined:
-        return ["undefined: none"]
-    sizeless = sorted({mark.model for mark in undefined if mark.x is None})
+    unresolved = [mark for mark in marks if mark.y is None]
+    if not unresolved:
+        return ["unresolved: none"]
+    sizeless = sorted({mark.model for mark in unresolved if mark.x is None})
     also = f" (also {', '.join(sizeless)})" if sizeless else ""
-    return textwrap.wrap(UNDEFINED + also, int(width / 0.046))
+    return textwrap.wrap(UNRESOLVED + also, int(width / 0.046))
 
 
-def draw_undefined(ax: Axes, marks: Sequence[Mark], look: Mapping[str, Look], width: float) -> None:
-    """The strip below a panel: one hollow marker for each gap that is undefined.
+def draw_unresolved(
+    ax: Axes, marks: Sequence[Mark], look: Mapping[str, Look], width: float
+) -> None:
+    """The strip below a panel: one hollow marker for each gap that is unresolved.
 
     Args:
         ax: The strip.
@@ -139,7 +141,7 @@ def draw_undefined(ax: Axes, marks: Sequence[Mark], look: Mapping[str, Look], wi
     ax.text(
         0.02,
         height - 0.025,
-        "\n".join(_undefined_text(marks, width)),
+        "\n".join(_unresolved_text(marks, width)),
         transform=ax.get_yaxis_transform(),
         va="top",
         fontsize=5.5,

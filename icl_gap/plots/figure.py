@@ -1,4 +1,4 @@
-"""A whole figure: panels in rows and columns, strips for undefined gaps, and a legend.
+"""A whole figure: panels in rows and columns, strips for unresolved gaps, and a legend.
 
 Panels are placed by hand, in inches, and the figure is cut to what was drawn when it is saved: so
 panels have the size that the recipe says, and no label is ever cut off.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from icl_gap.analysis import Analysis, GapFit
 from icl_gap.plots.axes import X_LABELS, set_x, y_label, y_limits
 from icl_gap.plots.content import Mark, Panel, chosen, marks, panels, partial_parts
-from icl_gap.plots.draw import draw_fits, draw_undefined, draw_values, strip_height
+from icl_gap.plots.draw import draw_fits, draw_unresolved, draw_values, strip_height
 from icl_gap.plots.legend import draw_legend
 from icl_gap.plots.look import GREY, Look, looks
 from icl_gap.plots.recipe import FigureRecipe
@@ -61,7 +61,7 @@ class _Plan:
         return [f for row in self.rows for panel in row for f in panel.fits if self.fitted]
 
     def strip(self, row: int) -> float:
-        """Height of a row's strips for undefined gaps; 0 where its gaps are all defined."""
+        """Height of a row's strips for unresolved gaps; 0 where its gaps are all defined."""
         panels = [marks(panel.points, self.recipe) for panel in self.rows[row]]
         return max(strip_height(panel, self.recipe.panel_size[0]) for panel in panels)
 
@@ -131,7 +131,7 @@ def _draw_panel(figure: Figure, plan: _Plan, r: int, c: int) -> None:
         text = "no defined gap" if panel.points else "no results"
         ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
     if strip is not None:
-        draw_undefined(strip, drawn, plan.look, recipe.panel_size[0])
+        draw_unresolved(strip, drawn, plan.look, recipe.panel_size[0])
         set_x(strip, plan.marks, recipe)
         ax.tick_params(labelbottom=False, bottom=False)
         ax.spines["bottom"].set_visible(False)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from analysis.synthetic import Model, cell, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icl_gap.analysis import analyze, fit_table, human, table
+from icl_gap.analysis import GapPoint, analyze, evidence_table, fit_table, human, table
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.records import CellResult, Condition
 
@@ -43,12 +45,18 @@ def test_the_order_of_cells_and_queries_does_not_matter(rng: random.Random) -> N
     assert analyze(shuffled, resamples=100) == analyze(RESULTS, resamples=100)
 
 
+def unadjusted(point: GapPoint) -> GapPoint:
+    """Without what takes into account how many other tests there are."""
+    return replace(point, tests=tuple(replace(test, p_holm=1.0) for test in point.tests))
+
+
 @settings(max_examples=8)
 @given(st.sets(st.sampled_from([m[0] for m in MODELS]), min_size=1))
 def test_a_models_numbers_do_not_depend_on_the_other_models(kept: set[str]) -> None:
     alone = [each for each in RESULTS if each.info.model in kept]
     expected = [p for p in analyze(RESULTS, resamples=100).points if p.model in kept]
-    assert list(analyze(alone, resamples=100).points) == expected
+    found = analyze(alone, resamples=100).points
+    assert [unadjusted(p) for p in found] == [unadjusted(p) for p in expected]
 
 
 @settings(max_examples=30)
@@ -68,7 +76,7 @@ def test_what_is_always_true_of_a_point(seeds: list[list[tuple[bool, bool]]]) ->
     (point,) = analyze(results, resamples=100).points
     for accuracy in (point.a_id, point.a_ood):
         assert 0 <= accuracy.low <= accuracy.high <= 1
-    assert (point.gap is None) == (point.undefined_because is not None) == (point.a_id.low == 0)
+    assert (point.gap is None) == (point.unresolved_because is not None) == (point.a_id.low == 0)
     if point.gap is not None:
         assert point.gap.low <= point.gap.high <= 1
         assert point.gap.value == pytest.approx(1 - point.a_ood.value / point.a_id.value)
@@ -118,7 +126,7 @@ def test_no_results_are_refused() -> None:
         analyze([])
 
 
-def test_the_table_says_what_is_undefined_untrained_or_partial() -> None:
+def test_the_table_says_what_is_unresolved_untrained_or_partial() -> None:
     rows = table(analyze(sweep(MODELS, chance, partial="test 1 of 2"), resamples=100))
     assert list(rows[0]) == [
         "benchmark",
@@ -131,13 +139,41 @@ def test_the_table_says_what_is_undefined_untrained_or_partial() -> None:
         "gap",
     ]
     untrained = next(row for row in rows if row["model"] == "opt-new (untrained)")
-    assert untrained["gap"] == "undefined"
+    assert untrained["gap"] == "unresolved"
     assert untrained["A_id"] == "0.000 [0.000, 0.000]"
     assert untrained["params"] == "125M"
     assert untrained["benchmark"] == "scan/mcd1 (partial)"
     nearest = next(row for row in rows if row["model"] == "nearest")
     assert nearest["params"] == "-"
     assert nearest["gap"].count(".") == 3
+
+
+def test_the_table_has_smooth_gaps_where_likelihoods_are_known() -> None:
+    results = [
+        replace(
+            each,
+            records=tuple(
+                replace(r, gold_logprob=-1.0 if each.info.condition == "id" else -2.0)
+                for r in each.records
+            ),
+        )
+        for each in RESULTS
+    ]
+    rows = table(analyze(results, resamples=100))
+    assert {row["smooth gap"] for row in rows} == {"0.632 [0.632, 0.632]"}
+
+
+def test_the_evidence_table_tells_tests_and_other_intervals() -> None:
+    rows = evidence_table(analyze(RESULTS, resamples=100))
+    row = next(r for r in rows if (r["model"], r["queries"]) == ("opt-6.7b", "test"))
+    assert re.fullmatch(r"0\.\d{3}/0\.\d{3}", row["raw ID/OOD"])
+    assert row["raw ID/OOD"] == row["canonical ID/OOD"]
+    assert re.fullmatch(r"\[0\.\d{3}, 0\.\d{3}\]", row["Fieller"])
+    assert len(row["McNemar p"].split()) == len(row["Holm"].split()) == 3
+    assert "skips leave" not in row
+    skipping = [cell("id", [True, True, None]), cell("ood", [True, False, None])]
+    (row,) = evidence_table(analyze(skipping, resamples=100))
+    assert row["skips leave"] == "[0.000, 0.667]"
 
 
 def test_the_fit_table_gives_the_slope_per_factor_of_ten() -> None:

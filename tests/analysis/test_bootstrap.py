@@ -43,7 +43,7 @@ def paired(
 ) -> Paired:
     seeds, queries = hits_id.shape
     answered = np.ones_like(hits_id) if answered is None else answered
-    zeros = np.zeros(seeds)
+    zeros, nothing = np.zeros(seeds), np.zeros_like(hits_id)
     return Paired(
         subject=of or subject(),
         query_split=query_split,  # type: ignore[arg-type]
@@ -53,10 +53,17 @@ def paired(
         hits_id=hits_id * answered,
         hits_ood=hits_ood * answered,
         answered=answered,
+        logprob_id=nothing,
+        logprob_ood=nothing,
+        likely=nothing,
         skipped=zeros,
         shots=zeros,
         coverage_id=zeros,
         coverage_ood=zeros,
+        raw_id=zeros,
+        raw_ood=zeros,
+        canonical_id=zeros,
+        canonical_ood=zeros,
     )
 
 
@@ -64,6 +71,10 @@ def random_block(seed: int, shape: tuple[int, int] = (3, 7), **changes: object) 
     rng = np.random.default_rng(seed)
     inside, outside, answered = ((rng.random(shape) < p).astype(float) for p in (0.6, 0.4, 0.8))
     return paired(inside, outside, answered, **changes)  # type: ignore[arg-type]
+
+
+def seed_part(hits: Floats) -> float:
+    return bootstrap._seed_part(np.stack([hits, hits]), np.ones_like(hits))
 
 
 def drawn(blocks: list[Paired], *, resamples: int = 50, seed: int = 0) -> list[Draws]:
@@ -115,12 +126,12 @@ def test_the_part_of_seeds_is_what_the_analysis_of_variance_says(seed: int) -> N
     within = (error + queries) / (4 * 29)
     assert table.statistic == pytest.approx(between / within)
     expected = max(0.0, 1 - (error / (3 * 29)) / between)
-    assert bootstrap._seed_part(paired(hits, hits)) == pytest.approx(expected, abs=1e-9)
+    assert seed_part(hits) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("hits", [np.zeros((3, 5)), np.ones((3, 5))])
 def test_seeds_that_agree_add_nothing(hits: Floats) -> None:
-    assert bootstrap._seed_part(paired(hits, hits)) == 0
+    assert seed_part(hits) == 0
     (found,) = drawn([replace(paired(hits, hits), crossed=True)])
     assert (found.a_id == hits[0, 0]).all()
 

@@ -65,17 +65,17 @@ def test_the_metric_chooses_which_match_counts() -> None:
 
 
 @pytest.mark.parametrize("hits", [0, 1, 2])
-def test_a_gap_is_undefined_where_the_id_accuracy_is_not_resolved_from_zero(hits: int) -> None:
+def test_a_gap_is_unresolved_where_the_id_accuracy_is_not_resolved_from_zero(hits: int) -> None:
     (point,) = points(both([n < hits for n in range(50)], [False] * 50)).values()
     assert point.gap is None
     assert point.a_id.low == 0
-    assert point.undefined_because is not None
-    assert f"{hits} of 50 requests right, 95% interval [0.0000" in point.undefined_because
+    assert point.unresolved_because is not None
+    assert f"{hits} of 50 requests right, 95% interval [0.0000" in point.unresolved_because
 
 
 def test_a_gap_is_defined_once_its_id_accuracy_is_resolved() -> None:
     (point,) = points(both([n < 10 for n in range(50)], [False] * 50)).values()
-    assert point.undefined_because is None
+    assert point.unresolved_because is None
     assert point.gap is not None
     assert (point.gap.low, point.gap.value, point.gap.high) == (1, 1, 1)
 

@@ -103,7 +103,7 @@ def test_run_shows_a_table_and_draws_figures(cli, sweep, tmp_path) -> None:
     assert "toy/plain" in outcome.out
     assert "(untrained)" in outcome.out
     assert "(untrained) (untrained)" not in outcome.out
-    assert "undefined" in outcome.out
+    assert "unresolved" in outcome.out
     for kind in ("png", "pdf", "svg", "csv"):
         assert (out / "figures" / f"gap_vs_scale.{kind}").stat().st_size > 0
     assert str(out / "figures" / "gap_vs_scale.png") in outcome.out

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from analysis.synthetic import Model, sweep
 
-from icl_gap.analysis import Analysis, BandPoint, Estimate, GapFit, GapPoint, analyze
+from icl_gap.analysis import Accuracies, Analysis, BandPoint, Estimate, GapFit, GapPoint, analyze
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.plots import FigureRecipe, plot, read_recipe
 from icl_gap.records import Condition
@@ -38,7 +38,14 @@ def point(model: str, family: str, n_params: int | None, gap: float | None) -> G
         a_id=Estimate(0.5, 0.4, 0.6),
         a_ood=Estimate(0.25, 1 / 6, 1 / 3),
         gap=None if gap is None else Estimate(gap, gap - 0.1, gap + 0.1),
-        undefined_because="A_id not resolved from 0: 0 of 9" if gap is None else None,
+        unresolved_because="A_id not resolved from 0: 0 of 9" if gap is None else None,
+        fieller=None,
+        detectable=None,
+        bounds=None,
+        smooth=None,
+        tests=(),
+        raw=Accuracies(0.5, 0.25),
+        canonical=Accuracies(0.5, 0.25),
         n_queries=90,
         n_seeds=5,
         n_skipped=2,
@@ -136,7 +143,7 @@ def test_a_gap_figure_says_what_must_be_said(tmp_path: Path) -> None:
         "test and train queries pooled",
         "95% bootstrap intervals",
         "lines: least squares on log10(parameters)",
-        "undefined: A_id not resolved from 0",
+        "unresolved: A_id not told from 0",
         "(also nearest)",
         "opt (untrained)",
         "nearest (no parameters)",
@@ -144,12 +151,12 @@ def test_a_gap_figure_says_what_must_be_said(tmp_path: Path) -> None:
         assert part in words, part
 
 
-def test_a_figure_without_fit_partial_data_or_undefined_gaps_does_not_speak_of_them(
+def test_a_figure_without_fit_partial_data_or_unresolved_gaps_does_not_speak_of_them(
     tmp_path: Path,
 ) -> None:
     analysis = replace(ANALYSIS, points=POINTS[:2], fits=())
     text = drawn_text(analysis, changed(GAP), tmp_path)
-    for part in ("undefined", "partial", "least squares", "untrained", "bands"):
+    for part in ("unresolved", "partial", "least squares", "untrained", "bands"):
         assert part not in text, part
 
 
@@ -159,11 +166,11 @@ def test_a_fit_is_not_drawn_on_other_axes_than_its_own(tmp_path: Path) -> None:
     assert "least squares" not in text
 
 
-def test_where_every_gap_is_undefined_the_figure_says_so(tmp_path: Path) -> None:
-    nothing = tuple(replace(p, gap=None, undefined_because="A_id is 0") for p in POINTS)
+def test_where_every_gap_is_unresolved_the_figure_says_so(tmp_path: Path) -> None:
+    nothing = tuple(replace(p, gap=None, unresolved_because="A_id is 0") for p in POINTS)
     text = drawn_text(replace(ANALYSIS, points=nothing, fits=()), changed(GAP), tmp_path)
     assert text.count("no defined gap") == 2
-    assert text.count("undefined: A_id") == 2
+    assert text.count("unresolved: A_id") == 2
 
 
 def test_a_panel_without_results_says_so(tmp_path: Path) -> None:

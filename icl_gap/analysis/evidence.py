@@ -1,0 +1,152 @@
+"""What stands beside a gap's bootstrap interval: other intervals, tests, bounds, the smooth gap."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+
+import numpy as np
+from scipy import stats
+
+from icl_gap.analysis.bootstrap import Draws, interval
+from icl_gap.analysis.pairing import Floats, Paired
+from icl_gap.analysis.points import Estimate, GapPoint, McNemar
+
+POWER = 0.8
+"""At which `detectable` states the smallest gap that would be found."""
+
+
+def fieller(
+    a_id: float, a_ood: float, draws: Draws, *, confidence: float
+) -> tuple[float, float] | None:
+    """Fieller's interval for 1 - A_ood / A_id.
+
+    All ratios r at which A_ood - r A_id is not told from zero (Fieller 1954, "Some problems in
+    interval estimation", JRSS B 16(2), 175-185), with the covariance that the draws have.
+
+    Returns:
+        The ends; None where the interval is not bounded, since A_id is not told from zero.
+    """
+    z = stats.norm.ppf((1 + confidence) / 2)
+    known = ~np.isnan(draws.a_id)
+    cov = np.cov(np.stack([draws.a_id[known], draws.a_ood[known]])) * z**2
+    a = a_id**2 - cov[0, 0]
+    b = a_id * a_ood - cov[0, 1]
+    c = a_ood**2 - cov[1, 1]
+    if a <= 0:
+        return None
+    root = sqrt(max(0.0, b * b - a * c))
+    return float(1 - (b + root) / a), float(1 - (b - root) / a)
+
+
+def detectable(gaps: Floats, *, confidence: float) -> float:
+    """The smallest gap that a study of this size would tell from zero, four times in five.
+
+    (z_{(1 + confidence) / 2} + z_{POWER}) standard errors of the gap (Cohen 1988, "Statistical
+    Power Analysis for the Behavioral Sciences", ch. 2), the bootstrap's standard error being taken
+    for that of the smaller gap too.
+
+    Args:
+        gaps: (B,), under every resample.
+        confidence: Of the interval that tells a gap from zero.
+    """
+    z = stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(POWER)
+    return float(z * np.nanstd(gaps, ddof=1))
+
+
+def bounds(parts: Sequence[Paired]) -> tuple[float | None, float] | None:
+    """The gap's value, had the skipped requests all gone one way, and the other.
+
+    At the high end all would have been right ID and wrong OOD; at the low end the reverse.
+
+    Args:
+        parts: One side, or both, which weigh the same.
+
+    Returns:
+        The ends, the low one None where no request would have been right ID; None where nothing
+        was skipped.
+    """
+    if not any(part.skipped.any() for part in parts):
+        return None
+    inside, outside, more = (
+        np.array([part.hits_id.sum() for part in parts]),
+        np.array([part.hits_ood.sum() for part in parts]),
+        np.array([part.skipped.sum() for part in parts]),
+    )
+    asked = np.array([part.answered.sum() for part in parts]) + more
+    low, high = (
+        (np.mean((inside + gained_id) / asked), np.mean((outside + gained_ood) / asked))
+        for gained_id, gained_ood in ((0, more), (more, 0))
+    )
+    return (float(1 - low[1] / low[0]) if low[0] > 0 else None), float(1 - high[1] / high[0])
+
+
+def smooth(parts: Sequence[Paired], draws: Draws, *, confidence: float) -> Estimate | None:
+    """The smooth gap: that of the gold answer's likelihood a token, which moves before accuracy.
+
+    1 - exp(L_ood - L_id), L being the mean over requests of the gold answer's mean log-likelihood
+    a token: by how much of itself the likelihood of a token falls from ID to OOD.
+
+    Args:
+        parts: One side, or both, which weigh the same.
+        draws: Of these sides together.
+        confidence: Of the interval.
+
+    Returns:
+        None where a side has no request whose log-likelihood is known under both conditions.
+    """
+    if not all(part.likely.any() for part in parts):
+        return None
+    difference = np.mean(
+        [(part.logprob_ood - part.logprob_id).sum() / part.likely.sum() for part in parts]
+    )
+    drawn = 1 - np.exp(draws.logprob_ood - draws.logprob_id)
+    ends = interval(drawn, confidence, worst=(-np.inf, 1.0))
+    return Estimate(float(1 - np.exp(difference)), *ends)
+
+
+def mcnemar(parts: Sequence[Paired]) -> tuple[McNemar, ...]:
+    """McNemar's exact test of A_id = A_ood, for each seed (McNemar 1947, Psychometrika 12(2)).
+
+    Queries that are right under one condition alone are as likely to be so under either, if the
+    exemplars make no difference; two sides of a benchmark are strata, whose counts add up.
+    """
+    tests = []
+    for n, seed in enumerate(parts[0].seeds):
+        only_id = sum(int((p.hits_id[n] * (1 - p.hits_ood[n])).sum()) for p in parts)
+        only_ood = sum(int((p.hits_ood[n] * (1 - p.hits_id[n])).sum()) for p in parts)
+        of = only_id + only_ood
+        p_value = float(stats.binomtest(only_id, of).pvalue) if of else 1.0
+        tests.append(McNemar(seed, only_id, only_ood, p_value, p_value))
+    return tuple(tests)
+
+
+def adjusted(points: Sequence[GapPoint]) -> list[GapPoint]:
+    """The points, their tests' p-values adjusted within each family of tests.
+
+    A family are all tests on one benchmark that are about the same queries: of all models, numbers
+    of shots and seeds (Holm 1979, "A simple sequentially rejective multiple test procedure",
+    Scandinavian Journal of Statistics 6(2), 65-70).
+    """
+    families: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for n, point in enumerate(points):
+        families[point.benchmark, point.query_split] += [(n, k) for k in range(len(point.tests))]
+    changed = [list(point.tests) for point in points]
+    for members in families.values():
+        raw = np.array([points[n].tests[k].p_value for n, k in members])
+        for (n, k), p_holm in zip(members, holm(raw), strict=True):
+            changed[n][k] = replace(changed[n][k], p_holm=float(p_holm))
+    return [
+        replace(point, tests=tuple(tests)) for point, tests in zip(points, changed, strict=True)
+    ]
+
+
+def holm(p_values: Floats) -> Floats:
+    """Holm's adjusted p-values, in the order given: at most 1, and never below their own."""
+    order = np.argsort(p_values, kind="stable")
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    found = np.empty_like(p_values)
+    found[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return found

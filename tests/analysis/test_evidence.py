@@ -1,0 +1,182 @@
+"""What stands beside a gap, against hand-made numbers, other software and simulated truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from analysis.synthetic import cell, record
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from icl_gap.analysis import GapPoint, analyze
+from icl_gap.analysis.bootstrap import Draws
+from icl_gap.analysis.evidence import fieller, holm
+from icl_gap.analysis.pairing import Floats
+from icl_gap.records import CellResult
+
+
+def point(*results: CellResult, resamples: int = 2000, **options: object) -> GapPoint:
+    return analyze(results, resamples=resamples, **options).points[-1]  # type: ignore[arg-type]
+
+
+def both(
+    inside: list[bool | None], outside: list[bool | None], **changes: object
+) -> list[CellResult]:
+    return [cell("id", inside, **changes), cell("ood", outside, **changes)]
+
+
+def likely(result: CellResult, logprobs: list[float | None]) -> CellResult:
+    records = zip(result.records, logprobs, strict=True)
+    return replace(result, records=tuple(replace(r, gold_logprob=p) for r, p in records))
+
+
+def draws(a_id: Floats, a_ood: Floats) -> Draws:
+    return Draws(a_id, a_ood, np.zeros_like(a_id), np.zeros_like(a_id))
+
+
+def test_fieller_ends_are_the_ratios_at_which_the_difference_is_just_told_from_zero() -> None:
+    rng = np.random.default_rng(0)
+    drawn = draws(*rng.multivariate_normal([0.5, 0.3], [[4e-3, 1e-3], [1e-3, 3e-3]], 20_000).T)
+    ends = fieller(0.5, 0.3, drawn, confidence=0.9)
+    assert ends is not None
+    cov = np.cov(np.stack([drawn.a_id, drawn.a_ood]))
+    for gap in ends:
+        ratio = 1 - gap
+        spread = np.sqrt(cov[1, 1] - 2 * ratio * cov[0, 1] + ratio**2 * cov[0, 0])
+        assert abs(0.3 - ratio * 0.5) / spread == pytest.approx(stats.norm.ppf(0.95))
+    assert ends[0] < 1 - 0.3 / 0.5 < ends[1]
+
+
+def test_fieller_has_no_bounds_where_the_denominator_may_be_zero() -> None:
+    rng = np.random.default_rng(0)
+    drawn = draws(rng.normal(0.1, 0.1, 1000), rng.normal(0.1, 0.1, 1000))
+    assert fieller(0.1, 0.1, drawn, confidence=0.95) is None
+
+
+def test_fieller_stands_beside_the_bootstrap_and_near_it() -> None:
+    rng = np.random.default_rng(1)
+    solved = rng.random(400) < 0.7
+    found = point(*both(solved.tolist(), (solved & (rng.random(400) < 0.6)).tolist()))
+    assert found.gap is not None
+    assert found.fieller == pytest.approx((found.gap.low, found.gap.high), abs=0.01)
+
+
+def test_mcnemar_by_hand() -> None:
+    # Right under one condition alone: 5 ID, 1 OOD; P(at most 1 or at least 5 heads of 6) = 14/64.
+    inside = [True] * 5 + [False] + [True] * 10 + [False] * 4
+    outside = [False] * 5 + [True] + [True] * 10 + [False] * 4
+    (test,) = point(*both(inside, outside)).tests
+    assert (test.seed, test.only_id, test.only_ood) == (0, 5, 1)
+    assert test.p_value == pytest.approx(14 / 64)
+
+
+def test_mcnemar_without_a_query_that_tells_is_certain_of_nothing() -> None:
+    (test,) = point(*both([True] * 4, [True] * 4)).tests
+    assert (test.only_id, test.only_ood, test.p_value, test.p_holm) == (0, 0, 1, 1)
+
+
+def test_a_pooled_test_adds_the_counts_of_both_sides() -> None:
+    results = both([True] * 3, [False] * 3) + both([True] * 4, [False] * 4, query_split="train")
+    found = point(*results)
+    assert found.query_split == "pooled"
+    assert [(t.only_id, t.only_ood) for t in found.tests] == [(7, 0)]
+    assert found.tests[0].p_value == pytest.approx(2 / 2**7)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_as_it_was_published(raw: list[float]) -> None:
+    p_values = np.array(raw)
+    found = holm(p_values)
+    order = np.argsort(p_values, kind="stable")
+    assert (found >= p_values).all()
+    assert (found <= 1).all()
+    assert (np.diff(found[order]) >= 0).all()
+    for level in (0.01, 0.05, 0.3):
+        # Step down: reject while the i-th smallest is at most level / (m - i + 1).
+        rejected = 0
+        while rejected < len(raw) and p_values[order][rejected] * (len(raw) - rejected) <= level:
+            rejected += 1
+        assert (found <= level).sum() == rejected
+
+
+def test_tests_are_adjusted_within_a_benchmark_and_not_across() -> None:
+    one = both([True] * 8, [False] * 8)
+    alone = point(*one).tests[0]
+    assert alone.p_holm == alone.p_value == pytest.approx(2 / 2**8)
+    beside = [*one, *both([True] * 8, [False] * 8, seed=1)]
+    tests = point(*beside).tests
+    assert [t.p_holm for t in tests] == pytest.approx([4 / 2**8] * 2)
+    other = [*one, *both([True] * 8, [False] * 8, dataset="cfq")]
+    assert all(p.tests[0].p_holm == alone.p_value for p in analyze(other, resamples=100).points)
+
+
+def test_what_was_skipped_bounds_the_gap_both_ways() -> None:
+    found = point(
+        *both([True] * 6 + [False] * 2 + [None] * 2, [True] * 3 + [False] * 5 + [None] * 2)
+    )
+    assert found.gap is not None
+    # Of 10: at best 8 ID and 3 OOD, at worst 6 ID and 5 OOD.
+    assert found.bounds == pytest.approx((1 - 5 / 6, 1 - 3 / 8))
+    assert found.bounds[0] < found.gap.value < found.bounds[1]
+
+
+def test_nothing_skipped_nothing_to_bound() -> None:
+    assert point(*both([True], [False])).bounds is None
+
+
+def test_the_smooth_gap_by_hand_and_where_accuracy_is_zero() -> None:
+    inside, outside = both([False] * 40, [False] * 40)
+    found = point(likely(inside, [-0.5, -1.5] * 20), likely(outside, [-1.0, -2.0] * 20))
+    assert found.gap is None
+    assert found.smooth is not None
+    assert found.smooth.value == pytest.approx(1 - np.exp(-0.5))
+    assert (found.smooth.low, found.smooth.high) == pytest.approx((found.smooth.value,) * 2)
+
+
+def test_the_smooth_gap_leaves_out_what_has_no_likelihood() -> None:
+    inside, outside = both([True] * 3, [True] * 3)
+    found = point(likely(inside, [-1.0, None, -3.0]), likely(outside, [-2.0, -9.0, -3.0]))
+    assert found.smooth is not None
+    assert found.smooth.value == pytest.approx(1 - np.exp(-0.5))
+    assert point(inside, outside).smooth is None
+
+
+def test_both_kinds_of_exact_match_are_told() -> None:
+    inside, outside = both([True, True, False, False], [True, False, False, False])
+    strict = replace(
+        inside, records=tuple(replace(r, raw=n == 0) for n, r in enumerate(inside.records))
+    )
+    found = point(strict, outside)
+    assert found.raw is not None
+    assert found.canonical is not None
+    assert (found.raw.id, found.canonical.id, found.canonical.ood) == (0.25, 0.5, 0.25)
+    unknown = replace(
+        inside, records=(record("test-0", hit=True, canonical=None), *inside.records[1:])
+    )
+    assert point(unknown, outside).canonical is None
+
+
+@pytest.mark.parametrize("true_gap", [0.0, 0.3])
+def test_a_detectable_gap_is_found_four_times_in_five(true_gap: float) -> None:
+    """The detectable gap of a study, taken as the truth of others of its size."""
+    rng = np.random.default_rng(3)
+
+    def study(gap: float) -> GapPoint:
+        solved = rng.random((3, 150)) < 0.6
+        kept = solved & (rng.random((3, 150)) < 1 - gap)
+        return point(
+            *(
+                result
+                for seed in range(3)
+                for result in both(solved[seed].tolist(), kept[seed].tolist(), seed=seed)
+            ),
+            resamples=200,
+        )
+
+    smallest = np.mean([study(0.3).detectable or 0 for _ in range(20)])
+    found = [study(smallest if true_gap else 0.0).gap for _ in range(100)]
+    share = np.mean([gap is not None and gap.low > 0 for gap in found])
+    assert share >= 0.7 if true_gap else share == 0
