@@ -45,10 +45,11 @@ def analyze(
         raise AnalysisError("there are no finished cells to analyze; run the sweep first")
     paired, missing = pair(results, metric)
     measured, remarks = measure(paired, resamples=resamples, seed=seed, confidence=confidence)
-    fits, unfitted = fit_gaps(measured, confidence=confidence)
+    fits, common, unfitted = fit_gaps(measured, confidence=confidence)
     return Analysis(
         points=tuple(each.point for each in measured),
         fits=fits,
+        common=common,
         notes=merge_notes([*missing, *remarks, *unfitted]),
         metric=metric,
         resamples=resamples,

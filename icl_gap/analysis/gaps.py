@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 
 import numpy as np
 
@@ -21,14 +21,23 @@ from icl_gap.analysis.points import (
 )
 from icl_gap.records import Split
 
+FOLDS = 10
+"""Parts of the queries, among which a trend over sizes is tested."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A point, and its gap under every resample."""
+    """A point, and what its fit needs beside it."""
 
     point: GapPoint
-    gaps: Floats
-    """(B,); NaN where the resample has no hit ID."""
+    draws: Draws
+    folds: Floats
+    """(FOLDS,): the gap of each of as many parts of the queries; NaN where one has no hit ID."""
+
+    @property
+    def gaps(self) -> Floats:
+        """(B,): the gap under every resample; NaN where it has no hit ID."""
+        return _gap(self.draws.a_id, self.draws.a_ood)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ def measure(
     draws = dict(zip(parts, drawn, strict=True))
     found = [_measure(unit, draws, confidence) for unit in units]
     points = adjusted([each.point for each in found])
-    measured = [Measured(*each) for each in zip(points, (m.gaps for m in found), strict=True)]
+    measured = [replace(each, point=point) for each, point in zip(found, points, strict=True)]
     for point in points:
         remarks += _remarks(point)
     return measured, remarks
@@ -124,7 +133,7 @@ def _measure(unit: _Unit, drawn: Mapping[_Key, Draws], confidence: float) -> Mea
     id_value, ood_value = np.mean(np.asarray(hits).T / answered, axis=1)
     a_id = Estimate(float(id_value), *interval(draws.a_id, confidence, worst=(0.0, 1.0)))
     a_ood = Estimate(float(ood_value), *interval(draws.a_ood, confidence, worst=(0.0, 1.0)))
-    gaps = 1 - draws.a_ood / np.where(draws.a_id > 0, draws.a_id, np.nan)
+    gaps = _gap(draws.a_id, draws.a_ood)
     gap = None
     if a_id.low > 0:
         ends = interval(gaps, confidence, worst=(-np.inf, np.inf))
@@ -150,7 +159,26 @@ def _measure(unit: _Unit, drawn: Mapping[_Key, Draws], confidence: float) -> Mea
         coverage_id=_mean([part.coverage_id for part in parts], answered),
         coverage_ood=_mean([part.coverage_ood for part in parts], answered),
     )
-    return Measured(point, gaps)
+    return Measured(point, draws, _folds(parts))
+
+
+def _gap(inside: Floats, outside: Floats) -> Floats:
+    """(A_id - A_ood) / A_id; NaN where A_id is 0."""
+    return 1 - outside / np.where(inside > 0, inside, np.nan)
+
+
+def _folds(parts: Sequence[Paired]) -> Floats:
+    """The gap of each of `FOLDS` parts of the queries, the same queries for every model."""
+    sides = []
+    for part in parts:
+        which = np.arange(len(part.query_ids)) % FOLDS
+        mine = (which == np.arange(FOLDS)[:, None]).astype(float)
+        counts = [
+            (mine * each.sum(axis=0)).sum(axis=1)
+            for each in (part.hits_id, part.hits_ood, part.answered)
+        ]
+        sides.append(np.array(counts[:2]) / np.where(counts[2] > 0, counts[2], np.nan))
+    return _gap(*np.mean(sides, axis=0))
 
 
 def _accuracies(parts: Sequence[Paired], metric: Metric) -> Accuracies | None:

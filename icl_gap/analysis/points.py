@@ -130,6 +130,52 @@ class BandPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class FormFit:
+    """One form of the gap over scale, fitted."""
+
+    form: str
+    parameters: tuple[tuple[str, float], ...]
+    """Names and values, with log10(n_params) counted from the mean of the sizes."""
+    intervals: tuple[tuple[float, float], ...]
+    """Of the parameters, in their order; empty unless this is the best form."""
+    chi2: float | None
+    aicc: float | None
+    """The smaller, the better; forms of one fit compare."""
+    unsupported: str | None
+    """Why it is not fitted; None where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlopeWithout:
+    """The slope of a family without one of its sizes."""
+
+    model: str
+    """A model of that size."""
+    slope: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Whether the gap goes up or down with size, whatever the form; two-sided p-values."""
+
+    kendall_tau: float | None
+    """None where gaps do not vary."""
+    kendall_p: float | None
+    page_p: float | None
+    """None where there are fewer than three models, or too few queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What would tell a slope from zero four times in five, were it as fitted."""
+
+    queries: int
+    """Different ones, with the same models and seeds."""
+    sizes: int
+    """Over the same range, with the same queries, were gaps independent between sizes."""
+
+
+@dataclass(frozen=True, slots=True)
 class GapFit:
     """A straight line through the gaps of one family: gap = intercept + slope * log10(n_params)."""
 
@@ -149,9 +195,41 @@ class GapFit:
     models: tuple[str, ...]
     """The models used, smallest first."""
     left_out: tuple[LeftOut, ...]
+    unsupported: str | None
+    """Why no line is drawn; None where one is."""
     band: tuple[BandPoint, ...]
-    """The line from the smallest size to the largest; empty where the slope has no interval."""
+    """The line from the smallest size to the largest; empty where it is `unsupported`."""
+    forms: tuple[FormFit, ...]
+    """The line among other forms, compared by AICc."""
+    without: tuple[SlopeWithout, ...]
+    trend: Trend
+    needed: Needed | None
+    """None where the slope's interval leaves zero out, or there is none."""
     x: Literal["log10(n_params)"] = "log10(n_params)"
+
+    @property
+    def best(self) -> FormFit | None:
+        """The form of the smallest AICc; None where sizes are too few for any."""
+        fitted = {form.aicc: form for form in self.forms if form.aicc is not None}
+        return fitted[min(fitted)] if fitted else None
+
+
+@dataclass(frozen=True, slots=True)
+class CommonSlope:
+    """Lines through the gaps of several families, with one slope and an intercept for each."""
+
+    families: tuple[str, ...]
+    dataset: str
+    split: str
+    shots: int
+    query_split: QuerySplit
+    slope: float
+    """Change of the gap for ten times the parameters."""
+    slope_interval: tuple[float, float] | None
+    intercepts: tuple[float, ...]
+    """In the order of `families`."""
+    differ_p: float
+    """The p-value of a chi-squared test of whether the families' slopes differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +251,8 @@ class Analysis:
 
     points: tuple[GapPoint, ...]
     fits: tuple[GapFit, ...]
+    common: tuple[CommonSlope, ...]
+    """Of benchmarks, shots and query splits that several families have fits for."""
     notes: tuple[Note, ...]
     metric: Metric
     resamples: int

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from icl_gap.analysis.points import Accuracies, Analysis, Estimate
+from collections.abc import Sequence
+
+from icl_gap.analysis.points import Accuracies, Analysis, Estimate, Needed
 
 
 def table(analysis: Analysis) -> list[dict[str, str]]:
@@ -49,7 +51,7 @@ def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
 
 
 def fit_table(analysis: Analysis) -> list[dict[str, str]]:
-    """One row for each fit: family, benchmark, shots, queries, models used, slope and r2."""
+    """One row for each fit: whose, its slope, and how far one may trust it."""
     return [
         {
             "family": fit.family,
@@ -58,9 +60,28 @@ def fit_table(analysis: Analysis) -> list[dict[str, str]]:
             "queries": fit.query_split,
             "models": str(fit.n_points),
             "gap per 10x parameters": _slope(fit.slope, fit.slope_interval),
-            "r2": "-" if fit.r_squared is None else f"{fit.r_squared:.2f}",
+            "without a size": _range([each.slope for each in fit.without]),
+            "best form": fit.best.form if fit.best else "-",
+            "Kendall p": _p_value(fit.trend.kendall_p),
+            "Page p": _p_value(fit.trend.page_p),
+            "to resolve it": _needed(fit.needed),
         }
         for fit in analysis.fits
+    ]
+
+
+def common_table(analysis: Analysis) -> list[dict[str, str]]:
+    """One row for each slope that several families may have in common."""
+    return [
+        {
+            "families": ", ".join(fit.families),
+            "benchmark": f"{fit.dataset}/{fit.split}",
+            "shots": str(fit.shots),
+            "queries": fit.query_split,
+            "gap per 10x parameters": _slope(fit.slope, fit.slope_interval),
+            "slopes differ, p": _p_value(fit.differ_p),
+        }
+        for fit in analysis.common
     ]
 
 
@@ -79,8 +100,18 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _p_value(value: float) -> str:
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return "-"
     return "<.001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
+
+
+def _range(slopes: Sequence[float]) -> str:
+    return f"{min(slopes):+.3f} to {max(slopes):+.3f}" if slopes else "-"
+
+
+def _needed(needed: Needed | None) -> str:
+    return "-" if needed is None else f"{needed.queries:,} queries or {needed.sizes:,} sizes"
 
 
 def _both(found: Accuracies | None) -> str:

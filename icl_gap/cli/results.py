@@ -73,7 +73,7 @@ def show(
         evidence: Print a table of tests and other intervals too.
     """
     from icl_gap.analysis import analyze as analysis_of
-    from icl_gap.analysis import evidence_table, fit_table, table
+    from icl_gap.analysis import common_table, evidence_table, fit_table, table
     from icl_gap.precision import read_checks
 
     with waiting("resampling"):
@@ -86,6 +86,8 @@ def show(
         show_table(rows, title="beside the gaps; one test for each seed", left=words)
     if rows := fit_table(analysis):
         show_table(rows, title="fit of the gap against scale", left=words)
+    if rows := common_table(analysis):
+        show_table(rows, title="one slope for all families", left=(*words, "families"))
     if unresolved := [point for point in analysis.points if point.gap is None]:
         first = unresolved[0]
         say(

@@ -58,7 +58,8 @@ class _Plan:
     @property
     def fits(self) -> list[GapFit]:
         """All that are drawn."""
-        return [f for row in self.rows for panel in row for f in panel.fits if self.fitted]
+        fits = [fit for row in self.rows for panel in row for fit in panel.fits if fit.band]
+        return fits if self.fitted else []
 
     def strip(self, row: int) -> float:
         """Height of a row's strips for unresolved gaps; 0 where its gaps are all defined."""

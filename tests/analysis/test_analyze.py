@@ -15,7 +15,15 @@ from analysis.synthetic import Model, cell, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icl_gap.analysis import GapPoint, analyze, evidence_table, fit_table, human, table
+from icl_gap.analysis import (
+    GapPoint,
+    analyze,
+    common_table,
+    evidence_table,
+    fit_table,
+    human,
+    table,
+)
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.records import CellResult, Condition
 
@@ -182,6 +190,17 @@ def test_the_fit_table_gives_the_slope_per_factor_of_ten() -> None:
     fit = next(fit for fit in analysis.fits if fit.query_split == "pooled")
     assert row["gap per 10x parameters"].startswith(f"{fit.slope:+.3f} [")
     assert (row["family"], row["benchmark"], row["models"]) == ("opt", "scan/mcd1", "2")
+    assert (row["best form"], row["Page p"], row["without a size"]) == ("-", "-", "-")
+
+
+def test_the_common_table_names_the_families() -> None:
+    models: list[Model] = [
+        (m[0].replace("opt", f), f, *m[2:]) for f in ("opt", "pythia") for m in MODELS[:2]
+    ]
+    results = sweep(models, lambda m, k, c: chance(m.replace("pythia", "opt"), k, c))
+    row = common_table(analyze(results, resamples=100))[0]
+    assert row["families"] == "opt, pythia"
+    assert row["slopes differ, p"] != "-"
 
 
 def test_a_note_shows_a_few_places_and_counts_the_others() -> None:

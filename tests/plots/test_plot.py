@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 from analysis.synthetic import Model, sweep
 
-from icl_gap.analysis import Accuracies, Analysis, BandPoint, Estimate, GapFit, GapPoint, analyze
+from icl_gap.analysis import (
+    Accuracies,
+    Analysis,
+    BandPoint,
+    Estimate,
+    GapFit,
+    GapPoint,
+    Trend,
+    analyze,
+)
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.plots import FigureRecipe, plot, read_recipe
 from icl_gap.records import Condition
@@ -79,10 +88,15 @@ FIT = GapFit(
     r_squared=1.0,
     n_points=2,
     models=("opt-350m", "opt-3.5b"),
+    unsupported=None,
+    forms=(),
+    without=(),
+    trend=Trend(None, None, None),
+    needed=None,
     left_out=(),
     band=(BandPoint(3.5e8, 0.75, 0.7, 0.8), BandPoint(3.5e9, 0.5, 0.45, 0.55)),
 )
-ANALYSIS = Analysis(POINTS, (FIT,), (), "raw", 5000, 0, 0.95)
+ANALYSIS = Analysis(POINTS, (FIT,), (), (), "raw", 5000, 0, 0.95)
 
 
 def drawn_text(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> str:
