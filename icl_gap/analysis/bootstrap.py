@@ -73,7 +73,7 @@ def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: flo
             sums[members, rows] = np.tensordot(totals, weights, axes=(2, 1)).transpose(0, 2, 1)
     means = _means(np.moveaxis(sums, 2, 0))
     for n, block in enumerate(blocks):
-        if block.crossed and len(block.seeds) > 1:
+        if block.crossed:
             means[:, n] += _seed_shifts(block, resamples, seed, confidence)
     a_id, a_ood = means[:2].clip(0, 1)
     return [Draws(*each) for each in zip(a_id, a_ood, *means[2:], strict=True)]
@@ -108,8 +108,8 @@ def _outcomes(block: Paired) -> Floats:
 
 def _means(sums: Floats) -> Floats:
     """(4, ...): from sums over outcomes to means; NaN where there is nothing to take one of."""
-    counts = np.where(sums[[2, 2, 5, 5]] > 0, sums[[2, 2, 5, 5]], np.nan)
-    means: Floats = sums[[0, 1, 3, 4]] / counts
+    counts = sums[[2, 2, 5, 5]]
+    means: Floats = sums[[0, 1, 3, 4]] / np.where(counts > 0, counts, np.nan)
     return means
 
 

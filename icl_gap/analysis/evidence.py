@@ -15,7 +15,16 @@ from icl_gap.analysis.pairing import Floats, Paired
 from icl_gap.analysis.points import Estimate, GapPoint, McNemar
 
 POWER = 0.8
-"""At which `detectable` states the smallest gap that would be found."""
+"""How often a study tells from zero what it is said to be large enough for."""
+
+
+def errors_to_tell(confidence: float) -> float:
+    """How many standard errors an effect must have for an interval to leave zero out with `POWER`.
+
+    z_{(1 + confidence) / 2} + z_{POWER} (Cohen 1988, "Statistical Power Analysis for the Behavioral
+    Sciences", ch. 2).
+    """
+    return float(stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(POWER))
 
 
 def fieller(
@@ -44,16 +53,13 @@ def fieller(
 def detectable(gaps: Floats, *, confidence: float) -> float:
     """The smallest gap that a study of this size would tell from zero, four times in five.
 
-    (z_{(1 + confidence) / 2} + z_{POWER}) standard errors of the gap (Cohen 1988, "Statistical
-    Power Analysis for the Behavioral Sciences", ch. 2), the bootstrap's standard error being taken
-    for that of the smaller gap too.
+    `errors_to_tell` times the bootstrap's standard error, taken for that of the smaller gap too.
 
     Args:
         gaps: (B,), under every resample.
         confidence: Of the interval that tells a gap from zero.
     """
-    z = stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(POWER)
-    return float(z * np.nanstd(gaps, ddof=1))
+    return errors_to_tell(confidence) * float(np.nanstd(gaps, ddof=1))
 
 
 def bounds(parts: Sequence[Paired]) -> tuple[float | None, float] | None:
@@ -130,16 +136,19 @@ def adjusted(points: Sequence[GapPoint]) -> list[GapPoint]:
     of shots and seeds (Holm 1979, "A simple sequentially rejective multiple test procedure",
     Scandinavian Journal of Statistics 6(2), 65-70).
     """
-    families: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-    for n, point in enumerate(points):
-        families[point.benchmark, point.query_split] += [(n, k) for k in range(len(point.tests))]
-    changed = [list(point.tests) for point in points]
-    for members in families.values():
-        raw = np.array([points[n].tests[k].p_value for n, k in members])
-        for (n, k), p_holm in zip(members, holm(raw), strict=True):
-            changed[n][k] = replace(changed[n][k], p_holm=float(p_holm))
+    families: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for point in points:
+        families[point.benchmark, point.query_split] += [test.p_value for test in point.tests]
+    found = {family: iter(holm(np.array(p_values))) for family, p_values in families.items()}
     return [
-        replace(point, tests=tuple(tests)) for point, tests in zip(points, changed, strict=True)
+        replace(
+            point,
+            tests=tuple(
+                replace(test, p_holm=float(next(found[point.benchmark, point.query_split])))
+                for test in point.tests
+            ),
+        )
+        for point in points
     ]
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 
 from icl_gap.analysis import forms
 from icl_gap.analysis.bootstrap import interval
-from icl_gap.analysis.evidence import POWER
+from icl_gap.analysis.evidence import errors_to_tell
 from icl_gap.analysis.forms import FORMS, Form
 from icl_gap.analysis.gaps import Measured
 from icl_gap.analysis.pairing import Floats, Remarks
@@ -147,9 +147,7 @@ def refit(x: Floats, gaps: Floats, precision: Floats) -> tuple[Floats, Floats]:
     Returns:
         Levels at x = 0 and slopes, (B,) each; NaN where a gap is.
     """
-    design = np.column_stack([np.ones_like(x), x])
-    weighed = design.T @ precision
-    levels, slopes = np.linalg.solve(weighed @ design, weighed @ gaps)
+    levels, slopes = _linear(np.column_stack([np.ones_like(x), x]), gaps, precision)
     return levels, slopes
 
 
@@ -201,7 +199,7 @@ def _compare(used: Sequence[Measured], precision: Floats, confidence: float) -> 
         aicc = chi2 + 2 * k + 2 * k * (k + 1) / (n - k - 1)
         named = tuple(zip(form.parameters, map(float, best), strict=True))
         fits.append(FormFit(form.name, named, (), chi2, aicc, None))
-        refits[form.name] = partial(forms.resolve, form, x, draws.T, weights, best)
+        refits[form.name] = partial(forms.solve_many, form, x, draws.T, weights, best)
     if best_of := min((fit for fit in fits if fit.aicc is not None), key=_aicc, default=None):
         many = refits[best_of.form]().T
         ends = tuple(interval(each, confidence, worst=(-np.inf, np.inf)) for each in many)
@@ -267,8 +265,7 @@ def _needed(
     """How large a study would tell this slope from zero four times in five."""
     if not np.isfinite(ends).all() or not ends[0] <= 0 <= ends[1] or slope == 0:
         return None
-    z = stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(POWER)
-    factor = float(z * np.nanstd(slopes, ddof=1) / abs(slope)) ** 2
+    factor = (errors_to_tell(confidence) * float(np.nanstd(slopes, ddof=1)) / abs(slope)) ** 2
     queries = max(each.point.n_queries for each in used)
     return Needed(queries=ceil(queries * factor), sizes=ceil(len(used) * factor))
 
@@ -281,8 +278,13 @@ def _common(families: Sequence[Sequence[Measured]], confidence: float) -> Common
     x, gaps = _places(used), np.stack([each.gaps for each in used])
     precision = forms.precision_of(_complete(gaps))
     both = np.column_stack([_values(used), gaps])
-    found, chi2 = _linear(np.column_stack([own, x]), both, precision)
-    _, free = _linear(np.column_stack([own, own * x[:, None]]), both, precision)
+    designs = np.column_stack([own, x]), np.column_stack([own, own * x[:, None]])
+    found, free = (_linear(design, both, precision) for design in designs)
+    left = [
+        both[:, 0] - design @ each[:, 0]
+        for design, each in zip(designs, (found, free), strict=True)
+    ]
+    chi2, chi2_free = (float(each @ precision @ each) for each in left)
     ends = interval(found[-1, 1:], confidence, worst=(-np.inf, np.inf))
     first = used[0].point
     return CommonSlope(
@@ -294,13 +296,11 @@ def _common(families: Sequence[Sequence[Measured]], confidence: float) -> Common
         slope=float(found[-1, 0]),
         slope_interval=ends if np.isfinite(ends).all() else None,
         intercepts=tuple(map(float, found[:-1, 0])),
-        differ_p=float(stats.chi2.sf(max(0.0, chi2 - free), len(families) - 1)),
+        differ_p=float(stats.chi2.sf(max(0.0, chi2 - chi2_free), len(families) - 1)),
     )
 
 
-def _linear(design: Floats, values: Floats, precision: Floats) -> tuple[Floats, float]:
-    """Coefficients of each column of values, and the first one's chi2."""
+def _linear(design: Floats, values: Floats, precision: Floats) -> Floats:
+    """The coefficients of each column of values, by generalized least squares."""
     weighed = design.T @ precision
-    found = np.asarray(np.linalg.solve(weighed @ design, weighed @ values), dtype=np.float64)
-    left = values[:, 0] - design @ found[:, 0]
-    return found, float(left @ precision @ left)
+    return np.asarray(np.linalg.solve(weighed @ design, weighed @ values), dtype=np.float64)

@@ -49,7 +49,7 @@ class Form:
 
 
 def _line(x: Floats, y: Floats) -> Floats:
-    slope, start = np.polyfit(x, y, 1) if np.ptp(x) > 0 else (0.0, y.mean())
+    slope, start = np.polyfit(x, y, 1)
     return np.array([start, slope])
 
 
@@ -120,9 +120,8 @@ def precision_of(draws: Floats) -> Floats:
     least = spread[spread > 1e-12].min(initial=np.inf)
     if not np.isfinite(least):
         return np.eye(len(cov))
-    own = np.diag(np.maximum(spread, least))
-    shrunk = (1 - SHRINKAGE) * cov + SHRINKAGE * own
-    shrunk[np.diag_indices_from(shrunk)] = np.diag(own)
+    shrunk = (1 - SHRINKAGE) * cov
+    np.fill_diagonal(shrunk, np.maximum(spread, least))
     return np.asarray(np.linalg.inv(shrunk), dtype=np.float64)
 
 
@@ -148,7 +147,7 @@ def solve(form: Form, x: Floats, values: Floats, precision: Floats) -> Floats:
     return best
 
 
-def resolve(form: Form, x: Floats, values: Floats, precision: Floats, start: Floats) -> Floats:
+def solve_many(form: Form, x: Floats, values: Floats, precision: Floats, start: Floats) -> Floats:
     """The same for many sets of values at once.
 
     Args:

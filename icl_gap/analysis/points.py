@@ -176,10 +176,9 @@ class Needed:
 
 
 @dataclass(frozen=True, slots=True)
-class GapFit:
-    """A straight line through the gaps of one family: gap = intercept + slope * log10(n_params)."""
+class Slope:
+    """How the gap changes with scale, on one benchmark at one number of shots."""
 
-    family: str
     dataset: str
     split: str
     shots: int
@@ -187,7 +186,19 @@ class GapFit:
     slope: float
     """Change of the gap for ten times the parameters (all of them, embeddings included)."""
     slope_interval: tuple[float, float] | None
-    """None where too many resamples leave a gap of the family unresolved."""
+    """None where too many resamples leave a gap unresolved."""
+
+    @property
+    def benchmark(self) -> str:
+        """Dataset and split, e.g. `scan/mcd1`."""
+        return f"{self.dataset}/{self.split}"
+
+
+@dataclass(frozen=True, slots=True)
+class GapFit(Slope):
+    """A straight line through the gaps of one family: gap = intercept + slope * log10(n_params)."""
+
+    family: str
     intercept: float
     r_squared: float | None
     """Share of the gaps' variance that the line explains; None where they do not vary."""
@@ -215,17 +226,10 @@ class GapFit:
 
 
 @dataclass(frozen=True, slots=True)
-class CommonSlope:
+class CommonSlope(Slope):
     """Lines through the gaps of several families, with one slope and an intercept for each."""
 
     families: tuple[str, ...]
-    dataset: str
-    split: str
-    shots: int
-    query_split: QuerySplit
-    slope: float
-    """Change of the gap for ten times the parameters."""
-    slope_interval: tuple[float, float] | None
     intercepts: tuple[float, ...]
     """In the order of `families`."""
     differ_p: float

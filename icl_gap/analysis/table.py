@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from icl_gap.analysis.points import Accuracies, Analysis, Estimate, Needed
+from icl_gap.analysis.points import Accuracies, Analysis, Estimate, Needed, Slope
 
 
 def table(analysis: Analysis) -> list[dict[str, str]]:
@@ -55,11 +55,8 @@ def fit_table(analysis: Analysis) -> list[dict[str, str]]:
     return [
         {
             "family": fit.family,
-            "benchmark": f"{fit.dataset}/{fit.split}",
-            "shots": str(fit.shots),
-            "queries": fit.query_split,
+            **_slope(fit),
             "models": str(fit.n_points),
-            "gap per 10x parameters": _slope(fit.slope, fit.slope_interval),
             "without a size": _range([each.slope for each in fit.without]),
             "best form": fit.best.form if fit.best else "-",
             "Kendall p": _p_value(fit.trend.kendall_p),
@@ -75,10 +72,7 @@ def common_table(analysis: Analysis) -> list[dict[str, str]]:
     return [
         {
             "families": ", ".join(fit.families),
-            "benchmark": f"{fit.dataset}/{fit.split}",
-            "shots": str(fit.shots),
-            "queries": fit.query_split,
-            "gap per 10x parameters": _slope(fit.slope, fit.slope_interval),
+            **_slope(fit),
             "slopes differ, p": _p_value(fit.differ_p),
         }
         for fit in analysis.common
@@ -128,7 +122,12 @@ def _text(estimate: Estimate | None) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def _slope(slope: float, ends: tuple[float, float] | None) -> str:
-    return (
-        f"{slope:+.3f} [{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else f"{slope:+.3f} [not resolved]"
-    )
+def _slope(fit: Slope) -> dict[str, str]:
+    ends = fit.slope_interval
+    within = f"[{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else "[not resolved]"
+    return {
+        "benchmark": fit.benchmark,
+        "shots": str(fit.shots),
+        "queries": fit.query_split,
+        "gap per 10x parameters": f"{fit.slope:+.3f} {within}",
+    }

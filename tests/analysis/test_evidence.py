@@ -18,8 +18,8 @@ from icl_gap.analysis.pairing import Floats
 from icl_gap.records import CellResult
 
 
-def point(*results: CellResult, resamples: int = 2000, **options: object) -> GapPoint:
-    return analyze(results, resamples=resamples, **options).points[-1]  # type: ignore[arg-type]
+def point(*results: CellResult, resamples: int = 2000) -> GapPoint:
+    return analyze(results, resamples=resamples).points[-1]
 
 
 def both(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
-from icl_gap.analysis.forms import FORMS, Form, precision_of, resolve, solve
+from icl_gap.analysis.forms import FORMS, Form, precision_of, solve, solve_many
 from icl_gap.analysis.pairing import Floats
 
 X = np.linspace(-1, 1, 6)
@@ -41,7 +41,7 @@ def test_all_resamples_are_fitted_as_scipy_fits_each(form: Form) -> None:
     _, draws = data(form, 0.002)
     precision = precision_of(draws.T)
     root = np.linalg.cholesky(precision).T
-    found = resolve(form, X, draws, precision, solve(form, X, draws[0], precision))
+    found = solve_many(form, X, draws, precision, solve(form, X, draws[0], precision))
     for values, parameters in list(zip(draws, found, strict=True))[:20]:
         expected = optimize.least_squares(
             lambda p, y=values: root @ (y - form.curve(p, X)), TRUE[form.name]
@@ -54,7 +54,7 @@ def test_a_resample_that_lacks_a_value_has_no_parameters() -> None:
     (form,) = (form for form in FORMS if form.name == "linear")
     _, draws = data(form, 0.01)
     draws[3, 2] = np.nan
-    found = resolve(form, X, draws, np.eye(len(X)), np.zeros(2))
+    found = solve_many(form, X, draws, np.eye(len(X)), np.zeros(2))
     assert np.isnan(found[3]).all()
     assert np.isfinite(np.delete(found, 3, axis=0)).all()
 
