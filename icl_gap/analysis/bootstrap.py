@@ -36,6 +36,8 @@ from icl_gap.records import Split
 
 CHUNK = 2_000_000
 """Most weights held at a time, so that memory does not grow with the number of resamples."""
+LOGPROB_UNITS = 10_000
+"""A nat in the last decimal that records keep: sums of whole units are exact in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: flo
         confidence: Of the intervals that are made from the draws; see the module.
 
     Returns:
-        The draws of each block, in the order of `blocks`. All counts are small integers, so the
-        numbers do not depend on chunks, threads or the order of sums.
+        The draws of each block, in the order of `blocks`. All that is summed are whole numbers, so
+        the results do not depend on chunks, threads or the order of sums.
     """
     sums = np.empty((len(blocks), resamples, 6))
     streams: dict[tuple[str, str, Split, tuple[str, ...]], list[int]] = defaultdict(list)
@@ -101,15 +103,17 @@ def interval(
 
 
 def _outcomes(block: Paired) -> Floats:
-    """(6, S, Q): hits ID and OOD, answered, log-likelihoods ID and OOD, known."""
+    """(6, S, Q): hits ID and OOD, answered, log-likelihoods ID and OOD in units, known."""
     hits = block.hits_id, block.hits_ood, block.answered
-    return np.stack([*hits, block.logprob_id, block.logprob_ood, block.likely])
+    logprobs = (np.rint(each * LOGPROB_UNITS) for each in (block.logprob_id, block.logprob_ood))
+    return np.stack([*hits, *logprobs, block.likely])
 
 
 def _means(sums: Floats) -> Floats:
     """(4, ...): from sums over outcomes to means; NaN where there is nothing to take one of."""
     counts = sums[[2, 2, 5, 5]]
     means: Floats = sums[[0, 1, 3, 4]] / np.where(counts > 0, counts, np.nan)
+    means[2:] /= LOGPROB_UNITS
     return means
 
 

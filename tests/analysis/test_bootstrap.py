@@ -153,6 +153,27 @@ def test_draws_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_array_equal(whole.a_ood, chunked.a_ood)
 
 
+def test_log_likelihoods_sum_to_the_same_whatever_stands_beside_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    logprobs = -rng.random((2, 8, 3, 200)).round(4)
+    blocks = [
+        replace(
+            random_block(n, (3, 200), of=subject(f"m{n}")),
+            logprob_id=inside,
+            logprob_ood=outside,
+            likely=np.ones((3, 200)),
+        )
+        for n, (inside, outside) in enumerate(zip(*logprobs, strict=True))
+    ]
+    together = drawn(blocks)[0]
+    monkeypatch.setattr(bootstrap, "CHUNK", 7 * 200)
+    (alone,) = drawn(blocks[:1])
+    np.testing.assert_array_equal(together.logprob_id, alone.logprob_id)
+    np.testing.assert_array_equal(together.logprob_ood, alone.logprob_ood)
+
+
 def test_models_share_resamples_and_benchmarks_do_not() -> None:
     blocks = [
         random_block(2, of=subject("small")),
