@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icl_gap.nano.patterns import Pattern
+from icl_gap.nano.recipe import Level
 from icl_gap.nano.words import ACTIONS, SLOT_WORDS, WORDS
 from icl_gap.prompts import Template
 
@@ -43,7 +44,7 @@ class Episodes:
     """Draws episodes from a set of patterns.
 
     Args:
-        patterns: What commands are made of, in proportion to how many commands each has.
+        patterns: What commands are made of.
         template: How prompts are written; the stop ends each answer.
         encode: From text to tokens.
     """
@@ -57,31 +58,29 @@ class Episodes:
         self._weights = np.array([pattern.commands for pattern in patterns], dtype=np.float64)
         self._lengths = np.array([len(pattern.target) for pattern in patterns])
 
-    def draw(
-        self, rng: np.random.Generator, *, rows: int, length: int, longest: int, repeats: float
-    ) -> Batch:
+    def draw(self, rng: np.random.Generator, level: Level, *, repeats: float) -> Batch:
         """Draw the rows of one step.
 
         Args:
             rng: The source of chance.
-            rows: How many.
-            length: Of a row, in tokens; its last item is cut off there.
-            longest: The largest number of actions in an answer.
+            level: How many rows, how long, of which patterns; a row's last item is cut off.
             repeats: The part of the rows that are random sequences, each repeated; copying is
                 learned from these.
 
         Returns:
             The rows.
         """
+        shape = (level.rows, level.length)
         batch = Batch(
-            tokens=np.zeros((rows, length), np.int64),
-            learned=np.zeros((rows, length), np.bool_),
-            item=np.full((rows, length), -1, np.int64),
-            known=np.zeros((rows, length), np.bool_),
+            tokens=np.zeros(shape, np.int64),
+            learned=np.zeros(shape, np.bool_),
+            item=np.full(shape, -1, np.int64),
+            known=np.zeros(shape, np.bool_),
         )
-        allowed = np.flatnonzero(self._lengths <= longest)
-        chances = np.cumsum(self._weights[allowed])
-        for row in range(rows):
+        allowed = np.flatnonzero(self._lengths <= level.longest)
+        weights = self._weights[allowed]
+        chances = np.cumsum(np.ones_like(weights) if level.even else weights)
+        for row in range(level.rows):
             if rng.random() < repeats:
                 self._repeat(rng, batch, row)
             else:

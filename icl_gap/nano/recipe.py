@@ -14,7 +14,7 @@ from typing import Any
 
 from icl_gap.models.spec import Architecture
 from icl_gap.nano.architectures import SHAPES, Shape
-from icl_gap.nano.patterns import Pattern, held_out, patterns
+from icl_gap.nano.patterns import DIRECTION, Pattern, held_out, patterns
 
 TRAINING = "training_args.json"
 """The file beside a model's weights that tells how it was trained."""
@@ -32,19 +32,22 @@ class Level:
     """Of a row, in tokens."""
     rows: int
     """In a step."""
+    even: bool = False
+    """Whether all patterns are drawn alike, not in proportion to how many commands they have."""
 
 
 LEVELS = (
-    Level(longest=1, length=128, rows=10),
-    Level(longest=2, length=160, rows=8),
-    Level(longest=4, length=192, rows=7),
+    Level(longest=1, length=128, rows=10, even=True),
+    Level(longest=2, length=160, rows=8, even=True),
+    Level(longest=4, length=192, rows=7, even=True),
     Level(longest=8, length=224, rows=6),
     Level(longest=14, length=256, rows=5),
     Level(longest=24, length=320, rows=4),
-    Level(longest=48, length=448, rows=3),
+    Level(longest=48, length=640, rows=2),
 )
-"""Up to SCAN's longest answer. A step has about 1,300 tokens: larger ones learn more slowly on a
-CPU, and smaller ones did not learn faster."""
+"""Up to SCAN's longest answer, in rows that hold ten of them. A step has about 1,300 tokens: larger
+ones learn more slowly on a CPU, and smaller ones did not learn faster. Words are learned from the
+shortest patterns, which are few: drawn evenly, none is rare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Recipe:
     """The part of the steps over which the learning rate falls to zero."""
     gate: float = 0.7
     """The accuracy at which a level is learned."""
-    patience: float = 0.06
+    patience: float = 0.12
     """The part of the steps after which the next level comes all the same."""
 
     @property
@@ -106,7 +109,8 @@ class Recipe:
 
     def patterns(self) -> tuple[Pattern, ...]:
         """What its episodes are made of."""
-        return tuple(p for p in patterns() if self.control or p.name not in held_out())
+        seen = tuple(p for p in patterns() if self.control or p.name not in held_out())
+        return (DIRECTION, *seen)
 
     def levels(self) -> tuple[Level, ...]:
         """Its curriculum; a level for which it has no pattern is left out."""

@@ -82,9 +82,7 @@ def train(
         level = levels[run.progress.level]
         batch = episodes.draw(
             run.rng,
-            rows=level.rows,
-            length=level.length,
-            longest=level.longest,
+            level,
             repeats=1.0 if run.progress.step < recipe.warm_up else recipe.repeats,
         )
         _step(run, batch)
@@ -170,6 +168,7 @@ def _keep(run: Run, kept: Path) -> None:
     torch.save(
         {
             "recipe": asdict(run.recipe),
+            "levels": [asdict(level) for level in run.recipe.levels()],
             "model": run.model.state_dict(),
             "optimizer": run.optimizer.state_dict(),
             "rng": json.dumps(run.rng.bit_generator.state),
@@ -182,7 +181,8 @@ def _keep(run: Run, kept: Path) -> None:
 
 def _resume(run: Run, kept: Path) -> None:
     state: dict[str, Any] = torch.load(kept, weights_only=True, map_location=run.model.device)
-    if state["recipe"] != asdict(run.recipe):
+    levels = [asdict(level) for level in run.recipe.levels()]
+    if (state["recipe"], state["levels"]) != (asdict(run.recipe), levels):
         raise ValueError(f"{kept} is the checkpoint of another recipe: give another folder")
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
