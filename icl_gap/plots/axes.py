@@ -1,50 +1,148 @@
-"""Scales, limits, ticks and labels."""
+"""The axes that a figure can have: a table of what each reads of a point, and how it is drawn."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
-from icl_gap.analysis import Analysis, GapFit, human
-from icl_gap.plots.content import Mark
-from icl_gap.plots.recipe import FigureRecipe
+from icl_gap.analysis import Estimate, GapPoint, Metric, human
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-X_LABELS = {
-    "n_params": "parameters",
-    "n_params_non_embedding": "parameters without embeddings",
-    "shots": "shots",
-}
+Scale = Literal["size", "shots", "share", "gap"]
+Read = Callable[[GapPoint], float | Estimate | None]
+CELLS = "cells"
+"""The x of a heat map, whose columns are no axis."""
+METRICS: Mapping[Metric, str] = MappingProxyType(
+    {"raw": "exact match", "canonical": "exact match, canonical"}
+)
+BOTH = "exemplars from the query's own split (ID) or from the other (OOD)"
 
 
-def y_label(recipe: FigureRecipe, analysis: Analysis) -> str:
-    """What the y axis shows."""
-    metric = "exact match" if analysis.metric == "raw" else "exact match, canonical"
-    return "relative gap" if recipe.y == "gap" else metric
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """What an axis shows."""
+
+    label: str
+    """`{metric}` stands for the kind of exact match."""
+    scale: Scale
+    parts: Mapping[str | None, Read]
+    """What is read of a point: one number, under None, or one for each condition."""
+    meaning: str = ""
+    """For the caption."""
+    absent: str = ""
+    """Of points that have no such number: why."""
+    empty: str = ""
+    """Of a panel whose points all have none."""
+    least: int = 0
+    """Results with fewer different values have nothing to show on this axis."""
+    lacking: str = ""
+    """What to say of them."""
+
+    def named(self, metric: Metric) -> str:
+        """The axis' label."""
+        return self.label.format(metric=METRICS[metric])
+
+    def of(self, point: GapPoint) -> dict[str | None, Estimate | None]:
+        """The numbers of a point; an exact one is an interval without width."""
+        found = {part: read(point) for part, read in self.parts.items()}
+        return {part: _estimate(value) for part, value in found.items()}
 
 
-def set_x(ax: Axes, marks: Sequence[Mark], recipe: FigureRecipe) -> None:
-    """Scale, limits and ticks of the x axis; from all marks, so that panels can be compared."""
-    values = sorted({mark.x for mark in marks if mark.x is not None})
-    if not values:
-        ax.set_xticks([])
-    elif recipe.x == "shots":
-        _set_shots(ax, values)
+def _estimate(value: float | Estimate | None) -> Estimate | None:
+    if value is None or isinstance(value, Estimate):
+        return value
+    return Estimate(value, value, value)
+
+
+X_AXES: Mapping[str, Axis] = MappingProxyType(
+    {
+        "n_params": Axis(
+            "parameters",
+            "size",
+            {None: lambda p: p.n_params},
+            least=1,
+            lacking="no model has a number of parameters",
+        ),
+        "n_params_non_embedding": Axis(
+            "parameters without embeddings",
+            "size",
+            {None: lambda p: p.n_params_non_embedding},
+            least=1,
+            lacking="no model has a number of parameters without embeddings",
+        ),
+        "shots": Axis(
+            "shots",
+            "shots",
+            {None: lambda p: p.shots},
+            least=2,
+            lacking="there is only one number of shots",
+        ),
+        "a_id": Axis("{metric}, ID", "share", {None: lambda p: p.a_id}, BOTH),
+        "a_ood": Axis("{metric}, OOD", "share", {None: lambda p: p.a_ood}, BOTH),
+    }
+)
+Y_AXES: Mapping[str, Axis] = MappingProxyType(
+    {
+        "gap": Axis(
+            "relative gap",
+            "gap",
+            {None: lambda p: p.gap},
+            "relative gap = (A_id - A_ood) / A_id",
+            absent="unresolved: A_id not told from 0",
+            empty="no defined gap",
+        ),
+        "smooth": Axis(
+            "smooth gap",
+            "gap",
+            {None: lambda p: p.smooth},
+            "smooth gap: the relative gap of the gold answer's likelihood a token",
+            absent="not known: no log-likelihoods",
+            empty="no log-likelihoods",
+            least=1,
+            lacking="no log-likelihoods of gold answers are known",
+        ),
+        "accuracy": Axis(
+            "{metric}", "share", {"ID": lambda p: p.a_id, "OOD": lambda p: p.a_ood}, BOTH
+        ),
+        "a_id": Axis("{metric}, ID", "share", {None: lambda p: p.a_id}, BOTH),
+        "a_ood": Axis("{metric}, OOD", "share", {None: lambda p: p.a_ood}, BOTH),
+    }
+)
+
+
+def set_x(ax: Axes, values: Sequence[Estimate], scale: Scale) -> None:
+    """Scale, limits and ticks of an x axis.
+
+    Args:
+        ax: Where.
+        values: Of all panels, so that these can be compared.
+        scale: The axis'.
+    """
+    if values:
+        _SET_X[scale](ax, values)
     else:
-        _set_sizes(ax, values)
+        ax.set_xticks([])
 
 
-def _set_shots(ax: Axes, values: Sequence[float]) -> None:
+def limits(values: Sequence[Estimate], scale: Scale) -> tuple[float, float]:
+    """Limits of an axis of accuracies or gaps, the same for all panels."""
+    return _LIMITS[scale](values)
+
+
+def _set_shots(ax: Axes, values: Sequence[Estimate]) -> None:
     from matplotlib.ticker import NullLocator
 
+    shots = sorted({each.value for each in values})
     # Logarithmic above 1 and linear below, so that 0 shots has a place.
     ax.set_xscale("symlog", linthresh=1, linscale=0.9)
-    ax.set_xticks(values, [str(int(value)) for value in values])
+    ax.set_xticks(shots, [str(int(value)) for value in shots])
     ax.xaxis.set_minor_locator(NullLocator())
-    low, high = _place(values[0]), _place(values[-1])
+    low, high = _place(shots[0]), _place(shots[-1])
     pad = max(0.12, 0.1 * (high - low))
     ax.set_xlim(_unplace(low - pad), _unplace(high + pad))
 
@@ -58,10 +156,10 @@ def _unplace(place: float) -> float:
     return place if place <= 1 else 10 ** (place - 1)
 
 
-def _set_sizes(ax: Axes, values: Sequence[float]) -> None:
+def _set_sizes(ax: Axes, values: Sequence[Estimate]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    low, high = values[0], values[-1]
+    low, high = (end(each.value for each in values) for end in (min, max))
     pad = max(1.35, (10 / (high / low)) ** 0.5)
     ax.set_xscale("log")
     ax.set_xlim(low / pad, high * pad)
@@ -71,19 +169,31 @@ def _set_sizes(ax: Axes, values: Sequence[float]) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value)))
 
 
-def y_limits(
-    marks: Sequence[Mark], fits: Sequence[GapFit], recipe: FigureRecipe
-) -> tuple[float, float]:
-    """Limits of the y axis, the same for all panels.
+def _set_shares(ax: Axes, values: Sequence[Estimate]) -> None:
+    from matplotlib.ticker import MaxNLocator
 
-    Accuracies start at 0. Gaps end at 1, their largest value; a bar that reaches far below the
-    lowest gap runs out of the panel, as it would squeeze all else (the CSV has its end).
+    ax.set_xlim(_share_limits(values))
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+
+
+def _share_limits(values: Sequence[Estimate]) -> tuple[float, float]:
+    top = max(max((value.high for value in values), default=1.0), 0.05)
+    return -0.03 * top, 1.06 * top
+
+
+def _gap_limits(values: Sequence[Estimate]) -> tuple[float, float]:
+    """Up to 1, the largest gap.
+
+    A bar that reaches far below the lowest gap runs out of the panel, as it would squeeze all else
+    (the CSV has its end).
     """
-    values = [mark.y for mark in marks if mark.y]
-    if recipe.y == "accuracy":
-        top = max((value.high for value in values), default=1.0)
-        return -0.03 * max(top, 0.05), 1.06 * max(top, 0.05)
-    lowest = min((value.value for value in values), default=0.0)
-    ends = [value.low for value in values] + [point.low for fit in fits for point in fit.band]
-    low = max(min([0.0, *ends]), min(0.0, lowest) - 0.6)
-    return low - 0.05, 1.05
+    lowest = min([0.0, *(value.value for value in values)])
+    return max(min([0.0, *(value.low for value in values)]), lowest - 0.6) - 0.05, 1.05
+
+
+_SET_X: Mapping[Scale, Callable[[Axes, Sequence[Estimate]], None]] = MappingProxyType(
+    {"size": _set_sizes, "shots": _set_shots, "share": _set_shares}
+)
+_LIMITS: Mapping[Scale, Callable[[Sequence[Estimate]], tuple[float, float]]] = MappingProxyType(
+    {"share": _share_limits, "gap": _gap_limits}
+)

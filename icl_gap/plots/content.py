@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 
-from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint
+from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, Metric
 from icl_gap.errors import AnalysisError
+from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES, Axis
+from icl_gap.plots.numbers import tip
 from icl_gap.plots.recipe import Facet, FigureRecipe
 
 FACETS: dict[Facet, Callable[[GapPoint | GapFit], str | int]] = {
@@ -19,29 +20,49 @@ FACETS: dict[Facet, Callable[[GapPoint | GapFit], str | int]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """One number to draw; with y None, one that is unresolved."""
+
+    point: GapPoint
+    series: str
+    """What the legend says."""
+    colour_key: str
+    """What has one colour: a model where shots are on the x axis, else a family."""
+    x: Estimate | None
+    """None for a model without a size, which is drawn as a horizontal line."""
+    y: Estimate | None
+    condition: str | None
+    """`ID` or `OOD` for an accuracy; None for a gap."""
+    weight: float
+    """How large to draw it: from 0 for the smallest model to 1 for the largest."""
+    tip: str
+    """What is said when one points at it."""
+
+    @property
+    def hollow(self) -> bool:
+        """Whether it is drawn white inside: an OOD accuracy, or what has no resolved gap."""
+        if self.condition is None:
+            return self.point.gap is None
+        return self.condition == "OOD"
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """One pair of axes."""
 
     column: str
     row: str | None
-    points: tuple[GapPoint, ...]
+    marks: tuple[Mark, ...]
     fits: tuple[GapFit, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """One number to draw; with y None, a gap that is unresolved."""
-
-    series: str
-    """What the legend says."""
-    colour_key: str
-    """What has one colour: a family where sizes are on the x axis, else a model."""
-    x: float | None
-    """None for a model without a size, which is drawn as a horizontal line."""
-    y: Estimate | None
-    condition: str | None
-    """`ID` or `OOD` for an accuracy; None for a gap."""
-    model: str
+def settled(recipe: FigureRecipe, analysis: Analysis) -> FigureRecipe:
+    """The recipe with `query_split: any` replaced by what the results have."""
+    if recipe.query_split != "any":
+        return recipe
+    have = {point.query_split for point in analysis.points}
+    split = min(have, key=("pooled", "test", "train").index, default="pooled")
+    return recipe.model_copy(update={"query_split": split})
 
 
 def chosen(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
@@ -50,7 +71,8 @@ def chosen(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
     Raises:
         AnalysisError: There are none; the message says what is missing.
     """
-    points = tuple(p for p in analysis.points if p.query_split == recipe.query_split)
+    wanted = settled(recipe, analysis).query_split
+    points = tuple(p for p in analysis.points if wanted in {p.query_split, "all"})
     if points:
         return points
     have = sorted({point.query_split for point in analysis.points})
@@ -65,51 +87,80 @@ def chosen(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
     )
 
 
-def panels(
-    points: Sequence[GapPoint], analysis: Analysis, recipe: FigureRecipe
-) -> list[list[Panel]]:
-    """Rows of panels; every row has every column, if need be without points."""
+def nothing_to_draw(analysis: Analysis, recipe: FigureRecipe) -> str | None:
+    """Why a figure would show nothing of these results; None where it shows something."""
+    try:
+        points = chosen(analysis, recipe)
+    except AnalysisError as error:
+        return str(error)
+    for axis in _axes(recipe):
+        found = {value for point in points for value in axis.of(point).values() if value}
+        if len(found) < axis.least:
+            return axis.lacking
+    return None
+
+
+def _axes(recipe: FigureRecipe) -> list[Axis]:
+    return [Y_AXES[recipe.y]] if recipe.x == CELLS else [X_AXES[recipe.x], Y_AXES[recipe.y]]
+
+
+def panels(marks: Sequence[Mark], analysis: Analysis, recipe: FigureRecipe) -> list[list[Panel]]:
+    """Rows of panels; every row has every column, if need be without marks."""
     fits = [fit for fit in analysis.fits if fit.query_split == recipe.query_split]
     column = FACETS[recipe.panels[0]]
     row = FACETS[recipe.panels[1]] if len(recipe.panels) > 1 else _only
-    columns = sorted({column(point) for point in points})
+    columns = sorted({column(mark.point) for mark in marks})
     return [
         [
             Panel(
                 _heading(recipe.panels[0], c),
                 None if row is _only else _heading(recipe.panels[1], r),
-                tuple(p for p in points if column(p) == c and row(p) == r),
+                tuple(m for m in marks if column(m.point) == c and row(m.point) == r),
                 tuple(f for f in fits if column(f) == c and row(f) == r),
             )
             for c in columns
         ]
-        for r in sorted({row(point) for point in points})
+        for r in sorted({row(mark.point) for mark in marks})
     ]
 
 
-def marks(points: Sequence[GapPoint], recipe: FigureRecipe) -> list[Mark]:
+def marks(points: Sequence[GapPoint], recipe: FigureRecipe, metric: Metric) -> list[Mark]:
     """What to draw of each point: its gap, or its two accuracies; models without a size last."""
-    by_model = recipe.x == "shots"
-    by_shots = not by_model and "shots" not in recipe.panels
+    x_axis, y_axis = X_AXES[recipe.x], Y_AXES[recipe.y]
+    y_name = y_axis.named(metric)
+    weights = _weights(points) if x_axis.scale == "share" else {}
     drawn = []
-    for point in sorted(points, key=lambda point: getattr(point, recipe.x) is None):
-        x = getattr(point, recipe.x)
-        # Two baselines of one family are two lines, so each needs its own name and colour.
-        colour_key = point.model if by_model or x is None else point.family
-        series = colour_key
-        if x is None:
-            series += " (no parameters)"
-        if not point.trained:
-            series += " (untrained)"
-        series = series_name(series, point.shots if by_shots else None)
-        values = (
-            [(None, point.gap)] if recipe.y == "gap" else [("ID", point.a_id), ("OOD", point.a_ood)]
-        )
-        drawn += [
-            Mark(series, colour_key, x, value, condition, point.model)
-            for condition, value in values
-        ]
-    return drawn
+    for point in points:
+        x = x_axis.of(point)[None]
+        series, colour_key = _named(point, x, recipe)
+        weight = weights.get(point.n_params, 0.5)
+        beside = {x_axis.named(metric): x} if x_axis.scale == "share" else {}
+        for condition, y in y_axis.of(point).items():
+            shown = {**beside, f"{y_name}, {condition}" if condition else y_name: y}
+            text = tip(point, shown)
+            drawn.append(Mark(point, series, colour_key, x, y, condition, weight, text))
+    return sorted(drawn, key=lambda mark: mark.x is None)
+
+
+def _named(point: GapPoint, x: Estimate | None, recipe: FigureRecipe) -> tuple[str, str]:
+    """The series that a point belongs to, and what has its colour."""
+    by_model = recipe.x == "shots"
+    # Two baselines of one family are two lines, so each needs its own name and colour.
+    alone = by_model or x is None or point.n_params is None
+    key = point.model if alone else point.family
+    series = key + (" (no parameters)" if x is None else "")
+    series += "" if point.trained else " (untrained)"
+    told = by_model or "shots" in recipe.panels
+    return series_name(series, None if told else point.shots), key
+
+
+def _weights(points: Sequence[GapPoint]) -> dict[int | None, float]:
+    """Where each size lies between the smallest and the largest, on a logarithmic scale."""
+    logs = {p.n_params: math.log(p.n_params) for p in points if p.n_params}
+    if len(logs) < 2:
+        return {}
+    low, high = min(logs.values()), max(logs.values())
+    return {size: (log - low) / (high - low) for size, log in logs.items()}
 
 
 def series_name(name: str, shots: int | None) -> str:
@@ -120,52 +171,6 @@ def series_name(name: str, shots: int | None) -> str:
 def partial_parts(points: Sequence[GapPoint]) -> list[str]:
     """Which parts of their published splits the points were made from, where not the whole."""
     return sorted({point.partial for point in points if point.partial is not None})
-
-
-def csv_text(points: Sequence[GapPoint]) -> str:
-    """The points as CSV: one line for each, its intervals in columns of their own.
-
-    Numbers have six significant digits; an empty field is an unresolved or unknown one.
-    """
-    out = io.StringIO()
-    rows = [_flat(point) for point in points]
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
-_PARTS = {
-    **dict.fromkeys(("a_id", "a_ood", "gap", "smooth"), ("", "_low", "_high")),
-    **dict.fromkeys(("fieller", "bounds"), ("_low", "_high")),
-    **dict.fromkeys(("raw", "canonical"), ("_id", "_ood")),
-}
-"""What becomes several columns, and their endings."""
-
-
-def _flat(point: GapPoint) -> dict[str, str]:
-    row: dict[str, object] = {}
-    for name, value in zip((f.name for f in fields(point)), astuple(point), strict=True):
-        if name in _PARTS:
-            ends = _PARTS[name]
-            row |= zip((name + end for end in ends), value or [None] * len(ends), strict=True)
-        elif name == "tests":
-            for column in ("p_value", "p_holm"):
-                each = (getattr(test, column) for test in point.tests)
-                row[f"mcnemar_{column}"] = " ".join(map(_digits, each))
-        else:
-            row[name] = value
-    return {name: _text(value) for name, value in row.items()}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return _digits(value)
-    return "" if value is None else str(value)
-
-
-def _digits(value: float) -> str:
-    return f"{value:.6g}"
 
 
 def _only(_: GapPoint | GapFit) -> str | int:

@@ -7,37 +7,46 @@ panels have the size that the recipe says, and no label is ever cut off.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from icl_gap.analysis import Analysis, GapFit
-from icl_gap.plots.axes import X_LABELS, set_x, y_label, y_limits
-from icl_gap.plots.content import Mark, Panel, chosen, marks, panels, partial_parts
-from icl_gap.plots.draw import draw_fits, draw_unresolved, draw_values, strip_height
+from icl_gap.analysis import Analysis, Estimate, GapFit
+from icl_gap.plots.axes import X_AXES, Y_AXES, Axis, Scale, limits, set_x
+from icl_gap.plots.content import Mark, Panel, chosen, marks, panels, partial_parts, settled
+from icl_gap.plots.draw import ISO_GAPS, draw_fits, draw_iso_gaps, draw_values
 from icl_gap.plots.legend import draw_legend
 from icl_gap.plots.look import GREY, Look, looks
 from icl_gap.plots.recipe import FigureRecipe
+from icl_gap.plots.strip import draw_strip, strip_height
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MEANING = {
-    "gap": "relative gap = (A_id - A_ood) / A_id",
-    "accuracy": "exemplars from the query's own split (ID) or from the other (OOD)",
-}
 QUERIES = {
     "pooled": "test and train queries pooled",
     "test": "test queries",
     "train": "train queries",
 }
+_FAINT = {"linewidth": 0.7, "alpha": 0.45}
+JOINTS: Mapping[tuple[Scale, Scale], Mapping[str, Any]] = MappingProxyType(
+    {
+        # Fitted lines stand there; and between two accuracies, a line only leads the eye.
+        ("size", "gap"): {"linestyle": "none"},
+        ("share", "share"): _FAINT,
+        ("share", "gap"): _FAINT,
+    }
+)
+"""How the points of a series are joined, where not by a plain line."""
 # All in inches.
 STRIP_GAP = 0.04
 COLUMN_GAP = 0.16
 ROW_GAP = 0.2
 LINE = 0.11
 BELOW = 0.45
+GUIDE_ROOM = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +60,24 @@ class _Plan:
     look: dict[str, Look]
 
     @property
+    def x(self) -> Axis:
+        """The x axis."""
+        return X_AXES[self.recipe.x]
+
+    @property
+    def y(self) -> Axis:
+        """The y axis."""
+        return Y_AXES[self.recipe.y]
+
+    @property
     def fitted(self) -> bool:
         """Whether the figure's axes are those of the fits."""
-        return self.recipe.x == "n_params" and self.recipe.y == "gap"
+        return (self.recipe.x, self.recipe.y) == ("n_params", "gap")
+
+    @property
+    def guided(self) -> bool:
+        """Whether a gap is a straight line through the origin."""
+        return (self.recipe.x, self.recipe.y) == ("a_id", "a_ood")
 
     @property
     def fits(self) -> list[GapFit]:
@@ -61,10 +85,18 @@ class _Plan:
         fits = [fit for row in self.rows for panel in row for fit in panel.fits if fit.band]
         return fits if self.fitted else []
 
+    def limits(self) -> tuple[list[Estimate], list[Estimate]]:
+        """The numbers that the x and the y axis must hold."""
+        x = [mark.x for mark in self.marks if mark.x]
+        y = [mark.y for mark in self.marks if mark.y]
+        y += [Estimate(p.gap, p.low, p.high) for fit in self.fits for p in fit.band]
+        # Two axes of one kind are equally long, so that their diagonal is one.
+        return (x + y, x + y) if self.x.scale == self.y.scale else (x, y)
+
     def strip(self, row: int) -> float:
         """Height of a row's strips for unresolved gaps; 0 where its gaps are all defined."""
-        panels = [marks(panel.points, self.recipe) for panel in self.rows[row]]
-        return max(strip_height(panel, self.recipe.panel_size[0]) for panel in panels)
+        width = self.recipe.panel_size[0]
+        return max(strip_height(panel.marks, width, self.y.absent) for panel in self.rows[row])
 
     def below(self, row: int) -> float:
         """From the bottom of a row's panels to the bottom of the row."""
@@ -88,9 +120,10 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
     Raises:
         AnalysisError: The analysis holds nothing that the recipe draws.
     """
-    points = chosen(analysis, recipe)
-    drawn = marks(points, recipe)
-    plan = _Plan(recipe, analysis, panels(points, analysis, recipe), drawn, looks(drawn, colours))
+    recipe = settled(recipe, analysis)
+    drawn = marks(chosen(analysis, recipe), recipe, analysis.metric)
+    look = looks(drawn, colours, spread=X_AXES[recipe.x].scale != "share")
+    plan = _Plan(recipe, analysis, panels(drawn, analysis, recipe), drawn, look)
     figure = _figure(plan)
     for r, row in enumerate(plan.rows):
         for c in range(len(row)):
@@ -118,22 +151,23 @@ def _figure(plan: _Plan) -> Figure:
 
 
 def _draw_panel(figure: Figure, plan: _Plan, r: int, c: int) -> None:
-    recipe, panel = plan.recipe, plan.rows[r][c]
+    panel, (x, y) = plan.rows[r][c], plan.limits()
     ax, strip = _axes(figure, plan, r, c)
-    drawn = marks(panel.points, recipe)
-    draw_values(ax, drawn, plan.look, joined=recipe.x == "shots" or recipe.y == "accuracy")
+    draw_values(ax, panel.marks, plan.look, JOINTS.get((plan.x.scale, plan.y.scale), {}))
     if plan.fitted:
-        draw_fits(ax, panel.fits, plan.look, in_rows="shots" in recipe.panels)
-    set_x(ax, plan.marks, recipe)
-    ax.set_ylim(y_limits(plan.marks, plan.fits, recipe))
-    if recipe.y == "gap":
+        draw_fits(ax, panel.fits, plan.look, in_rows="shots" in plan.recipe.panels)
+    set_x(ax, x, plan.x.scale)
+    ax.set_ylim(limits(y, plan.y.scale))
+    if plan.y.scale == "gap":
         ax.axhline(0, color="0.6", linewidth=0.6, zorder=0)
-    if not any(mark.y for mark in drawn):
-        text = "no defined gap" if panel.points else "no results"
+    if plan.guided:
+        draw_iso_gaps(ax, named=c == len(plan.rows[r]) - 1)
+    if not any(mark.y for mark in panel.marks):
+        text = plan.y.empty if panel.marks else "no results"
         ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
     if strip is not None:
-        draw_unresolved(strip, drawn, plan.look, recipe.panel_size[0])
-        set_x(strip, plan.marks, recipe)
+        draw_strip(strip, panel.marks, plan.look, plan.recipe.panel_size[0], plan.y.absent)
+        set_x(strip, x, plan.x.scale)
         ax.tick_params(labelbottom=False, bottom=False)
         ax.spines["bottom"].set_visible(False)
     _label(ax, strip or ax, plan, (r, c))
@@ -162,13 +196,14 @@ def _label(ax: Axes, bottom: Axes, plan: _Plan, cell: tuple[int, int]) -> None:
         text = "\n".join(parts)
         ax.text(0.5, 1.015, text, transform=ax.transAxes, ha="center", va="bottom", fontsize=6)
     if panel.row is not None and c == len(plan.rows[0]) - 1:
-        ax.text(1.03, 0.5, panel.row, transform=ax.transAxes, rotation=270, ha="left", va="center")
+        x = 1.03 + (GUIDE_ROOM / plan.recipe.panel_size[0] if plan.guided else 0)
+        ax.text(x, 0.5, panel.row, transform=ax.transAxes, rotation=270, ha="left", va="center")
     if c == 0:
-        ax.set_ylabel(y_label(plan.recipe, plan.analysis))
+        ax.set_ylabel(plan.y.named(plan.analysis.metric))
     else:
         ax.tick_params(labelleft=False)
     if r == len(plan.rows) - 1:
-        bottom.set_xlabel(X_LABELS[plan.recipe.x])
+        bottom.set_xlabel(plan.x.named(plan.analysis.metric))
     else:
         bottom.tick_params(labelbottom=False)
 
@@ -176,7 +211,7 @@ def _label(ax: Axes, bottom: Axes, plan: _Plan, cell: tuple[int, int]) -> None:
 def _parts(panel: Panel, plan: _Plan) -> list[str]:
     """Which part of the column's published split was used where it was not whole, in lines."""
     column = (each for row in plan.rows for each in row if each.column == panel.column)
-    parts = partial_parts([point for each in column for point in each.points])
+    parts = partial_parts([mark.point for each in column for mark in each.marks])
     width = int(plan.recipe.panel_size[0] / 0.048)
     return [line for part in parts for line in textwrap.wrap(f"partial: {part}", width)]
 
@@ -189,9 +224,11 @@ def _caption(plan: _Plan) -> str:
     }
     shown = " and ".join(name for name, is_drawn in ranges.items() if is_drawn)
     parts = [
-        MEANING[plan.recipe.y],
+        *dict.fromkeys(axis.meaning for axis in (plan.y, plan.x)),
         QUERIES[plan.recipe.query_split],
         f"{shown}: {plan.analysis.confidence:.0%} bootstrap intervals" if shown else "",
         "lines: least squares on log10(parameters)" if plan.fits else "",
+        "larger markers: more parameters" if len({m.weight for m in plan.marks}) > 1 else "",
+        f"dotted: gaps of {', '.join(f'{gap:.0%}' for gap in ISO_GAPS)}" if plan.guided else "",
     ]
     return "; ".join(part for part in parts if part)

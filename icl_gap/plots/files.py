@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from icl_gap.analysis import Analysis, analyze
 from icl_gap.errors import InputError, Place
-from icl_gap.plots.content import chosen, csv_text
+from icl_gap.plots.content import chosen
 from icl_gap.plots.figure import build
+from icl_gap.plots.numbers import csv_text, titled
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
 from icl_gap.records import CellResult
 
@@ -59,6 +60,29 @@ def plot(
     return [out_dir / name for name in contents]
 
 
+def svg(analysis: Analysis, recipe: FigureRecipe) -> str:
+    """Draw a figure as SVG, to be put into a page.
+
+    Every marker and every cell of a heat map has a `title`, which browsers show as a tooltip: the
+    model, what was asked, the numbers with their intervals, and how many queries they come from.
+
+    Args:
+        analysis: What to draw.
+        recipe: How.
+
+    Returns:
+        The `svg` element; the same for the same results.
+
+    Raises:
+        AnalysisError: There is nothing to draw.
+        InputError: The style cannot be read.
+    """
+    changed = recipe.model_copy(update={"formats": ("svg",)})
+    (content,) = _render(analysis, changed).values()
+    text = content.decode()
+    return text[text.index("<svg") :]
+
+
 def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
     import matplotlib as mpl
     from matplotlib.colors import to_hex
@@ -78,6 +102,8 @@ def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
                 pad_inches=0.05,
             )
             contents[f"{recipe.name}.{kind}"] = out.getvalue()
+    if svg := contents.get(f"{recipe.name}.svg"):
+        contents[f"{recipe.name}.svg"] = titled(svg.decode(), recipe.name).encode()
     return contents
 
 

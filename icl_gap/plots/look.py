@@ -31,19 +31,20 @@ class Look:
     """Sideways, in points, so that bars at one x do not hide each other."""
 
 
-def looks(marks: Sequence[Mark], colours: Sequence[str]) -> dict[str, Look]:
+def looks(marks: Sequence[Mark], colours: Sequence[str], *, spread: bool) -> dict[str, Look]:
     """A look for each series, in order of first appearance.
 
     Args:
         marks: All marks of the figure.
         colours: To be used in turn. Markers turn over at another rate, so that two series that
             share a colour differ in their markers.
+        spread: Whether series may be moved sideways; not where x is a measured number.
     """
     colour_keys = list(dict.fromkeys(mark.colour_key for mark in marks))
     series = dict.fromkeys(mark.series for mark in marks)
     colour_of = {mark.series: colour_keys.index(mark.colour_key) for mark in marks}
     placed = [name for name in series if any(m.x is not None for m in marks if m.series == name)]
-    step = min(3.0, SPREAD / max(1, len(placed) - 1))
+    step = min(3.0, SPREAD / max(1, len(placed) - 1)) if spread else 0.0
     return {
         name: Look(
             colour=colours[colour_of[name] % len(colours)],

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticKnownError
 
-from icl_gap.analysis import QuerySplit
 from icl_gap.errors import InputError, Place
+from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES
 from icl_gap.specs import Spec, read_spec, shipped
 
-XAxis = Literal["n_params", "n_params_non_embedding", "shots"]
-YAxis = Literal["gap", "accuracy"]
+
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    """Allows the names of a table, and reports others as pydantic does those of a `Literal`."""
+    *others, last = allowed = tuple(names)
+    expected = f"{', '.join(map(repr, others))} or {last!r}"
+
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise PydanticKnownError("literal_error", {"expected": expected})
+        return value
+
+    return AfterValidator(check)
+
+
+XAxis = Annotated[str, _one_of([*X_AXES, CELLS])]
+YAxis = Annotated[str, _one_of(Y_AXES)]
+QuerySplits = Literal["train", "test", "pooled", "any", "all"]
 Facet = Literal["dataset", "shots", "family"]
 Format = Literal["png", "pdf", "svg"]
 Inches = Annotated[float, Field(gt=0.5, le=20)]
@@ -24,16 +41,21 @@ class FigureRecipe(Spec):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     """The stem of the files written."""
     x: XAxis
+    """`cells` makes a heat map: a row a model, a column a benchmark, query split and number of
+    shots, in which `y` is the colour."""
     y: YAxis
     panels: Annotated[tuple[Facet, ...], Field(min_length=1, max_length=2)] = ("dataset",)
     """What the columns of panels stand for, and, if there is a second entry, the rows."""
-    query_split: QuerySplit = "pooled"
+    query_split: QuerySplits = "pooled"
+    """`any` is pooled where both sides were asked, else the one that was; `all`, which only a heat
+    map can show, is each of the three."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("png", "pdf", "svg")
     title: str | None = None
     style: str = "icl_gap.mplstyle"
     """A matplotlib style file: beside the recipe, or one of those that ship with the package."""
     panel_size: tuple[Inches, Inches] = (2.3, 1.8)
-    """Width and height of one panel, in inches; the figure grows with their number."""
+    """Width and height of one panel, in inches; the figure grows with their number. Of a heat map,
+    the most that it may take, names of models left out."""
 
     @model_validator(mode="after")
     def _panels_make_sense(self) -> Self:
@@ -41,6 +63,8 @@ class FigureRecipe(Spec):
             raise ValueError("`panels` names the same thing twice")
         if self.x in self.panels:
             raise ValueError(f"`{self.x}` cannot be both the x axis and the panels")
+        if self.query_split == "all" and self.x != CELLS:
+            raise ValueError(f"`query_split: all` is for `x: {CELLS}` only")
         return self
 
 
@@ -65,6 +89,11 @@ def read_recipe(path: str | Path) -> FigureRecipe:
     except InputError as error:
         raise error.at(file=path, key="style") from None
     return recipe.model_copy(update={"style": str(style)})
+
+
+def shipped_recipes() -> list[FigureRecipe]:
+    """The recipes that ship with the package, in alphabetical order."""
+    return [read_recipe(path) for path in sorted(shipped("plots").glob("*.yaml"))]
 
 
 def style_path(recipe: FigureRecipe, folder: Path | None = None) -> Path:
