@@ -20,6 +20,8 @@ CELLS = "cells"
 METRICS: Mapping[Metric, str] = MappingProxyType(
     {"raw": "exact match", "canonical": "exact match, canonical"}
 )
+TICK_ROOM = 0.33
+"""Inches that the label of a size needs."""
 BOTH = "exemplars from the query's own split (ID) or from the other (OOD)"
 
 
@@ -161,12 +163,18 @@ def _set_sizes(ax: Axes, values: Sequence[Estimate]) -> None:
 
     low, high = (end(each.value for each in values) for end in (min, max))
     pad = max(1.35, (10 / (high / low)) ** 0.5)
+    low, high = low / pad, high * pad
     ax.set_xscale("log")
-    ax.set_xlim(low / pad, high * pad)
-    subs = (1.0, 3.0) if high / low < 300 else (1.0,)
+    ax.set_xlim(low, high)
+    subs = (1.0, 3.0) if 2 * math.log10(high / low) * TICK_ROOM < _inches(ax) else (1.0,)
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value)))
+
+
+def _inches(ax: Axes) -> float:
+    figure = ax.get_figure(root=True)
+    return 0.0 if figure is None else ax.bbox.width / figure.dpi
 
 
 def _set_shares(ax: Axes, values: Sequence[Estimate]) -> None:

@@ -47,6 +47,8 @@ ROW_GAP = 0.2
 LINE = 0.11
 BELOW = 0.45
 GUIDE_ROOM = 0.3
+AROUND = 0.8
+NARROWEST = 1.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,21 @@ class _Plan:
         return Y_AXES[self.recipe.y]
 
     @property
+    def equal(self) -> bool:
+        """Whether both axes are of one kind, and so equally long."""
+        return self.x.scale == self.y.scale
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of a panel, in inches."""
+        columns = len(self.rows[0])
+        around = AROUND + (GUIDE_ROOM if self.guided else 0) - COLUMN_GAP
+        shares = [(page - around) / columns - COLUMN_GAP for page in self.recipe.page]
+        fits = next((share for share in shares if share >= NARROWEST), NARROWEST)
+        width = min(self.recipe.panel_size[0], fits) if shares else self.recipe.panel_size[0]
+        return width, width if self.equal else self.recipe.panel_size[1]
+
+    @property
     def fitted(self) -> bool:
         """Whether the figure's axes are those of the fits."""
         return (self.recipe.x, self.recipe.y) == ("n_params", "gap")
@@ -90,12 +107,11 @@ class _Plan:
         x = [mark.x for mark in self.marks if mark.x]
         y = [mark.y for mark in self.marks if mark.y]
         y += [Estimate(p.gap, p.low, p.high) for fit in self.fits for p in fit.band]
-        # Two axes of one kind are equally long, so that their diagonal is one.
-        return (x + y, x + y) if self.x.scale == self.y.scale else (x, y)
+        return (x + y, x + y) if self.equal else (x, y)
 
     def strip(self, row: int) -> float:
         """Height of a row's strips for unresolved gaps; 0 where its gaps are all defined."""
-        width = self.recipe.panel_size[0]
+        width = self.size[0]
         return max(strip_height(panel.marks, width, self.y.absent) for panel in self.rows[row])
 
     def below(self, row: int) -> float:
@@ -105,7 +121,7 @@ class _Plan:
     def bottom(self, row: int) -> float:
         """From the bottom of the figure to that of a row's panels."""
         lower = range(row + 1, len(self.rows))
-        step = self.recipe.panel_size[1] + ROW_GAP
+        step = self.size[1] + ROW_GAP
         return self.below(row) + sum(step + self.below(each) for each in lower)
 
 
@@ -122,8 +138,10 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
     """
     recipe = settled(recipe, analysis)
     drawn = marks(chosen(analysis, recipe), recipe, analysis.metric)
-    look = looks(drawn, colours, spread=X_AXES[recipe.x].scale != "share")
-    plan = _Plan(recipe, analysis, panels(drawn, analysis, recipe), drawn, look)
+    rows = panels(drawn, analysis, recipe)
+    each = [panel.marks for row in rows for panel in row]
+    look = looks(drawn, each, colours, spread=X_AXES[recipe.x].scale != "share")
+    plan = _Plan(recipe, analysis, rows, drawn, look)
     figure = _figure(plan)
     for r, row in enumerate(plan.rows):
         for c in range(len(row)):
@@ -142,7 +160,7 @@ def _figure(plan: _Plan) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    width, height = plan.recipe.panel_size
+    width, height = plan.size
     columns = len(plan.rows[0])
     size = (columns * (width + COLUMN_GAP) - COLUMN_GAP, plan.bottom(0) + height)
     figure = Figure(figsize=size)
@@ -161,12 +179,15 @@ def _draw_panel(figure: Figure, plan: _Plan, r: int, c: int) -> None:
     if plan.y.scale == "gap":
         ax.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     if plan.guided:
+        ax.set_yticks(ax.get_xticks())
+        ax.set_ylim(ax.get_xlim())
+        ax.grid(visible=False)
         draw_iso_gaps(ax, named=c == len(plan.rows[r]) - 1)
     if not any(mark.y for mark in panel.marks):
         text = plan.y.empty if panel.marks else "no results"
         ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
     if strip is not None:
-        draw_strip(strip, panel.marks, plan.look, plan.recipe.panel_size[0], plan.y.absent)
+        draw_strip(strip, panel.marks, plan.look, plan.size[0], plan.y.absent)
         set_x(strip, x, plan.x.scale)
         ax.tick_params(labelbottom=False, bottom=False)
         ax.spines["bottom"].set_visible(False)
@@ -176,7 +197,7 @@ def _draw_panel(figure: Figure, plan: _Plan, r: int, c: int) -> None:
 def _axes(figure: Figure, plan: _Plan, r: int, c: int) -> tuple[Axes, Axes | None]:
     """A panel's axes, and its strip's."""
     total_width, total_height = figure.get_size_inches()
-    width, height = plan.recipe.panel_size
+    width, height = plan.size
     bottom = plan.bottom(r)
     x, w = c * (width + COLUMN_GAP) / total_width, width / total_width
     ax = figure.add_axes((x, bottom / total_height, w, height / total_height))
@@ -196,7 +217,7 @@ def _label(ax: Axes, bottom: Axes, plan: _Plan, cell: tuple[int, int]) -> None:
         text = "\n".join(parts)
         ax.text(0.5, 1.015, text, transform=ax.transAxes, ha="center", va="bottom", fontsize=6)
     if panel.row is not None and c == len(plan.rows[0]) - 1:
-        x = 1.03 + (GUIDE_ROOM / plan.recipe.panel_size[0] if plan.guided else 0)
+        x = 1.03 + (GUIDE_ROOM / plan.size[0] if plan.guided else 0)
         ax.text(x, 0.5, panel.row, transform=ax.transAxes, rotation=270, ha="left", va="center")
     if c == 0:
         ax.set_ylabel(plan.y.named(plan.analysis.metric))
@@ -212,7 +233,7 @@ def _parts(panel: Panel, plan: _Plan) -> list[str]:
     """Which part of the column's published split was used where it was not whole, in lines."""
     column = (each for row in plan.rows for each in row if each.column == panel.column)
     parts = partial_parts([mark.point for each in column for mark in each.marks])
-    width = int(plan.recipe.panel_size[0] / 0.048)
+    width = int(plan.size[0] / 0.048)
     return [line for part in parts for line in textwrap.wrap(f"partial: {part}", width)]
 
 

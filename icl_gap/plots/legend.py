@@ -60,6 +60,8 @@ def _handles(marks: Sequence[Mark], look: Mapping[str, Look]) -> dict[str, Line2
     handles = {}
     for mark in marks:
         style = look[mark.series]
+        if mark.x is None and mark.y is None:
+            continue  # only a strip names it
         if mark.x is None:
             handles[mark.series] = Line2D([], [], color=style.colour, linestyle=style.dash)
         else:

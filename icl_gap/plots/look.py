@@ -31,11 +31,18 @@ class Look:
     """Sideways, in points, so that bars at one x do not hide each other."""
 
 
-def looks(marks: Sequence[Mark], colours: Sequence[str], *, spread: bool) -> dict[str, Look]:
+def looks(
+    marks: Sequence[Mark],
+    panels: Sequence[Sequence[Mark]],
+    colours: Sequence[str],
+    *,
+    spread: bool,
+) -> dict[str, Look]:
     """A look for each series, in order of first appearance.
 
     Args:
         marks: All marks of the figure.
+        panels: The same, panel by panel.
         colours: To be used in turn. Markers turn over at another rate, so that two series that
             share a colour differ in their markers.
         spread: Whether series may be moved sideways; not where x is a measured number.
@@ -43,17 +50,29 @@ def looks(marks: Sequence[Mark], colours: Sequence[str], *, spread: bool) -> dic
     colour_keys = list(dict.fromkeys(mark.colour_key for mark in marks))
     series = dict.fromkeys(mark.series for mark in marks)
     colour_of = {mark.series: colour_keys.index(mark.colour_key) for mark in marks}
-    placed = [name for name in series if any(m.x is not None for m in marks if m.series == name)]
-    step = min(3.0, SPREAD / max(1, len(placed) - 1)) if spread else 0.0
+    places = _places([mark for mark in marks if mark.x is not None], panels)
+    last = max(places.values(), default=0)
+    step = min(3.0, SPREAD / max(1, last)) if spread else 0.0
     return {
         name: Look(
             colour=colours[colour_of[name] % len(colours)],
             marker=MARKERS[n % len(MARKERS)],
             dash=DASHES[_rank(name, colour_of) % len(DASHES)],
-            shift=(placed.index(name) - (len(placed) - 1) / 2) * step if name in placed else 0.0,
+            shift=(places[name] - last / 2) * step if name in places else 0.0,
         )
         for n, name in enumerate(series)
     }
+
+
+def _places(marks: Sequence[Mark], panels: Sequence[Sequence[Mark]]) -> dict[str, int]:
+    """A place for each series: the first that no other in one of its panels has."""
+    together = [{mark.series for mark in panel} for panel in panels]
+    places: dict[str, int] = {}
+    for name in dict.fromkeys(mark.series for mark in marks):
+        near = set[str]().union(*(panel for panel in together if name in panel))
+        taken = {places[other] for other in near if other in places}
+        places[name] = next(place for place in range(len(taken) + 1) if place not in taken)
+    return places
 
 
 def _rank(name: str, colour_of: dict[str, int]) -> int:

@@ -56,6 +56,10 @@ class FigureRecipe(Spec):
     panel_size: tuple[Inches, Inches] = (2.3, 1.8)
     """Width and height of one panel, in inches; the figure grows with their number. Of a heat map,
     the most that it may take, names of models left out."""
+    page: tuple[Inches, ...] = ()
+    """Widths that the figure may take, in inches, such as those of one and of two columns of a
+    page. Panels get narrower, though not too narrow to be read, so that it fits the first it can;
+    without this, they are as wide as `panel_size` says."""
 
     @model_validator(mode="after")
     def _panels_make_sense(self) -> Self:

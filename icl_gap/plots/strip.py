@@ -45,8 +45,9 @@ def _words(marks: Sequence[Mark], width: float, absent: str) -> list[str]:
     if not missing:
         return [f"{absent.partition(':')[0]}: none"]
     sizeless = sorted({mark.point.model for mark in missing if mark.x is None})
-    also = f" (also {', '.join(sizeless)})" if sizeless else ""
-    return textwrap.wrap(absent + also, int(width / 0.05))
+    also = "also " if len(sizeless) < len({mark.point.model for mark in missing}) else ""
+    named = f" ({also}{', '.join(sizeless)})" if sizeless else ""
+    return textwrap.wrap(absent + named, int(width / 0.05))
 
 
 def draw_strip(
