@@ -22,6 +22,13 @@ METRICS: Mapping[Metric, str] = MappingProxyType(
 )
 TICK_ROOM = 0.33
 """Inches that the label of a size needs."""
+QUERIES: Mapping[str, str] = MappingProxyType(
+    {
+        "pooled": "test and train queries pooled",
+        "test": "test queries",
+        "train": "train queries",
+    }
+)
 BOTH = "exemplars from the query's own split (ID) or from the other (OOD)"
 
 

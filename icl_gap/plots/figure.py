@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis import Analysis, Estimate, GapFit
-from icl_gap.plots.axes import X_AXES, Y_AXES, Axis, Scale, limits, set_x
+from icl_gap.plots.axes import CELLS, QUERIES, X_AXES, Y_AXES, Axis, Scale, limits, set_x
+from icl_gap.plots.cells import draw_cells
 from icl_gap.plots.content import Mark, Panel, chosen, marks, panels, partial_parts, settled
 from icl_gap.plots.draw import ISO_GAPS, draw_fits, draw_iso_gaps, draw_values
 from icl_gap.plots.legend import draw_legend
-from icl_gap.plots.look import GREY, Look, looks
+from icl_gap.plots.look import GREY, Look, blank, looks
 from icl_gap.plots.recipe import FigureRecipe
 from icl_gap.plots.strip import draw_strip, strip_height
 
@@ -25,11 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-QUERIES = {
-    "pooled": "test and train queries pooled",
-    "test": "test queries",
-    "train": "train queries",
-}
 _FAINT = {"linewidth": 0.7, "alpha": 0.45}
 JOINTS: Mapping[tuple[Scale, Scale], Mapping[str, Any]] = MappingProxyType(
     {
@@ -48,7 +44,7 @@ LINE = 0.11
 BELOW = 0.45
 GUIDE_ROOM = 0.3
 AROUND = 0.8
-NARROWEST = 1.15
+NARROWEST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +133,8 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
         AnalysisError: The analysis holds nothing that the recipe draws.
     """
     recipe = settled(recipe, analysis)
+    if recipe.x == CELLS:
+        return _heat_map(analysis, recipe)
     drawn = marks(chosen(analysis, recipe), recipe, analysis.metric)
     rows = panels(drawn, analysis, recipe)
     each = [panel.marks for row in rows for panel in row]
@@ -155,17 +153,20 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
     return figure
 
 
+def _heat_map(analysis: Analysis, recipe: FigureRecipe) -> Figure:
+    axis, points = Y_AXES[recipe.y], chosen(analysis, recipe)
+    figure = draw_cells(points, axis, axis.named(analysis.metric), recipe.panel_size)
+    if recipe.title is not None:
+        figure.suptitle(recipe.title, y=1 + 0.1 / figure.get_size_inches()[1], va="bottom")
+    return figure
+
+
 def _figure(plan: _Plan) -> Figure:
     """As large as its panels; what stands around them lies outside until it is saved."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     width, height = plan.size
     columns = len(plan.rows[0])
     size = (columns * (width + COLUMN_GAP) - COLUMN_GAP, plan.bottom(0) + height)
-    figure = Figure(figsize=size)
-    FigureCanvasAgg(figure)
-    return figure
+    return blank(size)
 
 
 def _draw_panel(figure: Figure, plan: _Plan, r: int, c: int) -> None:

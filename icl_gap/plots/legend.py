@@ -1,4 +1,4 @@
-"""The legend, below the panels and no wider than they are."""
+"""The legend, below the panels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
+
+BESIDE = 0.4
+"""Inches by which a legend may be wider than the panels, which have labels beside them."""
 
 
 def draw_legend(
@@ -32,7 +35,7 @@ def draw_legend(
     title = "\n".join(textwrap.wrap(caption, max(30, int(width / 0.055))))
     for columns in range(min(len(handles), 8), 0, -1):
         legend = _legend(figure, handles, title, top, columns)
-        if columns == 1 or legend.get_window_extent().width <= width * figure.dpi:
+        if columns == 1 or legend.get_window_extent().width <= (width + BESIDE) * figure.dpi:
             return
         legend.remove()
 
@@ -48,7 +51,9 @@ def _legend(
         bbox_to_anchor=(0.5, top),
         ncols=columns,
         borderaxespad=0,
-        handlelength=2.6,
+        handlelength=2.2,
+        handletextpad=0.5,
+        columnspacing=1.2,
     )
     legend.get_title().set_multialignment("center")
     return legend

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from icl_gap.plots.content import Mark
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Dash: TypeAlias = Literal["-", "--", ":", "-."] | tuple[float, Sequence[float]]
 
@@ -17,6 +20,16 @@ GREY = "0.35"
 DASHES: tuple[Dash, ...] = ("--", ":", "-.", (0, (6, 2)), (0, (3, 1, 1, 1, 1, 1)))
 SPREAD = 14.0
 """Most points (1/72 inch) between the first and the last series at one place."""
+
+
+def blank(size: tuple[float, float]) -> Figure:
+    """A figure of a size in inches, outside matplotlib's global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size)
+    FigureCanvasAgg(figure)
+    return figure
 
 
 @dataclass(frozen=True, slots=True)
