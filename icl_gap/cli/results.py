@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from icl_gap.cli.console import say, show_table, track, waiting
+from icl_gap.errors import AnalysisError
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis
@@ -43,23 +44,47 @@ def analyze(
 def plot(
     results: Folder,
     recipe: Annotated[
-        str, typer.Option(help="A figure recipe: a file, or the name of a shipped one.")
-    ] = "gap_vs_scale",
+        str | None,
+        typer.Option(
+            help="A figure recipe: a file, or the name of a shipped one.",
+            show_default="all that ship and have something to show",
+        ),
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the figure.", show_default="RESULTS/figures")
+        Path | None, typer.Option(help="Folder for the figures.", show_default="RESULTS/figures")
     ] = None,
     metric: Metric = "raw",
 ) -> None:
-    """Draw a figure as PNG, PDF and SVG, its points as CSV."""
+    """Draw figures as PNG, PDF and SVG, their points as CSV."""
     from icl_gap.analysis import analyze as analysis_of
     from icl_gap.plots import read_recipe
     from icl_gap.store import load_results
 
     found = load_results(results, track=track)
-    drawn = read_recipe(recipe)
+    chosen = None if recipe is None else read_recipe(recipe)
     with waiting("resampling"):
         analysis = analysis_of(found, metric=metric)
-    draw(analysis, drawn, out or results / "figures")
+    folder = out or results / "figures"
+    if chosen is None:
+        _draw_all(analysis, folder)
+    else:
+        draw(analysis, chosen, folder)
+
+
+def _draw_all(analysis: Analysis, folder: Path) -> None:
+    """Draw what ships, and say why where a figure would show nothing."""
+    from icl_gap.plots import nothing_to_draw, shipped_recipes
+
+    recipes = shipped_recipes()
+    reasons = {recipe.name: nothing_to_draw(analysis, recipe) for recipe in recipes}
+    if all(reasons.values()):
+        told = dict.fromkeys(reason for reason in reasons.values() if reason)
+        raise AnalysisError("no figure has anything to show:\n" + "\n".join(told))
+    for recipe in recipes:
+        if reason := reasons[recipe.name]:
+            say(f"note: {recipe.name} is not drawn: {reason}")
+        else:
+            draw(analysis, recipe, folder)
 
 
 def show(

@@ -13,7 +13,7 @@ from icl_gap.analysis import Estimate, GapPoint, Metric, human
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Scale = Literal["size", "shots", "share", "gap"]
+Scale = Literal["size", "shots", "share", "gap", "smooth"]
 Read = Callable[[GapPoint], float | Estimate | None]
 CELLS = "cells"
 """The x of a heat map, whose columns are no axis."""
@@ -107,7 +107,7 @@ Y_AXES: Mapping[str, Axis] = MappingProxyType(
         ),
         "smooth": Axis(
             "smooth gap",
-            "gap",
+            "smooth",
             {None: lambda p: p.smooth},
             "smooth gap: the relative gap of the gold answer's likelihood a token",
             absent="not known: no log-likelihoods",
@@ -206,9 +206,15 @@ def _gap_limits(values: Sequence[Estimate]) -> tuple[float, float]:
     return max(min([0.0, *(value.low for value in values)]), lowest - 0.6) - 0.05, 1.05
 
 
+def _smooth_limits(values: Sequence[Estimate]) -> tuple[float, float]:
+    """As of gaps, but only up to the highest, as smooth gaps are often small."""
+    top = max([0.1, *(value.high for value in values)])
+    return _gap_limits(values)[0], min(1.05, 1.1 * top)
+
+
 _SET_X: Mapping[Scale, Callable[[Axes, Sequence[Estimate]], None]] = MappingProxyType(
     {"size": _set_sizes, "shots": _set_shots, "share": _set_shares}
 )
 _LIMITS: Mapping[Scale, Callable[[Sequence[Estimate]], tuple[float, float]]] = MappingProxyType(
-    {"share": _share_limits, "gap": _gap_limits}
+    {"share": _share_limits, "gap": _gap_limits, "smooth": _smooth_limits}
 )

@@ -34,7 +34,7 @@ HEAD = 4.2 * LINE
 MAP_GAP = 0.12
 BAR = (1.6, 0.08)
 BAR_DOWN = 0.2
-CAPTION_DOWN = 0.55
+CAPTION_DOWN = 0.62
 UNKNOWN = (0.95, 0.95, 0.95)
 # In cells.
 FAMILY_BREAK = 0.25
@@ -194,7 +194,7 @@ def _draw_cell(
     if value is None:
         cell.set(hatch="//////", edgecolor="0.75")
     hang(ax.add_patch(cell), text)
-    if shown.numbered:
+    if shown.numbered or value is None:
         x, y = (each + 0.5 for each in place)
         number = ax.text(x, y, "?" if value is None else short(value.value))
         number.set(ha="center", va="center_baseline", fontsize=6, color=readable(colour))

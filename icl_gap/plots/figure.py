@@ -31,6 +31,7 @@ JOINTS: Mapping[tuple[Scale, Scale], Mapping[str, Any]] = MappingProxyType(
     {
         # Fitted lines stand there; and between two accuracies, a line only leads the eye.
         ("size", "gap"): {"linestyle": "none"},
+        ("size", "smooth"): {"linestyle": "none"},
         ("share", "share"): _FAINT,
         ("share", "gap"): _FAINT,
     }
@@ -177,7 +178,7 @@ def _draw_panel(figure: Figure, plan: _Plan, r: int, c: int) -> None:
         draw_fits(ax, panel.fits, plan.look, in_rows="shots" in plan.recipe.panels)
     set_x(ax, x, plan.x.scale)
     ax.set_ylim(limits(y, plan.y.scale))
-    if plan.y.scale == "gap":
+    if plan.y.scale != "share":
         ax.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     if plan.guided:
         ax.set_yticks(ax.get_xticks())
