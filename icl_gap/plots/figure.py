@@ -39,11 +39,11 @@ JOINTS: Mapping[tuple[Scale, Scale], Mapping[str, Any]] = MappingProxyType(
 """How the points of a series are joined, where not by a plain line."""
 # All in inches.
 STRIP_GAP = 0.04
-COLUMN_GAP = 0.16
+COLUMN_GAP = 0.2
 ROW_GAP = 0.2
 LINE = 0.11
 BELOW = 0.45
-GUIDE_ROOM = 0.3
+GUIDE_ROOM = 0.28
 AROUND = 0.8
 NARROWEST = 1.0
 

@@ -32,7 +32,7 @@ def draw_legend(
     """
     handles = _handles(marks, look)
     width = figure.get_size_inches()[0]
-    title = "\n".join(textwrap.wrap(caption, max(30, int(width / 0.055))))
+    title = "\n".join(textwrap.wrap(caption, max(30, int((width + BESIDE) / 0.055))))
     for columns in range(min(len(handles), 8), 0, -1):
         legend = _legend(figure, handles, title, top, columns)
         if columns == 1 or legend.get_window_extent().width <= (width + BESIDE) * figure.dpi:

@@ -38,7 +38,8 @@ def tip(point: GapPoint, shown: Mapping[str, Estimate | None]) -> str:
         shown: Its numbers by their names.
     """
     model = f"{point.model} ({', '.join(_traits(point))})"
-    asked = f"{point.benchmark}, {point.shots} shots, {point.query_split} queries"
+    shots = f"{point.shots} shot{'' if point.shots == 1 else 's'}"
+    asked = f"{point.benchmark}, {shots}, {point.query_split} queries"
     numbers = {name: _ends(value) for name, value in shown.items() if value}
     if point.unresolved_because is not None:
         numbers["gap unresolved"] = point.unresolved_because

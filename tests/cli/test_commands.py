@@ -129,6 +129,40 @@ def test_results_are_analyzed_and_plotted_on_their_own(cli, sweep, tmp_path) -> 
         assert {row["model"] for row in csv.DictReader(file)} >= {"nearest"}
 
 
+def test_plot_without_a_recipe_draws_all_that_have_something_to_show(cli, sweep, tmp_path) -> None:
+    fields = {**yaml.safe_load(sweep.read_text()), "models": ["nearest"], "figures": []}
+    sweep.write_text(yaml.safe_dump(fields))
+    out = tmp_path / "results"
+    assert cli("run", sweep, "--out", out).code == 0
+    drawn = cli("plot", out)
+    assert drawn.code == 0, drawn.err
+    lines = drawn.out.splitlines()
+    names = ("accuracy_vs_shots", "cells", "gap_vs_ood", "gap_vs_shots", "ood_vs_id")
+    assert {path.stem for path in (out / "figures").iterdir()} == set(names)
+    assert [line for line in lines if line.startswith("note: ")] == [
+        "note: accuracy_vs_scale is not drawn: no model has a number of parameters",
+        "note: gap_vs_scale is not drawn: no model has a number of parameters",
+        "note: smooth_gap_vs_scale is not drawn: no model has a number of parameters",
+    ]
+    assert len(lines) == 8
+
+
+def test_plot_of_results_with_no_gap_is_an_error_that_says_why(cli, sweep, tmp_path) -> None:
+    fields = {
+        **yaml.safe_load(sweep.read_text()),
+        "models": ["nearest"],
+        "conditions": ["id"],
+        "figures": [],
+    }
+    sweep.write_text(yaml.safe_dump(fields))
+    out = tmp_path / "results"
+    assert cli("run", sweep, "--out", out).code == 0
+    drawn = cli("plot", out)
+    assert drawn.code == 1
+    assert drawn.err.count("no model has both its ID and its OOD cells") == 1
+    assert not (out / "figures").exists()
+
+
 def test_plan_shows_the_grid_and_runs_nothing(cli, sweep, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("icl_gap.models.load", None)
     outcome = cli("plan", sweep)
@@ -224,11 +258,19 @@ def test_the_line_of_a_fault_is_told(cli, sweep) -> None:
 
 
 def test_a_sweep_of_one_side_says_why_a_figure_is_missing(cli, sweep, tmp_path) -> None:
-    fields = {**yaml.safe_load(sweep.read_text()), "query_splits": ["test"], "models": ["nearest"]}
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text("{name: own, x: shots, y: gap, query_split: train}")
+    fields = {
+        **yaml.safe_load(sweep.read_text()),
+        "query_splits": ["test"],
+        "models": ["nearest"],
+        "figures": ["gap_vs_shots", str(recipe)],
+    }
     sweep.write_text(yaml.safe_dump(fields))
     outcome = cli("run", sweep, "--out", tmp_path / "results")
     assert outcome.code == 0
-    assert "gap_vs_scale is not drawn" in outcome.out
+    assert "figures/gap_vs_shots.png" in outcome.out
+    assert "own is not drawn: figure `own` draws `query_split: train`" in outcome.out
     assert "records:" in outcome.out
 
 

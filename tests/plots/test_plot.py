@@ -158,7 +158,7 @@ def test_a_gap_figure_says_what_must_be_said(tmp_path: Path) -> None:
         "95% bootstrap intervals",
         "lines: least squares on log10(parameters)",
         "unresolved: A_id not told from 0",
-        "(also nearest)",
+        "unresolved: A_id not told from 0 (nearest)",
         "opt (untrained)",
         "nearest (no parameters)",
     ):
@@ -290,8 +290,9 @@ def test_nothing_to_draw_is_refused_with_what_is_missing(tmp_path: Path) -> None
     half = [each for each in sweep(QUICK, chance) if each.info.condition == "id"]
     with pytest.raises(AnalysisError, match=r"(?s)nothing to draw.*OOD cells are missing"):
         plot(half, GAP, tmp_path)
+    pooled = changed(GAP, query_split="pooled")
     with pytest.raises(AnalysisError, match=r"draws `query_split: pooled`.*only test"):
-        plot(sweep(QUICK, chance, splits=("test",)), GAP, tmp_path)
+        plot(sweep(QUICK, chance, splits=("test",)), pooled, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from icl_gap.errors import InputError
-from icl_gap.plots import FigureRecipe, read_recipe
+from icl_gap.plots import FigureRecipe, read_recipe, shipped_recipes
 from icl_gap.specs import shipped
 
 MINIMAL = "name: f\nx: n_params\ny: gap\n"
@@ -26,11 +26,27 @@ def test_every_shipped_recipe_reads_and_is_named_after_its_file(path: Path) -> N
     assert Path(recipe.style).is_file()
 
 
-def test_there_are_the_two_recipes_that_the_readme_names() -> None:
-    assert {path.stem for path in shipped("plots").glob("*.yaml")} >= {
-        "gap_vs_scale",
+def test_every_figure_of_the_study_has_a_recipe() -> None:
+    assert [recipe.name for recipe in shipped_recipes()] == [
+        "accuracy_vs_scale",
         "accuracy_vs_shots",
-    }
+        "cells",
+        "gap_vs_ood",
+        "gap_vs_scale",
+        "gap_vs_shots",
+        "ood_vs_id",
+        "smooth_gap_vs_scale",
+    ]
+
+
+@pytest.mark.parametrize(("axis", "allowed"), [("x", "'n_params'"), ("y", "'gap', 'smooth'")])
+def test_an_axis_that_is_none_is_refused_with_those_that_are(
+    tmp_path: Path, axis: str, allowed: str
+) -> None:
+    text = MINIMAL.replace(f"{axis}: ", f"{axis}: no")
+    with pytest.raises(InputError, match="not one of the possible values") as error:
+        read_recipe(written(tmp_path, text))
+    assert allowed in str(error.value)
 
 
 def test_a_shipped_recipe_is_found_by_its_name(tmp_path: Path) -> None:
@@ -41,7 +57,7 @@ def test_a_shipped_recipe_is_found_by_its_name(tmp_path: Path) -> None:
 def test_a_recipe_that_is_nowhere_is_refused_with_the_shipped_ones() -> None:
     with pytest.raises(InputError) as error:
         read_recipe(Path("nowhere.yaml"))
-    assert "accuracy_vs_shots, gap_vs_scale" in str(error.value)
+    assert "accuracy_vs_shots, cells, gap_vs_ood, gap_vs_scale" in str(error.value)
     assert "nowhere.yaml" in str(error.value)
 
 
@@ -50,11 +66,12 @@ def test_a_recipe_that_is_nowhere_is_refused_with_the_shipped_ones() -> None:
     [
         ("colour: red", ["unknown key", "line 4, colour", "allowed: name, x, y"]),
         ("panels: [family, family]", ["names the same thing twice"]),
+        ("query_split: all", ["`query_split: all` is for `x: cells` only"]),
         ("panels: [dataset, planet]", ["panels[1]", "'dataset', 'shots' or 'family'"]),
         ("panels: []", ["panels"]),
         ("formats: [gif]", ["formats[0]", "'png', 'pdf' or 'svg'"]),
         ("panel_size: [0.1, 2]", ["panel_size[0]", "0.1"]),
-        ("query_split: both", ["query_split", "'train', 'test' or 'pooled'"]),
+        ("query_split: both", ["query_split", "'train', 'test', 'pooled', 'any' or 'all'"]),
         ("style: missing.mplstyle", ["no such style file", "style", "icl_gap.mplstyle"]),
     ],
 )

@@ -1,0 +1,295 @@
+"""What the shipped figures show, read from their artists and from the SVG."""
+
+from __future__ import annotations
+
+import csv
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.text import Text
+from plots.test_plot import ANALYSIS, POINTS, point
+
+from icl_gap.analysis import Analysis, Estimate, GapPoint
+from icl_gap.plots import FigureRecipe, nothing_to_draw, plot, shipped_recipes, svg
+from icl_gap.plots.cells import COLOURS, readable, short
+from icl_gap.plots.figure import build
+
+RECIPES = {recipe.name: recipe for recipe in shipped_recipes()}
+
+
+def of_size(family: str, name: str, n_params: int | None, gap: float | None) -> list[GapPoint]:
+    """A model at three numbers of shots, on each side and pooled."""
+    smooth = None if n_params is None else Estimate(0.3, 0.25, 0.35)
+    return [
+        replace(point(name, family, n_params, gap), smooth=smooth, shots=shots, query_split=split)
+        for shots in (1, 5, 10)
+        for split in ("test", "train", "pooled")
+    ]
+
+
+STUDY = replace(
+    ANALYSIS,
+    fits=(),
+    points=(
+        *of_size("bloom", "bloom-1b", 1_000_000_000, None),
+        *of_size("opt", "opt-350m", 350_000_000, 0.75),
+        *of_size("opt", "opt-3.5b", 3_500_000_000, -0.25),
+        *of_size("nearest", "nearest", None, 0.9),
+    ),
+)
+
+
+def drawn(name: str, analysis: Analysis = STUDY) -> Figure:
+    return build(analysis, RECIPES[name], ["black", "blue", "red"])
+
+
+def tips(figure: Figure) -> list[tuple[Line2D, str]]:
+    """The markers of a figure, with their tooltips."""
+    lines = [line for ax in figure.axes for line in ax.lines]
+    return [(line, line.get_gid() or "") for line in lines if line.get_gid()]
+
+
+def words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_point_has_a_tooltip_in_the_svg(name: str) -> None:
+    text = svg(STUDY, RECIPES[name])
+    assert text.startswith("<svg")
+    titles = [title.text or "" for title in ET.fromstring(text).findall(".//{*}title")]  # noqa: S314
+    ends = ", pooled queries"
+    if name == "cells":
+        ends = " queries"
+    if name == "accuracy_vs_shots":
+        ends = ", test queries"
+    for each in STUDY.points:
+        shots = "1 shot" if each.shots == 1 else f"{each.shots} shots"
+        place = f"scan/mcd1, {shots}, {each.query_split} queries"
+        about = [t for t in titles if t.startswith(f"{each.model} (") and place in t]
+        known = name != "smooth_gap_vs_scale" or each.smooth is not None
+        assert bool(about) == (place.endswith(ends) and known), (each.place, each.query_split)
+    assert all(title.endswith("90 queries, 5 seeds") for title in titles)
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_the_same_results_give_the_same_svg(name: str) -> None:
+    assert svg(STUDY, RECIPES[name]) == svg(STUDY, RECIPES[name])
+
+
+def test_a_name_cannot_leave_its_tooltip() -> None:
+    evil = "<script>\"&'</title></g>"
+    points = tuple(replace(each, model=evil, unresolved_because=evil) for each in POINTS)
+    text = svg(replace(ANALYSIS, points=points), RECIPES["gap_vs_scale"])
+    assert "<script" not in text
+    titles = [title.text or "" for title in ET.fromstring(text).findall(".//{*}title")]  # noqa: S314
+    assert len(titles) >= 4
+    assert all(title.startswith(evil) for title in titles)
+    assert any(f"gap unresolved: {evil}" in title for title in titles)
+
+
+def test_a_tooltip_tells_all_about_its_point() -> None:
+    text = svg(STUDY, RECIPES["ood_vs_id"])
+    titles = [title.text or "" for title in ET.fromstring(text).findall(".//{*}title")]  # noqa: S314
+    found = next(t for t in titles if t.startswith("bloom-1b") and "5 shots" in t)
+    assert found.splitlines() == [
+        "bloom-1b (bloom, 1B parameters)",
+        "scan/mcd1, 5 shots, pooled queries",
+        "exact match, ID: 0.500 [0.400, 0.600]",
+        "exact match, OOD: 0.250 [0.167, 0.333]",
+        "gap unresolved: A_id not resolved from 0: 0 of 9",
+        "smooth gap: 0.300 [0.250, 0.350]",
+        "90 queries, 5 seeds",
+    ]
+
+
+def test_ood_against_id_has_crosses_the_diagonal_and_lines_of_equal_gaps() -> None:
+    figure = drawn("ood_vs_id")
+    ax = figure.axes[0]
+    assert ax.get_xlim() == ax.get_ylim()
+    x, y = figure.get_size_inches() * ax.get_position().size
+    assert x == pytest.approx(y)
+    guides = [line for line in ax.lines if line.get_zorder() == 0]
+    slopes = [line.get_ydata()[1] / line.get_xdata()[1] for line in guides]
+    assert slopes == pytest.approx([1, 0.75, 0.5, 0.25])
+    assert {"no gap", "25%", "50%", "75%"} <= {t.strip() for t in words(figure).split("\n")}
+    points = [line for line, _ in tips(figure) if line.axes is ax]
+    assert {(line.get_xdata()[0], line.get_ydata()[0]) for line in points} == {(0.5, 0.25)}
+    bars = [path.vertices.tolist() for c in ax.collections for path in c.get_paths()]
+    assert [[0.4, 0.25], [0.6, 0.25]] in bars
+    assert any(bar[0] == pytest.approx([0.5, 1 / 6]) for bar in bars)
+
+
+def test_larger_models_have_larger_markers() -> None:
+    sizes = {tip.split()[1]: line.get_markersize() for line, tip in tips(drawn("ood_vs_id"))}
+    assert sizes["opt-350m"] < sizes["nearest"] < sizes["opt-3.5b"]
+
+
+@pytest.mark.parametrize("name", ["ood_vs_id", "smooth_gap_vs_scale", "gap_vs_ood", "gap_vs_shots"])
+def test_what_has_no_gap_is_hollow_wherever_it_stands(name: str) -> None:
+    found = {tip.split()[1]: line for line, tip in tips(drawn(name))}
+    for model in ("bloom-1b", "opt-350m"):
+        hollow = found[model].get_markerfacecolor() == "white"
+        assert hollow == (model == "bloom-1b")
+
+
+def test_gaps_against_shots_have_a_row_a_family_and_a_strip_for_the_unresolved() -> None:
+    figure = drawn("gap_vs_shots")
+    text = words(figure)
+    for part in ("bloom", "opt", "nearest", "unresolved: A_id not", "no defined gap"):
+        assert part in text, part
+    resolved = [(line, tip) for line, tip in tips(figure) if "opt-3.5b" in tip]
+    assert [line.get_xdata()[0] for line, _ in resolved] == [1, 5, 10]
+    assert [line.get_ydata()[0] for line, _ in resolved] == [-0.25] * 3
+
+
+def test_gaps_against_ood_accuracy_keep_the_unresolved_at_their_accuracy() -> None:
+    (line, *_) = [line for line, tip in tips(drawn("gap_vs_ood")) if "bloom-1b" in tip]
+    assert line.get_xdata()[0] == 0.25
+    assert line.axes.get_xlim() == drawn("gap_vs_ood").axes[0].get_xlim()
+
+
+def test_the_smooth_gap_has_no_fit_and_names_what_has_no_likelihoods() -> None:
+    text = " ".join(words(drawn("smooth_gap_vs_scale", replace(STUDY, fits=ANALYSIS.fits))).split())
+    assert "least squares" not in text
+    assert "not known: no log-likelihoods (nearest)" in text
+    assert "gap unresolved" in text
+
+
+def rectangles(figure: Figure) -> list[Rectangle]:
+    return [patch for ax in figure.axes for patch in ax.patches if isinstance(patch, Rectangle)]
+
+
+def test_the_heat_map_has_a_cell_a_point_and_marks_the_unresolved() -> None:
+    figure = drawn("cells")
+    cells = rectangles(figure)
+    assert len(cells) == len(STUDY.points)
+    assert sum(cell.get_hatch() is not None for cell in cells) == 9
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    assert texts.count("?") == 9
+    assert texts.count("-.25") == texts.count(".75") == texts.count(".90") == 9
+    rows = [t for t in texts if t in {"bloom-1b", "opt-350m", "opt-3.5b", "nearest"}]
+    assert rows == ["bloom-1b", "opt-350m", "opt-3.5b", "nearest"]
+    order = [t for t in texts if t in {"test", "train", "pooled"}]
+    assert order == ["test", "train", "pooled"]
+
+
+def test_a_missing_cell_is_blank_and_the_caption_says_so() -> None:
+    figure = drawn("cells", replace(STUDY, points=STUDY.points[1:]))
+    assert len(rectangles(figure)) == len(STUDY.points) - 1
+    assert "blank: no results" in words(figure).replace("\n", " ")
+    assert "blank" not in words(drawn("cells"))
+
+
+def test_a_heat_map_of_accuracies_is_two() -> None:
+    recipe = RECIPES["cells"].model_copy(update={"y": "accuracy", "title": "Both"})
+    figure = build(STUDY, recipe, ["black"])
+    assert len(rectangles(figure)) == 2 * len(STUDY.points)
+    assert {"ID", "OOD", "Both", "exact match"} <= set(words(figure).split("\n"))
+    assert "?" not in words(figure)
+
+
+def test_numbers_are_left_out_where_they_do_not_fit() -> None:
+    recipe = RECIPES["cells"].model_copy(update={"panel_size": (0.6, 8.0)})
+    figure = build(STUDY, recipe, ["black"])
+    assert ".75" not in words(figure)
+    assert "?" in words(figure)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.42, ".42"),
+        (-0.074, "-.07"),
+        (1.0, "1.0"),
+        (0.996, "1.0"),
+        (-1.26, "-1.3"),
+        (0.0, ".00"),
+        (-0.001, ".00"),
+        (-10.04, "-10.0"),
+    ],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert short(value) == text
+
+
+def test_numbers_can_be_read_on_every_colour() -> None:
+    import matplotlib as mpl
+
+    def luminance(colour: tuple[float, ...]) -> float:
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    for n in range(64):
+        colour = mpl.colormaps[COLOURS](n / 63)[:3]
+        low, high = sorted([luminance(colour), luminance(to_rgb(readable(colour)))])
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("name", "keep", "reason"),
+    [
+        ("gap_vs_scale", lambda p: p.n_params is None, "no model has a number of parameters"),
+        ("gap_vs_shots", lambda p: p.shots == 5, "there is only one number of shots"),
+        (
+            "smooth_gap_vs_scale",
+            lambda p: p.n_params is None,
+            "no model has a number of parameters",
+        ),
+        ("accuracy_vs_shots", lambda p: p.query_split == "train", "figure `accuracy_vs_shots`"),
+    ],
+)
+def test_what_would_show_nothing_says_why(name, keep, reason) -> None:
+    kept = replace(STUDY, points=tuple(p for p in STUDY.points if keep(p)))
+    assert (nothing_to_draw(kept, RECIPES[name]) or "").startswith(reason)
+    assert nothing_to_draw(STUDY, RECIPES[name]) is None
+
+
+def test_without_likelihoods_there_is_no_smooth_gap_to_show() -> None:
+    kept = replace(STUDY, points=tuple(replace(p, smooth=None) for p in STUDY.points))
+    reason = nothing_to_draw(kept, RECIPES["smooth_gap_vs_scale"])
+    assert reason == "no log-likelihoods of gold answers are known"
+
+
+def test_where_all_is_unresolved_every_figure_can_be_drawn(tmp_path: Path) -> None:
+    zero = Estimate(0.0, 0.0, 0.0)
+    points = tuple(
+        replace(p, gap=None, unresolved_because="A_id is 0", a_id=zero, a_ood=zero)
+        for p in STUDY.points
+    )
+    for name, recipe in RECIPES.items():
+        paths = plot(replace(STUDY, points=points), recipe, tmp_path)
+        assert all(path.stat().st_size for path in paths), name
+
+
+def test_one_side_is_drawn_where_only_one_was_asked(tmp_path: Path) -> None:
+    kept = replace(STUDY, points=tuple(p for p in STUDY.points if p.query_split == "train"))
+    plot(kept, RECIPES["gap_vs_shots"], tmp_path)
+    with (tmp_path / "gap_vs_shots.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["query_split"] for row in csv.DictReader(file)] == ["train"] * 12
+    assert "train queries" in words(drawn("gap_vs_shots", kept)).replace("\n", " ")
+
+
+@pytest.mark.parametrize("benchmarks", [1, 2, 3])
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"cells"}))
+def test_figures_fit_a_column_of_a_page(tmp_path: Path, name: str, benchmarks: int) -> None:
+    from matplotlib.image import imread
+
+    names = ("cfq", "geoquery", "scan")[:benchmarks]
+    points = tuple(replace(p, dataset=each) for each in names for p in STUDY.points)
+    recipe = RECIPES[name].model_copy(update={"formats": ("png",)})
+    (png, _) = plot(replace(STUDY, points=points), recipe, tmp_path)
+    assert imread(png).shape[1] / 300 <= (3.4 if benchmarks < 3 else 7.0)
+    figure = build(replace(STUDY, points=points), RECIPES[name], ["black"])
+    assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 6
+
+
+def test_a_heat_map_takes_the_query_splits_that_the_recipe_names() -> None:
+    recipe = FigureRecipe(name="f", x="cells", y="gap", query_split="test")
+    assert len(rectangles(build(STUDY, recipe, ["black"]))) == 12
