@@ -152,7 +152,7 @@ def _set_shots(ax: Axes, values: Sequence[Estimate]) -> None:
     ax.set_xticks(shots, [str(int(value)) for value in shots])
     ax.xaxis.set_minor_locator(NullLocator())
     low, high = _place(shots[0]), _place(shots[-1])
-    pad = max(0.12, 0.1 * (high - low))
+    pad = max(0.12, 0.14 * (high - low))
     ax.set_xlim(_unplace(low - pad), _unplace(high + pad))
 
 

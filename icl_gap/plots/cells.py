@@ -129,11 +129,8 @@ def draw_cells(
     for n, part in enumerate(axis.parts):
         bottom = total - HEAD - height - n * (height + MAP_GAP)
         ax = figure.add_axes((0, bottom / total, 1, height / total))
-        ax.set(xlim=(0, grid.size[0]), ylim=(grid.size[1], 0))
-        ax.axis("off")
         _draw_map(ax, grid, _Shown(axis, part, name, shades, numbered))
-        if n == 0:
-            _draw_heads(ax, grid, cell[1])
+    _draw_heads(figure.axes[0], grid, cell[1])
     _draw_bar(figure, shades, name)
     _draw_caption(figure, _caption(grid, axis, missing=None in values))
     return figure
@@ -152,6 +149,8 @@ class _Shown:
 
 
 def _draw_map(ax: Axes, grid: Grid, shown: _Shown) -> None:
+    ax.set(xlim=(0, grid.size[0]), ylim=(grid.size[1], 0))
+    ax.axis("off")
     for (row, column), point in grid.points.items():
         value = shown.axis.of(point)[shown.part]
         name = f"{shown.name}, {shown.part}" if shown.part else shown.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -63,7 +63,8 @@ def looks(
     colour_keys = list(dict.fromkeys(mark.colour_key for mark in marks))
     series = dict.fromkeys(mark.series for mark in marks)
     colour_of = {mark.series: colour_keys.index(mark.colour_key) for mark in marks}
-    places = _places([mark for mark in marks if mark.x is not None], panels)
+    together = [{mark.series for mark in panel if mark.x is not None} for panel in panels]
+    places = _places(series, together)
     last = max(places.values(), default=0)
     step = min(3.0, SPREAD / max(1, last)) if spread else 0.0
     return {
@@ -71,21 +72,28 @@ def looks(
             colour=colours[colour_of[name] % len(colours)],
             marker=MARKERS[n % len(MARKERS)],
             dash=DASHES[_rank(name, colour_of) % len(DASHES)],
-            shift=(places[name] - last / 2) * step if name in places else 0.0,
+            shift=(places[name] - max(places[each] for each in _group(name, together)) / 2) * step,
         )
         for n, name in enumerate(series)
     }
 
 
-def _places(marks: Sequence[Mark], panels: Sequence[Sequence[Mark]]) -> dict[str, int]:
+def _places(series: Iterable[str], together: Sequence[set[str]]) -> dict[str, int]:
     """A place for each series: the first that no other in one of its panels has."""
-    together = [{mark.series for mark in panel} for panel in panels]
     places: dict[str, int] = {}
-    for name in dict.fromkeys(mark.series for mark in marks):
+    for name in series:
         near = set[str]().union(*(panel for panel in together if name in panel))
         taken = {places[other] for other in near if other in places}
         places[name] = next(place for place in range(len(taken) + 1) if place not in taken)
     return places
+
+
+def _group(name: str, together: Sequence[set[str]]) -> set[str]:
+    """The series that share panels with one, and those that share panels with these."""
+    group = {name}
+    while (more := group.union(*(panel for panel in together if panel & group))) > group:
+        group = more
+    return group
 
 
 def _rank(name: str, colour_of: dict[str, int]) -> int:
