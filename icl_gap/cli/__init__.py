@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from icl_gap.cli import benchmarks, results, scores, sweeps
+from icl_gap.cli import benchmarks, report, results, scores, sweeps
 from icl_gap.cli.console import warn
 from icl_gap.errors import IclGapError
 
@@ -27,6 +27,7 @@ app.command()(sweeps.plan)
 app.command()(sweeps.prompts)
 app.command()(results.analyze)
 app.command()(results.plot)
+app.command()(report.report)
 app.command()(scores.score)
 app.add_typer(benchmarks.app, name="data")
 

@@ -1,0 +1,36 @@
+"""`icl-gap report`: a results folder as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from icl_gap.cli.console import say, track, waiting
+from icl_gap.cli.results import Folder, Metric
+
+
+def report(
+    results: Folder,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file.", show_default="RESULTS/report.html"),
+    ] = None,
+    metric: Metric = "raw",
+) -> None:
+    """Write the study as one page: the answer, figures, tables, every request.
+
+    The page is a single file and needs no network. The texts of prompts come from the benchmarks
+    at hand; without them the page names examples by their ids.
+    """
+    from icl_gap.analysis import analyze
+    from icl_gap.report import write_report
+    from icl_gap.store import load_results
+
+    found = load_results(results, track=track)
+    with waiting("resampling"):
+        analysis = analyze(found, metric=metric)
+    path = out or results / "report.html"
+    write_report(found, analysis, path, track=track)
+    say(f"report: {path} ({path.stat().st_size / 1e6:,.1f} MB)")

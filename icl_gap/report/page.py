@@ -1,0 +1,132 @@
+"""The whole page: words, figures, tables and blocks in one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from icl_gap.analysis import Analysis, common_table, evidence_table, fit_table, table
+from icl_gap.errors import InputError
+from icl_gap.precision import read_checks
+from icl_gap.report.blocks import Blocks
+from icl_gap.report.figures import draw_all
+from icl_gap.report.requests import Requests
+from icl_gap.report.texts import read_texts
+from icl_gap.report.traces import Traces
+from icl_gap.report.words import answer
+from icl_gap.store import Results
+from icl_gap.track import Track, untracked
+
+PARTS = Path(__file__).parent
+WORDS = frozenset({
+    "benchmark", "model", "queries", "family", "families", "best form", "status", "where",
+    "identity", "part used", "fingerprint (sha256)", "texts in this page", "to resolve it",
+})  # fmt: skip
+"""Columns of text; the others hold numbers, which stand to the right."""
+
+
+def write_report(
+    results: Results, analysis: Analysis, out: str | Path, *, track: Track = untracked
+) -> None:
+    """Write a study as one HTML file that needs no network.
+
+    The cells are read one at a time. Texts come from the benchmarks that the sweep names; where
+    these are not at hand, or are not those of the run, the page is made without them and says so.
+
+    Args:
+        results: Finished cells.
+        analysis: Of these cells.
+        out: The file.
+        track: Shows progress.
+
+    Raises:
+        InputError: The file cannot be written.
+        StoreError: A cell's file is damaged.
+    """
+    out = Path(out)
+    part = out.with_name(f"{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile() as waiting, part.open("w", encoding="utf-8") as page:
+            page.writelines(_page(results, analysis, Blocks(waiting), track))
+        part.replace(out)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the report: {error.strerror}", value=str(out)
+        ) from error
+
+
+def shown(value: object) -> object:
+    """Text with control characters and lone surrogates written out; anything else as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
+        return "".join(
+            c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
+            for c in value
+        )
+    return value
+
+
+def _page(results: Results, analysis: Analysis, blocks: Blocks, track: Track) -> Any:
+    """The page in pieces."""
+    texts = read_texts(results.sweep)
+    requests, traces = Requests(blocks, texts, analysis.metric), Traces()
+    for cell in track(results, "reading requests", len(results)):
+        traces.add(cell.info, requests.add(cell), texts)
+    start = requests.finish()
+    drawings, not_drawn = draw_all(analysis)
+    environment = Environment(
+        loader=FileSystemLoader(PARTS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (PARTS / "report.js").read_text(encoding="utf-8")
+    return environment.get_template("report.html").generate(
+        name=results.sweep.get("name") or results.folder.name,
+        analysis=analysis,
+        answer=answer(analysis),
+        drawings=drawings,
+        not_drawn=not_drawn,
+        tables=_tables(analysis),
+        unresolved=[point for point in analysis.points if point.gap is None],
+        checks=read_checks(results.folder),
+        unfinished=results.unfinished,
+        traces=traces,
+        sweep=yaml.safe_dump(dict(results.sweep), sort_keys=False, allow_unicode=True),
+        n_requests=len(requests),
+        words=WORDS,
+        style=_own(PARTS / "report.css"),
+        script=Markup(script),  # noqa: S704 (our own)
+        script_hash=_hash(script),
+        blocks=(Markup(block) for block in blocks),  # noqa: S704 (base64)
+        start=start,
+    )
+
+
+def _tables(analysis: Analysis) -> dict[str, list[dict[str, str]]]:
+    return {
+        "gaps": table(analysis),
+        "fits": fit_table(analysis),
+        "common": common_table(analysis),
+        "evidence": evidence_table(analysis),
+    }
+
+
+def _own(path: Path) -> Markup:
+    return Markup(re.sub(r"\n\s*", "\n", path.read_text(encoding="utf-8")))  # noqa: S704 (our own)
+
+
+def _hash(script: str) -> str:
+    """What the page's policy allows to run: this script, to the letter."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
