@@ -59,9 +59,7 @@ def write_report(
             page.writelines(_page(results, analysis, Blocks(waiting), track))
         part.replace(out)
     except OSError as error:
-        raise InputError(
-            f"cannot write the report: {error.strerror}", value=str(out)
-        ) from error
+        raise InputError(f"cannot write the report: {error.strerror}", value=str(out)) from error
 
 
 def shown(value: object) -> object:

@@ -269,7 +269,7 @@ function drawRow(n, top) {
     ["outcome", outcomeText(row)], ["model", cell.label], ["benchmark", cell.benchmark],
     ["queries", cell.query_split], ["condition", cell.condition.toUpperCase()],
     ["shots", `${cell.shots}`], ["seed", `${cell.seed}`], ["at", at < 0 ? "–" : `at ${at}`],
-    ["query", example ? visible(example[1] ?? example[0]).slice(0, 300) : "…"],
+    ["query", example ? visible((example[1] ?? example[0]).slice(0, 300)) : "…"],
   ];
   const made = make("div", {
     cls: "row", role: "option", id: `row-${n}`, "aria-selected": String(n === state.chosen),
@@ -393,17 +393,18 @@ function answered({ record, query }) {
   }
   if (record.prediction === null) return cutShort(record, query[2]);
   const parts = [];
+  const predicted = record.prediction.trim(); // exact match, too, leaves out white space around it
   if (query[2] === null) parts.push(make("p", { cls: "note" }, "The gold answer is not at hand."));
   const gold = query[2] ?? "";
-  const [left, right, aligned] = difference(gold, record.prediction);
+  const [left, right, aligned] = difference(gold, predicted);
   if (query[2] !== null) parts.push(labelled("Gold", left, gold.length, "del"));
-  parts.push(labelled("Predicted", query[2] === null ? [[0, record.prediction]] : right, record.prediction.length, "ins"));
+  parts.push(labelled("Predicted", query[2] === null ? [[0, predicted]] : right, predicted.length, "ins"));
   if (!aligned) parts.push(make("p", { cls: "note" }, "Too long to align: all between the first and the last difference is marked."));
   const marked = left.some(([off]) => off) || right.some(([off]) => off);
-  if (query[2] !== null && !marked && gold.trim() !== record.prediction.trim()) {
+  if (query[2] !== null && !marked && gold.trim() !== predicted) {
     parts.push(make("p", { cls: "note" }, "The tokens are the same; the white space between them is not."));
   }
-  if (record.prediction.trim() === "") parts.push(make("p", { cls: "note" }, "The answer is empty."));
+  if (predicted === "") parts.push(make("p", { cls: "note" }, "The answer is empty."));
   return parts;
 }
 
@@ -411,14 +412,16 @@ function answered({ record, query }) {
 function cutShort(record, gold) {
   const left = record.divergence;
   if (!left) return [make("p", { cls: "note" }, "The answer is wrong and was not kept.")];
-  const said = make("div", { cls: "text" }, visible(left.text));
+  const before = left.text.trimStart();
+  const said = make("div", { cls: "text" }, visible(before));
   const ended = left.expected === null && left.actual === null;
-  if (left.actual !== null) said.append(make("ins", {}, visible(left.actual)));
+  const token = left.actual === null ? "(end)" : before ? left.actual : left.actual.trimStart();
+  if (!ended) said.append(make("ins", {}, visible(token)));
   const note = ended ? "The answer was right as far as it went, and was cut there."
     : left.actual === null ? "There the model ended its answer."
       : "The answer is known to be wrong from there, so it was not followed further.";
   const parts = [make("div", { cls: "note" }, "Predicted"), said];
-  const [before, wanted] = [left.text.trimStart(), left.expected ?? ""];
+  const wanted = left.expected ?? "";
   if (gold !== null && left.expected === null && !ended) {
     parts.unshift(make("div", { cls: "text" }, visible(gold), make("del", {}, "(end)")));
   } else if (gold !== null) {

@@ -70,10 +70,7 @@ def _setting(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     for name, value in provenance.items():
         if name == "started":
             continue
-        text = value
-        if isinstance(value, dict):
-            text = ", ".join(f"{package} {version}" for package, version in value.items())
-        shown.append((name.replace("_", " "), "unknown" if text is None else str(text)))
+        shown.append((name.replace("_", " "), _flat(value)))
     return shown
 
 
@@ -93,8 +90,10 @@ def _model(info: CellInfo) -> dict[str, str]:
 
 def _flat(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {each}" for name, each in value.items())
-    return str(value)
+        return ", ".join(f"{name} {_flat(each)}" for name, each in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
 
 
 def _benchmark(info: CellInfo, *, in_page: bool) -> dict[str, str]:

@@ -39,7 +39,7 @@ def answer(analysis: Analysis) -> Answer:
         analysis: Gaps and fits; the pooled ones are spoken of where there are some.
     """
     have = {point.query_split for point in analysis.points}
-    side = next((each for each in SIDES if each in have), "pooled")
+    side: QuerySplit = next((each for each in SIDES if each in have), "pooled")
     points = [point for point in analysis.points if point.query_split == side]
     fits = [fit for fit in analysis.fits if fit.query_split == side]
     findings = tuple(_finding(fit, points) for fit in fits)
@@ -61,7 +61,7 @@ def verdict(fit: GapFit) -> Verdict:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A change, with its sign; −0.00 is written +0.00."""
+    """A change, with its sign; zero has a plus."""
     text = f"{value:+.{digits}f}"
     return (f"+{text[1:]}" if not float(text) else text).replace("-", "\u2212")
 
@@ -91,16 +91,16 @@ def _lead(verdicts: Sequence[Verdict]) -> str:
     if widens == n:
         return f"No: the gap widens with scale {_everywhere(n)}."
     parts = [
-        f"it {name} with scale in {count}"
+        f"{name} with scale in {count}"
         for name, count in (("narrows", narrows), ("widens", widens))
         if count
     ]
     if unclear:
-        parts.append(f"{unclear} cannot be told from level")
+        parts.append(f"is not told from level in {unclear}")
     start = "It depends" if narrows and widens else "Only in part"
     if not narrows:
-        start = "Not on these results"
-    return f"{start}: of {n} fitted lines of the gap, {', and '.join(parts)}."
+        start = "These results give no sign that it does"
+    return f"{start}: of {n} fitted lines, the gap {', and '.join(parts)}."
 
 
 def _everywhere(n: int) -> str:
@@ -125,15 +125,16 @@ def _support(
         said.append(f"{_count(unsupported, 'family and setting')} support no line; see below.")
     untrained = sorted({point.model for point in points if not point.trained})
     if untrained:
-        said.append(
-            f"Untrained models are in the table and in no line: {', '.join(untrained)}."
-        )
+        said.append(f"Untrained models are in the table and in no line: {', '.join(untrained)}.")
     if verdicts:
         said.append(
             f"Intervals are {analysis.confidence:.0%} intervals of a bootstrap with "
             f"{analysis.resamples:,} resamples"
-            + (", each by itself: they allow for one line, not for many." if len(verdicts) > 1
-               else ".")
+            + (
+                ", each by itself: they allow for one line, not for many."
+                if len(verdicts) > 1
+                else "."
+            )
         )
     return said
 
