@@ -6,8 +6,8 @@ import base64
 import hashlib
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -55,8 +55,10 @@ def write_report(
     part = out.with_name(f"{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile() as waiting, part.open("w", encoding="utf-8") as page:
-            page.writelines(_page(results, analysis, Blocks(waiting), track))
+        with tempfile.TemporaryFile() as waiting:
+            pieces = _page(results, analysis, Blocks(waiting), track)
+            with part.open("w", encoding="utf-8") as page:
+                page.writelines(pieces)
         part.replace(out)
     except OSError as error:
         raise InputError(f"cannot write the report: {error.strerror}", value=str(out)) from error
@@ -72,8 +74,10 @@ def shown(value: object) -> object:
     return value
 
 
-def _page(results: Results, analysis: Analysis, blocks: Blocks, track: Track) -> Any:
-    """The page in pieces."""
+def _page(
+    results: Results, analysis: Analysis, blocks: Blocks, track: Track
+) -> Iterator[str]:
+    """The page in pieces; all cells are read before the first."""
     texts = read_texts(results.sweep)
     requests, traces = Requests(blocks, texts, analysis.metric), Traces()
     for cell in track(results, "reading requests", len(results)):

@@ -182,7 +182,7 @@ function passing() {
   return found.slice(0, n);
 }
 
-/** Find the queries that hold all words searched for, in their id, source or gold answer. */
+/** Find the queries that hold all words searched for in source or gold answer, or are named. */
 async function search(words) {
   if (!words.length) return null;
   const matches = new Uint8Array(report.place.length);
@@ -195,8 +195,9 @@ async function search(words) {
   await Promise.all([...byBlock].map((n) => json(report.texts[n])));
   for (let e = 0; e < queries.length; e++) {
     if (!queries[e]) continue;
-    const all = (await text(e)).join("\n").toLowerCase();
-    matches[e] = words.every((word) => all.includes(word)) ? 1 : 0;
+    const [id, source, target] = await text(e);
+    const all = `${source ?? ""}\n${target ?? ""}`.toLowerCase();
+    matches[e] = Number(words.every((word) => all.includes(word) || id.toLowerCase() === word));
   }
   return matches;
 }

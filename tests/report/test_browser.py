@@ -1,0 +1,201 @@
+"""The page in a browser: filters, sorting, an opened request, keys, links."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from studies import right_or_wrong, save_card, save_study
+
+
+@pytest.fixture
+def page(opened, study):
+    return opened(study)
+
+
+def test_nothing_is_loaded_and_nothing_goes_wrong(page) -> None:
+    loaded = page.run("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert loaded == []
+    assert page.faults() == []
+
+
+def test_all_requests_are_listed(page) -> None:
+    assert page.count == "48 requests"
+    rows = page.texts("#rows .row")
+    assert len(rows) > 10
+    assert rows[0].startswith("✓ right small toy/plain test ID 2 0 –")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "n"),
+    [
+        ("model", "small", 24),
+        ("queries", "train", 24),
+        ("condition", "ood", 24),
+        ("shots", "2", 48),
+        ("outcome", "0", 12),
+        ("outcome", "1", 36),
+        ("outcome", "id-only", 24),
+        ("outcome", "ood-only", 0),
+        ("from", "1", 12),
+        ("from", "2", 0),
+        ("to", "0", 0),
+    ],
+)
+def test_filters(page, name, value, n) -> None:
+    page.choose(name, value)
+    assert page.count == ("48 requests" if n == 48 else f"{n} of 48 requests")
+    assert bool(page.texts("#rows .row")) == (n > 0)
+
+
+def test_filters_combine_and_clear(page) -> None:
+    page.choose("model", "large")
+    page.choose("condition", "ood")
+    page.choose("outcome", "0")
+    assert page.count == "6 of 48 requests"
+    assert all(" large " in row and "✗ wrong" in row for row in page.texts("#rows .row"))
+    page.run("document.querySelector('#filters [type=reset]').click()")
+    page.settle()
+    assert page.count == "48 requests"
+
+
+def test_search_finds_words_of_the_query_and_of_its_answer(page) -> None:
+    source = page.texts("#rows .row .query")[0]
+    page.choose("text", source.upper())
+    assert set(page.texts("#rows .row .query")) == {source}
+    page.choose("text", "no such words")
+    assert page.count == "0 of 48 requests"
+
+
+def test_tables_sort_by_their_headings(page) -> None:
+    def column(n: int) -> list[str]:
+        return page.texts(f"#gap-table tbody td:nth-child({n})")
+
+    page.run("document.querySelector('#gap-table th:nth-child(3) button').click()")
+    assert column(3) == sorted(column(3), key=["1M", "10M"].index)
+    page.run("document.querySelector('#gap-table th:nth-child(3) button').click()")
+    assert column(3) == sorted(column(3), key=["10M", "1M"].index)
+    heads = page.run("return [...document.querySelectorAll('#gap-table th')].map(e => e.ariaSort)")
+    assert heads[2] == "descending"
+    assert not any(heads[:2] + heads[3:])
+
+
+def test_an_opened_request_stands_beside_its_twin(page) -> None:
+    page.choose("outcome", "0")
+    page.open()
+    heads = page.texts("#request .side h3:first-child")
+    assert [head.split(":")[0] for head in heads] == ["ID", "OOD"]
+    assert "✓ right" in heads[0]
+    assert "✗ wrong" in heads[1]
+    assert page.texts("#request [data-condition=ood] ins") == [" X"]
+    gold = page.texts("#request .body > div > div .text")
+    assert page.texts("#request [data-condition=ood] del") == [f" {gold[1].split()[1]}"]
+    assert "it was not followed further" in page.texts("#request [data-condition=ood]")[0]
+
+
+def test_the_prompt_shown_is_the_prompt_that_was_hashed(page, study) -> None:
+    page.open()
+    recorded = [cell.records[0].prompt_sha256 for cell in list(study)[:2]]
+    shown = page.texts("#request pre.prompt")
+    assert [hashlib.sha256(text.encode()).hexdigest() for text in shown] == recorded
+    page.until("return document.querySelectorAll('#request [data-hash=same]').length === 2")
+
+
+def test_words_that_exemplars_cover_are_marked(page) -> None:
+    page.open()
+    words = page.texts("#request .body > div > div .text")[0].split()
+    marked = set(page.texts("#request [data-condition=id] pre.prompt mark.word"))
+    missing = set(page.texts("#request [data-condition=id] .uncovered"))
+    assert marked <= set(words)
+    assert marked | {word for word in missing if word in words} == set(words)
+    assert "Coverage1.000" in "".join(page.texts("#request [data-condition=id] .facts div"))
+
+
+def test_keys_move_open_step_and_close(page) -> None:
+    page.run("document.getElementById('list').focus()")
+    page.press("j", "j", "ArrowDown", "k")
+    assert page.run("return document.querySelector('[aria-selected=true]').id") == "row-2"
+    focus = "return document.getElementById('list').getAttribute('aria-activedescendant')"
+    assert page.run(focus) == "row-2"
+    page.press("End")
+    assert page.run(focus) == "row-47"
+    page.press("Home", "Enter")
+    page.until("return document.getElementById('request').open")
+    first = page.texts("#request-title")
+    page.press("j")
+    page.until("return document.getElementById('request').open")
+    assert page.texts("#request-title") != first
+    page.press("Escape")
+    assert not page.run("return document.getElementById('request').open")
+    assert page.run("return document.activeElement.id") == "list"
+    page.press("/")
+    assert page.run("return document.activeElement.id") == "filter-text"
+
+
+def test_a_link_keeps_filters_and_the_opened_request(page) -> None:
+    page.choose("condition", "ood")
+    page.choose("outcome", "0")
+    page.open()
+    title = page.texts("#request-title")
+    fragment = page.run("return location.hash")
+    page.visit(fragment)
+    page.until("return document.getElementById('request').open")
+    assert page.texts("#request-title") == title
+    assert page.count == "12 of 48 requests"
+
+
+def test_nothing_is_wider_than_a_telephone(page) -> None:
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.settle()
+        assert page.run("return document.documentElement.scrollWidth") <= 400
+        page.open()
+        assert page.run("return document.getElementById('request').scrollWidth") <= 400
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_skipped_requests_and_unfinished_cells_are_told(opened, tmp_path) -> None:
+    def answers(asked):
+        return {"status": "skipped"} if asked.n == 3 else right_or_wrong(asked)
+
+    card = save_card(tmp_path / "data")
+    page = opened(save_study(tmp_path / "s", card, answers, more=["later"]))
+    missing = page.texts("#missing")[0]
+    assert "4 cells of the sweep are not finished" in missing
+    assert "toy-plain.later.test-id.2shots" in missing
+    assert page.texts("#left-out-table tbody tr td:first-child") == ["skipped"] * 2
+    page.choose("outcome", "3")
+    assert page.count == "8 of 48 requests"
+    page.open()
+    assert "did not fit" in page.texts("#request .side")[0]
+
+
+def test_without_the_benchmark_ids_stand_for_texts(opened, study, tmp_path) -> None:
+    (tmp_path / "data" / "toy" / "test.tsv").unlink()
+    page = opened(study)
+    assert "ICL_GAP_DATA" in page.texts("#requests .warning")[0]
+    page.choose("outcome", "0")
+    page.open()
+    assert "texts of toy/plain are not in this page" in page.texts("#request")[0]
+    assert page.texts("#request pre.prompt")[0].startswith("1. ")
+    assert page.faults() == []
+
+
+def test_another_benchmark_of_that_name_is_not_taken_for_it(opened, study, tmp_path) -> None:
+    with (tmp_path / "data" / "toy" / "test.tsv").open("a") as rows:
+        rows.write("x y\tX Y\n")
+    page = opened(study)
+    assert "its fingerprint is another" in page.texts("#requests .warning")[0]
+
+
+def test_a_whole_wrong_answer_is_compared_token_by_token(opened, tmp_path) -> None:
+    def answers(asked):
+        first, rest = asked.gold.split()
+        return {"raw": False, "canonical": False, "prediction": f" {first} no {rest} more"}
+
+    page = opened(save_study(tmp_path / "s", save_card(tmp_path / "data"), answers))
+    page.open()
+    assert page.texts("#request [data-condition=id] ins") == ["no", "more"]
+    assert page.texts("#request [data-condition=id] del") == []
