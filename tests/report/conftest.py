@@ -106,6 +106,14 @@ class Page:
         self.until("return document.getElementById('request').open")
         self.settle()
 
+    def open_nth(self, n: int) -> None:
+        """Close what is open, and open the n-th request of the list."""
+        self.run("document.getElementById('request').close()")
+        self.settle()
+        self.run("document.getElementById('list').focus()")
+        self.press("Home", *"j" * n)
+        self.open()
+
     def press(self, *keys: str) -> None:
         """Press keys where the focus is."""
         for key in keys:
