@@ -74,9 +74,7 @@ def shown(value: object) -> object:
     return value
 
 
-def _page(
-    results: Results, analysis: Analysis, blocks: Blocks, track: Track
-) -> Iterator[str]:
+def _page(results: Results, analysis: Analysis, blocks: Blocks, track: Track) -> Iterator[str]:
     """The page in pieces; all cells are read before the first."""
     texts = read_texts(results.sweep)
     requests, traces = Requests(blocks, texts, analysis.metric), Traces()

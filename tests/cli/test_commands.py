@@ -69,7 +69,7 @@ limit: 5
     return path
 
 
-COMMANDS = ("run", "plan", "prompts", "analyze", "plot", "score", "data")
+COMMANDS = ("run", "plan", "prompts", "analyze", "plot", "report", "score", "data")
 
 
 def test_help_names_every_command(cli) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from studies import right_or_wrong, save_card, save_study
 
 
 @pytest.fixture
-def page(opened, study):
+def page(opened, study) -> Any:
     return opened(study)
 
 
@@ -23,7 +24,7 @@ def test_all_requests_are_listed(page) -> None:
     assert page.count == "48 requests"
     rows = page.texts("#rows .row")
     assert len(rows) > 10
-    assert rows[0].startswith("✓ right small toy/plain test ID 2 0 –")
+    assert rows[0].startswith("✓ right small toy/plain test ID 2 0 \u2013")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_nothing_is_wider_than_a_telephone(page) -> None:
 
 
 def test_skipped_requests_and_unfinished_cells_are_told(opened, tmp_path) -> None:
-    def answers(asked):
+    def answers(asked) -> dict[str, Any]:
         return {"status": "skipped"} if asked.n == 3 else right_or_wrong(asked)
 
     card = save_card(tmp_path / "data")
@@ -191,7 +192,7 @@ def test_another_benchmark_of_that_name_is_not_taken_for_it(opened, study, tmp_p
 
 
 def test_a_whole_wrong_answer_is_compared_token_by_token(opened, tmp_path) -> None:
-    def answers(asked):
+    def answers(asked) -> dict[str, Any]:
         first, rest = asked.gold.split()
         return {"raw": False, "canonical": False, "prediction": f" {first} no {rest} more"}
 

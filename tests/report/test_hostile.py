@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from studies import save_card, save_study
 
@@ -20,8 +22,8 @@ ROWS = [f"<b>{n}</b> {EVIL} </title>\t<i>{n}</i> --> {{{{ 1 }}}}" for n in range
 
 
 @pytest.fixture
-def page(opened, tmp_path):
-    def answers(asked):
+def page(opened, tmp_path) -> Any:
+    def answers(asked) -> dict[str, Any]:
         if asked.n == len(ANSWERS):
             left = {"position": 0, "expected": EVIL, "actual": "</pre>" + EVIL, "text": EVIL}
             return {"raw": False, "canonical": False, "divergence": left, "reason": EVIL}
@@ -31,7 +33,9 @@ def page(opened, tmp_path):
     card = save_card(tmp_path / "data", ROWS, template=template)
     models = [f"</table>{EVIL}&\"'", "plain"]
     limit = len(ANSWERS) + 1
-    return opened(save_study(tmp_path / "s", card, answers, models=models, limit=limit, more=[EVIL]))
+    return opened(
+        save_study(tmp_path / "s", card, answers, models=models, limit=limit, more=[EVIL])
+    )
 
 
 def test_no_text_becomes_an_element_or_runs(page) -> None:
