@@ -81,23 +81,25 @@ function twins() {
   return found;
 }
 
+/** A block of texts, which stays at hand for the list to draw from. */
+async function textBlock(n) {
+  report.loaded[n] ??= await json(report.texts[n]);
+  return report.loaded[n];
+}
+
 /** [id, source, target] of an example; null while its block is not here, which is then fetched. */
 function textNow(example, whenHere) {
   const place = report.place[example];
   const n = Math.floor(place / report.textsInBlock);
-  const block = report.loaded[n];
-  if (block) return block[place % report.textsInBlock];
-  json(report.texts[n]).then((texts) => {
-    report.loaded[n] = texts;
-    whenHere();
-  });
+  if (report.loaded[n]) return report.loaded[n][place % report.textsInBlock];
+  textBlock(n).then(whenHere);
   return null;
 }
 
 async function text(example) {
   const place = report.place[example];
-  const texts = await json(report.texts[Math.floor(place / report.textsInBlock)]);
-  return texts[place % report.textsInBlock];
+  const block = await textBlock(Math.floor(place / report.textsInBlock));
+  return block[place % report.textsInBlock];
 }
 
 /** All that is kept of a request. */
@@ -192,7 +194,7 @@ async function search(words) {
   for (let e = 0; e < queries.length; e++) {
     if (queries[e]) byBlock.add(Math.floor(report.place[e] / report.textsInBlock));
   }
-  await Promise.all([...byBlock].map((n) => json(report.texts[n])));
+  await Promise.all([...byBlock].map(textBlock));
   for (let e = 0; e < queries.length; e++) {
     if (!queries[e]) continue;
     const [id, source, target] = await text(e);
@@ -770,7 +772,9 @@ async function start() {
   fillFilters();
   listen();
   await recall();
-  requestAnimationFrame(() => {
+  if (state.shown.length) await text(report.query[state.shown[0]]);
+  drawRows();
+  requestAnimationFrame(() => { // the first rows are on the screen
     document.documentElement.dataset.ready = performance.now().toFixed(0);
   });
 }
