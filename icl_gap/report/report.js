@@ -322,6 +322,7 @@ async function open() {
     make("div", { cls: "sides" }, ...found.map((one) => side(one, one.row === row))),
     twin < 0 ? make("p", { cls: "note" }, "This query was not asked under the other condition.") : null));
   if (!dialog.open) dialog.showModal();
+  dialog.focus();
   dialog.scrollTop = 0;
   remember();
 }
@@ -633,7 +634,7 @@ function stored({ record, cell, query, exemplars }) {
 function sortKey(cell) {
   const shown = cell.textContent.trim();
   if (!cell.classList.contains("number")) return shown;
-  const found = /^[<[]?([+-−]?\d*\.?\d+(?:,\d{3})*)([KMBT])?/.exec(shown);
+  const found = /^[<[]?([-+−]?(?:\d[\d,]*(?:\.\d+)?|\.\d+))([KMBT])?/.exec(shown);
   if (!found) return null;
   const scale = { K: 1e3, M: 1e6, B: 1e9, T: 1e12 }[found[2]] ?? 1;
   return Number(found[1].replace("−", "-").replaceAll(",", "")) * scale;

@@ -157,6 +157,71 @@ def test_nothing_is_wider_than_a_telephone(page) -> None:
         page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_numbers_sort_by_their_size_and_what_is_unknown_comes_last(page) -> None:
+    page.run(
+        "const table = document.getElementById('gap-table');"
+        "const cells = [...table.querySelectorAll('tbody td:nth-child(8)')];"
+        "['-0.5 [-1, 0]', '12', '<.001', '1,200', '7', 'unresolved'].forEach("
+        "(text, n) => { cells[n].textContent = text; });"
+        "table.querySelector('th:nth-child(8) button').click();"
+    )
+    order = ["-0.5 [-1, 0]", "<.001", "7", "12", "1,200", "unresolved"]
+    assert page.texts("#gap-table tbody td:nth-child(8)") == order
+
+
+def test_paper_shows_words_figures_and_tables_alone(page) -> None:
+    visible = "return document.querySelector(arguments[0]).checkVisibility()"
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        for selector in ("#answer .lead", "#figures svg", "#gap-table", "#provenance dl"):
+            assert page.run(visible, selector)
+        for selector in ("#list", "#filters", "nav"):
+            assert not page.run(visible, selector)
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_is_enough_in_light_and_dark(page, scheme) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        page.choose("outcome", "0")
+        page.open()
+        pairs = page.run(COLOURS)
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert len(pairs) > 50
+    assert [pair for pair in pairs if contrast(*pair[:2]) < 4.5] == []
+
+
+COLOURS = """
+const found = [];
+for (const one of document.querySelectorAll("body :not(svg, svg *, script, style, option)")) {
+  const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!own || !one.checkVisibility()) continue;
+  let under = one;
+  const back = (element) => getComputedStyle(element).backgroundColor;
+  while (under.parentElement && /, 0\\)$/.test(back(under))) under = under.parentElement;
+  const numbers = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  found.push([numbers(getComputedStyle(one).color), numbers(back(under)), one.outerHTML]);
+}
+return found;
+"""
+
+
+def contrast(one: list[float], other: list[float]) -> float:
+    """The contrast ratio of two colours (WCAG 2.2)."""
+    low, high = sorted(_luminance(colour) for colour in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: list[float]) -> float:
+    parts = (part / 255 for part in colour)
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 def test_skipped_requests_and_unfinished_cells_are_told(opened, tmp_path) -> None:
     def answers(asked) -> dict[str, Any]:
         return {"status": "skipped"} if asked.n == 3 else right_or_wrong(asked)
