@@ -126,7 +126,7 @@ def _support(
     untrained = sorted({point.model for point in points if not point.trained})
     if untrained:
         said.append(f"Untrained models are in the table and in no line: {', '.join(untrained)}.")
-    if verdicts:
+    if known:
         said.append(
             f"Intervals are {analysis.confidence:.0%} intervals of a bootstrap with "
             f"{analysis.resamples:,} resamples"
@@ -159,7 +159,7 @@ def _resolved(points: Sequence[GapPoint], queries: str) -> str:
 
 
 def _extremes(points: Sequence[GapPoint]) -> str:
-    ordered = sorted((point for point in points if point.gap), key=lambda p: p.gap.value)  # type: ignore[union-attr]
+    ordered = sorted(points, key=lambda point: point.gap.value if point.gap else 0.0)
     low, high = ordered[0], ordered[-1]
     if low is high:
         return f"The resolved gap is {_gap_of(low)}."
