@@ -264,6 +264,9 @@ def _draw_bar(figure: Figure, shades: ScalarMappable, name: str) -> None:
         label=name,
     )
     bar.outline.set_visible(False)
+    if bar.solids is not None:
+        # Else vector files hold a picture, which a page that may load nothing does not show.
+        bar.solids.set(rasterized=False, edgecolor="face")
 
 
 def _caption(grid: Grid, axis: Axis, *, missing: bool) -> str:

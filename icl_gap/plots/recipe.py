@@ -61,6 +61,16 @@ class FigureRecipe(Spec):
     page. Panels get narrower, though not too narrow to be read, so that it fits the first it can;
     without this, they are as wide as `panel_size` says."""
 
+    @property
+    def heading(self) -> str:
+        """The title, or what is drawn against what."""
+        y = Y_AXES[self.y].named("raw")
+        against = "every cell" if self.x == CELLS else X_AXES[self.x].named("raw")
+        return (
+            self.title
+            or f"{y[0].upper()}{y[1:]} {'of' if self.x == CELLS else 'against'} {against}"
+        )
+
     @model_validator(mode="after")
     def _panels_make_sense(self) -> Self:
         if len(set(self.panels)) < len(self.panels):

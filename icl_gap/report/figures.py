@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from icl_gap.analysis import Analysis
-from icl_gap.errors import AnalysisError
-from icl_gap.plots import FigureRecipe, shipped_recipes, svg
-
-X_NAMES = {
-    "n_params": "the number of parameters",
-    "n_params_non_embedding": "the number of parameters outside embeddings",
-    "shots": "the number of exemplars",
-}
-Y_NAMES = {"gap": "Relative generalization gap", "accuracy": "Exact match under ID and OOD"}
+from icl_gap.plots import nothing_to_draw, shipped_recipes, svg
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +28,11 @@ def draw_all(analysis: Analysis) -> tuple[list[Drawing], list[str]]:
     """
     drawings, notes = [], []
     for recipe in sorted(shipped_recipes(), key=lambda recipe: (recipe.y != "gap", recipe.name)):
-        try:
-            text = svg(analysis, recipe)
-        except AnalysisError as error:
-            notes.append(f"{recipe.name} is not drawn: {str(error).splitlines()[0]}.")
-            continue
-        title = _title(recipe)
-        drawings.append(Drawing(title, embeddable(text, recipe.name, title)))
+        if reason := nothing_to_draw(analysis, recipe):
+            notes.append(f"{recipe.name} is not drawn: {reason.splitlines()[0]}.")
+        else:
+            title = recipe.heading
+            drawings.append(Drawing(title, embeddable(svg(analysis, recipe), recipe.name, title)))
     return drawings, notes
 
 
@@ -50,16 +40,11 @@ def embeddable(text: str, name: str, title: str) -> Markup:
     """An SVG document as a part of a page.
 
     Args:
-        text: As matplotlib writes it, its texts escaped.
+        text: The `svg` element, its texts escaped.
         name: Goes before its ids, which would else meet those of another drawing.
         title: For those who cannot see it.
     """
-    body = text[text.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     body = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     label = escape(f"{title}. The numbers stand in the table of gaps.")
     return Markup(f'<svg role="img" aria-label="{label}" {body.removeprefix("<svg")}')  # noqa: S704 (our own drawing, whose texts matplotlib escapes)
-
-
-def _title(recipe: FigureRecipe) -> str:
-    return recipe.title or f"{Y_NAMES[recipe.y]} against {X_NAMES[recipe.x]}"

@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path) -> None:
 
 
 def test_a_drawing_gets_a_name_and_ids_of_its_own() -> None:
-    text = '<?xml version="1.0"?><svg a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
+    text = '<svg a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
     assert embeddable(text, "gap", 'a "title"') == (
         '<svg role="img" aria-label="a &#34;title&#34;. The numbers stand in the table of gaps."  '
         'a="b"><g id="gap-x"/><use href="#gap-x" clip-path="url(#gap-y)"/></svg>'
