@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from icl_gap.analysis import Analysis
-from icl_gap.plots import nothing_to_draw, shipped_recipes, svg
+from icl_gap.plots import FigureRecipe, nothing_to_draw, shipped_recipes, svg
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def draw_all(analysis: Analysis) -> tuple[list[Drawing], list[str]]:
         The drawings, and a sentence for each recipe that has nothing.
     """
     drawings, notes = [], []
-    for recipe in sorted(shipped_recipes(), key=lambda recipe: (recipe.y != "gap", recipe.name)):
+    for recipe in sorted(shipped_recipes(), key=_rank):
         if reason := nothing_to_draw(analysis, recipe):
             notes.append(f"{recipe.name} is not drawn: {reason.splitlines()[0]}.")
         else:
@@ -48,3 +48,8 @@ def embeddable(text: str, name: str, title: str) -> Markup:
     body = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     label = escape(f"{title}. The numbers stand in the table of gaps.")
     return Markup(f'<svg role="img" aria-label="{label}" {body.removeprefix("<svg")}')  # noqa: S704 (our own drawing, whose texts matplotlib escapes)
+
+
+def _rank(recipe: FigureRecipe) -> tuple[bool, bool, str]:
+    """What the study is about comes first: scale before all else, and gaps before accuracies."""
+    return recipe.x != "n_params", recipe.y != "gap", recipe.name
