@@ -16,7 +16,7 @@ from icl_gap.plan import Cell, Plan, Subject, plan_sweep, together
 from icl_gap.precision import check_precision
 from icl_gap.provenance import provenance
 from icl_gap.records import CellInfo, ModelInfo, Record
-from icl_gap.store import Results, Sheet, StoreWriter, cell_name, load_results, open_store
+from icl_gap.store import Results, Sheet, StoreWriter, cell_name, open_results, open_store
 from icl_gap.track import Track, untracked
 
 
@@ -51,7 +51,7 @@ def run_sweep(
     if failures:
         told = (_told(name, errors) for name, errors in failures.items())
         raise InferenceError("\n".join(["not all cells are finished:", *told]))
-    results = load_results(folder, track=track)
+    results = open_results(folder)
     if plan.sweep.precision_check:
         check_precision(plan, results, track)
     return results

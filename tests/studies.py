@@ -14,7 +14,7 @@ from icl_gap import data, prompts
 from icl_gap.data import load_card
 from icl_gap.records import CellInfo, Condition, Exemplars, Record, Split
 from icl_gap.sampling import sample_exemplars
-from icl_gap.store import CellWriter, Results, load_results, open_store
+from icl_gap.store import CellWriter, Results, open_results, open_store
 
 ROWS = [f"{verb} {n}\t{verb.upper()} {n}" for verb in "abcdef" for n in range(10)]
 CARD = {
@@ -111,7 +111,7 @@ def save_study(
         for info, at, some in infos:
             if info.model not in more:
                 _write(folder, info, at[1], some, template, answers)
-    return load_results(folder)
+    return open_results(folder)
 
 
 _SPLITS: tuple[Split, ...] = ("test", "train")

@@ -13,7 +13,7 @@ from icl_gap.config import SweepSpec
 from icl_gap.models import UntrainedSpec, save_untrained
 from icl_gap.run import run_sweep
 from icl_gap.specs import check_spec
-from icl_gap.store import load_results
+from icl_gap.store import open_results
 
 FAMILIES = ("opt", "bloom", "codegen")
 
@@ -53,7 +53,7 @@ def test_models_from_disk_run_on_every_benchmark(
     for family in FAMILIES:
         assert f"{family}-tiny (untrained)" in shown
     assert (out / "figures" / "gap_vs_scale.png").stat().st_size > 0
-    results = load_results(out)
+    results = open_results(out)
     assert len(results) == 3 * 2 * 2 * 2
     for cell in results:
         assert cell.info.n_params > cell.info.n_params_non_embedding > 0

@@ -25,7 +25,7 @@ from icl_gap.models import Model, Outcome, Question, UntrainedSpec, save_untrain
 from icl_gap.plan import plan_sweep
 from icl_gap.records import Answer, CellResult, Completion, ModelInfo, Record
 from icl_gap.run import run_sweep
-from icl_gap.store import load_results
+from icl_gap.store import open_results
 from icl_gap.track import Track
 
 T = TypeVar("T")
@@ -114,7 +114,7 @@ def test_a_failure_is_told_stored_as_nothing_and_tried_again(toy_card, tmp_path)
     with pytest.raises(InferenceError, match="not all cells are finished") as caught:
         run_sweep(spec, tmp_path / "out")
     assert str(caught.value).count(f"failed on {failing}: no answer") == 8
-    results = load_results(tmp_path / "out")
+    results = open_results(tmp_path / "out")
     assert len(results) == 8  # the train queries
     assert len(results.unfinished) == 8
     assert failing not in {record.query_id for cell in results for record in cell.records}
@@ -137,7 +137,7 @@ def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) 
     spec = sweep(toy_card, models=[wrong_device, "nearest"])
     with pytest.raises(InferenceError, match=r"all 16 of broken.*models\[0\]"):
         run_sweep(spec, tmp_path / "out")
-    results = load_results(tmp_path / "out")
+    results = open_results(tmp_path / "out")
     assert {cell.info.model for cell in results} == {"nearest"}
     assert len(results.unfinished) == 16
 
@@ -288,7 +288,7 @@ def test_killed_from_outside_it_ends_with_the_same_bytes(toy_card, tmp_path) -> 
         assert process.returncode == -signal.SIGKILL
         killed += 1
     assert killed >= 2
-    assert untimed(load_results(tmp_path / "two")) == untimed(undisturbed)
+    assert untimed(open_results(tmp_path / "two")) == untimed(undisturbed)
 
 
 def sweep_file(folder: Path, spec: SweepSpec) -> Path:

@@ -13,7 +13,7 @@ from strategies import records
 
 from icl_gap.errors import StoreError
 from icl_gap.records import CellInfo, Record
-from icl_gap.store import CellWriter, cell_name, load_results, open_store
+from icl_gap.store import CellWriter, Results, cell_name, open_results, open_store
 
 INFO = CellInfo(
     key="ab" * 32,
@@ -79,7 +79,7 @@ def write(folder: Path, some, *, finish: bool) -> Path:
 def test_what_is_written_comes_back(tmp_path, some) -> None:
     folder = fresh(tmp_path)
     write(folder, some, finish=True)
-    (cell,) = load_results(folder)
+    (cell,) = open_results(folder)
     assert cell.info == INFO
     assert cell.records == tuple(some)
 
@@ -100,7 +100,7 @@ def test_a_begun_cell_counts_as_unfinished(tmp_path) -> None:
     folder = fresh(tmp_path)
     write(folder, [], finish=False)
     assert not finished_keys(folder)
-    results = load_results(folder)
+    results = open_results(folder)
     assert len(results) == 0
     assert results.unfinished == (cell_name(INFO),)
 
@@ -137,14 +137,15 @@ def test_a_damaged_file_is_named(tmp_path, damage, said) -> None:
     folder = fresh(tmp_path)
     path = write(folder, SOME, finish=True)
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(StoreError, match=said) as caught:
-        load_results(folder)
-    assert path.name in str(caught.value)
+    for read in (list, Results.frame):
+        with pytest.raises(StoreError, match=said) as caught:
+            read(open_results(folder))
+        assert path.name in str(caught.value)
 
 
 def test_a_folder_without_results_says_what_to_do(tmp_path) -> None:
     with pytest.raises(StoreError, match="icl-gap run"):
-        load_results(tmp_path)
+        open_results(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_a_folder_without_results_says_what_to_do(tmp_path) -> None:
 def test_a_damaged_manifest_is_named(tmp_path, text) -> None:
     (tmp_path / "sweep.json").write_text(text, encoding="latin-1")
     with pytest.raises(StoreError, match=r"sweep\.json"):
-        load_results(tmp_path)
+        open_results(tmp_path)
 
 
 def test_a_manifest_cannot_name_files_elsewhere(tmp_path) -> None:
@@ -162,7 +163,7 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path) -> None:
     manifest["cells"][0]["key"] = "../../x"
     (folder / "sweep.json").write_text(json.dumps(manifest))
     with pytest.raises(StoreError, match="damaged"):
-        load_results(folder)
+        open_results(folder)
 
 
 def test_labels_are_those_of_the_last_run(tmp_path) -> None:
@@ -171,7 +172,7 @@ def test_labels_are_those_of_the_last_run(tmp_path) -> None:
     renamed = replace(INFO, model="new name", family="new family")
     with open_store(folder, {"name": "x"}, [renamed]) as finished:
         assert finished == {INFO.key}
-    (cell,) = load_results(folder)
+    (cell,) = open_results(folder)
     assert cell.info == renamed
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from icl_gap.analysis.points import Analysis, Metric, merge_notes
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.records import CellResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def analyze(
-    results: Sequence[CellResult],
+    results: pd.DataFrame,
     *,
     metric: Metric = "raw",
     resamples: int = 5000,
@@ -20,13 +21,13 @@ def analyze(
 ) -> Analysis:
     """Relative generalization gaps with their intervals, and their fit against scale.
 
-    Pure: the same cells in any order give the same numbers. The formulas stand in
+    Pure: the same requests in any order give the same numbers. The formulas stand in
     `icl_gap.analysis.gaps` (the gap), `icl_gap.analysis.bootstrap` (the intervals) and
     `icl_gap.analysis.fit` (the fit). Intervals come from resampling, so where every request has the
     same outcome they have no width; that is no proof of certainty.
 
     Args:
-        results: Finished cells, as `load_results` gives them.
+        results: Requests of finished cells, as `load_results` gives them; rows in any order.
         metric: Which exact match to count: of the strings, or of their normal forms.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
@@ -41,7 +42,7 @@ def analyze(
     from icl_gap.analysis.pairing import pair
 
     _check(metric, resamples, confidence)
-    if not results:
+    if results.empty:
         raise AnalysisError("there are no finished cells to analyze; run the sweep first")
     paired, missing = pair(results, metric)
     measured, remarks = measure(paired, resamples=resamples, seed=seed, confidence=confidence)

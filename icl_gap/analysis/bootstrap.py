@@ -31,7 +31,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from icl_gap.analysis.pairing import Floats, Paired
+from icl_gap.analysis.cells import Floats
+from icl_gap.analysis.pairing import Paired
 from icl_gap.records import Split
 
 CHUNK = 2_000_000

@@ -11,7 +11,8 @@ import numpy as np
 from scipy import stats
 
 from icl_gap.analysis.bootstrap import Draws, interval
-from icl_gap.analysis.pairing import Floats, Paired
+from icl_gap.analysis.cells import Floats
+from icl_gap.analysis.pairing import Paired
 from icl_gap.analysis.points import Estimate, GapPoint, McNemar
 
 POWER = 0.8

@@ -13,10 +13,11 @@ from scipy import stats
 
 from icl_gap.analysis import forms
 from icl_gap.analysis.bootstrap import interval
+from icl_gap.analysis.cells import Floats
 from icl_gap.analysis.evidence import errors_to_tell
 from icl_gap.analysis.forms import FORMS, Form
 from icl_gap.analysis.gaps import Measured
-from icl_gap.analysis.pairing import Floats, Remarks
+from icl_gap.analysis.pairing import Remarks
 from icl_gap.analysis.points import (
     BandPoint,
     CommonSlope,

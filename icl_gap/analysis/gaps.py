@@ -9,8 +9,9 @@ from dataclasses import asdict, astuple, dataclass, replace
 import numpy as np
 
 from icl_gap.analysis.bootstrap import Draws, draw, interval
+from icl_gap.analysis.cells import Floats
 from icl_gap.analysis.evidence import adjusted, bounds, detectable, fieller, mcnemar, smooth
-from icl_gap.analysis.pairing import Floats, Paired, Remarks
+from icl_gap.analysis.pairing import Paired, Remarks
 from icl_gap.analysis.points import (
     Accuracies,
     Estimate,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from icl_gap.analysis.cells import Cell, Floats, cells_of
 from icl_gap.analysis.points import Metric, Subject
 from icl_gap.errors import AnalysisError
-from icl_gap.records import CellInfo, CellResult, Condition, Record, Split
+from icl_gap.records import Condition, Split
 
-Floats: TypeAlias = NDArray[np.float64]
-Cells: TypeAlias = Mapping[tuple[Condition, int], CellResult]
+Cells: TypeAlias = Mapping[tuple[Condition, int], Cell]
 """The cells of one subject and query split, by condition and seed."""
 Remarks: TypeAlias = list[tuple[str, str]]
 """Text and place of what must be said; see `points.merge_notes`."""
@@ -68,11 +69,11 @@ class Paired:
 _DESCRIPTION = {"subject", "query_split", "seeds", "query_ids", "crossed"}
 
 
-def pair(results: Sequence[CellResult], metric: Metric) -> tuple[list[Paired], Remarks]:
+def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[Paired], Remarks]:
     """Pair the ID and OOD outcomes of every subject, query split and seed, by query id.
 
     Args:
-        results: Finished cells, in any order.
+        results: As `load_results` gives them; rows in any order.
         metric: Which exact match counts as a hit.
 
     Returns:
@@ -83,27 +84,24 @@ def pair(results: Sequence[CellResult], metric: Metric) -> tuple[list[Paired], R
         AnalysisError: Two cells have the same coordinates, describe their model differently, or
             cannot be compared query by query.
     """
-    groups: dict[tuple[Subject, Split], dict[tuple[Condition, int], CellResult]] = defaultdict(dict)
-    for result in results:
-        cells = groups[_subject(result.info), result.info.query_split]
-        twin = cells.setdefault((result.info.condition, result.info.seed), result)
-        if twin is not result:
+    cells, queries = cells_of(results)
+    groups: dict[tuple[Subject, Split], dict[tuple[Condition, int], Cell]] = defaultdict(dict)
+    for cell in cells:
+        group = groups[cell.subject, cell.query_split]
+        twin = group.setdefault((cell.condition, cell.seed), cell)
+        if twin is not cell:
             raise AnalysisError(
                 "two cells have the same coordinates; keep one of them, or analyze them apart\n"
-                f"  {_name(twin.info)}\n  {_name(result.info)}"
+                f"  {twin.name}\n  {cell.name}"
             )
-    _check_subjects(results)
+    _check_subjects(cells)
     remarks: Remarks = []
     paired = [
-        _paired(subject, query_split, cells, seeds, metric)
-        for (subject, query_split), cells in sorted(groups.items(), key=_order)
-        if (seeds := _common_seeds(cells, f"{subject.place}, {query_split} queries", remarks))
+        _paired(found, seeds, metric, queries)
+        for (subject, query_split), found in sorted(groups.items(), key=_order)
+        if (seeds := _common_seeds(found, f"{subject.place}, {query_split} queries", remarks))
     ]
     return paired, remarks
-
-
-def _subject(info: CellInfo) -> Subject:
-    return Subject(**{field.name: getattr(info, field.name) for field in fields(Subject)})
 
 
 def _order(group: tuple[tuple[Subject, Split], object]) -> tuple[str | int, ...]:
@@ -120,17 +118,17 @@ def _order(group: tuple[tuple[Subject, Split], object]) -> tuple[str | int, ...]
     )
 
 
-def _check_subjects(results: Sequence[CellResult]) -> None:
+def _check_subjects(cells: Sequence[Cell]) -> None:
     """The cells of one model on one benchmark must agree about what these are."""
-    seen: dict[tuple[str, str, str], CellInfo] = {}
-    for info in (result.info for result in results):
-        first = seen.setdefault((info.model, info.dataset, info.split), info)
+    seen: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        first = seen.setdefault((cell.subject.model, cell.subject.benchmark), cell)
         for name in ("family", "n_params", "n_params_non_embedding", "trained", "partial"):
-            if getattr(first, name) != getattr(info, name):
+            mine, other = getattr(cell.subject, name), getattr(first.subject, name)
+            if mine != other:
                 raise AnalysisError(
-                    f"two cells that belong together differ in `{name}`:"
-                    f" {getattr(first, name)!r} and {getattr(info, name)!r}\n"
-                    f"  {_name(first)}\n  {_name(info)}"
+                    f"two cells that belong together differ in `{name}`: {other!r} and {mine!r}\n"
+                    f"  {first.name}\n  {cell.name}"
                 )
 
 
@@ -151,99 +149,72 @@ def _common_seeds(cells: Cells, where: str, remarks: Remarks) -> tuple[int, ...]
 
 
 def _paired(
-    subject: Subject, query_split: Split, cells: Cells, seeds: tuple[int, ...], metric: Metric
+    cells: Cells, seeds: tuple[int, ...], metric: Metric, names: NDArray[np.object_]
 ) -> Paired:
-    pairs = [list(_pairs(cells["id", seed], cells["ood", seed])) for seed in seeds]
-    query_ids = tuple(sorted({inside.query_id for row in pairs for inside, _ in row}))
-    column = {query_id: n for n, query_id in enumerate(query_ids)}
-    cube = np.zeros((6, len(seeds), len(query_ids)))
+    pairs = [(cells["id", seed], cells["ood", seed]) for seed in seeds]
+    for inside, outside in pairs:
+        _check_pair(inside, outside, names)
+    queries = np.unique(np.concatenate([inside.queries for inside, _ in pairs]))
+    cube = np.zeros((6, len(seeds), len(queries)))
     sums = np.zeros((8, len(seeds)))
-    for s, row in enumerate(pairs):
-        for inside, outside in row:
-            if inside.status == "skipped":
-                sums[0, s] += 1
-                continue
-            cube[:, s, column[inside.query_id]] = (
-                _hit(inside, metric, cells["id", seeds[s]]),
-                _hit(outside, metric, cells["ood", seeds[s]]),
-                1,
-                *_logprobs(inside, outside),
-            )
-            sums[1:, s] += (
-                inside.shots,
-                inside.coverage,
-                outside.coverage,
-                *(np.nan if hit is None else hit for hit in _hits(inside, outside)),
-            )
-    shared = {cell.info.spec.get("sampler", {}).get("selection") for cell in cells.values()}
-    crossed = "shared" in shared
-    return Paired(subject, query_split, seeds, query_ids, crossed, *cube, *sums)
+    for s, (inside, outside) in enumerate(pairs):
+        kept = inside.answered
+        hits = [_hits(cell, metric, names) for cell in (inside, outside)]
+        logprobs = np.array([inside.logprob[kept], outside.logprob[kept]])
+        likely = ~np.isnan(logprobs).any(axis=0)
+        columns = np.searchsorted(queries, inside.queries[kept])
+        cube[:, s, columns] = (*hits, np.ones(len(columns)), *np.where(likely, logprobs, 0), likely)
+        sums[0, s] = np.count_nonzero(~kept)
+        sums[1, s] = inside.shots[kept].sum()
+        for n, name in enumerate(("coverage", "raw", "canonical")):
+            sums[2 + 2 * n : 4 + 2 * n, s] = [
+                getattr(cell, name)[kept].sum() for cell in (inside, outside)
+            ]
+    first = pairs[0][0]
+    return Paired(
+        first.subject,
+        first.query_split,
+        seeds,
+        tuple(names[queries]),
+        any(cell.crossed for cell in cells.values()),
+        *cube,
+        *sums,
+    )
 
 
-def _logprobs(inside: Record, outside: Record) -> tuple[float, float, float]:
-    if inside.gold_logprob is None or outside.gold_logprob is None:
-        return 0.0, 0.0, 0.0
-    return inside.gold_logprob, outside.gold_logprob, 1.0
-
-
-def _hits(inside: Record, outside: Record) -> tuple[bool | None, ...]:
-    return inside.raw, outside.raw, inside.canonical, outside.canonical
-
-
-def _pairs(inside: CellResult, outside: CellResult) -> Iterator[tuple[Record, Record]]:
-    """The two records of each query, sorted by its id.
+def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None:
+    """Check that two cells hold the same queries, asked in the same way.
 
     Raises:
-        AnalysisError: The cells do not hold the same queries, one of them skipped a query that the
-            other answered, or the effective shots of a query differ.
+        AnalysisError: One lacks a query, or skipped one that the other answered, or the effective
+            shots of a query differ.
     """
-    left, right = _by_query(inside), _by_query(outside)
-    if odd := sorted(left.keys() ^ right.keys()):
-        missing = "OOD" if odd[0] in left else "ID"
-        raise _incomparable(f"the {missing} cell lacks query `{odd[0]}`", inside, outside)
-    for query_id in sorted(left):
-        a, b = left[query_id], right[query_id]
-        if a.status != b.status:
-            skipper = "ID" if a.status == "skipped" else "OOD"
-            raise _incomparable(
-                f"query `{query_id}` was skipped in the {skipper} cell alone", inside, outside
-            )
-        if a.status == "scored" and a.shots != b.shots:
-            raise _incomparable(
-                f"query `{query_id}` has {a.shots} effective shots ID and {b.shots} OOD",
-                inside,
-                outside,
-            )
-        yield a, b
-
-
-def _by_query(cell: CellResult) -> dict[str, Record]:
-    records = {record.query_id: record for record in cell.records}
-    if len(records) < len(cell.records):
-        twice = Counter(record.query_id for record in cell.records).most_common(1)[0][0]
-        raise AnalysisError(f"query `{twice}` stands twice in a cell\n  {_name(cell.info)}")
-    return records
-
-
-def _hit(record: Record, metric: Metric, cell: CellResult) -> bool:
-    hit = record.raw if metric == "raw" else record.canonical
-    if hit is None:
-        raise AnalysisError(
-            f"query `{record.query_id}` counts as scored and has no {metric} score\n"
-            f"  {_name(cell.info)}"
+    problem = None
+    if len(odd := np.setxor1d(inside.queries, outside.queries)):
+        missing = "OOD" if odd[0] in inside.queries else "ID"
+        problem = f"the {missing} cell lacks query `{names[odd[0]]}`"
+    elif (apart := inside.answered != outside.answered).any():
+        n = int(apart.argmax())
+        skipper = "OOD" if inside.answered[n] else "ID"
+        problem = f"query `{names[inside.queries[n]]}` was skipped in the {skipper} cell alone"
+    elif (apart := inside.answered & (inside.shots != outside.shots)).any():
+        n = int(apart.argmax())
+        problem = (
+            f"query `{names[inside.queries[n]]}` has {inside.shots[n]:.0f} effective shots ID"
+            f" and {outside.shots[n]:.0f} OOD"
         )
-    return hit
+    if problem:
+        raise AnalysisError(
+            f"ID and OOD cannot be compared: {problem}; run both cells again under one sweep\n"
+            f"  {inside.name}\n  {outside.name}"
+        )
 
 
-def _incomparable(problem: str, inside: CellResult, outside: CellResult) -> AnalysisError:
-    return AnalysisError(
-        f"ID and OOD cannot be compared: {problem}; run both cells again under one sweep\n"
-        f"  {_name(inside.info)}\n  {_name(outside.info)}"
-    )
-
-
-def _name(info: CellInfo) -> str:
-    return (
-        f"{info.dataset}/{info.split} {info.model}, {info.shots} shots, {info.query_split} queries,"
-        f" {info.condition.upper()}, seed {info.seed} (cell {info.key[:12]})"
-    )
+def _hits(cell: Cell, metric: Metric, names: NDArray[np.object_]) -> Floats:
+    hits: Floats = getattr(cell, metric)[cell.answered]
+    if (unknown := np.isnan(hits)).any():
+        query = names[cell.queries[cell.answered][unknown.argmax()]]
+        raise AnalysisError(
+            f"query `{query}` counts as scored and has no {metric} score\n  {cell.name}"
+        )
+    return hits

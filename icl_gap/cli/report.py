@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from icl_gap.cli.console import say, track, waiting
-from icl_gap.cli.results import Folder, Metric
+from icl_gap.cli.console import say, track
+from icl_gap.cli.results import Folder, Metric, analysis_of
 
 
 def report(
@@ -24,13 +24,10 @@ def report(
     The page is a single file and needs no network. The texts of prompts come from the benchmarks
     at hand; without them the page names examples by their ids.
     """
-    from icl_gap.analysis import analyze
     from icl_gap.report import write_report
-    from icl_gap.store import load_results
+    from icl_gap.store import open_results
 
-    found = load_results(results, track=track)
-    with waiting("resampling"):
-        analysis = analyze(found, metric=metric)
+    found = open_results(results)
     path = out or results / "report.html"
-    write_report(found, analysis, path, track=track)
+    write_report(found, analysis_of(found, metric), path, track=track)
     say(f"report: {path} ({path.stat().st_size / 1e6:,.1f} MB)")

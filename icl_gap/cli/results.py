@@ -29,16 +29,23 @@ def analyze(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show gaps with their intervals, and their fit against scale."""
-    from icl_gap.analysis import analyze as analysis_of
-    from icl_gap.store import load_results
+    from icl_gap.store import open_results
 
-    found = load_results(results, track=track)
+    found = open_results(results)
     if as_json:
-        with waiting("resampling"):
-            analysis = analysis_of(found, metric=metric)
-        say(json.dumps(analysis.to_json(), indent=1))
+        say(json.dumps(analysis_of(found, metric).to_json(), indent=1))
     else:
         show(found, metric, evidence=True)
+
+
+def analysis_of(results: Results, metric: Literal["raw", "canonical"]) -> Analysis:
+    """Read of the results what statistics need, and analyze it."""
+    from icl_gap.analysis import analyze as measured
+    from icl_gap.store import OUTCOMES
+
+    frame = results.frame(OUTCOMES, track=track)
+    with waiting("resampling"):
+        return measured(frame, metric=metric)
 
 
 def plot(
@@ -56,14 +63,11 @@ def plot(
     metric: Metric = "raw",
 ) -> None:
     """Draw figures as PNG, PDF and SVG, their points as CSV."""
-    from icl_gap.analysis import analyze as analysis_of
     from icl_gap.plots import read_recipe
-    from icl_gap.store import load_results
+    from icl_gap.store import open_results
 
-    found = load_results(results, track=track)
     chosen = None if recipe is None else read_recipe(recipe)
-    with waiting("resampling"):
-        analysis = analysis_of(found, metric=metric)
+    analysis = analysis_of(open_results(results), metric)
     folder = out or results / "figures"
     if chosen is None:
         _draw_all(analysis, folder)
@@ -97,12 +101,10 @@ def show(
         metric: Which exact match counts.
         evidence: Print a table of tests and other intervals too.
     """
-    from icl_gap.analysis import analyze as analysis_of
     from icl_gap.analysis import common_table, evidence_table, fit_table, table
     from icl_gap.precision import read_checks
 
-    with waiting("resampling"):
-        analysis = analysis_of(results, metric=metric)
+    analysis = analysis_of(results, metric)
     words = ("benchmark", "model", "queries", "family")
     title = f"{metric} exact match, {analysis.confidence:.0%} intervals"
     if rows := table(analysis):

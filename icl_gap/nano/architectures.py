@@ -27,7 +27,7 @@ class Shape:
 
 SHAPES: dict[str, Shape] = {
     "xs": Shape(layers=2, width=32),
-    "s": Shape(layers=3, width=48),
+    "s": Shape(layers=4, width=64),
     "m": Shape(layers=4, width=80),
     "l": Shape(layers=4, width=128),
 }

@@ -15,8 +15,8 @@ from typing import Any
 from icl_gap.analysis import GapPoint, analyze
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.patterns import HELD_OUT_SPLITS, held_out, patterns
-from icl_gap.nano.recipe import TRAINING, Recipe
-from icl_gap.store import load_results
+from icl_gap.nano.recipe import LEVELS, TRAINING, Recipe
+from icl_gap.store import OUTCOMES, open_results
 
 _CARD = """\
 ---
@@ -83,7 +83,7 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         parameters=points[0].n_params,
         outside=points[0].n_params_non_embedding,
         tokens=progress["tokens"],
-        length=max(level.length for level in recipe.levels()),
+        length=max(level.length for level in LEVELS),
         steps=recipe.steps,
         warm_up=recipe.warm_up,
         rate=recipe.peak,
@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     points = [
         point
-        for point in analyze(load_results(given.results), resamples=100).points
+        for point in analyze(open_results(given.results).frame(OUTCOMES), resamples=100).points
         if point.query_split != "pooled"
     ]
     measured = {

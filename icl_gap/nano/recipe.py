@@ -7,7 +7,6 @@ level once the one before is learned or has taken long enough.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import sqrt
 from typing import Any
@@ -112,11 +111,6 @@ class Recipe:
         seen = tuple(p for p in patterns() if self.control or p.name not in held_out())
         return (DIRECTION, *seen)
 
-    def levels(self) -> tuple[Level, ...]:
-        """Its curriculum; a level for which it has no pattern is left out."""
-        shortest = min(len(pattern.target) for pattern in self.patterns())
-        return tuple(level for level in LEVELS if level.longest >= shortest)
-
     def rate(self, step: int) -> float:
         """The learning rate at a step: 50 steps up, then flat, then down to zero."""
         left = (self.steps - step) / max(1.0, self.decay * self.steps)
@@ -160,14 +154,14 @@ class Progress:
         self.step += 1
         self.tokens += tokens
 
-    def advance(self, recipe: Recipe, levels: Sequence[Level]) -> None:
+    def advance(self, recipe: Recipe) -> None:
         """Go up a level once this one is learned, or has taken long enough."""
         if self.step <= recipe.warm_up:
             self.level_started = self.step
             return
         spent = self.step - self.level_started
         learned = spent > 60 and self.accuracy > recipe.gate
-        if self.level < len(levels) - 1 and (learned or spent > recipe.patience * recipe.steps):
+        if self.level < len(LEVELS) - 1 and (learned or spent > recipe.patience * recipe.steps):
             self.history.append(
                 {"level": self.level, "step": self.step, "accuracy": round(self.accuracy, 4)}
             )

@@ -29,7 +29,7 @@ from icl_gap.models.spec import Architecture
 from icl_gap.nano.architectures import SHAPES, build_config
 from icl_gap.nano.attention import use_blockwise_attention
 from icl_gap.nano.episodes import Batch, Episodes
-from icl_gap.nano.recipe import TRAINING, Progress, Recipe, options
+from icl_gap.nano.recipe import LEVELS, TRAINING, Progress, Recipe, options
 from icl_gap.nano.tokenizer import END, build_tokenizer, save_tokenizer, scan_template
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def train(
         _resume(run, kept)
     folder.mkdir(parents=True, exist_ok=True)
     episodes = Episodes(recipe.patterns(), template, lambda text: tokenizer.encode(text).ids)
-    levels, last = recipe.levels(), recipe.steps if until is None else until
+    last = recipe.steps if until is None else until
     started = time.perf_counter() - run.progress.seconds
     while run.progress.step < last:
-        level = levels[run.progress.level]
+        level = LEVELS[run.progress.level]
         batch = episodes.draw(
             run.rng,
             level,
@@ -87,7 +87,7 @@ def train(
         )
         _step(run, batch)
         run.progress.seconds = time.perf_counter() - started
-        run.progress.advance(recipe, levels)
+        run.progress.advance(recipe)
         if run.progress.step % every == 0 or run.progress.step == last:
             _keep(run, kept)
             _tell(run.progress)
@@ -168,7 +168,7 @@ def _keep(run: Run, kept: Path) -> None:
     torch.save(
         {
             "recipe": asdict(run.recipe),
-            "levels": [asdict(level) for level in run.recipe.levels()],
+            "levels": [asdict(level) for level in LEVELS],
             "model": run.model.state_dict(),
             "optimizer": run.optimizer.state_dict(),
             "rng": json.dumps(run.rng.bit_generator.state),
@@ -181,7 +181,7 @@ def _keep(run: Run, kept: Path) -> None:
 
 def _resume(run: Run, kept: Path) -> None:
     state: dict[str, Any] = torch.load(kept, weights_only=True, map_location=run.model.device)
-    levels = [asdict(level) for level in run.recipe.levels()]
+    levels = [asdict(level) for level in LEVELS]
     if (state["recipe"], state["levels"]) != (asdict(run.recipe), levels):
         raise ValueError(f"{kept} is the checkpoint of another recipe: give another folder")
     run.model.load_state_dict(state["model"])

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import numpy as np
-
 from icl_gap.analysis import Estimate, GapPoint
 from icl_gap.plots.axes import Axis, Scale
 from icl_gap.plots.look import GREY, blank
@@ -204,6 +202,8 @@ def to_rgb(shades: ScalarMappable, value: Estimate | None) -> tuple[float, float
     """The colour of a cell; grey for one without a number."""
     if value is None:
         return UNKNOWN
+    import numpy as np
+
     red, green, blue, _ = map(float, shades.to_rgba(np.array([value.value]))[0])
     return red, green, blue
 

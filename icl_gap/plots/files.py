@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from icl_gap.analysis import Analysis, analyze
 from icl_gap.errors import InputError, Place
@@ -13,7 +14,9 @@ from icl_gap.plots.content import chosen
 from icl_gap.plots.figure import build
 from icl_gap.plots.numbers import csv_text, titled
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
-from icl_gap.records import CellResult
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Dates would make two runs differ.
 METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
@@ -25,16 +28,15 @@ METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
 )
 
 
-def plot(
-    results: Sequence[CellResult] | Analysis, recipe: FigureRecipe, out_dir: str | Path
-) -> list[Path]:
+def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | Path) -> list[Path]:
     """Draw a figure and write it, with its points as CSV.
 
     The same results give the same bytes. matplotlib's global state is left as it was, and the
     user's own matplotlib settings do not count.
 
     Args:
-        results: Finished cells, which are analyzed with the defaults of `analyze`; or an analysis.
+        results: As `load_results` gives them, analyzed with the defaults of `analyze`; or an
+            analysis.
         recipe: What to draw.
         out_dir: Where to write; made if missing.
 

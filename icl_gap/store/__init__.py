@@ -15,15 +15,19 @@ sweep stopped at any moment goes on where it was. No other state is kept.
 from __future__ import annotations
 
 from icl_gap.store.files import cell_name
-from icl_gap.store.reading import Results, load_results
+from icl_gap.store.frame import OUTCOMES, frame_of
+from icl_gap.store.reading import Results, load_results, open_results
 from icl_gap.store.writing import CellWriter, Sheet, StoreWriter, open_store
 
 __all__ = [
+    "OUTCOMES",
     "CellWriter",
     "Results",
     "Sheet",
     "StoreWriter",
     "cell_name",
+    "frame_of",
     "load_results",
+    "open_results",
     "open_store",
 ]

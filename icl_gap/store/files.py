@@ -12,12 +12,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter
 
 from icl_gap.errors import StoreError
-from icl_gap.records import SCHEMA_VERSION, CellInfo, Divergence, Record
+from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Divergence, Record
 
 MANIFEST = "sweep.json"
 KEY_LENGTH = 16
 """Hexadecimal digits of a cell's key in its file's name."""
 T = TypeVar("T")
+_MEND = "move the file away and run the sweep again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,51 @@ def read_record(line: bytes) -> Record:
         raise ValueError("torn")
     record: Record = adapter(Record).validate_python(json.loads(line))
     return record
+
+
+def read_info(path: Path) -> CellInfo:
+    """What a finished cell is, from its file's first line.
+
+    Raises:
+        StoreError: The line is damaged, or was written in another form.
+    """
+    try:
+        with path.open("rb") as lines:
+            return _info(path, lines.readline())
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged after 0 good records; {_MEND}") from error
+
+
+def read_cell(path: Path) -> CellResult:
+    """A finished cell, every value of it checked.
+
+    Raises:
+        StoreError: The file is damaged, or was written in another form.
+    """
+    records: list[Record] = []
+    try:
+        with path.open("rb") as lines:
+            info = _info(path, lines.readline())
+            for line in lines:
+                records.append(read_record(line))  # noqa: PERF401 (the good ones are counted)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged after {len(records)} good records; {_MEND}") from error
+    if len(records) != info.n_queries:
+        raise StoreError(
+            f"{path}: damaged: {len(records)} records instead of {info.n_queries}; {_MEND}"
+        )
+    return CellResult(info, tuple(records))
+
+
+def _info(path: Path, line: bytes) -> CellInfo:
+    head = json.loads(line)
+    check_version(path, head)
+    info: CellInfo = adapter(CellInfo).validate_python(head)
+    return info
 
 
 def recover(path: Path, info: CellInfo) -> tuple[int, list[Record]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from icl_gap.errors import StoreError
-from icl_gap.records import CellInfo, CellResult, Record
+from icl_gap.records import CellInfo, CellResult
 from icl_gap.store.files import (
     KEY_LENGTH,
     MANIFEST,
@@ -17,60 +17,107 @@ from icl_gap.store.files import (
     adapter,
     check_version,
     finished_files,
-    read_record,
+    read_cell,
+    read_info,
 )
 from icl_gap.track import Track, untracked
 
-_MEND = "move the file away and run the sweep again"
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
 class Results(Sequence[CellResult]):
-    """What a results folder holds of its sweep: a sequence of its finished cells."""
+    """What a results folder holds of its sweep: a sequence of its finished cells.
+
+    A cell's records are read each time that it is asked for, as all of them may not fit in memory.
+    """
 
     folder: Path
     sweep: Mapping[str, Any]
     """The sweep as run."""
-    cells: tuple[CellResult, ...]
-    """The finished cells, in the order of the grid."""
+    infos: tuple[CellInfo, ...]
+    """What the finished cells are, in the order of the grid."""
+    paths: tuple[Path, ...]
+    """Their files."""
     unfinished: tuple[str, ...]
     """The names of the cells that are not."""
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return len(self.infos)
 
     @overload
     def __getitem__(self, index: int) -> CellResult: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[CellResult, ...]: ...
     def __getitem__(self, index: int | slice) -> CellResult | tuple[CellResult, ...]:
-        return self.cells[index]
+        if isinstance(index, slice):
+            return tuple(self[n] for n in range(*index.indices(len(self))))
+        return CellResult(self.infos[index], read_cell(self.paths[index]).records)
+
+    def frame(
+        self, fields: Collection[str] | None = None, *, track: Track = untracked
+    ) -> pd.DataFrame:
+        """All cells as a frame; `icl_gap.load_results` tells its columns.
+
+        Args:
+            fields: Which fields of records to read; all by default.
+            track: Shows progress.
+
+        Raises:
+            StoreError: A file is damaged; the error names it.
+        """
+        from icl_gap.store.frame import read_frame
+
+        paths = track(self.paths, "reading results", len(self.paths))
+        return read_frame(self.infos, paths, fields)
 
 
-def load_results(folder: str | Path, *, track: Track = untracked) -> Results:
-    """Read what a results folder holds.
+def open_results(folder: str | Path) -> Results:
+    """Open a results folder.
 
     Args:
         folder: What `icl-gap run` wrote.
-        track: Shows progress.
 
     Raises:
-        StoreError: The folder holds no sweep, a file was written by another version of the package,
-            or a file is damaged; the error names it.
+        StoreError: The folder holds no sweep, or a file was written in another form; the error
+            names it. A damaged line is found once its cell is read.
     """
     folder = Path(folder)
     manifest = _read_manifest(folder / MANIFEST)
     files = finished_files(folder)
-    cells, unfinished = [], []
-    for entry in track(manifest.cells, "reading results", len(manifest.cells)):
+    infos, paths, unfinished = [], [], []
+    for entry in manifest.cells:
         path = files.get(entry.key[:KEY_LENGTH])
         if path is None:
             unfinished.append(entry.name)
         else:
-            cell = _read_cell(path)
-            info = replace(cell.info, model=entry.model, family=entry.family)
-            cells.append(CellResult(info, cell.records))
-    return Results(folder, manifest.sweep, tuple(cells), tuple(unfinished))
+            infos.append(replace(read_info(path), model=entry.model, family=entry.family))
+            paths.append(path)
+    return Results(folder, manifest.sweep, tuple(infos), tuple(paths), tuple(unfinished))
+
+
+def load_results(folder: str | Path) -> pd.DataFrame:
+    """Read results into a pandas frame, a row for each request.
+
+    Columns that tell the cell: `cell` (its key), `model`, `family`, `n_params`,
+    `n_params_non_embedding`, `trained`, `dataset`, `split`, `partial`, `query_split`, `condition`,
+    `shots`, `seed`, `selection`. Columns of the request: the fields of `icl_gap.records.Record`;
+    its `shots` stand in `shots_effective`, and its `divergence` in three columns. Lone surrogates
+    in texts are written out as escapes.
+
+    Args:
+        folder: What `icl-gap run` wrote.
+
+    Returns:
+        The finished cells, in the order of the grid; `analyze` and `plot` take the frame, whole or
+        any rows of it.
+
+    Raises:
+        StoreError: The folder holds no sweep, a file was written in another form, or a file is
+            damaged; the error names it.
+    """
+    return open_results(folder).frame()
 
 
 def _read_manifest(path: Path) -> Manifest:
@@ -88,23 +135,3 @@ def _read_manifest(path: Path) -> Manifest:
     except ValueError as error:
         raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
     return manifest
-
-
-def _read_cell(path: Path) -> CellResult:
-    records: list[Record] = []
-    try:
-        with path.open("rb") as lines:
-            head = json.loads(lines.readline())
-            check_version(path, head)
-            info = adapter(CellInfo).validate_python(head)
-            for line in lines:
-                records.append(read_record(line))  # noqa: PERF401 (the good ones are counted)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{path}: damaged after {len(records)} good records; {_MEND}") from error
-    if len(records) != info.n_queries:
-        raise StoreError(
-            f"{path}: damaged: {len(records)} records instead of {info.n_queries}; {_MEND}"
-        )
-    return CellResult(info, tuple(records))

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
+from icl_gap import analysis
+from icl_gap.analysis import Analysis
 from icl_gap.records import CellInfo, CellResult, Condition, Record, Split
+from icl_gap.store import frame_of
 
 Model = tuple[str, str, int | None, bool]
 """Name, family, parameters, trained."""
+
+
+def analyze(cells: Iterable[CellResult], **options: Any) -> Analysis:
+    """What `icl_gap.analyze` makes of cells."""
+    return analysis.analyze(frame_of(cells), **options)
 
 
 def record(query_id: str, hit: bool | None, **changes: Any) -> Record:
@@ -33,7 +42,7 @@ def record(query_id: str, hit: bool | None, **changes: Any) -> Record:
 def cell(condition: Condition, hits: Iterable[bool | None], **changes: Any) -> CellResult:
     """A cell of which the query ids count up; `changes` go to its description."""
     info = CellInfo(
-        key="0" * 64,
+        key="",
         model="opt-350m",
         family="opt",
         n_params=350_000_000,
@@ -50,6 +59,7 @@ def cell(condition: Condition, hits: Iterable[bool | None], **changes: Any) -> C
         spec={},
     )
     info = replace(info, **changes)
+    info = replace(info, key=info.key or sha256(repr(info).encode()).hexdigest())
     records = tuple(
         record(f"{info.query_split}-{n}", hit if hit is None else bool(hit), shots=info.shots)
         for n, hit in enumerate(hits)

@@ -11,13 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from analysis.synthetic import Model, cell, sweep
+from analysis.synthetic import Model, analyze, cell, sweep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from icl_gap.analysis import (
     GapPoint,
-    analyze,
     common_table,
     evidence_table,
     fit_table,

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysis.synthetic import cell
+from analysis.synthetic import analyze, cell
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from icl_gap.analysis import analyze, bootstrap
+from icl_gap.analysis import bootstrap
 from icl_gap.analysis.bootstrap import Draws, draw, interval
 from icl_gap.analysis.gaps import measure
 from icl_gap.analysis.pairing import Floats, Paired

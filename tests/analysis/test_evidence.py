@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysis.synthetic import cell, record
+from analysis.synthetic import analyze, cell, record
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from icl_gap.analysis import GapPoint, analyze
+from icl_gap.analysis import GapPoint
 from icl_gap.analysis.bootstrap import Draws
 from icl_gap.analysis.evidence import fieller, holm
 from icl_gap.analysis.pairing import Floats

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from analysis.synthetic import Model, cell, sweep
+from analysis.synthetic import Model, analyze, cell, sweep
 from scipy import stats
 
-from icl_gap.analysis import analyze
 from icl_gap.analysis.fit import refit
 from icl_gap.records import CellResult, Condition
 

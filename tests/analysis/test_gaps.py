@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from analysis.synthetic import cell
+from analysis.synthetic import analyze, cell
 
-from icl_gap.analysis import GapPoint, analyze
+from icl_gap.analysis import GapPoint
 from icl_gap.records import CellResult
 
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from analysis.synthetic import cell, record
+from analysis.synthetic import analyze, cell, record
 
-from icl_gap.analysis import analyze
 from icl_gap.errors import AnalysisError
 from icl_gap.records import CellResult, Record
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from icl_gap.cli import main
-from icl_gap.store import load_results
+from icl_gap.store import open_results
 
 
 class Outcome(NamedTuple):
@@ -107,7 +107,7 @@ def test_run_shows_a_table_and_draws_figures(cli, sweep, tmp_path) -> None:
     for kind in ("png", "pdf", "svg", "csv"):
         assert (out / "figures" / f"gap_vs_scale.{kind}").stat().st_size > 0
     assert str(out / "figures" / "gap_vs_scale.png") in outcome.out
-    assert len(load_results(out)) == 32
+    assert len(open_results(out)) == 32
 
 
 def test_run_again_says_the_same(cli, sweep, tmp_path) -> None:
@@ -311,7 +311,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(sweep, tmp_path) -> None:
     assert process.returncode == 130
     assert "to go on: icl-gap run" in err
     assert "Traceback" not in err
-    assert load_results(out).unfinished
+    assert open_results(out).unfinished
 
 
 def test_a_terminal_sees_progress_and_a_pipe_does_not(sweep) -> None:

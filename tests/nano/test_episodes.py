@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from icl_gap.nano.episodes import Batch, Episodes
 from icl_gap.nano.patterns import held_out, patterns
-from icl_gap.nano.recipe import LEVELS, Recipe
+from icl_gap.nano.recipe import LEVELS, Level, Recipe
 from icl_gap.nano.tokenizer import build_tokenizer, scan_template
 from icl_gap.nano.words import ACTIONS, GRAMMAR, SLOT_ACTIONS, SLOT_WORDS, WORDS
 from icl_gap.prompts import render
@@ -26,8 +26,9 @@ DEFAULT = Episodes(Recipe("codegen", "s").patterns(), scan_template(), encode)
 
 
 def draw(episodes: Episodes, seed: int, **changes: float) -> Batch:
-    asked = {"rows": 2, "length": 600, "longest": 48, "repeats": 0.0} | changes
-    return episodes.draw(np.random.default_rng(seed), **asked)
+    asked = {"rows": 2, "length": 600, "longest": 48} | changes
+    repeats = asked.pop("repeats", 0.0)
+    return episodes.draw(np.random.default_rng(seed), Level(**asked), repeats=repeats)
 
 
 def text_of(tokens: np.ndarray) -> str:
@@ -140,10 +141,11 @@ def test_the_default_family_meets_no_held_out_pattern_under_any_lexicon() -> Non
                 words = []
                 for word in command.split():
                     follows_verb = bool(words) and words[-1] not in {"and", "after"}
-                    open_as = "DIRECTION" if follows_verb else "VERB"
+                    alone = len(command.split()) == 1
+                    open_as = "DIRECTION" if follows_verb or alone else "VERB"
                     words.append(word if word in GRAMMAR else open_as)
                 met.add(" ".join(words))
-    assert met <= {pattern.name for pattern in patterns()}
+    assert met <= {pattern.name for pattern in patterns()} | {"DIRECTION"}
     assert not met & held_out()
     assert len(met) > 400
 
@@ -171,6 +173,19 @@ def test_the_same_seed_draws_the_same_rows() -> None:
     first, second = draw(ALL, 3, repeats=0.5), draw(ALL, 3, repeats=0.5)
     assert (first.tokens == second.tokens).all()
     assert (first.tokens != draw(ALL, 4, repeats=0.5).tokens).any()
+
+
+def test_patterns_are_drawn_evenly_where_asked() -> None:
+    level = {"rows": 4, "longest": 2}
+    shares = []
+    for even in (0, 1):
+        drawn = [draw(DEFAULT, seed, even=even, **level) for seed in range(40)]
+        commands = [c for batch in drawn for row in batch.tokens for c, _ in items_of(row)]
+        shares.append(np.mean([len(command.split()) == 1 for command in commands]))
+    fitting = [p for p in Recipe("codegen", "s").patterns() if len(p.target) <= 2]
+    weights = [p.commands for p in fitting]
+    assert shares[0] == pytest.approx(fitting[0].commands / sum(weights), abs=0.03)
+    assert shares[1] == pytest.approx(1 / len(fitting), abs=0.03)
 
 
 def test_commands_are_as_frequent_as_in_scan() -> None:

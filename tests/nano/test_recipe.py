@@ -10,7 +10,7 @@ RECIPE = Recipe("codegen", "l", steps=1000, warm_up=100)
 def passed(progress: Progress, *accuracies: float | None) -> Progress:
     for accuracy in accuracies:
         progress.note(loss=1.0, accuracy=accuracy, tokens=10)
-        progress.advance(RECIPE, LEVELS)
+        progress.advance(RECIPE)
     return progress
 
 
@@ -44,6 +44,8 @@ def test_a_level_ends_when_it_is_learned() -> None:
 def test_a_level_that_is_not_learned_ends_after_a_while() -> None:
     progress = passed(passed(Progress(), *[None] * 100), *[0.5] * 60)
     assert progress.level == 0
+    passed(progress, *[0.5] * 60)
+    assert progress.level == 0
     passed(progress, 0.5)
     assert progress.level == 1
     passed(progress, *[0.0] * 900)
@@ -56,9 +58,11 @@ def test_steps_with_nothing_to_count_leave_the_accuracy_alone() -> None:
     assert passed(progress, None).accuracy == before
 
 
-def test_the_default_family_skips_the_level_that_holds_only_held_out_patterns() -> None:
-    assert Recipe("opt", "s", control=True).levels() == LEVELS
-    assert Recipe("opt", "s").levels() == LEVELS[1:]
+@pytest.mark.parametrize("control", [False, True])
+def test_every_level_has_patterns(control: bool) -> None:
+    lengths = [len(pattern.target) for pattern in Recipe("opt", "s", control=control).patterns()]
+    assert min(lengths) == LEVELS[0].longest
+    assert max(lengths) == (48 if control else 22)
 
 
 def test_names_tell_family_size_and_control() -> None:

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from icl_gap.nano import train as command
 from icl_gap.nano.episodes import Batch
-from icl_gap.nano.recipe import Recipe
+from icl_gap.nano.recipe import LEVELS, Recipe
 from icl_gap.nano.train import later_accuracy, train
 
 SHORT = Recipe("codegen", "xs", steps=12, warm_up=4)
@@ -37,6 +37,14 @@ def test_the_seed_and_the_family_decide_the_weights(tmp_path) -> None:
         train(recipe, tmp_path / name)
     assert weights(tmp_path / "one") == weights(tmp_path / "again")
     assert len({weights(tmp_path / name) for name in ("one", "seed", "control")}) == 3
+
+
+def test_a_checkpoint_of_another_curriculum_is_refused(tmp_path, monkeypatch) -> None:
+    train(SHORT, tmp_path, until=2)
+    longer = (*LEVELS[:-1], replace(LEVELS[-1], length=700))
+    monkeypatch.setattr("icl_gap.nano.train.LEVELS", longer)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(SHORT, tmp_path)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from analysis.synthetic import Model, sweep
+from analysis.synthetic import Model, analyze, sweep
 
 from icl_gap.analysis import (
     Accuracies,
@@ -19,12 +19,12 @@ from icl_gap.analysis import (
     GapFit,
     GapPoint,
     Trend,
-    analyze,
 )
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.plots import FigureRecipe, plot, read_recipe
 from icl_gap.records import Condition
 from icl_gap.specs import shipped
+from icl_gap.store import frame_of
 
 GOLDEN = Path(__file__).parent / "golden"
 GAP = read_recipe(shipped("plots") / "gap_vs_scale.yaml")
@@ -206,7 +206,7 @@ QUICK: list[Model] = [
 def test_a_run_of_a_baseline_and_an_untrained_model_can_be_drawn(tmp_path: Path) -> None:
     results = sweep(QUICK, chance, shots=(0, 1, 10), seeds=1)
     for recipe in (GAP, ACCURACY):
-        plot(results, changed(recipe), tmp_path)
+        plot(frame_of(results), changed(recipe), tmp_path)
     accuracy = drawn_text(analyze(results, resamples=100), changed(ACCURACY), tmp_path)
     for part in ("opt-new (untrained)", "nearest", "ID", "OOD", "exact match", "shots"):
         assert part in accuracy.split("\n"), part
@@ -286,13 +286,13 @@ def test_the_users_settings_count_nothing_and_are_left_alone(tmp_path: Path) -> 
 
 def test_nothing_to_draw_is_refused_with_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="no finished cells"):
-        plot([], GAP, tmp_path)
+        plot(frame_of([]), GAP, tmp_path)
     half = [each for each in sweep(QUICK, chance) if each.info.condition == "id"]
     with pytest.raises(AnalysisError, match=r"(?s)nothing to draw.*OOD cells are missing"):
-        plot(half, GAP, tmp_path)
+        plot(frame_of(half), GAP, tmp_path)
     pooled = changed(GAP, query_split="pooled")
     with pytest.raises(AnalysisError, match=r"draws `query_split: pooled`.*only test"):
-        plot(sweep(QUICK, chance, splits=("test",)), pooled, tmp_path)
+        plot(frame_of(sweep(QUICK, chance, splits=("test",))), pooled, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from analysis.synthetic import analyze
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.ui import WebDriverWait
 from studies import save_card, save_study
 
-from icl_gap.analysis import analyze
 from icl_gap.report import write_report
 from icl_gap.store import Results
 

@@ -10,9 +10,9 @@ import sys
 from collections import Counter
 
 import pytest
+from analysis.synthetic import analyze
 from studies import save_card, save_study
 
-from icl_gap.analysis import analyze
 from icl_gap.errors import InputError
 from icl_gap.report import write_report
 from icl_gap.report.figures import embeddable

@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any
 
 import pytest
+from analysis.synthetic import analyze
 from studies import Asked, save_study
 
-from icl_gap.analysis import analyze
 from icl_gap.report import write_report
 
 

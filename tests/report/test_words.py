@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 
 import pytest
-from analysis.synthetic import sweep
+from analysis.synthetic import analyze, sweep
 
-from icl_gap.analysis import Analysis, analyze
+from icl_gap.analysis import Analysis
 from icl_gap.report.words import answer, plain, signed
 
 SIZES = [

@@ -1,0 +1,172 @@
+"""Results as a pandas frame: one row a request, one column a field.
+
+Arrow reads the lines, many times faster than they can be checked one by one. A file with which it
+has trouble is read with all checks, which name what is wrong with it, if anything is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import json as arrow_json
+
+from icl_gap.records import CellInfo, CellResult, Record
+from icl_gap.store.files import read_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DIVERGENCE = pa.struct(
+    [("position", pa.int64()), ("expected", pa.string()), ("actual", pa.string())]
+)
+_FIELDS = pa.schema(
+    [
+        ("query_id", pa.string()),
+        ("exemplar_ids", pa.list_(pa.string())),
+        ("shots", pa.int64()),
+        ("coverage", pa.float64()),
+        ("prompt_sha256", pa.string()),
+        ("prompt_tokens", pa.int64()),
+        ("status", pa.string()),
+        ("prediction", pa.string()),
+        ("finish_reason", pa.string()),
+        ("raw", pa.bool_()),
+        ("canonical", pa.bool_()),
+        ("reason", pa.string()),
+        ("divergence", _DIVERGENCE),
+        ("gold_logprob", pa.float64()),
+        ("gold_tokens", pa.int64()),
+        ("seconds", pa.float64()),
+    ]
+)
+_NEVER_NULL = ("query_id", "shots", "coverage", "status")
+OUTCOMES = ("query_id", "shots", "coverage", "status", "raw", "canonical", "gold_logprob")
+"""The fields of a record that `analyze` needs."""
+_TEXTS = ("key", "model", "family", "dataset", "split", "partial", "query_split", "condition")
+_COUNTS = ("n_params", "n_params_non_embedding", "shots", "seed")
+_RENAMED = {"shots": "shots_effective"}
+"""Fields of records whose names those of cells have too."""
+
+
+def frame_of(cells: Iterable[CellResult]) -> pd.DataFrame:
+    """Cells that are in memory as a frame; see `icl_gap.load_results` for its columns."""
+    cells = list(cells)
+    return _assemble(
+        [cell.info for cell in cells], [_table(cell.records, _FIELDS) for cell in cells]
+    )
+
+
+def read_frame(
+    infos: Sequence[CellInfo], paths: Iterable[Path], fields: Collection[str] | None
+) -> pd.DataFrame:
+    """Cells on disk as a frame.
+
+    Args:
+        infos: What each is.
+        paths: Their files.
+        fields: Which fields of records to read; all by default.
+
+    Raises:
+        StoreError: A file is damaged.
+    """
+    schema = pa.schema([f for f in _FIELDS if fields is None or f.name in fields])
+    tables = (_read(path, info, schema) for info, path in zip(infos, paths, strict=True))
+    return _assemble(infos, list(tables))
+
+
+def _read(path: Path, info: CellInfo, schema: pa.Schema) -> pa.Table:
+    try:
+        lines = path.read_bytes()
+        start = lines.index(b"\n") + 1
+        table = arrow_json.read_json(
+            pa.BufferReader(memoryview(lines)[start:]),
+            arrow_json.ReadOptions(block_size=max(len(lines), 1 << 20)),
+            arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+        ).select(schema.names)
+    except (OSError, ValueError):  # ArrowInvalid is a ValueError
+        return _table(read_cell(path).records, schema)
+    whole = lines.endswith(b"\n") and table.num_rows == info.n_queries
+    if not whole or any(table[name].null_count for name in _NEVER_NULL):
+        return _table(read_cell(path).records, schema)
+    return table
+
+
+def _table(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
+    columns = {name: [getattr(record, name) for record in records] for name in schema.names}
+    if "divergence" in columns:
+        columns["divergence"] = [
+            each and {part.name: getattr(each, part.name) for part in _DIVERGENCE}
+            for each in columns["divergence"]
+        ]
+    return pa.table({name: _plain(column) for name, column in columns.items()}, schema=schema)
+
+
+def _plain(value: Any) -> Any:
+    """The same without lone surrogates, which Arrow cannot hold; these are written out."""
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case dict():
+            return {name: _plain(each) for name, each in value.items()}
+    return value
+
+
+def _assemble(infos: Sequence[CellInfo], tables: Sequence[pa.Table]) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    which = np.repeat(np.arange(len(infos)), np.array([table.num_rows for table in tables], int))
+    columns = {
+        name: _repeated([getattr(i, name) for i in infos], which, "category") for name in _TEXTS
+    }
+    columns |= {
+        name: _repeated([getattr(i, name) for i in infos], which, "Int64") for name in _COUNTS
+    }
+    columns["trained"] = _repeated([info.trained for info in infos], which, "bool")
+    selections = [info.spec.get("sampler", {}).get("selection") for info in infos]
+    columns["selection"] = _repeated(selections, which, "category")
+    columns = {"cell" if name == "key" else name: column for name, column in columns.items()}
+    if tables:
+        columns |= _converted(pa.concat_tables(tables))
+    return pd.DataFrame(columns)
+
+
+def _repeated(values: Sequence[Any], which: Any, dtype: Any) -> Any:
+    """One value a cell becomes one a row."""
+    import pandas as pd
+
+    return pd.Series(values, dtype=dtype).take(which).reset_index(drop=True)
+
+
+def _converted(table: pa.Table) -> dict[str, Any]:
+    import pandas as pd
+
+    types = {
+        pa.bool_(): pd.BooleanDtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.string(): pd.StringDtype("pyarrow"),
+    }
+    coded = ("query_id", "status", "finish_reason", "reason")
+    found = {}
+    for name, column in _flat(table):
+        if name in coded:
+            found[name] = column.dictionary_encode().to_pandas()
+        elif pa.types.is_list(column.type):
+            found[name] = pd.Series(column, dtype=pd.ArrowDtype(column.type))
+        else:
+            found[name] = column.to_pandas(types_mapper=types.get)
+    return found
+
+
+def _flat(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    for name in table.column_names:
+        if name == "divergence":
+            parts = table[name].flatten()
+            yield from zip((f"divergence_{part.name}" for part in _DIVERGENCE), parts, strict=True)
+        else:
+            yield _RENAMED.get(name, name), table[name]

@@ -1,0 +1,111 @@
+"""Results as a frame: what stands on disk, however it was read."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+from studies import save_card, save_study
+
+import icl_gap
+from icl_gap.records import CellInfo, CellResult, Divergence, Record
+from icl_gap.store import OUTCOMES, CellWriter, frame_of, open_results, open_store
+
+INFO = CellInfo(
+    key="ab" * 32,
+    model="a model",
+    family="opt",
+    n_params=None,
+    n_params_non_embedding=3,
+    trained=True,
+    dataset="scan",
+    split="mcd1",
+    partial=None,
+    query_split="test",
+    condition="ood",
+    shots=3,
+    seed=4,
+    n_queries=1,
+    spec={"sampler": {"selection": "shared"}},
+)
+MAYBE_TEXT = st.none() | st.text() | st.sampled_from(["\ud800", "a\ud83d", '"\n\0'])
+DIVERGENCES = st.none() | st.builds(
+    Divergence, st.integers(0, 99), expected=MAYBE_TEXT, actual=MAYBE_TEXT, text=st.text()
+)
+RECORDS = st.builds(
+    Record,
+    query_id=st.text(st.characters(codec="utf-8")),
+    exemplar_ids=st.lists(st.text(st.characters(codec="utf-8")), max_size=2).map(tuple),
+    shots=st.integers(0, 10),
+    coverage=st.floats(0, 1),
+    prompt_sha256=st.just("0"),
+    prompt_tokens=st.none() | st.integers(0, 10**6),
+    status=st.sampled_from(["scored", "skipped"]),
+    prediction=MAYBE_TEXT,
+    raw=st.none() | st.booleans(),
+    canonical=st.none() | st.booleans(),
+    reason=MAYBE_TEXT,
+    divergence=DIVERGENCES,
+    gold_logprob=st.none() | st.floats(-9, 0),
+    gold_tokens=st.none() | st.integers(0, 99),
+)
+
+
+@given(record=RECORDS)
+def test_a_frame_from_disk_is_that_of_the_cells_in_memory(tmp_path_factory, record) -> None:
+    folder = tmp_path_factory.mktemp("store")
+    with open_store(folder, {"name": "x"}, [INFO]):
+        writer = CellWriter(folder, INFO, [record.query_id])
+        writer.append(record)
+        writer.finish()
+    assert_frame_equal(icl_gap.load_results(folder), frame_of([CellResult(INFO, (record,))]))
+    (again,) = open_results(folder)
+    assert again.records == (record,)
+
+
+def test_the_columns_tell_the_cell_and_the_request(tmp_path) -> None:
+    results = save_study(tmp_path / "study", save_card(tmp_path / "data"))
+    frame = icl_gap.load_results(tmp_path / "study")
+    assert len(frame) == sum(info.n_queries for info in results.infos)
+    row = frame.iloc[0]
+    info, record = results.infos[0], results[0].records[0]
+    for name in ("model", "dataset", "split", "query_split", "condition", "shots", "seed"):
+        assert row[name] == getattr(info, name)
+    assert (row.cell, row.query_id) == (info.key, record.query_id)
+    assert row.shots_effective == record.shots
+    assert list(row.exemplar_ids) == list(record.exemplar_ids)
+    hits = {
+        condition: [r.raw for c in results if c.info.condition == condition for r in c.records]
+        for condition in ("id", "ood")
+    }
+    by_hand = {condition: sum(map(bool, each)) for condition, each in hits.items()}
+    assert frame.groupby("condition", observed=True).raw.sum().to_dict() == by_hand
+
+
+def test_what_is_not_known_is_missing() -> None:
+    record = Record("q", (), 3, 1.0, "0", None, "skipped")
+    (row,) = frame_of([CellResult(INFO, (record,))]).itertuples()
+    for name in ("n_params", "partial", "prompt_tokens", "raw", "prediction", "gold_logprob"):
+        assert pd.isna(getattr(row, name)), name
+
+
+def test_any_rows_of_a_frame_can_be_analyzed(tmp_path) -> None:
+    save_study(tmp_path / "study", save_card(tmp_path / "data"))
+    frame = icl_gap.load_results(tmp_path / "study")
+    whole = icl_gap.analyze(frame, resamples=100)
+    model = frame.model.unique()[0]
+    part = frame[frame.model == model].sample(frac=1, random_state=0)
+    expected = [point.a_id for point in whole.points if point.model == model]
+    assert [point.a_id for point in icl_gap.analyze(part, resamples=100).points] == expected
+
+
+def test_fields_that_statistics_need_suffice(tmp_path) -> None:
+    results = save_study(tmp_path / "study", save_card(tmp_path / "data"))
+    assert icl_gap.analyze(results.frame(OUTCOMES), resamples=100) == icl_gap.analyze(
+        results.frame(), resamples=100
+    )
+
+
+def test_a_frame_of_something_else_is_refused() -> None:
+    with pytest.raises(icl_gap.errors.InputError, match="no column `model`"):
+        icl_gap.analyze(pd.DataFrame({"x": [1]}))
