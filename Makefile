@@ -21,8 +21,9 @@ test-slow: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 bench: $(BENCH)
+	$(BIN)/python tests/bench/analysis.py; large=$$?; \
 	$(BIN)/python tests/bench/speed.py; missed=$$?; \
-	$(BIN)/python tests/bench/engine.py && exit $$missed
+	$(BIN)/python tests/bench/engine.py && exit $$((large + missed))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
