@@ -1,4 +1,4 @@
-"""How often intervals hold the truth, in simulated studies whose truth is known."""
+"""How often intervals hold the truth and tests reject, in simulated studies of known truth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from analysis.test_bootstrap import paired, subject
 from scipy import stats
 from scipy.special import expit
 
+from icl_gap.analysis.cells import Floats
+from icl_gap.analysis.fit import fit_gaps
 from icl_gap.analysis.gaps import measure
 from icl_gap.analysis.pairing import Paired
+from icl_gap.analysis.points import GapFit
 
 pytestmark = pytest.mark.slow
 
@@ -58,3 +61,76 @@ def test_intervals_hold_the_gap_as_often_as_they_say(
     fieller = np.mean([p.fieller[0] <= true_gap <= p.fieller[1] for p in points if p.fieller])
     assert 0.93 <= bootstrap <= 0.97
     assert 0.93 <= fieller <= 0.97
+
+
+def crossed(rng: np.random.Generator, n: int, accuracies: tuple[float, float]) -> Paired:
+    """All queries of a cell share their exemplars, some of which are better than others."""
+    hard, chance, shared = rng.normal(size=QUERIES), 0.5, 0.4
+    hits = []
+    for accuracy in accuracies:
+        odds = level(accuracy, float(np.sqrt(1 + chance**2 + shared**2))) + hard
+        odds = odds + chance * rng.normal(size=(SEEDS, QUERIES))
+        odds = odds + shared * rng.normal(size=(SEEDS, 1))
+        hits.append((rng.random((SEEDS, QUERIES)) < expit(odds)).astype(float))
+    return replace(paired(*hits), subject=subject(dataset=f"d{n}"), crossed=True)
+
+
+@pytest.mark.parametrize("accuracies", [(0.15, 0.08), (0.5, 0.3), (0.9, 0.85)])
+def test_intervals_hold_the_gap_where_exemplars_are_shared(accuracies: tuple[float, float]) -> None:
+    rng = np.random.default_rng(1)
+    true_gap = 1 - accuracies[1] / accuracies[0]
+    studies = [crossed(rng, n, accuracies) for n in range(STUDIES)]
+    measured, _ = measure(studies, resamples=1000, seed=0, confidence=0.95)
+    gaps = [each.point.gap for each in measured if each.point.gap]
+    assert len(gaps) > 0.99 * STUDIES
+    assert 0.93 <= np.mean([gap.low <= true_gap <= gap.high for gap in gaps]) <= 0.97
+
+
+def family(
+    rng: np.random.Generator, n: int, sizes: Floats, gaps: Floats, queries: int
+) -> list[Paired]:
+    """A family with an accuracy ID of 0.6 at every size; queries are as hard for one as another."""
+    hard, chance = rng.normal(size=queries), 0.7
+    blocks = []
+    for size, gap in zip(sizes, gaps, strict=True):
+        hits = []
+        for accuracy in (0.6, 0.6 * (1 - gap)):
+            odds = level(accuracy, float(np.hypot(1, chance))) + hard
+            odds = odds + chance * rng.normal(size=(SEEDS, queries))
+            hits.append((rng.random((SEEDS, queries)) < expit(odds)).astype(float))
+        of = subject(model=f"{size:.0f}", n_params=round(size), dataset=f"d{n}")
+        blocks.append(paired(*hits, of=of))
+    return blocks
+
+
+def fits(sizes: Floats, gaps: Floats, *, studies: int, resamples: int) -> list[GapFit]:
+    rng = np.random.default_rng(2)
+    blocks = [b for n in range(studies) for b in family(rng, n, sizes, gaps, QUERIES)]
+    measured, _ = measure(blocks, resamples=resamples, seed=0, confidence=0.95)
+    found, _, _ = fit_gaps(measured, confidence=0.95)
+    assert len(found) == studies
+    return list(found)
+
+
+def test_trend_tests_reject_no_more_often_than_they_say() -> None:
+    """Kendall's has few p-values for few sizes: with ten, the largest below 0.05 is 0.047."""
+    found = fits(np.logspace(8, 10, 10), np.full(10, 0.3), studies=2000, resamples=40)
+    kendall = [fit.trend.kendall_p for fit in found if fit.trend.kendall_p is not None]
+    page = [fit.trend.page_p for fit in found if fit.trend.page_p is not None]
+    assert len(kendall) == len(page) == 2000
+    assert 0.04 <= np.mean(np.array(kendall) < 0.05) <= 0.06
+    assert 0.04 <= np.mean(np.array(page) < 0.05) <= 0.06
+
+
+@pytest.mark.parametrize("slope", [0.0, -0.15])
+def test_fits_recover_the_line_they_come_from(slope: float) -> None:
+    sizes = np.logspace(8, 10, 5)
+    gaps = 0.4 + slope * (np.log10(sizes) - 9)
+    found = fits(sizes, gaps, studies=2000, resamples=400)
+    slopes = np.array([fit.slope for fit in found])
+    ends = np.array([fit.slope_interval for fit in found], dtype=float)
+    assert 0.93 <= np.mean((ends[:, 0] <= slope) & (slope <= ends[:, 1])) <= 0.97
+    error = slopes.std() / np.sqrt(len(slopes))
+    assert abs(slopes.mean() - slope) < 3 * error + 0.005
+    middles = np.array([fit.intercept + 9 * fit.slope for fit in found])
+    assert middles.mean() == pytest.approx(0.4, abs=0.01)
