@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pyarrow as pa
+from pyarrow import compute
 from pyarrow import json as arrow_json
 
-from icl_gap.records import CellInfo, CellResult, Record
+from icl_gap.records import CellInfo, CellResult, Record, Status
 from icl_gap.store.files import read_cell
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _FIELDS = pa.schema(
         ("seconds", pa.float64()),
     ]
 )
+_STATUSES = pa.array(get_args(Status))
 _NEVER_NULL = ("query_id", "shots", "coverage", "status")
 OUTCOMES = ("query_id", "shots", "coverage", "status", "raw", "canonical", "gold_logprob")
 """The fields of a record that `analyze` needs."""
@@ -72,7 +74,8 @@ def read_frame(
     Raises:
         StoreError: A file is damaged.
     """
-    schema = pa.schema([f for f in _FIELDS if fields is None or f.name in fields])
+    wanted = _FIELDS.names if fields is None else {*fields, *_NEVER_NULL}
+    schema = pa.schema([field for field in _FIELDS if field.name in wanted])
     tables = (_read(path, info, schema) for info, path in zip(infos, paths, strict=True))
     return _assemble(infos, list(tables))
 
@@ -88,10 +91,13 @@ def _read(path: Path, info: CellInfo, schema: pa.Schema) -> pa.Table:
         ).select(schema.names)
     except (OSError, ValueError):  # ArrowInvalid is a ValueError
         return _table(read_cell(path).records, schema)
-    whole = lines.endswith(b"\n") and table.num_rows == info.n_queries
-    if not whole or any(table[name].null_count for name in _NEVER_NULL):
-        return _table(read_cell(path).records, schema)
-    return table
+    good = (
+        lines.endswith(b"\n")
+        and table.num_rows == info.n_queries
+        and not any(table[name].null_count for name in _NEVER_NULL)
+        and compute.all(compute.is_in(table["status"], value_set=_STATUSES)).as_py()
+    )
+    return table if good else _table(read_cell(path).records, schema)
 
 
 def _table(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
