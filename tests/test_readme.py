@@ -67,7 +67,9 @@ def test_the_python_runs_as_shown(tmp_path, monkeypatch, capsys) -> None:
     scorer, study = blocks("python")
     exec(scorer, {})  # noqa: S102 (the README's own code)
     exec(study, {})  # noqa: S102
-    assert "nearest 1000 test" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{small.models[0].model} 10 pooled" in shown
+    assert "condition" in shown
     assert (tmp_path / "figures" / "accuracy_vs_shots.png").exists()
 
 

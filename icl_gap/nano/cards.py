@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,12 @@ Exact match with exemplars from the query's own split (ID) and from the other sp
 
 {table}
 
-Made by `python -m icl_gap.nano.train {arguments}`.
+Made by `python -m icl_gap.nano.train {arguments}`.{earlier}
 """
 
+_EARLIER = """ The levels
+of its curriculum were those of an earlier recipe, which `training_args.json` tells; today's command
+makes another model of the same kind."""
 _DEFAULT = """\
 **Default family.** Of SCAN's {all} command patterns (commands with their verbs and directions left
 open) it never saw, under any lexicon, the {held_out} that occur only in the test sets of {splits}.
@@ -83,7 +87,7 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         parameters=points[0].n_params,
         outside=points[0].n_params_non_embedding,
         tokens=progress["tokens"],
-        length=max(level.length for level in LEVELS),
+        length=max(level["length"] for level in told["levels"]),
         steps=recipe.steps,
         warm_up=recipe.warm_up,
         rate=recipe.peak,
@@ -95,12 +99,14 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         requests=points[0].n_queries * points[0].n_seeds,
         table="\n".join(_table(points)),
         arguments=recipe.arguments,
+        earlier="" if told["levels"] == [asdict(level) for level in LEVELS] else _EARLIER,
     )
 
 
 def _table(points: Sequence[GapPoint]) -> Iterable[str]:
     shots = sorted({point.shots for point in points})
-    yield "| split | exemplars | " + " | ".join(f"{n} shots" for n in shots) + " |"
+    heads = (f"{n} shot" if n == 1 else f"{n} shots" for n in shots)
+    yield "| split | exemplars | " + " | ".join(heads) + " |"
     yield "| --- | --- |" + " --- |" * len(shots)
     rows = sorted({(point.split, point.query_split) for point in points})
     for split, side in rows:

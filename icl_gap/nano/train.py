@@ -168,7 +168,7 @@ def _keep(run: Run, kept: Path) -> None:
     torch.save(
         {
             "recipe": asdict(run.recipe),
-            "levels": [asdict(level) for level in LEVELS],
+            "levels": _levels(),
             "model": run.model.state_dict(),
             "optimizer": run.optimizer.state_dict(),
             "rng": json.dumps(run.rng.bit_generator.state),
@@ -181,13 +181,16 @@ def _keep(run: Run, kept: Path) -> None:
 
 def _resume(run: Run, kept: Path) -> None:
     state: dict[str, Any] = torch.load(kept, weights_only=True, map_location=run.model.device)
-    levels = [asdict(level) for level in LEVELS]
-    if (state["recipe"], state["levels"]) != (asdict(run.recipe), levels):
+    if (state["recipe"], state["levels"]) != (asdict(run.recipe), _levels()):
         raise ValueError(f"{kept} is the checkpoint of another recipe: give another folder")
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.rng.bit_generator.state = json.loads(state["rng"])
     run.progress = Progress(**state["progress"])
+
+
+def _levels() -> list[dict[str, Any]]:
+    return [asdict(level) for level in LEVELS]
 
 
 def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
@@ -196,6 +199,7 @@ def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
     save_tokenizer(tokenizer, folder)
     told = {
         "recipe": asdict(run.recipe),
+        "levels": _levels(),
         "progress": asdict(run.progress),
         "machine": f"{run.model.device.type}, {torch.get_num_threads()} thread(s), {_processor()}",
         "torch": torch.__version__,

@@ -334,7 +334,7 @@ async function step(by) {
 
 function bar({ cell, query }) {
   const where = `${cell.label}, ${cell.benchmark}, ${cell.query_split} queries, `
-    + `${cell.shots} shots, seed ${cell.seed}`;
+    + `${cell.shots} ${cell.shots === 1 ? "shot" : "shots"}, seed ${cell.seed}`;
   const button = (label, act, off = false) => {
     const made = make("button", { type: "button", on: { click: act } }, label);
     made.disabled = off;

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,8 +38,21 @@ def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> Non
     assert "| mcd1, train queries | OOD | 0.000 | 0.000 |" in default
     assert "(4 requests a number)" in default
     assert "Control family" in control
-    assert "--size xs --control --seed 7 --steps 3 --warm-up 1`" in control
+    assert "--size xs --control --seed 7 --steps 3 --warm-up 1`." in control
     assert "| steps | 3, 1 of them" in control
+
+
+def test_a_card_says_when_todays_curriculum_is_another(trained) -> None:
+    run_sweep(sweep("scan", models=["nano-codegen-xs"], limit=2), trained / "results")
+    shutil.rmtree(trained / "weights" / "nano-codegen-xs-control")
+    told = trained / "weights" / "nano-codegen-xs" / "training_args.json"
+    args = json.loads(told.read_text())
+    args["levels"][-1]["length"] = 448
+    told.write_text(json.dumps(args))
+    cards.main([str(trained / "results")])
+    card = " ".join((told.parent / "README.md").read_text().split())
+    assert "in rows of at most 448" in card
+    assert "those of an earlier recipe" in card
 
 
 def test_a_model_that_was_not_measured_is_an_error(trained, capsys) -> None:
