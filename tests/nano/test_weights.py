@@ -73,7 +73,7 @@ def points(tmp_path_factory) -> list[GapPoint]:
         "limit": 80,
     }
     results = run_sweep(check_spec(fields, SweepSpec), tmp_path_factory.mktemp("nano"))
-    return list(analyze(results, resamples=500).points)
+    return list(analyze(results.frame(), resamples=500).points)
 
 
 def test_the_family_and_its_control_ship_and_are_measured() -> None:
