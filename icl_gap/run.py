@@ -31,7 +31,7 @@ def run_sweep(
         track: Shows progress.
 
     Returns:
-        All results of the sweep, earlier ones included.
+        All results of the sweep, earlier ones included; their `frame()` is what `analyze` takes.
 
     Raises:
         InputError: The sweep cannot be run as it is; nothing was run.

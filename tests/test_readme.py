@@ -103,7 +103,7 @@ def test_the_figure_is_what_the_quickstart_draws(tmp_path, monkeypatch) -> None:
     results = run_sweep(sweep)
     svg, *_ = (
         path
-        for path in icl_gap.plot(results, icl_gap.read_recipe(sweep.figures[0]), tmp_path)
+        for path in icl_gap.plot(results.frame(), icl_gap.read_recipe(sweep.figures[0]), tmp_path)
         if path.suffix == ".svg"
     )
     assert svg.read_bytes() == (shipped("plots") / "quickstart.svg").read_bytes()
