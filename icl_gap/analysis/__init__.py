@@ -20,7 +20,7 @@ from icl_gap.analysis.points import (
     Subject,
     Trend,
 )
-from icl_gap.analysis.table import common_table, evidence_table, fit_table, human, table
+from icl_gap.analysis.table import common_table, evidence_table, fit_table, human, shots_text, table
 
 __all__ = [
     "Accuracies",
@@ -45,5 +45,6 @@ __all__ = [
     "evidence_table",
     "fit_table",
     "human",
+    "shots_text",
     "table",
 ]

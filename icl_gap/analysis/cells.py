@@ -12,19 +12,11 @@ from numpy.typing import NDArray
 from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.records import Condition, Split
+from icl_gap.store import OUTCOMES
 
 Floats: TypeAlias = NDArray[np.float64]
 _SUBJECT = tuple(field.name for field in fields(Subject))
 _REST = ("cell", "query_split", "condition", "seed", "selection")
-_REQUESTS = (
-    "query_id",
-    "status",
-    "shots_effective",
-    "coverage",
-    "raw",
-    "canonical",
-    "gold_logprob",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +66,7 @@ def cells_of(results: pd.DataFrame) -> tuple[list[Cell], NDArray[np.object_]]:
         InputError: The frame lacks a column.
         AnalysisError: A query stands twice in a cell.
     """
-    needed = (*_SUBJECT, *_REST, *_REQUESTS)
+    needed = (*_SUBJECT, *_REST, *OUTCOMES)
     if missing := [name for name in needed if name not in results.columns]:
         raise InputError(
             "not a frame of results",

@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from icl_gap.analysis import GapPoint, analyze
+from icl_gap.analysis import GapPoint, analyze, shots_text
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.patterns import HELD_OUT_SPLITS, held_out, patterns
-from icl_gap.nano.recipe import LEVELS, TRAINING, Recipe
+from icl_gap.nano.recipe import TRAINING, Recipe, curriculum
 from icl_gap.store import OUTCOMES, open_results
 
 _CARD = """\
@@ -99,14 +98,13 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         requests=points[0].n_queries * points[0].n_seeds,
         table="\n".join(_table(points)),
         arguments=recipe.arguments,
-        earlier="" if told["levels"] == [asdict(level) for level in LEVELS] else _EARLIER,
+        earlier="" if told["levels"] == curriculum() else _EARLIER,
     )
 
 
 def _table(points: Sequence[GapPoint]) -> Iterable[str]:
     shots = sorted({point.shots for point in points})
-    heads = (f"{n} shot" if n == 1 else f"{n} shots" for n in shots)
-    yield "| split | exemplars | " + " | ".join(heads) + " |"
+    yield "| split | exemplars | " + " | ".join(map(shots_text, shots)) + " |"
     yield "| --- | --- |" + " --- |" * len(shots)
     rows = sorted({(point.split, point.query_split) for point in points})
     for split, side in rows:

@@ -7,7 +7,7 @@ level once the one before is learned or has taken long enough.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from math import sqrt
 from typing import Any
 
@@ -47,6 +47,11 @@ LEVELS = (
 """Up to SCAN's longest answer, in rows that hold ten of them. A step has about 1,300 tokens: larger
 ones learn more slowly on a CPU, and smaller ones did not learn faster. Words are learned from the
 shortest patterns, which are few: drawn evenly, none is rare."""
+
+
+def curriculum() -> list[dict[str, Any]]:
+    """The levels as plain values, as they stand beside the weights that they made."""
+    return [asdict(level) for level in LEVELS]
 
 
 @dataclass(frozen=True, slots=True)

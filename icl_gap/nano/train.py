@@ -29,7 +29,7 @@ from icl_gap.models.spec import Architecture
 from icl_gap.nano.architectures import SHAPES, build_config
 from icl_gap.nano.attention import use_blockwise_attention
 from icl_gap.nano.episodes import Batch, Episodes
-from icl_gap.nano.recipe import LEVELS, TRAINING, Progress, Recipe, options
+from icl_gap.nano.recipe import LEVELS, TRAINING, Progress, Recipe, curriculum, options
 from icl_gap.nano.tokenizer import END, build_tokenizer, save_tokenizer, scan_template
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _keep(run: Run, kept: Path) -> None:
     torch.save(
         {
             "recipe": asdict(run.recipe),
-            "levels": _levels(),
+            "levels": curriculum(),
             "model": run.model.state_dict(),
             "optimizer": run.optimizer.state_dict(),
             "rng": json.dumps(run.rng.bit_generator.state),
@@ -181,16 +181,12 @@ def _keep(run: Run, kept: Path) -> None:
 
 def _resume(run: Run, kept: Path) -> None:
     state: dict[str, Any] = torch.load(kept, weights_only=True, map_location=run.model.device)
-    if (state["recipe"], state["levels"]) != (asdict(run.recipe), _levels()):
+    if (state["recipe"], state["levels"]) != (asdict(run.recipe), curriculum()):
         raise ValueError(f"{kept} is the checkpoint of another recipe: give another folder")
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.rng.bit_generator.state = json.loads(state["rng"])
     run.progress = Progress(**state["progress"])
-
-
-def _levels() -> list[dict[str, Any]]:
-    return [asdict(level) for level in LEVELS]
 
 
 def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
@@ -199,7 +195,7 @@ def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
     save_tokenizer(tokenizer, folder)
     told = {
         "recipe": asdict(run.recipe),
-        "levels": _levels(),
+        "levels": curriculum(),
         "progress": asdict(run.progress),
         "machine": f"{run.model.device.type}, {torch.get_num_threads()} thread(s), {_processor()}",
         "torch": torch.__version__,

@@ -68,6 +68,10 @@ def _estimate(value: float | Estimate | None) -> Estimate | None:
     return Estimate(value, value, value)
 
 
+_ACCURACIES = {
+    "a_id": Axis("{metric}, ID", "share", {None: lambda p: p.a_id}, BOTH),
+    "a_ood": Axis("{metric}, OOD", "share", {None: lambda p: p.a_ood}, BOTH),
+}
 X_AXES: Mapping[str, Axis] = MappingProxyType(
     {
         "n_params": Axis(
@@ -91,8 +95,7 @@ X_AXES: Mapping[str, Axis] = MappingProxyType(
             least=2,
             lacking="there is only one number of shots",
         ),
-        "a_id": Axis("{metric}, ID", "share", {None: lambda p: p.a_id}, BOTH),
-        "a_ood": Axis("{metric}, OOD", "share", {None: lambda p: p.a_ood}, BOTH),
+        **_ACCURACIES,
     }
 )
 Y_AXES: Mapping[str, Axis] = MappingProxyType(
@@ -118,8 +121,7 @@ Y_AXES: Mapping[str, Axis] = MappingProxyType(
         "accuracy": Axis(
             "{metric}", "share", {"ID": lambda p: p.a_id, "OOD": lambda p: p.a_ood}, BOTH
         ),
-        "a_id": Axis("{metric}, ID", "share", {None: lambda p: p.a_id}, BOTH),
-        "a_ood": Axis("{metric}, OOD", "share", {None: lambda p: p.a_ood}, BOTH),
+        **_ACCURACIES,
     }
 )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, Metric
+from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, Metric, shots_text
 from icl_gap.errors import AnalysisError
 from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES, Axis
 from icl_gap.plots.numbers import tip
@@ -178,6 +178,4 @@ def _only(_: GapPoint | GapFit) -> str | int:
 
 
 def _heading(facet: Facet, value: str | int) -> str:
-    if facet == "shots":
-        return f"{value} shot" if value == 1 else f"{value} shots"
-    return str(value)
+    return shots_text(int(value)) if facet == "shots" else str(value)

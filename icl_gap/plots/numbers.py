@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, unescape
 
-from icl_gap.analysis import Estimate, GapPoint, human
+from icl_gap.analysis import Estimate, GapPoint, human, shots_text
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -38,8 +38,7 @@ def tip(point: GapPoint, shown: Mapping[str, Estimate | None]) -> str:
         shown: Its numbers by their names.
     """
     model = f"{point.model} ({', '.join(_traits(point))})"
-    shots = f"{point.shots} shot{'' if point.shots == 1 else 's'}"
-    asked = f"{point.benchmark}, {shots}, {point.query_split} queries"
+    asked = f"{point.benchmark}, {shots_text(point.shots)}, {point.query_split} queries"
     numbers = {name: _ends(value) for name, value in shown.items() if value}
     if point.unresolved_because is not None:
         numbers["gap unresolved"] = point.unresolved_because

@@ -64,12 +64,11 @@ class FigureRecipe(Spec):
     @property
     def heading(self) -> str:
         """The title, or what is drawn against what."""
+        if self.title:
+            return self.title
         y = Y_AXES[self.y].named("raw")
-        against = "every cell" if self.x == CELLS else X_AXES[self.x].named("raw")
-        return (
-            self.title
-            or f"{y[0].upper()}{y[1:]} {'of' if self.x == CELLS else 'against'} {against}"
-        )
+        rest = "of every cell" if self.x == CELLS else f"against {X_AXES[self.x].named('raw')}"
+        return f"{y[0].upper()}{y[1:]} {rest}"
 
     @model_validator(mode="after")
     def _panels_make_sense(self) -> Self:

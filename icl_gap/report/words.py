@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, QuerySplit, human
+from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, QuerySplit, human, shots_text
 
 Verdict = Literal["narrows", "widens", "open", "no line"]
 """What a fit says: `open` where its interval holds zero, `no line` where it supports none."""
@@ -171,11 +171,12 @@ def _gap_of(point: GapPoint) -> str:
 
 
 def _finding(fit: GapFit, points: Sequence[GapPoint]) -> Finding:
-    shots = f"{fit.shots} shot" + ("" if fit.shots == 1 else "s")
     found = verdict(fit)
     here = [p for p in points if (p.benchmark, p.shots) == (fit.benchmark, fit.shots)]
     said = _no_line(fit) if found == "no line" else _line(fit, found, here)
-    return Finding(f"{fit.benchmark}, {shots}, family {fit.family}", found, " ".join(said))
+    return Finding(
+        f"{fit.benchmark}, {shots_text(fit.shots)}, family {fit.family}", found, " ".join(said)
+    )
 
 
 def _no_line(fit: GapFit) -> list[str]:

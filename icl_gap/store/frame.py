@@ -45,8 +45,16 @@ _FIELDS = pa.schema(
 )
 _STATUSES = pa.array(get_args(Status))
 _NEVER_NULL = ("query_id", "shots", "coverage", "status")
-OUTCOMES = ("query_id", "shots", "coverage", "status", "raw", "canonical", "gold_logprob")
-"""The fields of a record that `analyze` needs."""
+OUTCOMES = (
+    "query_id",
+    "status",
+    "shots_effective",
+    "coverage",
+    "raw",
+    "canonical",
+    "gold_logprob",
+)
+"""The columns of requests that `analyze` needs."""
 _TEXTS = ("key", "model", "family", "dataset", "split", "partial", "query_split", "condition")
 _COUNTS = ("n_params", "n_params_non_embedding", "shots", "seed")
 _RENAMED = {"shots": "shots_effective"}
@@ -62,20 +70,25 @@ def frame_of(cells: Iterable[CellResult]) -> pd.DataFrame:
 
 
 def read_frame(
-    infos: Sequence[CellInfo], paths: Iterable[Path], fields: Collection[str] | None
+    infos: Sequence[CellInfo], paths: Iterable[Path], columns: Collection[str] | None
 ) -> pd.DataFrame:
     """Cells on disk as a frame.
 
     Args:
         infos: What each is.
         paths: Their files.
-        fields: Which fields of records to read; all by default.
+        columns: Which of the requests to read, beside those of the cells; all by default.
 
     Raises:
         StoreError: A file is damaged.
     """
-    wanted = _FIELDS.names if fields is None else {*fields, *_NEVER_NULL}
-    schema = pa.schema([field for field in _FIELDS if field.name in wanted])
+    schema = pa.schema(
+        [
+            field
+            for field in _FIELDS
+            if columns is None or {field.name, _column(field.name)} & {*columns, *_NEVER_NULL}
+        ]
+    )
     tables = (_read(path, info, schema) for info, path in zip(infos, paths, strict=True))
     return _assemble(infos, list(tables))
 
@@ -169,10 +182,15 @@ def _converted(table: pa.Table) -> dict[str, Any]:
     return found
 
 
+def _column(name: str) -> str:
+    """What the frame calls a field of a record."""
+    return _RENAMED.get(name, name)
+
+
 def _flat(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
     for name in table.column_names:
         if name == "divergence":
             parts = table[name].flatten()
             yield from zip((f"divergence_{part.name}" for part in _DIVERGENCE), parts, strict=True)
         else:
-            yield _RENAMED.get(name, name), table[name]
+            yield _column(name), table[name]

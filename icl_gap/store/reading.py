@@ -56,12 +56,12 @@ class Results(Sequence[CellResult]):
         return CellResult(self.infos[index], read_cell(self.paths[index]).records)
 
     def frame(
-        self, fields: Collection[str] | None = None, *, track: Track = untracked
+        self, columns: Collection[str] | None = None, *, track: Track = untracked
     ) -> pd.DataFrame:
         """All cells as a frame; `icl_gap.load_results` tells its columns.
 
         Args:
-            fields: Which fields of records to read; all by default.
+            columns: Which of the requests to read, beside those of the cells; all by default.
             track: Shows progress.
 
         Raises:
@@ -70,7 +70,7 @@ class Results(Sequence[CellResult]):
         from icl_gap.store.frame import read_frame
 
         paths = track(self.paths, "reading results", len(self.paths))
-        return read_frame(self.infos, paths, fields)
+        return read_frame(self.infos, paths, columns)
 
 
 def open_results(folder: str | Path) -> Results:

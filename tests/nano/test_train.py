@@ -42,7 +42,7 @@ def test_the_seed_and_the_family_decide_the_weights(tmp_path) -> None:
 def test_a_checkpoint_of_another_curriculum_is_refused(tmp_path, monkeypatch) -> None:
     train(SHORT, tmp_path, until=2)
     longer = (*LEVELS[:-1], replace(LEVELS[-1], length=700))
-    monkeypatch.setattr("icl_gap.nano.train.LEVELS", longer)
+    monkeypatch.setattr("icl_gap.nano.recipe.LEVELS", longer)
     with pytest.raises(ValueError, match="another recipe"):
         train(SHORT, tmp_path)
 
