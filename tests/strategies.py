@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from icl_gap.records import Benchmark, Example, Record
+from icl_gap.records import Benchmark, Divergence, Example, Record
 
 WORDS = ("walk", "run", "jump", "left", "right", "twice", "and", "after")
 TOKENS = ("W", "R", "J", "TL", "TR")
@@ -25,9 +25,11 @@ def benchmarks(draw: st.DrawFn, *, min_size: int = 6, max_size: int = 20) -> Ben
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    """Scored records with any text in them, control characters and lone surrogates included."""
+    """Records with any text in them, control characters and lone surrogates included."""
     text = st.text(st.characters(), max_size=20)
-    raw = draw(st.booleans())
+    maybe = st.none() | text
+    raw = draw(st.none() | st.booleans())
+    left = st.builds(Divergence, st.integers(0, 99), expected=maybe, actual=maybe, text=text)
     return Record(
         query_id=draw(text),
         exemplar_ids=tuple(draw(st.lists(text, max_size=3))),
@@ -35,11 +37,14 @@ def records(draw: st.DrawFn) -> Record:
         coverage=draw(st.floats(0, 1)),
         prompt_sha256="0" * 64,
         prompt_tokens=draw(st.none() | st.integers(0, 4000)),
-        status="scored",
-        prediction=draw(text),
-        finish_reason=draw(st.sampled_from(("stop", "eos", "length"))),
+        status=draw(st.sampled_from(("scored", "skipped"))),
+        prediction=draw(maybe),
+        finish_reason=draw(st.sampled_from((None, "stop", "eos", "length"))),
         raw=raw,
-        canonical=raw or draw(st.booleans()),
-        reason=draw(st.none() | text),
+        canonical=raw or draw(st.none() | st.booleans()),
+        reason=draw(maybe),
+        divergence=draw(st.none() | left),
+        gold_logprob=draw(st.none() | st.floats(-9, 0)),
+        gold_tokens=draw(st.none() | st.integers(0, 99)),
         seconds=draw(st.floats(0, 10)),
     )

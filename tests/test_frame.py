@@ -1,57 +1,23 @@
 """Results as a frame: what stands on disk, however it was read."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from strategies import records
 from studies import save_card, save_study
+from test_store import INFO as STORED
 
 import icl_gap
-from icl_gap.records import CellInfo, CellResult, Divergence, Record
+from icl_gap.records import CellResult, Record
 from icl_gap.store import OUTCOMES, CellWriter, frame_of, open_results, open_store
 
-INFO = CellInfo(
-    key="ab" * 32,
-    model="a model",
-    family="opt",
-    n_params=None,
-    n_params_non_embedding=3,
-    trained=True,
-    dataset="scan",
-    split="mcd1",
-    partial=None,
-    query_split="test",
-    condition="ood",
-    shots=3,
-    seed=4,
-    n_queries=1,
-    spec={"sampler": {"selection": "shared"}},
-)
-MAYBE_TEXT = st.none() | st.text() | st.sampled_from(["\ud800", "a\ud83d", '"\n\0'])
-DIVERGENCES = st.none() | st.builds(
-    Divergence, st.integers(0, 99), expected=MAYBE_TEXT, actual=MAYBE_TEXT, text=st.text()
-)
-RECORDS = st.builds(
-    Record,
-    query_id=st.text(st.characters(codec="utf-8")),
-    exemplar_ids=st.lists(st.text(st.characters(codec="utf-8")), max_size=2).map(tuple),
-    shots=st.integers(0, 10),
-    coverage=st.floats(0, 1),
-    prompt_sha256=st.just("0"),
-    prompt_tokens=st.none() | st.integers(0, 10**6),
-    status=st.sampled_from(["scored", "skipped"]),
-    prediction=MAYBE_TEXT,
-    raw=st.none() | st.booleans(),
-    canonical=st.none() | st.booleans(),
-    reason=MAYBE_TEXT,
-    divergence=DIVERGENCES,
-    gold_logprob=st.none() | st.floats(-9, 0),
-    gold_tokens=st.none() | st.integers(0, 99),
-)
+INFO = replace(STORED, n_params=None, n_queries=1, spec={"sampler": {"selection": "shared"}})
 
 
-@given(record=RECORDS)
+@given(record=records())
 def test_a_frame_from_disk_is_that_of_the_cells_in_memory(tmp_path_factory, record) -> None:
     folder = tmp_path_factory.mktemp("store")
     with open_store(folder, {"name": "x"}, [INFO]):
