@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -73,7 +74,8 @@ def svg(analysis: Analysis, recipe: FigureRecipe) -> str:
         recipe: How.
 
     Returns:
-        The `svg` element; the same for the same results.
+        The `svg` element; the same for the same results. Its ids begin with the recipe's name, so
+        that figures can share a page.
 
     Raises:
         AnalysisError: There is nothing to draw.
@@ -82,7 +84,7 @@ def svg(analysis: Analysis, recipe: FigureRecipe) -> str:
     changed = recipe.model_copy(update={"formats": ("svg",)})
     (content,) = _render(analysis, changed).values()
     text = content.decode()
-    return text[text.index("<svg") :]
+    return re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{recipe.name}-", text[text.index("<svg") :])
 
 
 def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
@@ -105,7 +107,7 @@ def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
             )
             contents[f"{recipe.name}.{kind}"] = out.getvalue()
     if svg := contents.get(f"{recipe.name}.svg"):
-        contents[f"{recipe.name}.svg"] = titled(svg.decode(), recipe.name).encode()
+        contents[f"{recipe.name}.svg"] = titled(svg.decode()).encode()
     return contents
 
 

@@ -61,6 +61,8 @@ def _ends(value: Estimate) -> str:
 
 
 _TIP = "tip: "
+_QUOTE = {'"': "&quot;"}
+"""Escaped, so that no text looks like an attribute."""
 
 
 def hang(artist: Artist, text: str) -> None:
@@ -68,18 +70,13 @@ def hang(artist: Artist, text: str) -> None:
     artist.set_gid(_TIP + text)
 
 
-def titled(svg: str, name: str) -> str:
-    """An SVG whose groups have their tooltips as titles.
-
-    Args:
-        svg: As matplotlib writes it.
-        name: Of the figure; makes the groups' ids, so that figures can share a page.
-    """
+def titled(svg: str) -> str:
+    """An SVG, as matplotlib writes it, whose groups have their tooltips as titles."""
     numbered = count(1)
 
     def title(found: re.Match[str]) -> str:
         text = unescape(found[1], {"&quot;": '"', "&apos;": "'"})
-        return f'<g id="{name}-{next(numbered)}"><title>{escape(text)}</title>'
+        return f'<g id="tip-{next(numbered)}"><title>{escape(text, _QUOTE)}</title>'
 
     return re.sub(f'<g id="{_TIP}([^"]*)">', title, svg)
 

@@ -17,7 +17,6 @@ class Drawing:
 
     title: str
     svg: Markup
-    """Its ids differ from those of every other drawing."""
 
 
 def draw_all(analysis: Analysis) -> tuple[list[Drawing], list[str]]:
@@ -32,20 +31,18 @@ def draw_all(analysis: Analysis) -> tuple[list[Drawing], list[str]]:
             notes.append(f"{recipe.name} is not drawn: {reason.splitlines()[0]}.")
         else:
             title = recipe.heading
-            drawings.append(Drawing(title, embeddable(svg(analysis, recipe), recipe.name, title)))
+            drawings.append(Drawing(title, embeddable(svg(analysis, recipe), title)))
     return drawings, notes
 
 
-def embeddable(text: str, name: str, title: str) -> Markup:
+def embeddable(text: str, title: str) -> Markup:
     """An SVG document as a part of a page.
 
     Args:
         text: The `svg` element, its texts escaped.
-        name: Goes before its ids, which would else meet those of another drawing.
         title: For those who cannot see it.
     """
     body = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    body = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{name}-", body)
     label = escape(f"{title}. The numbers stand in the table of gaps.")
     return Markup(f'<svg role="img" aria-label="{label}" {body.removeprefix("<svg")}')  # noqa: S704 (our own drawing, whose texts matplotlib escapes)
 

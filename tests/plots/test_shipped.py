@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,17 @@ def test_every_point_has_a_tooltip_in_the_svg(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_the_same_results_give_the_same_svg(name: str) -> None:
     assert svg(STUDY, RECIPES[name]) == svg(STUDY, RECIPES[name])
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_ids_are_the_figures_own_and_what_is_referred_to_is_there(name: str) -> None:
+    text = svg(STUDY, RECIPES[name])
+    ids = re.findall(r'\sid="([^"]*)"', text)
+    assert len(ids) == len(set(ids))
+    assert all(each.startswith(f"{name}-") for each in ids)
+    referred = re.findall(r'(?:url\(#|href="#)([^")]*)', text)
+    assert referred
+    assert set(referred) <= set(ids)
 
 
 def test_a_name_cannot_leave_its_tooltip() -> None:

@@ -69,12 +69,19 @@ def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path) -> None:
         write_report(results, analyze(results, resamples=200), tmp_path / "file" / "report.html")
 
 
-def test_a_drawing_gets_a_name_and_ids_of_its_own() -> None:
+def test_a_drawing_gets_a_name() -> None:
     text = '<svg a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
-    assert embeddable(text, "gap", 'a "title"') == (
+    assert embeddable(text, 'a "title"') == (
         '<svg role="img" aria-label="a &#34;title&#34;. The numbers stand in the table of gaps."  '
-        'a="b"><g id="gap-x"/><use href="#gap-x" clip-path="url(#gap-y)"/></svg>'
+        'a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
     )
+
+
+def test_no_two_drawings_share_an_id(made) -> None:
+    figures = re.findall(r"<svg.*?</svg>", made, re.DOTALL)
+    ids = [each for figure in figures for each in re.findall(r'\sid="([^"]*)"', figure)]
+    assert len(figures) > 1
+    assert len(ids) == len(set(ids))
 
 
 def test_torch_stays_out() -> None:
