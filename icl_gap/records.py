@@ -13,7 +13,10 @@ from typing import Any, Literal
 Split = Literal["train", "test"]
 Condition = Literal["id", "ood"]
 FinishReason = Literal["stop", "eos", "length"]
-Status = Literal["scored", "skipped"]
+Status = Literal["scored", "skipped", "failed"]
+SizeSource = Literal["counted", "stated", "estimated"]
+"""How a number of parameters is known: counted in the weights, stated by those who made the model,
+or estimated by others."""
 Predictions = Literal["verdict", "full"]
 """How much of an answer is found out: whether it is right, and if not, where it goes wrong; or all
 of it."""
@@ -25,7 +28,7 @@ CanonicalForm = Literal["tokens", "sparql", "funql"]
 - `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
 """
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of the files in a results folder; a change that alters a key or a field raises it."""
 
 
@@ -129,6 +132,14 @@ class Divergence:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens of one request, as the server that answered it counts them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What was found out of a model's answer."""
 
@@ -143,6 +154,8 @@ class Answer:
     """How many tokens that is the mean of."""
     batch_tokens: int | None = None
     """The token budget under which it was found, where memory ran out under the one asked for."""
+    usage: Usage | None = None
+    """What a server counted, over all requests that the answer took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,10 @@ class ModelInfo:
     """In tokens; None where there is no limit."""
     trained: bool = True
     """False for weights straight from the initializer."""
+    size_source: SizeSource = "counted"
+    """How the numbers of parameters are known."""
+    training_tokens: int | None = None
+    """How many tokens it was trained on; None where that is not known."""
     device: str = "cpu"
     shares_prefixes: bool | None = None
     """Whether tokens that requests share are computed once; None for a model without tokens."""
@@ -190,7 +207,8 @@ class Record:
     prompt_tokens: int | None
     """None where the model has no tokenizer."""
     status: Status
-    """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries."""
+    """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries.
+    `failed`: there is no answer, for the `reason` given."""
     prediction: str | None = None
     """The answer; None where it is wrong and was not followed to its end (see `divergence`)."""
     finish_reason: FinishReason | None = None
@@ -206,6 +224,8 @@ class Record:
     """Wall time since the record before; a timing, so outside every comparison."""
     batch_tokens: int | None = None
     """The token budget, where memory ran out and it was halved; as `seconds`."""
+    usage: Usage | None = None
+    """What a server counted; as `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +254,8 @@ class CellInfo:
     provenance: dict[str, Any] = field(default_factory=dict)
     """What should not change a result, and is kept to trace it: package versions, device, commit,
     parameter counts, start time."""
+    size_source: SizeSource = "counted"
+    training_tokens: int | None = None
     schema_version: int = SCHEMA_VERSION
 
 

@@ -120,5 +120,7 @@ def _described(cell: Cell, info: ModelInfo) -> CellInfo:
         cell.info,
         n_params=info.n_params,
         n_params_non_embedding=info.n_params_non_embedding,
+        size_source=info.size_source,
+        training_tokens=info.training_tokens,
         provenance={**provenance(info.device), "shares_prefixes": info.shares_prefixes},
     )

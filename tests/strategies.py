@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from icl_gap.records import Benchmark, Divergence, Example, Record
+from icl_gap.records import Benchmark, Divergence, Example, Record, Usage
 
 WORDS = ("walk", "run", "jump", "left", "right", "twice", "and", "after")
 TOKENS = ("W", "R", "J", "TL", "TR")
@@ -37,7 +37,7 @@ def records(draw: st.DrawFn) -> Record:
         coverage=draw(st.floats(0, 1)),
         prompt_sha256="0" * 64,
         prompt_tokens=draw(st.none() | st.integers(0, 4000)),
-        status=draw(st.sampled_from(("scored", "skipped"))),
+        status=draw(st.sampled_from(("scored", "skipped", "failed"))),
         prediction=draw(maybe),
         finish_reason=draw(st.sampled_from((None, "stop", "eos", "length"))),
         raw=raw,
@@ -47,4 +47,5 @@ def records(draw: st.DrawFn) -> Record:
         gold_logprob=draw(st.none() | st.floats(-9, 0)),
         gold_tokens=draw(st.none() | st.integers(0, 99)),
         seconds=draw(st.floats(0, 10)),
+        usage=draw(st.none() | st.builds(Usage, st.integers(0, 99), st.integers(0, 99))),
     )

@@ -130,7 +130,7 @@ def test_names_tell_cells_apart_and_are_plain() -> None:
         (lambda b: b[:-5] + b"\n", "damaged after 2 good records"),
         (lambda b: b.replace(b'"skipped"', b'"shipped"', 1), "damaged after 0 good records"),
         (lambda b: b.replace(b'"coverage":1.0', b'"coverage":"x"', 1), "damaged after 0"),
-        (lambda b: b.replace(b'"schema_version":2', b'"schema_version":99', 1), "form 99"),
+        (lambda b: b.replace(b'"schema_version":3', b'"schema_version":99', 1), "form 99"),
         (lambda _: b"", "damaged"),
         (lambda _: b"\xff\xfe\n", "damaged"),
     ],

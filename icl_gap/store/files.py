@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter
 
 from icl_gap.errors import StoreError
-from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Divergence, Record
+from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Divergence, Record, Usage
 
 MANIFEST = "sweep.json"
 KEY_LENGTH = 16
@@ -139,7 +139,7 @@ def recover(path: Path, info: CellInfo) -> tuple[int, list[Record]]:
     return good, records
 
 
-def as_json(value: CellInfo | Record | Divergence | Entry | Manifest) -> dict[str, Any]:
+def as_json(value: CellInfo | Record | Divergence | Usage | Entry | Manifest) -> dict[str, Any]:
     """The fields as they are: `asdict` would copy a thousand ids for each record."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 

@@ -55,8 +55,18 @@ OUTCOMES = (
     "gold_logprob",
 )
 """The columns of requests that `analyze` needs."""
-_TEXTS = ("key", "model", "family", "dataset", "split", "partial", "query_split", "condition")
-_COUNTS = ("n_params", "n_params_non_embedding", "shots", "seed")
+_TEXTS = (
+    "key",
+    "model",
+    "family",
+    "size_source",
+    "dataset",
+    "split",
+    "partial",
+    "query_split",
+    "condition",
+)
+_COUNTS = ("n_params", "n_params_non_embedding", "training_tokens", "shots", "seed")
 _RENAMED = {"shots": "shots_effective"}
 """Fields of records whose names those of cells have too."""
 
