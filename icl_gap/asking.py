@@ -17,7 +17,7 @@ Asked = tuple[Cell, Request]
 
 def answer(
     asked: Sequence[Asked], wanted: Sequence[int], model: models.Model, sweep: SweepSpec
-) -> Iterator[tuple[Cell, Record | IclGapError]]:
+) -> Iterator[tuple[Cell, Record]]:
     """Ask a model some requests, and score what it answers.
 
     Args:
@@ -28,7 +28,7 @@ def answer(
         sweep: How far to follow its answers.
 
     Yields:
-        Each request's cell with its record, or with the reason why there is none, as they come.
+        Each request's cell with its record, as they come.
     """
     before = time.perf_counter()
     for n in wanted:
@@ -45,11 +45,12 @@ def answer(
     )
     for at, outcome in outcomes:
         cell, request = asked[fitting[at]]
-        if isinstance(outcome, IclGapError):
-            yield cell, outcome
-            continue
         now = time.perf_counter()
-        record = _answered(_unanswered(request), outcome, request, cell, sweep)
+        record = _unanswered(request)
+        if isinstance(outcome, IclGapError):
+            record = replace(record, status="failed", reason=str(outcome))
+        else:
+            record = _answered(record, outcome, request, cell, sweep)
         yield cell, replace(record, seconds=round(now - before, 6))
         before = now
 
@@ -65,6 +66,7 @@ def _answered(
         gold_logprob=None if answer.gold_logprob is None else round(answer.gold_logprob, 4),
         gold_tokens=answer.gold_tokens,
         batch_tokens=answer.batch_tokens,
+        usage=answer.usage,
     )
     completion = answer.completion
     if completion is None:  # wrong for good; as a program too, unless that was not asked

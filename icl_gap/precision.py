@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from icl_gap import models
 from icl_gap.asking import Asked, answer
-from icl_gap.errors import IclGapError, StoreError
+from icl_gap.errors import InferenceError, StoreError
 from icl_gap.models import TransformersSpec, UntrainedSpec
 from icl_gap.plan import Plan, Subject
 from icl_gap.records import Condition, Record
@@ -183,8 +183,8 @@ def _again(
     model = models.load(exact, subject.identity)
     for asked in chosen:
         for cell, again in answer([asked], [0], model, plan.sweep):
-            if isinstance(again, IclGapError):
-                raise again
+            if again.status == "failed":
+                raise InferenceError(again.reason)
             before = records[_place(asked)]
             yield Compared(
                 cell=cell.info.key,

@@ -11,11 +11,11 @@ from pathlib import Path
 from icl_gap import models
 from icl_gap.asking import answer
 from icl_gap.config import SweepSpec
-from icl_gap.errors import IclGapError, InferenceError, ModelError
+from icl_gap.errors import InferenceError, ModelError
 from icl_gap.plan import Cell, Plan, Subject, plan_sweep, together
 from icl_gap.precision import check_precision
 from icl_gap.provenance import provenance
-from icl_gap.records import CellInfo, ModelInfo, Record
+from icl_gap.records import CellInfo, ModelInfo
 from icl_gap.store import Results, Sheet, StoreWriter, cell_name, open_results, open_store
 from icl_gap.track import Track, untracked
 
@@ -42,7 +42,7 @@ def run_sweep(
     plan = sweep if isinstance(sweep, Plan) else plan_sweep(sweep, track=track)
     folder = Path(folder or Path("results") / plan.sweep.name)
     description = plan.sweep.model_dump(mode="json")
-    failures: dict[str, list[IclGapError]] = {}
+    failures: dict[str, list[str]] = {}
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
         run = _Run(plan, folder, finished, failures)
         for subject, cells in groupby(plan.cells, key=lambda cell: cell.subject):
@@ -63,7 +63,7 @@ class _Run:
     folder: Path
     finished: Collection[str]
     """Keys of cells that need nothing more."""
-    failures: dict[str, list[IclGapError]]
+    failures: dict[str, list[str]]
     """What failed, by the name of its cell or cells; grows."""
 
 
@@ -76,7 +76,7 @@ def _run_model(run: _Run, subject: Subject, cells: Sequence[Cell], track: Track)
         model = models.load(subject.spec, subject.identity)
     except ModelError as error:
         name = f"all {len(pending)} of {subject.identity.name}"
-        run.failures[name] = [error.within(subject.place)]
+        run.failures[name] = [str(error.within(subject.place))]
         return
     groups = groupby(cells, key=together)
     steps = chain.from_iterable(_run_cells(run, list(group), model) for _, group in groups)
@@ -102,14 +102,13 @@ def _run_cells(run: _Run, cells: Sequence[Cell], model: models.Model) -> Iterato
         ]
         yield from [None] * (sum(cell.info.n_queries for cell in pending) - len(wanted))
         for cell, record in answer(asked, wanted, model, run.plan.sweep):
-            if isinstance(record, Record):
-                writer.append(cell.info.key, record)
-            else:
-                run.failures.setdefault(cell_name(cell.info), []).append(record)
+            writer.append(cell.info.key, record)
+            if record.status == "failed":
+                run.failures.setdefault(cell_name(cell.info), []).append(str(record.reason))
             yield
 
 
-def _told(name: str, errors: Sequence[IclGapError]) -> str:
+def _told(name: str, errors: Sequence[str]) -> str:
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"  {name}: {errors[0]}{more}"
 

@@ -14,7 +14,7 @@ from icl_gap import data, prompts
 from icl_gap.data import load_card
 from icl_gap.records import CellInfo, Condition, Exemplars, Record, Split
 from icl_gap.sampling import sample_exemplars
-from icl_gap.store import CellWriter, Results, open_results, open_store
+from icl_gap.store import Results, Sheet, StoreWriter, open_results, open_store
 
 ROWS = [f"{verb} {n}\t{verb.upper()} {n}" for verb in "abcdef" for n in range(10)]
 CARD = {
@@ -163,18 +163,17 @@ def _write(
     template: prompts.Template,
     answers: Answers,
 ) -> None:
-    writer = CellWriter(folder, info, [shown.query.id for shown in some])
-    for n, shown in enumerate(some):
-        prompt = prompts.render(template, shown)
-        record = {
-            "query_id": shown.query.id,
-            "exemplar_ids": tuple(example.id for example in shown.examples),
-            "shots": len(shown.examples),
-            "coverage": shown.coverage[-1],
-            "prompt_sha256": prompt.sha256,
-            "prompt_tokens": None,
-            "status": "scored",
-            **answers(Asked(n, condition, info.model, shown)),
-        }
-        writer.append(Record(**record))
-    writer.finish()
+    with StoreWriter(folder, [Sheet(info, [shown.query.id for shown in some])]) as writer:
+        for n, shown in enumerate(some):
+            prompt = prompts.render(template, shown)
+            record = {
+                "query_id": shown.query.id,
+                "exemplar_ids": tuple(example.id for example in shown.examples),
+                "shots": len(shown.examples),
+                "coverage": shown.coverage[-1],
+                "prompt_sha256": prompt.sha256,
+                "prompt_tokens": None,
+                "status": "scored",
+                **answers(Asked(n, condition, info.model, shown)),
+            }
+            writer.append(info.key, Record(**record))

@@ -1,9 +1,10 @@
-"""The files of a results folder: their names, and lines that are whole."""
+"""The files of a results folder: their names, and lines that tell whether they are whole."""
 
 from __future__ import annotations
 
 import json
 import re
+import zlib
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -15,10 +16,18 @@ from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Divergence, Record, Usage
 
 MANIFEST = "sweep.json"
+WHOLE = ".jsonl"
+"""The end of the name of a cell whose every request is settled."""
+FAILED = ".jsonl.failed"
+"""... of one whose every request is settled, some by a failure."""
+BEGUN = ".jsonl.part"
+"""... of one that wants more records."""
 KEY_LENGTH = 16
 """Hexadecimal digits of a cell's key in its file's name."""
 T = TypeVar("T")
-_MEND = "move the file away and run the sweep again"
+_SEAL_LENGTH = len(',"crc":"01234567"}\n')
+_HEAD = b'{"key":"'
+"""How a first line begins, and no record's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,21 @@ class Manifest:
     cells: tuple[Entry, ...]
 
 
+class DamageError(ValueError):
+    """A file that is not as it was written."""
+
+
+class OtherFormError(DamageError):
+    """A file of another version.
+
+    Args:
+        version: Of its form.
+    """
+
+    def __init__(self, version: object) -> None:
+        super().__init__(f"written in form {version}, this version reads form {SCHEMA_VERSION}")
+
+
 def cell_name(info: CellInfo) -> str:
     """A file name that a reader can tell and that no two cells share; its end finds the cell."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", info.model).strip("-")[:80]
@@ -47,96 +71,195 @@ def cell_name(info: CellInfo) -> str:
     return f"{info.dataset}-{info.split}.{plain}.{grid}.{info.key[:KEY_LENGTH]}"
 
 
-def finished_files(folder: Path) -> dict[str, Path]:
-    """The files of finished cells by the start of their keys."""
-    return {path.stem.rpartition(".")[2]: path for path in folder.glob("cells/*.jsonl")}
+def cell_files(folder: Path, suffix: str) -> dict[str, Path]:
+    """The files of cells in one state, by the start of their keys.
+
+    Args:
+        folder: The results folder.
+        suffix: `WHOLE`, `FAILED` or `BEGUN`.
+    """
+    return {key_of(path): path for path in sorted(folder.glob(f"cells/*{suffix}"))}
 
 
-def begun_file(folder: Path, info: CellInfo) -> Path | None:
-    """Where a cell was begun; its name may tell another label."""
-    return next((folder / "cells").glob(f"*.{info.key[:KEY_LENGTH]}.jsonl.part"), None)
+def settled_files(folder: Path) -> dict[str, Path]:
+    """The files of cells that want no more records, by the start of their keys."""
+    return cell_files(folder, FAILED) | cell_files(folder, WHOLE)
 
 
-def read_record(line: bytes) -> Record:
-    """One record of a line that ends.
+def key_of(path: Path) -> str:
+    """The start of a cell's key, as its file's name tells it."""
+    return path.name.rpartition(WHOLE)[0].rpartition(".")[2]
+
+
+def seal(text: str, key: str) -> str:
+    """A line's text, with a checksum that tells damage, and the line of another cell.
+
+    Args:
+        text: A JSON object, as `compact` writes it.
+        key: The cell's, or the start of it.
+    """
+    body = text[:-1]
+    return body + _seal(body.encode(), key).decode()
+
+
+def head_of(info: CellInfo) -> bytes:
+    """The first line of a cell's file."""
+    return f"{seal(compact(info), info.key)}\n".encode()
+
+
+def check_record(line: bytes, key: str) -> None:
+    """Check that a record's line is as it was written.
 
     Raises:
-        ValueError: It does not end, or is no record.
+        DamageError: It is not, or belongs to another cell.
     """
     if not line.endswith(b"\n"):
-        raise ValueError("torn")
-    record: Record = adapter(Record).validate_python(json.loads(line))
+        raise DamageError("torn")
+    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n" or line[:8] == _HEAD:
+        raise DamageError("not as it was written")
+
+
+def _seal(body: bytes, key: str) -> bytes:
+    return b',"crc":"%08x"}' % _checksum(body, key)
+
+
+def _checksum(body: bytes, key: str) -> int:
+    try:
+        start = int(key[:8], 16)
+    except ValueError:  # a file whose name ends in no key
+        start = 0
+    return zlib.crc32(body, start)
+
+
+def read_record(line: bytes, key: str) -> Record:
+    """One record of a line.
+
+    Raises:
+        DamageError: It is not as it was written.
+    """
+    check_record(line, key)
+    value = json.loads(line)
+    del value["crc"]
+    record: Record = adapter(Record).validate_python(value)
     return record
 
 
+def read_head(line: bytes, key: str) -> CellInfo:
+    """What a cell is, from its file's first line.
+
+    Raises:
+        OtherFormError: It was written in another form.
+        DamageError: It is not as it was written, or describes another cell than the file's name.
+    """
+    if not line:
+        raise DamageError("empty")
+    try:
+        value = json.loads(line)
+        version = value.get("schema_version")
+    except (ValueError, AttributeError, RecursionError):
+        value = version = None
+    if version not in {None, SCHEMA_VERSION}:
+        raise OtherFormError(version)
+    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n" or version is None:
+        raise DamageError("its first line is not as it was written")
+    del value["crc"]
+    try:
+        info: CellInfo = adapter(CellInfo).validate_python(value)
+    except ValueError as error:
+        raise DamageError("its first line describes no cell") from error
+    if not info.key.startswith(key):
+        raise DamageError("it holds another cell than its name says")
+    return info
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a results folder.
+
+    Raises:
+        StoreError: It is missing, damaged, or written in another form.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = _manifest(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise StoreError(
+            f"{folder}: no results here ({MANIFEST} is missing); "
+            "name a folder that `icl-gap run` wrote"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except OtherFormError as error:
+        raise StoreError(f"{path}: {error}") from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
+    return manifest
+
+
+def _manifest(value: Any) -> Manifest:
+    version = value.get("schema_version")
+    if version not in {None, SCHEMA_VERSION}:
+        raise OtherFormError(version)
+    if value.pop("crc", None) != _manifest_seal(value):
+        raise DamageError("not as it was written")
+    manifest: Manifest = adapter(Manifest).validate_python(value)
+    return manifest
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """What `sweep.json` says, with a checksum."""
+    value = json.loads(compact(manifest))
+    return json.dumps({**value, "crc": _manifest_seal(value)}, indent=1) + "\n"
+
+
+def _manifest_seal(value: Any) -> str:
+    return f"{zlib.crc32(compact(value).encode()):08x}"
+
+
 def read_info(path: Path) -> CellInfo:
-    """What a finished cell is, from its file's first line.
+    """What a settled cell is, from its file's first line.
 
     Raises:
         StoreError: The line is damaged, or was written in another form.
     """
     try:
         with path.open("rb") as lines:
-            return _info(path, lines.readline())
+            return read_head(lines.readline(), key_of(path))
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise StoreError(f"{path}: damaged after 0 good records; {_MEND}") from error
+        raise damaged(path, error) from error
 
 
 def read_cell(path: Path) -> CellResult:
-    """A finished cell, every value of it checked.
+    """A settled cell, every value of it checked.
 
     Raises:
         StoreError: The file is damaged, or was written in another form.
     """
+    key = key_of(path)
     records: list[Record] = []
     try:
         with path.open("rb") as lines:
-            info = _info(path, lines.readline())
+            info = read_head(lines.readline(), key)
             for line in lines:
-                records.append(read_record(line))  # noqa: PERF401 (the good ones are counted)
+                records.append(read_record(line, key))  # noqa: PERF401 (the good ones are counted)
+        if len(records) != info.n_queries:
+            raise DamageError(f"{len(records)} records instead of {info.n_queries}")
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise StoreError(f"{path}: damaged after {len(records)} good records; {_MEND}") from error
-    if len(records) != info.n_queries:
-        raise StoreError(
-            f"{path}: damaged: {len(records)} records instead of {info.n_queries}; {_MEND}"
-        )
+        raise damaged(path, error, good=len(records)) from error
     return CellResult(info, tuple(records))
 
 
-def _info(path: Path, line: bytes) -> CellInfo:
-    head = json.loads(line)
-    check_version(path, head)
-    info: CellInfo = adapter(CellInfo).validate_python(head)
-    return info
-
-
-def recover(path: Path, info: CellInfo) -> tuple[int, list[Record]]:
-    """The length in bytes of a begun file's good lines, and its records.
-
-    Everything from the first bad line on is dropped, as an interrupted write leaves only the end of
-    a file torn.
-    """
-    if not path.exists():
-        return 0, []
-    head, *lines = path.read_bytes().splitlines(keepends=True) or [b""]
-    try:
-        begun = adapter(CellInfo).validate_python(json.loads(head))
-    except ValueError:
-        return 0, []
-    if begun.key != info.key or not head.endswith(b"\n"):
-        return 0, []
-    good, records = len(head), []
-    for line in lines:
-        try:
-            records.append(read_record(line))
-        except ValueError:
-            break
-        good += len(line)
-    return good, records
+def damaged(path: Path, reason: Exception, *, good: int | None = None) -> StoreError:
+    """The error for a damaged file, with what to do."""
+    after = "" if good is None else f" after {good} good records"
+    what = str(reason) if isinstance(reason, OtherFormError) else f"damaged{after}: {reason}"
+    return StoreError(
+        f"{path}: {what}; run the sweep again, or `icl-gap store repair` its folder: the file is "
+        "set aside, its good records are kept, the others asked anew"
+    )
 
 
 def as_json(value: CellInfo | Record | Divergence | Usage | Entry | Manifest) -> dict[str, Any]:
@@ -152,23 +275,3 @@ compact = json.JSONEncoder(separators=(",", ":"), default=as_json).encode
 def adapter(kind: type[T]) -> TypeAdapter[T]:
     """What checks values of a kind as they are read."""
     return TypeAdapter(kind)
-
-
-def check_version(path: Path, value: object) -> None:
-    """Check that a file was written in the form that this version reads.
-
-    Args:
-        path: The file.
-        value: What it begins with.
-
-    Raises:
-        StoreError: It was written in another form.
-        ValueError: It names none.
-    """
-    version = value.get("schema_version") if isinstance(value, dict) else None
-    if version is None:
-        raise ValueError("no version")
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"{path}: written in form {version}, this version reads form {SCHEMA_VERSION}"
-        )

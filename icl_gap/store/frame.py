@@ -15,7 +15,7 @@ from pyarrow import compute
 from pyarrow import json as arrow_json
 
 from icl_gap.records import CellInfo, CellResult, Record, Status
-from icl_gap.store.files import read_cell
+from icl_gap.store.files import check_record, key_of, read_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,9 +104,12 @@ def read_frame(
 
 
 def _read(path: Path, info: CellInfo, schema: pa.Schema) -> pa.Table:
+    key = key_of(path)
     try:
         lines = path.read_bytes()
         start = lines.index(b"\n") + 1
+        for line in lines[start:].splitlines(keepends=True):
+            check_record(line, key)
         table = arrow_json.read_json(
             pa.BufferReader(memoryview(lines)[start:]),
             arrow_json.ReadOptions(block_size=max(len(lines), 1 << 20)),

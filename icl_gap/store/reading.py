@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from icl_gap.errors import StoreError
 from icl_gap.records import CellInfo, CellResult
 from icl_gap.store.files import (
+    FAILED,
     KEY_LENGTH,
-    MANIFEST,
-    Manifest,
-    adapter,
-    check_version,
-    finished_files,
     read_cell,
     read_info,
+    read_manifest,
+    settled_files,
 )
 from icl_gap.track import Track, untracked
 
@@ -28,20 +24,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Results(Sequence[CellResult]):
-    """What a results folder holds of its sweep: a sequence of its finished cells.
+    """What a results folder holds of its sweep: a sequence of its settled cells.
 
-    A cell's records are read each time that it is asked for, as all of them may not fit in memory.
+    A cell is settled when each of its requests is: answered, skipped or failed. Its records are
+    read each time that it is asked for, as all of them may not fit in memory.
     """
 
     folder: Path
     sweep: Mapping[str, Any]
     """The sweep as run."""
     infos: tuple[CellInfo, ...]
-    """What the finished cells are, in the order of the grid."""
+    """What the settled cells are, in the order of the grid."""
     paths: tuple[Path, ...]
     """Their files."""
     unfinished: tuple[str, ...]
-    """The names of the cells that are not."""
+    """The names of the cells that are not settled."""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the settled cells in which some requests failed."""
+        return tuple(path.name.removesuffix(FAILED) for path in self.paths if _failed(path))
 
     def __len__(self) -> int:
         return len(self.infos)
@@ -84,8 +86,8 @@ def open_results(folder: str | Path) -> Results:
             names it. A damaged line is found once its cell is read.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder / MANIFEST)
-    files = finished_files(folder)
+    manifest = read_manifest(folder)
+    files = settled_files(folder)
     infos, paths, unfinished = [], [], []
     for entry in manifest.cells:
         path = files.get(entry.key[:KEY_LENGTH])
@@ -110,7 +112,7 @@ def load_results(folder: str | Path) -> pd.DataFrame:
         folder: What `icl-gap run` wrote.
 
     Returns:
-        The finished cells, in the order of the grid; `analyze` and `plot` take the frame, whole or
+        The settled cells, in the order of the grid; `analyze` and `plot` take the frame, whole or
         any rows of it.
 
     Raises:
@@ -120,18 +122,5 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     return open_results(folder).frame()
 
 
-def _read_manifest(path: Path) -> Manifest:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        check_version(path, value)
-        manifest: Manifest = adapter(Manifest).validate_python(value)
-    except FileNotFoundError:
-        raise StoreError(
-            f"{path.parent}: no results here ({MANIFEST} is missing); "
-            "name a folder that `icl-gap run` wrote"
-        ) from None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
-    return manifest
+def _failed(path: Path) -> bool:
+    return path.name.endswith(FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,27 +11,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import jsonlines
 
 from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION, CellInfo, Record
+from icl_gap.store.checking import ASIDE, Checked, Fault, mend, write_durably
 from icl_gap.store.files import (
+    BEGUN,
+    FAILED,
     KEY_LENGTH,
     MANIFEST,
+    WHOLE,
     Entry,
     Manifest,
     as_json,
-    begun_file,
+    cell_files,
     cell_name,
     compact,
-    finished_files,
-    recover,
+    head_of,
+    manifest_text,
+    seal,
 )
+from icl_gap.store.locking import locked
 
 _MOST_OPEN = 128
 """Files at a time, of the thousand or so that a process may have."""
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -39,7 +47,9 @@ def open_store(
 ) -> Iterator[frozenset[str]]:
     """Open a results folder for one run, and say which sweep it holds.
 
-    Cells of an earlier form of the sweep stay on disk; they count again once a sweep names them.
+    Every file of the sweep's cells is checked. A damaged one is set aside, its good records are
+    kept, and a warning is logged. Cells of an earlier form of the sweep stay on disk; they count
+    again once a sweep names them.
 
     Args:
         folder: The results folder; made if missing.
@@ -53,97 +63,39 @@ def open_store(
         StoreError: Another run has it open, or the folder cannot be written.
     """
     cells = list(cells)
-    entries = [Entry(info.key, cell_name(info), info.model, info.family) for info in cells]
-    manifest = as_json(Manifest(SCHEMA_VERSION, dict(sweep), ()))
-    manifest["cells"] = [as_json(entry) for entry in entries]
+    entries = tuple(Entry(info.key, cell_name(info), info.model, info.family) for info in cells)
+    manifest = manifest_text(Manifest(SCHEMA_VERSION, dict(sweep), entries))
     try:
         (folder / "cells").mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
-            part = folder / f"{MANIFEST}.part"
-            part.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-            part.replace(folder / MANIFEST)
-            files = finished_files(folder)
-            for final in files.values():  # a run may have died between its last two steps
-                final.with_name(f"{final.name}.part").unlink(missing_ok=True)
-            yield frozenset(info.key for info in cells if info.key[:KEY_LENGTH] in files)
+        with locked(folder):
+            write_durably(folder / MANIFEST, [manifest.encode()])
+            yield frozenset(_finished(folder, cells))
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system takes back from a process that dies."""
-    import fcntl
+def _finished(folder: Path, cells: Sequence[CellInfo]) -> Iterator[str]:
+    """The keys of finished cells, whose files are found whole."""
+    begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
+    whole = cell_files(folder, WHOLE)
+    for info in cells:
+        start = info.key[:KEY_LENGTH]
+        if start in whole:
+            for stale in (begun.get(start), failed.get(start)):
+                if stale is not None:  # a run died between its last two steps
+                    stale.unlink()
+            if _mended(whole[start], info):
+                yield info.key
+        elif start in failed:
+            _mended(failed[start], info)
 
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{folder}: another run is writing here; wait for it, or choose another folder"
-            ) from None
-        yield
 
-
-class CellWriter:
-    """A cell's file, open for more records.
-
-    Args:
-        folder: The results folder.
-        info: The cell.
-        order: The ids of its queries, in the order in which the finished file holds them.
-        known: Whether what the file holds was written by this process, and so is whole.
-
-    `finish` closes the file for good; `close` keeps what was written for the next run.
-    """
-
-    def __init__(
-        self, folder: Path, info: CellInfo, order: Sequence[str], *, known: bool = False
-    ) -> None:
-        cells = folder / "cells"
-        self._part = begun_file(folder, info) or cells / f"{cell_name(info)}.jsonl.part"
-        self._final = self._part.with_suffix("")
-        self._order = order
-        if known:
-            self._file = self._part.open("a", encoding="utf-8", newline="\n")
-            self._lines = jsonlines.Writer(self._file, dumps=compact)
-            return
-        good, _ = recover(self._part, info)
-        self._file = self._part.open("r+" if good else "w", encoding="utf-8", newline="\n")
-        self._file.truncate(good)
-        self._file.seek(good)
-        self._lines = jsonlines.Writer(self._file, dumps=compact)
-        if not good:
-            self._lines.write(as_json(info))
-            self._file.flush()
-
-    def append(self, record: Record) -> None:
-        """Write a record and hand it to the operating system at once."""
-        self._lines.write(as_json(record))
-        self._file.flush()
-
-    def close(self) -> None:
-        """Leave the file for the next run."""
-        self._file.close()
-
-    def finish(self) -> None:
-        """Put the lines in order, make them durable, and give the file its final name in one step.
-
-        Raises:
-            StoreError: A query has no record yet.
-        """
-        self._file.close()
-        head, *lines = self._part.read_bytes().splitlines(keepends=True)
-        by_query = {json.loads(line)["query_id"]: line for line in lines}
-        if missing := [query for query in self._order if query not in by_query]:
-            raise StoreError(f"{self._part}: query {missing[0]} has no record yet")
-        ordered = self._part.with_suffix(".new")
-        with ordered.open("wb") as file:
-            file.writelines((head, *(by_query[query] for query in self._order)))
-            file.flush()
-            os.fsync(file.fileno())
-        ordered.replace(self._final)
-        self._part.unlink()
+def _mended(path: Path, info: CellInfo) -> bool:
+    """Check a file, and mend and tell it where it is damaged; whether it was good."""
+    found = mend(path, info)
+    if found.problem is not None:
+        _tell(path, found)
+    return found.problem is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,26 +111,33 @@ class StoreWriter:
     """The files of many cells, open for more records in any order.
 
     Args:
-        folder: The results folder.
+        folder: The results folder, open.
         sheets: The cells.
 
-    Use it as a context manager. A cell is finished as soon as it is whole.
+    Use it as a context manager. A cell is settled as soon as it has a record of each query; where
+    some are failures, the next run takes it up again and wants these anew.
+
+    Raises:
+        OSError: A file cannot be written.
     """
 
     def __init__(self, folder: Path, sheets: Iterable[Sheet]) -> None:
-        self._folder = folder
         self._sheets = {sheet.info.key: sheet for sheet in sheets}
-        self._open: OrderedDict[str, CellWriter] = OrderedDict()
+        self._paths: dict[str, Path] = {}
         self._wanted: dict[str, set[str]] = {}
-        self._known: set[str] = set()
+        self._open: OrderedDict[str, TextIO] = OrderedDict()
+        begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
         for key, sheet in self._sheets.items():
-            part = begun_file(folder, sheet.info)
-            stored = set() if part is None else {r.query_id for r in recover(part, sheet.info)[1]}
-            self._wanted[key] = set(sheet.order) - stored
+            start = key[:KEY_LENGTH]
+            fresh = folder / "cells" / f"{cell_name(sheet.info)}{BEGUN}"
+            if start in failed:
+                begun[start] = failed[start].rename(_in_state(failed[start], BEGUN))
+            self._paths[key] = begun.get(start, fresh)
+            self._wanted[key] = set(sheet.order) - _taken_up(self._paths[key], sheet.info)
             self._settle(key)
 
     def wants(self, key: str, query_id: str) -> bool:
-        """Whether a cell has no record of a query yet; False for a cell that is not to be filled.
+        """Whether a cell has no answer to a query yet; False for a cell that is not to be filled.
 
         Args:
             key: The cell's.
@@ -187,32 +146,47 @@ class StoreWriter:
         return query_id in self._wanted.get(key, ())
 
     def append(self, key: str, record: Record) -> None:
-        """Write a record.
+        """Write a record and hand it to the operating system at once.
 
         Args:
             key: The cell's.
             record: Of a query that the cell wants.
         """
-        self._writer(key).append(record)
+        file = self._file(key)
+        lines = jsonlines.Writer(file, dumps=lambda value: seal(compact(value), key))
+        lines.write(as_json(record))
+        file.flush()
         self._wanted[key].discard(record.query_id)
         self._settle(key)
 
-    def _writer(self, key: str) -> CellWriter:
+    def _file(self, key: str) -> TextIO:
         if key not in self._open:
             if len(self._open) == _MOST_OPEN:
                 self._open.popitem(last=False)[1].close()
-            sheet = self._sheets[key]
-            known = key in self._known
-            self._open[key] = CellWriter(self._folder, sheet.info, sheet.order, known=known)
-            self._known.add(key)
+            file = self._paths[key].open("a", encoding="utf-8", newline="\n")
+            if file.tell() == 0:
+                file.write(head_of(self._sheets[key].info).decode())
+            self._open[key] = file
         self._open.move_to_end(key)
         return self._open[key]
 
     def _settle(self, key: str) -> None:
-        """Finish a cell that is whole."""
-        if not self._wanted[key]:
-            self._writer(key).finish()
-            del self._open[key]
+        """Put the lines of a cell that wants no more in order, and give it its final name."""
+        if self._wanted[key]:
+            return
+        self._file(key).close()
+        del self._open[key]
+        part, sheet = self._paths[key], self._sheets[key]
+        head, *lines = part.read_bytes().splitlines(keepends=True)
+        records = [(json.loads(line), line) for line in lines]
+        last = {record["query_id"]: line for record, line in records}
+        statuses = {record["query_id"]: record["status"] for record, _ in records}
+        failed = "failed" in statuses.values()
+        write_durably(
+            _in_state(part, FAILED if failed else WHOLE),
+            (head, *(last[query] for query in sheet.order)),
+        )
+        part.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -223,5 +197,31 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for writer in self._open.values():
-            writer.close()
+        for file in self._open.values():
+            file.close()
+
+
+def _in_state(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name.rpartition(WHOLE)[0] + suffix)
+
+
+def _taken_up(part: Path, info: CellInfo) -> set[str]:
+    """Make a begun file ready for more records.
+
+    Returns:
+        The queries that need none.
+    """
+    if not part.exists():
+        return set()
+    found = mend(part, info)
+    if found.problem is not None:
+        _tell(part, found)
+    elif found.size < part.stat().st_size:
+        os.truncate(part, found.size)
+    records = map(json.loads, found.records)
+    return {record["query_id"] for record in records if record["status"] != "failed"}
+
+
+def _tell(path: Path, found: Checked) -> None:
+    fault = Fault(path, str(found.problem), len(found.records))
+    _log.warning("%s; the file is set aside in %s", fault, path.parent.parent / ASIDE)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from icl_gap.records import CellInfo, Divergence, Record
-from icl_gap.store import CellWriter, open_store
+from icl_gap.store import Sheet, StoreWriter, open_store
 
 SECONDS, GIGABYTES = 30.0, 3.0
 """The targets."""
@@ -74,12 +74,11 @@ def fill(folder: Path, info: CellInfo, rng: np.random.Generator) -> None:
     )
     wrong = replace(right, prediction=None, raw=False, canonical=False, divergence=DIVERGENCE)
     chance = 0.6 if info.condition == "id" else 0.4
-    writer = CellWriter(folder, info, QUERIES)
     hits, logprobs = rng.random(len(QUERIES)) < chance, rng.normal(-2, 0.5, len(QUERIES)).round(4)
-    for query, hit, logprob in zip(QUERIES, hits, logprobs, strict=True):
-        drawn = right if hit else wrong
-        writer.append(replace(drawn, query_id=query, gold_logprob=float(logprob)))
-    writer.finish()
+    with StoreWriter(folder, [Sheet(info, QUERIES)]) as writer:
+        for query, hit, logprob in zip(QUERIES, hits, logprobs, strict=True):
+            drawn = replace(right if hit else wrong, query_id=query, gold_logprob=float(logprob))
+            writer.append(info.key, drawn)
 
 
 def main() -> int:

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from pandas.testing import assert_frame_equal
+from stored import INFO as STORED
 from strategies import records
 from studies import save_card, save_study
-from test_store import INFO as STORED
 
 import icl_gap
 from icl_gap.records import CellResult, Record
-from icl_gap.store import OUTCOMES, CellWriter, frame_of, open_results, open_store
+from icl_gap.store import OUTCOMES, Sheet, StoreWriter, frame_of, open_results, open_store
 
 INFO = replace(STORED, n_params=None, n_queries=1, spec={"sampler": {"selection": "shared"}})
 
@@ -20,10 +20,9 @@ INFO = replace(STORED, n_params=None, n_queries=1, spec={"sampler": {"selection"
 @given(record=records())
 def test_a_frame_from_disk_is_that_of_the_cells_in_memory(tmp_path_factory, record) -> None:
     folder = tmp_path_factory.mktemp("store")
-    with open_store(folder, {"name": "x"}, [INFO]):
-        writer = CellWriter(folder, INFO, [record.query_id])
-        writer.append(record)
-        writer.finish()
+    sheet = Sheet(INFO, [record.query_id])
+    with open_store(folder, {"name": "x"}, [INFO]), StoreWriter(folder, [sheet]) as writer:
+        writer.append(INFO.key, record)
     assert_frame_equal(icl_gap.load_results(folder), frame_of([CellResult(INFO, (record,))]))
     (again,) = open_results(folder)
     assert again.records == (record,)

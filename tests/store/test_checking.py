@@ -1,0 +1,187 @@
+"""Damage: every kind is found and named, set aside, and costs no more than what it touched."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stored import INFO, SOME, finished_keys, fresh, path_of, write
+
+from icl_gap.errors import StoreError
+from icl_gap.records import SCHEMA_VERSION
+from icl_gap.store import Sheet, StoreWriter, open_results, open_store, repair_store, verify_store
+from icl_gap.store.files import seal
+
+in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+STATES = (".jsonl", ".jsonl.failed", ".jsonl.part")
+
+
+def written(place: Path, suffix: str = ".jsonl") -> tuple[Path, Path, bytes]:
+    """A folder with its cell in some state, the cell's file, and what a whole one holds."""
+    folder = fresh(place)
+    write(folder, SOME)
+    whole = path_of(folder).read_bytes()
+    folder = fresh(place)
+    some = [*SOME[:2], replace(SOME[2], status="failed", reason="no")]
+    write(folder, some if suffix == ".jsonl.failed" else SOME, upto=2 if "part" in suffix else None)
+    return folder, path_of(folder, suffix), whole
+
+
+def flipped(content: bytes, at: int, bit: int) -> bytes:
+    at %= len(content)
+    return content[:at] + bytes([content[at] ^ (1 << bit)]) + content[at + 1 :]
+
+
+@given(st.sampled_from(STATES), st.integers(0, 10**6), st.integers(0, 7))
+@in_one_folder
+def test_any_flipped_bit_is_found_and_costs_one_record(tmp_path, suffix, at, bit) -> None:
+    folder, path, whole = written(tmp_path, suffix)
+    good = path.read_bytes()
+    path.write_bytes(flipped(good, at, bit))
+    last = at % len(good) == len(good) - 1
+    held = 2 if suffix == ".jsonl.part" else 3
+    if suffix == ".jsonl.part" and last:  # as a stop may leave it
+        assert verify_store(folder) == []
+        aside = []
+    else:
+        (fault,) = verify_store(folder)
+        assert fault.path == path
+        two = good.count(b"\n") > path.read_bytes().count(b"\n")  # became one line
+        assert fault.good >= held - (2 if two else 1)
+        aside = [path.read_bytes()]
+    write(folder, SOME)
+    assert path_of(folder).read_bytes() == whole
+    assert verify_store(folder) == []
+    assert [each.read_bytes() for each in folder.glob("damaged/*")] == aside
+
+
+def newer(content: bytes) -> bytes:
+    version = f'"schema_version":{SCHEMA_VERSION}'.encode()
+    return content.replace(version, b'"schema_version":99', 1)
+
+
+DAMAGE = [
+    (lambda b: b.splitlines(keepends=True)[0][:-9] + b"\n", "first line", "qrs"),
+    (lambda b: b.replace(b'"coverage":1.0', b'"coverage":0.0', 1), "record 1 is", "q"),
+    (lambda b: b.replace(b'"model":"a', b'"model":"b', 1), "first line", ""),
+    (lambda b: b"{}\n" + b, "first line", ""),
+    (newer, "written in form 99", "qrs"),
+]
+"""What is done to a file, what is said of it, and the queries whose records it costs."""
+ANSWERED = {".jsonl": "qrs", ".jsonl.failed": "qr", ".jsonl.part": "qr"}
+
+
+@pytest.mark.parametrize("suffix", STATES)
+@pytest.mark.parametrize(("damage", "said", "lost"), DAMAGE)
+def test_damage_is_named_and_a_run_keeps_what_is_good(
+    tmp_path, caplog, suffix, damage, said, lost
+) -> None:
+    folder, path, whole = written(tmp_path, suffix)
+    held = "qr" if suffix == ".jsonl.part" else "qrs"
+    broken = damage(path.read_bytes())
+    path.write_bytes(broken)
+    (fault,) = verify_store(folder)
+    assert said in fault.problem
+    assert fault.good == len(set(held) - set(lost))
+    with caplog.at_level(logging.WARNING):
+        asked = write(folder, SOME)
+    assert path.name in caplog.text
+    assert asked == 3 - len(set(ANSWERED[suffix]) - set(lost))
+    assert path_of(folder).read_bytes() == whole
+    assert [each.read_bytes() for each in folder.glob("damaged/*")] == [broken]
+
+
+@pytest.mark.parametrize("suffix", STATES)
+def test_an_empty_file_is_found(tmp_path, suffix) -> None:
+    folder, path, whole = written(tmp_path, suffix)
+    path.write_bytes(b"")
+    found = [fault.problem for fault in verify_store(folder)]
+    assert found == ([] if suffix == ".jsonl.part" else ["empty"])  # a stop may leave it so
+    assert write(folder, SOME) == 3
+    assert path_of(folder).read_bytes() == whole
+
+
+def test_a_cell_under_another_name_is_found(tmp_path) -> None:
+    folder, path, _ = written(tmp_path)
+    other = replace(INFO, key="cd" * 32)
+    with open_store(folder, {"name": "x"}, [INFO, other]) as finished:
+        assert finished == {INFO.key}
+    path.rename(path.with_name(path.name.replace("abababababababab", "cdcdcdcdcdcdcdcd")))
+    (fault,) = verify_store(folder)
+    assert fault.good == 0
+    with open_store(folder, {"name": "x"}, [INFO, other]) as finished:
+        assert not finished
+        with StoreWriter(folder, [Sheet(other, "qrs")]) as writer:
+            assert all(writer.wants(other.key, query) for query in "qrs")
+
+
+def test_repair_sets_aside_and_keeps_what_is_good(tmp_path) -> None:
+    folder, path, whole = written(tmp_path)
+    path.write_bytes(flipped(whole, len(whole) - 30, 0))
+    (fault,) = repair_store(folder)
+    assert fault.path == path
+    assert fault.good == 2
+    assert repair_store(folder) == []
+    assert len(open_results(folder).unfinished) == 1
+    assert write(folder, SOME) == 1
+    assert path_of(folder).read_bytes() == whole
+
+
+def test_repair_keeps_records_whose_cell_only_a_run_knows(tmp_path) -> None:
+    folder, path, whole = written(tmp_path)
+    path.write_bytes(flipped(whole, 20, 0))
+    (fault,) = repair_store(folder)
+    assert fault.good == 3
+    assert write(folder, SOME) == 0
+    assert path_of(folder).read_bytes() == whole
+
+
+def test_files_set_aside_do_not_replace_one_another(tmp_path) -> None:
+    folder, path, whole = written(tmp_path)
+    for bit in range(3):
+        path_of(folder).write_bytes(flipped(whole, 300, bit))
+        assert write(folder, SOME) <= 1
+    assert len({each.read_bytes() for each in folder.glob("damaged/*")}) == 3
+    assert path.read_bytes() == whole
+
+
+def test_a_damaged_manifest_is_told_and_written_anew(tmp_path) -> None:
+    folder, _, _ = written(tmp_path)
+    (folder / "sweep.json").write_text("{")
+    (fault,) = verify_store(folder)
+    assert fault.path.name == "sweep.json"
+    assert finished_keys(folder) == {INFO.key}
+    assert verify_store(folder) == []
+
+
+def test_a_folder_without_results_is_named(tmp_path) -> None:
+    for check in (verify_store, repair_store):
+        with pytest.raises(StoreError, match="no results here"):
+            check(tmp_path)
+
+
+def test_repair_does_not_touch_what_a_run_writes(tmp_path) -> None:
+    folder, _, _ = written(tmp_path)
+    with (
+        open_store(folder, {"name": "x"}, [INFO]),
+        pytest.raises(StoreError, match="another run is writing"),
+    ):
+        repair_store(folder)
+
+
+def test_a_cell_whose_key_is_not_its_spec_is_no_surprise(tmp_path) -> None:
+    """A first line with a true checksum and another key is another cell's."""
+    folder, path, _ = written(tmp_path)
+    head, *lines = path.read_bytes().splitlines(keepends=True)
+    value = json.loads(head)
+    del value["crc"]
+    value["key"] = "ef" * 32
+    forged = seal(json.dumps(value, separators=(",", ":")), INFO.key)
+    path.write_bytes(b"".join((f"{forged}\n".encode(), *lines)))
+    (fault,) = verify_store(folder)
+    assert "another cell" in fault.problem

@@ -1,0 +1,165 @@
+"""Writing: what was written comes back, and a torn file loses its torn end alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stored import INFO, SOME, finished_keys, fresh, path_of, write
+from strategies import records
+
+from icl_gap.errors import StoreError
+from icl_gap.records import Record
+from icl_gap.store import Sheet, StoreWriter, cell_name, open_results, open_store
+from icl_gap.store.files import read_record
+
+three = st.lists(records(), min_size=3, max_size=3, unique_by=lambda record: record.query_id)
+in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def answered(record: Record) -> Record:
+    return replace(record, status="scored") if record.status == "failed" else record
+
+
+@given(three)
+@in_one_folder
+def test_what_is_written_comes_back(tmp_path, some) -> None:
+    folder = fresh(tmp_path)
+    write(folder, some)
+    (cell,) = open_results(folder)
+    assert cell.info == INFO
+    assert cell.records == tuple(some)
+
+
+@given(three, st.integers(0, 10**6))
+@in_one_folder
+def test_a_file_cut_anywhere_is_finished_to_the_same_bytes(tmp_path, some, cut) -> None:
+    some = [answered(record) for record in some]
+    folder = fresh(tmp_path)
+    write(folder, some)
+    whole = path_of(folder).read_bytes()
+    folder = fresh(tmp_path)
+    path_of(folder, ".jsonl.part").write_bytes(whole[: cut % (len(whole) + 1)])
+    assert not finished_keys(folder)
+    write(folder, some)
+    assert path_of(folder).read_bytes() == whole
+    assert list((folder / "cells").iterdir()) == [path_of(folder)]
+    assert not (folder / "damaged").exists()
+
+
+def test_records_come_in_any_order(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    order = [record.query_id for record in SOME]
+    with StoreWriter(folder, [Sheet(INFO, order)]) as writer:
+        for record in reversed(SOME):
+            writer.append(INFO.key, record)
+    (cell,) = open_results(folder)
+    assert cell.records == tuple(SOME)
+
+
+def test_a_begun_cell_counts_as_unfinished(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME, upto=1)
+    assert not finished_keys(folder)
+    results = open_results(folder)
+    assert len(results) == 0
+    assert results.unfinished == (cell_name(INFO),)
+    assert write(folder, SOME) == 2
+
+
+def test_failures_are_kept_and_wanted_again(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    failed = replace(SOME[1], status="failed", reason="no answer")
+    write(folder, [SOME[0], failed, SOME[2]])
+    results = open_results(folder)
+    assert results.failed == (cell_name(INFO),)
+    assert results.unfinished == ()
+    assert [record.status for record in results[0].records] == ["skipped", "failed", "skipped"]
+    assert not finished_keys(folder)
+    assert write(folder, [SOME[0], failed, SOME[2]]) == 1
+    assert write(folder, SOME) == 1
+    assert finished_keys(folder) == {INFO.key}
+    (cell,) = open_results(folder)
+    assert cell.records == tuple(SOME)
+    assert list((folder / "cells").iterdir()) == [path_of(folder)]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.part", ".jsonl.failed"])
+def test_a_run_that_died_between_its_last_two_steps_is_finished(tmp_path, suffix) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME)
+    path_of(folder, suffix).write_bytes(path_of(folder).read_bytes())
+    assert finished_keys(folder) == {INFO.key}
+    assert list((folder / "cells").iterdir()) == [path_of(folder)]
+
+
+def test_more_cells_than_files_may_be_open(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("icl_gap.store.writing._MOST_OPEN", 2)
+    infos = [replace(INFO, key=f"{n:02x}" * 32) for n in range(5)]
+    order = [record.query_id for record in SOME]
+    folder = tmp_path / "out"
+    with (
+        open_store(folder, {"name": "x"}, infos),
+        StoreWriter(folder, [Sheet(info, order) for info in infos]) as writer,
+    ):
+        for record in SOME:
+            for info in infos:
+                writer.append(info.key, record)
+    assert [cell.records for cell in open_results(folder)] == [tuple(SOME)] * 5
+
+
+def test_a_line_belongs_to_its_cell(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME)
+    line = path_of(folder).read_bytes().splitlines(keepends=True)[1]
+    assert read_record(line, INFO.key) == SOME[0]
+    with pytest.raises(ValueError, match="not as it was written"):
+        read_record(line, "cd" * 32)
+
+
+def test_names_tell_cells_apart_and_are_plain() -> None:
+    name = cell_name(INFO)
+    assert name == "scan-mcd1.a-model-x.test-id.3shots.seed0.abababababababab"
+    assert cell_name(replace(INFO, key="cd" * 32)) != name
+
+
+def test_labels_are_those_of_the_last_run(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME)
+    renamed = replace(INFO, model="new name", family="new family")
+    with open_store(folder, {"name": "x"}, [renamed]) as finished:
+        assert finished == {INFO.key}
+    (cell,) = open_results(folder)
+    assert cell.info == renamed
+
+
+def test_a_begun_cell_goes_on_under_another_label(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME, upto=1)
+    renamed = replace(INFO, model="new name")
+    with StoreWriter(folder, [Sheet(renamed, "qrs")]) as writer:
+        assert not writer.wants(INFO.key, "q")
+        assert writer.wants(INFO.key, "r")
+        writer.append(INFO.key, SOME[1])
+    (part,) = (folder / "cells").iterdir()
+    assert len(part.read_bytes().splitlines()) == 3
+
+
+def test_two_runs_cannot_write_at_once(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    with (
+        open_store(folder, {"name": "x"}, [INFO]),
+        pytest.raises(StoreError, match="another run is writing"),
+        open_store(folder, {"name": "x"}, [INFO]),
+    ):
+        pass
+    assert not finished_keys(folder)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(StoreError, match="file: cannot be written"), open_store(path, {}, [INFO]):
+        pass
