@@ -105,21 +105,54 @@ def test_a_grown_sweep_asks_only_what_is_new(toy_card, tmp_path) -> None:
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
-def test_a_failure_is_told_stored_as_nothing_and_tried_again(toy_card, tmp_path) -> None:
+def test_a_failure_is_told_recorded_as_such_and_tried_again(toy_card, tmp_path) -> None:
     plan = plan_sweep(sweep(toy_card))
     failing = plan.requests(plan.cells[0])[2].prompt.query_id  # a test query
     script = tmp_path / "answers.jsonl"
     script.write_text(json.dumps({"query_id": failing, "error": "no answer"}))
     spec = sweep(toy_card, models=[{"kind": "scripted", "answers": str(script)}])
-    with pytest.raises(InferenceError, match="not all cells are finished") as caught:
-        run_sweep(spec, tmp_path / "out")
-    assert str(caught.value).count(f"failed on {failing}: no answer") == 8
-    results = open_results(tmp_path / "out")
-    assert len(results) == 8  # the train queries
-    assert len(results.unfinished) == 8
-    assert failing not in {record.query_id for cell in results for record in cell.records}
-    with pytest.raises(InferenceError, match="not all cells are finished"):
-        run_sweep(spec, tmp_path / "out")
+    for _ in range(2):
+        with pytest.raises(InferenceError, match="not all cells are finished") as caught:
+            run_sweep(spec, tmp_path / "out")
+        assert str(caught.value).count(f"failed on {failing}: no answer") == 8
+        results = open_results(tmp_path / "out")
+        assert len(results) == 16
+        assert len(results.failed) == 8  # the train queries know no failure
+        (told,) = {
+            (r.query_id, r.status, r.reason, r.prediction, r.raw, r.canonical)
+            for cell in results
+            for r in cell.records
+            if r.status != "scored"
+        }
+        reason = f"scripted failed on {failing}: no answer"
+        assert told == (failing, "failed", reason, None, None, None)
+
+
+def test_only_what_failed_is_asked_again(toy_card, tmp_path, monkeypatch) -> None:
+    asked: list[int] = []
+    plan = plan_sweep(sweep(toy_card))
+    failing = plan.requests(plan.cells[0])[2].prompt.query_id
+
+    class Model(Echo):
+        broken = True
+
+        def answers(
+            self, questions: Sequence[Question], *, predictions: str, wanted: Collection[int]
+        ) -> Iterator[Outcome]:
+            asked.append(len(wanted))
+            for place, right in super().answers(questions, predictions=predictions, wanted=wanted):
+                fails = self.broken and questions[place].prompt.query_id == failing
+                yield place, InferenceError("no") if fails else right
+
+    monkeypatch.setattr(models, "load", lambda *_: Model())
+    undisturbed = tmp_path / "one"
+    with pytest.raises(InferenceError):
+        run_sweep(sweep(toy_card), tmp_path / "out")
+    Model.broken = False
+    run_sweep(sweep(toy_card), tmp_path / "out")
+    assert asked == [64, 8]
+    run_sweep(sweep(toy_card), undisturbed)
+    assert untimed(open_results(tmp_path / "out")) == untimed(open_results(undisturbed))
 
 
 def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:

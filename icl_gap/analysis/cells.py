@@ -33,7 +33,8 @@ class Cell:
     queries: NDArray[np.int64]
     """Where the query's id stands among all ids, sorted."""
     answered: NDArray[np.bool_]
-    """False where the request was skipped."""
+    """False where the request was skipped or failed."""
+    failed: NDArray[np.bool_]
     shots: Floats
     """Effective."""
     coverage: Floats
@@ -42,6 +43,11 @@ class Cell:
     canonical: Floats
     logprob: Floats
     """The gold answer's mean log-likelihood, nats a token; NaN where it is not known."""
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """False where the request was skipped."""
+        return self.answered | self.failed
 
     @property
     def name(self) -> str:
@@ -105,6 +111,7 @@ def _arrays(results: pd.DataFrame, codes: NDArray[np.int64]) -> dict[str, NDArra
     return {
         "queries": codes,
         "answered": (results["status"] == "scored").to_numpy(dtype=np.bool_),
+        "failed": (results["status"] == "failed").to_numpy(dtype=np.bool_),
         "shots": floats("shots_effective"),
         "coverage": floats("coverage"),
         "raw": floats("raw"),

@@ -64,28 +64,29 @@ def detectable(gaps: Floats, *, confidence: float) -> float:
 
 
 def bounds(parts: Sequence[Paired]) -> tuple[float | None, float] | None:
-    """The gap's value, had the skipped requests all gone one way, and the other.
+    """The gap's value, had the requests without an answer all gone one way, and the other.
 
-    At the high end all would have been right ID and wrong OOD; at the low end the reverse.
+    At the high end all would have been right ID and wrong OOD; at the low end the reverse. Where a
+    request failed under one condition alone, the answer under the other counts as it is.
 
     Args:
         parts: One side, or both, which weigh the same.
 
     Returns:
         The ends, the low one None where no request would have been right ID; None where nothing
-        was skipped.
+        was skipped and nothing failed.
     """
-    if not any(part.skipped.any() for part in parts):
+    left = np.array([(part.skipped + part.failed).sum() for part in parts])
+    if not left.any():
         return None
-    inside, outside, more = (
-        np.array([part.hits_id.sum() for part in parts]),
-        np.array([part.hits_ood.sum() for part in parts]),
-        np.array([part.skipped.sum() for part in parts]),
-    )
-    asked = np.array([part.answered.sum() for part in parts]) + more
+    asked = np.array([part.answered.sum() for part in parts]) + left
+    inside = np.array([part.hits_id.sum() + part.left_id.sum() for part in parts])
+    outside = np.array([part.hits_ood.sum() + part.left_ood.sum() for part in parts])
+    open_id = np.array([part.open_id.sum() for part in parts])
+    open_ood = np.array([part.open_ood.sum() for part in parts])
     low, high = (
         (np.mean((inside + gained_id) / asked), np.mean((outside + gained_ood) / asked))
-        for gained_id, gained_ood in ((0, more), (more, 0))
+        for gained_id, gained_ood in ((0, open_ood), (open_id, 0))
     )
     return (float(1 - low[1] / low[0]) if low[0] > 0 else None), float(1 - high[1] / high[0])
 

@@ -98,7 +98,7 @@ def _units(blocks: Sequence[Paired], remarks: Remarks) -> list[_Unit]:
             by_subject[block.subject].append(block)
         else:
             where = f"{block.subject.place}, {block.query_split} queries"
-            remarks.append(("no gap: every query was skipped", where))
+            remarks.append(("no gap: every query was skipped or failed", where))
     units = []
     for subject, sides in by_subject.items():
         units += [_Unit(side.query_split, (side,)) for side in sides]
@@ -156,6 +156,7 @@ def _measure(unit: _Unit, drawn: Mapping[_Key, Draws], confidence: float) -> Mea
         n_queries=sum(int(part.answered.any(axis=0).sum()) for part in parts),
         n_seeds=len(parts[0].seeds),
         n_skipped=sum(int(part.skipped.sum()) for part in parts),
+        n_failed=sum(int(part.failed.sum()) for part in parts),
         shots_effective=_mean([part.shots for part in parts], answered),
         coverage_id=_mean([part.coverage_id for part in parts], answered),
         coverage_ood=_mean([part.coverage_ood for part in parts], answered),
@@ -219,6 +220,9 @@ def _remarks(point: GapPoint) -> Remarks:
     if point.n_skipped:
         text = "requests were skipped, as they do not fit the context; how many"
         remarks.append((text, f"{point.n_skipped} in {where}"))
+    if point.n_failed:
+        text = "requests failed and are left out, with those they are compared to; how many"
+        remarks.append((text, f"{point.n_failed} in {where}"))
     if point.partial is not None:
         text = "the published split is not whole"
         remarks.append((text, f"{point.benchmark} ({point.partial})"))

@@ -30,21 +30,29 @@ class Paired:
     query_split: Split
     seeds: tuple[int, ...]
     query_ids: tuple[str, ...]
-    """Sorted; those that were skipped are among them."""
+    """Sorted; those that have no answer are among them."""
     crossed: bool
     """Whether seeds are crossed with queries: all queries of a cell share their exemplars."""
     hits_id: Floats
     """(S, Q): 1 where the request was answered right, else 0."""
     hits_ood: Floats
     answered: Floats
-    """(S, Q): 1 where both conditions answered, 0 where the query was skipped or not asked."""
+    """(S, Q): 1 where both conditions answered, 0 where one did not or the query was not asked."""
     logprob_id: Floats
     """(S, Q): the gold answer's mean log-likelihood, nats a token; 0 where it is not known."""
     logprob_ood: Floats
     likely: Floats
     """(S, Q): 1 where that is known under both conditions, else 0."""
     skipped: Floats
-    """(S,): requests skipped."""
+    """(S,): queries skipped, which they are under both conditions alike."""
+    failed: Floats
+    """(S,): queries left out as a request of theirs failed."""
+    left_id: Floats
+    """(S,): of the queries left out, those answered right ID all the same."""
+    left_ood: Floats
+    open_id: Floats
+    """(S,): of the queries left out, those that have no answer ID."""
+    open_ood: Floats
     shots: Floats
     """(S,): effective shots, summed over the answered queries."""
     coverage_id: Floats
@@ -156,18 +164,28 @@ def _paired(
         _check_pair(inside, outside, names)
     queries = np.unique(np.concatenate([inside.queries for inside, _ in pairs]))
     cube = np.zeros((6, len(seeds), len(queries)))
-    sums = np.zeros((8, len(seeds)))
+    sums = np.zeros((13, len(seeds)))
     for s, (inside, outside) in enumerate(pairs):
-        kept = inside.answered
+        kept = inside.answered & outside.answered
         hits = [_hits(cell, metric, names) for cell in (inside, outside)]
         logprobs = np.array([inside.logprob[kept], outside.logprob[kept]])
         likely = ~np.isnan(logprobs).any(axis=0)
         columns = np.searchsorted(queries, inside.queries[kept])
-        cube[:, s, columns] = (*hits, np.ones(len(columns)), *np.where(likely, logprobs, 0), likely)
-        sums[0, s] = np.count_nonzero(~kept)
-        sums[1, s] = inside.shots[kept].sum()
+        found = (each[kept] for each in hits)
+        cube[:, s, columns] = (
+            *found,
+            np.ones(len(columns)),
+            *np.where(likely, logprobs, 0),
+            likely,
+        )
+        failed = inside.failed | outside.failed
+        sums[0, s] = np.count_nonzero(~kept & ~failed)
+        sums[1, s] = np.count_nonzero(failed)
+        sums[2:4, s] = [np.nansum(each[~kept]) for each in hits]
+        sums[4:6, s] = [np.count_nonzero(~cell.answered) for cell in (inside, outside)]
+        sums[6, s] = inside.shots[kept].sum()
         for n, name in enumerate(("coverage", "raw", "canonical")):
-            sums[2 + 2 * n : 4 + 2 * n, s] = [
+            sums[7 + 2 * n : 9 + 2 * n, s] = [
                 getattr(cell, name)[kept].sum() for cell in (inside, outside)
             ]
     first = pairs[0][0]
@@ -186,18 +204,18 @@ def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None
     """Check that two cells hold the same queries, asked in the same way.
 
     Raises:
-        AnalysisError: One lacks a query, or skipped one that the other answered, or the effective
+        AnalysisError: One lacks a query, or skipped one that the other asked, or the effective
             shots of a query differ.
     """
     problem = None
     if len(odd := np.setxor1d(inside.queries, outside.queries)):
         missing = "OOD" if odd[0] in inside.queries else "ID"
         problem = f"the {missing} cell lacks query `{names[odd[0]]}`"
-    elif (apart := inside.answered != outside.answered).any():
+    elif (apart := inside.asked != outside.asked).any():
         n = int(apart.argmax())
-        skipper = "OOD" if inside.answered[n] else "ID"
+        skipper = "OOD" if inside.asked[n] else "ID"
         problem = f"query `{names[inside.queries[n]]}` was skipped in the {skipper} cell alone"
-    elif (apart := inside.answered & (inside.shots != outside.shots)).any():
+    elif (apart := inside.asked & (inside.shots != outside.shots)).any():
         n = int(apart.argmax())
         problem = (
             f"query `{names[inside.queries[n]]}` has {inside.shots[n]:.0f} effective shots ID"
@@ -211,9 +229,10 @@ def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None
 
 
 def _hits(cell: Cell, metric: Metric, names: NDArray[np.object_]) -> Floats:
-    hits: Floats = getattr(cell, metric)[cell.answered]
-    if (unknown := np.isnan(hits)).any():
-        query = names[cell.queries[cell.answered][unknown.argmax()]]
+    """(Q,): NaN where there is no answer."""
+    hits: Floats = np.where(cell.answered, getattr(cell, metric), np.nan)
+    if (unknown := np.isnan(hits) & cell.answered).any():
+        query = names[cell.queries[unknown.argmax()]]
         raise AnalysisError(
             f"query `{query}` counts as scored and has no {metric} score\n  {cell.name}"
         )

@@ -88,8 +88,8 @@ class GapPoint(Subject):
     detectable: float | None
     """The smallest gap that a study of this size would tell from zero four times in five."""
     bounds: tuple[float | None, float] | None
-    """The gap, had all skipped requests gone one way, or the other; the low end is None where no
-    request would have been right ID. None where none was skipped."""
+    """The gap, had all requests without an answer gone one way, or the other; the low end is None
+    where no request would have been right ID. None where all were answered."""
     smooth: Estimate | None
     """The smooth gap: that of the gold answer's likelihood a token. None where it is not known."""
     tests: tuple[McNemar, ...]
@@ -103,6 +103,8 @@ class GapPoint(Subject):
     n_seeds: int
     n_skipped: int
     """Requests left out of both conditions, because their prompts did not fit the context."""
+    n_failed: int
+    """Requests left out of both conditions, because one of the two failed."""
     shots_effective: float
     """The mean number of exemplars that the prompts held; less than `shots` where some were
     dropped."""

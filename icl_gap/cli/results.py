@@ -127,6 +127,11 @@ def show(
         say(str(check))
     if results.unfinished:
         say(f"note: {len(results.unfinished)} cells of the sweep are not finished")
+    if results.failed:
+        say(
+            f"note: requests failed in {len(results.failed)} cells; "
+            "running the sweep again asks them anew"
+        )
     return analysis
 
 

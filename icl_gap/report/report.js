@@ -392,7 +392,10 @@ const yes = (value) => (value === null ? "not known" : value ? "right" : "wrong"
 /** The answer beside the gold answer, what differs marked by more than colour. */
 function answered({ record, query }) {
   if (record.status !== "scored") {
-    const why = { skipped: "The prompt did not fit the model’s context, so it was left out under both conditions." };
+    const why = {
+      skipped: "The prompt did not fit the model’s context, so it was left out under both conditions.",
+      failed: `There is no answer, so the query was left out under both conditions: ${visible(record.reason ?? "")}`,
+    };
     return [make("p", { cls: "note" }, why[record.status] ?? `There is no score: ${visible(record.status)}.`)];
   }
   if (record.prediction === null) return cutShort(record, query[2]);

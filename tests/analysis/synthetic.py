@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from icl_gap.analysis import Analysis
 from icl_gap.records import CellInfo, CellResult, Condition, Record, Split
 from icl_gap.store import frame_of
 
+Hit = bool | Literal["failed"] | None
 Model = tuple[str, str, int | None, bool]
 """Name, family, parameters, trained."""
 
@@ -23,8 +24,8 @@ def analyze(cells: Iterable[CellResult], **options: Any) -> Analysis:
     return analysis.analyze(frame_of(cells), **options)
 
 
-def record(query_id: str, hit: bool | None, **changes: Any) -> Record:
-    """One outcome; a hit of None is a skipped request."""
+def record(query_id: str, hit: Hit, **changes: Any) -> Record:
+    """One outcome; a hit of None is a skipped request, one of "failed" has no answer."""
     made = Record(
         query_id=query_id,
         exemplar_ids=(),
@@ -32,14 +33,14 @@ def record(query_id: str, hit: bool | None, **changes: Any) -> Record:
         coverage=0.5,
         prompt_sha256="0" * 64,
         prompt_tokens=None,
-        status="skipped" if hit is None else "scored",
-        raw=hit,
-        canonical=hit,
+        status="skipped" if hit is None else "failed" if hit == "failed" else "scored",
+        raw=None if hit in {None, "failed"} else bool(hit),
+        canonical=None if hit in {None, "failed"} else bool(hit),
     )
     return replace(made, **changes)
 
 
-def cell(condition: Condition, hits: Iterable[bool | None], **changes: Any) -> CellResult:
+def cell(condition: Condition, hits: Iterable[Hit], **changes: Any) -> CellResult:
     """A cell of which the query ids count up; `changes` go to its description."""
     info = CellInfo(
         key="",
@@ -61,8 +62,7 @@ def cell(condition: Condition, hits: Iterable[bool | None], **changes: Any) -> C
     info = replace(info, **changes)
     info = replace(info, key=info.key or sha256(repr(info).encode()).hexdigest())
     records = tuple(
-        record(f"{info.query_split}-{n}", hit if hit is None else bool(hit), shots=info.shots)
-        for n, hit in enumerate(hits)
+        record(f"{info.query_split}-{n}", hit, shots=info.shots) for n, hit in enumerate(hits)
     )
     return CellResult(replace(info, n_queries=len(records)), records)
 

@@ -123,6 +123,20 @@ def test_what_was_skipped_bounds_the_gap_both_ways() -> None:
     assert found.bounds[0] < found.gap.value < found.bounds[1]
 
 
+def test_what_failed_bounds_the_gap_by_what_is_not_known() -> None:
+    found = point(
+        *both(
+            [True] * 6 + [False] * 2 + ["failed", "failed", True, None],
+            [True] * 3 + [False] * 5 + ["failed", True, "failed", None],
+        )
+    )
+    assert (found.n_failed, found.n_skipped, found.n_queries) == (3, 1, 8)
+    assert found.gap is not None
+    assert found.gap.value == pytest.approx(1 - 3 / 6)
+    # Of 12: ID at best 6 + 1 known + 3, OOD at worst 3 + 1 known; and the reverse.
+    assert found.bounds == pytest.approx((1 - (3 + 1 + 3) / (6 + 1), 1 - (3 + 1) / (6 + 1 + 3)))
+
+
 def test_nothing_skipped_nothing_to_bound() -> None:
     assert point(*both([True], [False])).bounds is None
 

@@ -6,6 +6,7 @@ import pytest
 from analysis.synthetic import analyze, cell
 
 from icl_gap.analysis import GapPoint
+from icl_gap.errors import AnalysisError
 from icl_gap.records import CellResult
 
 
@@ -91,10 +92,25 @@ def test_skipped_requests_are_left_out_and_counted() -> None:
     )
 
 
+def test_failed_requests_are_left_out_with_their_twins_and_counted() -> None:
+    analysis = analyze(both([1, "failed", 1, 0], [1, 1, 0, "failed"]), resamples=200)
+    (point,) = analysis.points
+    assert (point.a_id.value, point.a_ood.value) == (1, 0.5)
+    assert (point.n_queries, point.n_skipped, point.n_failed) == (2, 0, 2)
+    assert any(
+        "failed" in note.text and "2 in scan/mcd1" in note.where[0] for note in analysis.notes
+    )
+
+
+def test_a_query_skipped_on_one_side_and_failed_on_the_other_is_an_error() -> None:
+    with pytest.raises(AnalysisError, match="skipped in the OOD cell alone"):
+        analyze(both([1, "failed"], [1, None]), resamples=200)
+
+
 def test_a_subject_of_which_all_was_skipped_has_no_gap() -> None:
     analysis = analyze(both([None, None], [None, None]), resamples=200)
     assert analysis.points == ()
-    assert any(note.text == "no gap: every query was skipped" for note in analysis.notes)
+    assert any(note.text == "no gap: every query was skipped or failed" for note in analysis.notes)
 
 
 def test_a_skipped_query_may_differ_between_seeds() -> None:

@@ -58,6 +58,7 @@ def point(model: str, family: str, n_params: int | None, gap: float | None) -> G
         n_queries=90,
         n_seeds=5,
         n_skipped=2,
+        n_failed=0,
         shots_effective=4.5,
         coverage_id=0.875,
         coverage_ood=2 / 3,

@@ -238,6 +238,20 @@ def test_skipped_requests_and_unfinished_cells_are_told(opened, tmp_path) -> Non
     assert "did not fit" in page.texts("#request .side")[0]
 
 
+def test_failed_requests_are_told_with_their_reason(opened, tmp_path) -> None:
+    def answers(asked) -> dict[str, Any]:
+        fails = asked.n == 3 and asked.condition == "id"
+        reason = "no <b>answer</b>"
+        return {"status": "failed", "reason": reason} if fails else right_or_wrong(asked)
+
+    page = opened(save_study(tmp_path / "s", save_card(tmp_path / "data"), answers))
+    assert page.texts("#left-out-table tbody tr td:first-child") == ["failed"] * 2
+    page.choose("outcome", "3")
+    assert page.count == "4 of 48 requests"
+    page.open()
+    assert "no <b>answer</b>" in page.texts("#request .side")[0]
+
+
 def test_without_the_benchmark_ids_stand_for_texts(opened, study, tmp_path) -> None:
     (tmp_path / "data" / "toy" / "test.tsv").unlink()
     page = opened(study)
