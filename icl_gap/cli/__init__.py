@@ -10,8 +10,8 @@ import sys
 
 import typer
 
-from icl_gap.cli import benchmarks, report, results, scores, sweeps
-from icl_gap.cli.console import warn
+from icl_gap.cli import benchmarks, report, results, scores, store, sweeps
+from icl_gap.cli.console import show_log, warn
 from icl_gap.errors import IclGapError
 
 app = typer.Typer(
@@ -30,10 +30,12 @@ app.command()(results.plot)
 app.command()(report.report)
 app.command()(scores.score)
 app.add_typer(benchmarks.app, name="data")
+app.add_typer(store.app, name="store")
 
 
 def main() -> None:
     """Run the command line; faults the user can mend end on one screen with exit code 2."""
+    show_log()
     try:
         app()
     except IclGapError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,16 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Print a line of plain text to standard error."""
     print(safe(text), file=sys.stderr)  # noqa: T201 (errors must reach the user even without rich)
+
+
+class _Terminal(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def show_log() -> None:
+    """Print what the package logs, as other lines to standard error."""
+    logging.getLogger("icl_gap").handlers = [_Terminal()]
 
 
 def safe(text: str) -> str:

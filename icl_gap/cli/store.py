@@ -1,0 +1,50 @@
+"""`icl-gap store`: check the files of results, and mend what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from icl_gap.cli.console import safe, say, track
+
+if TYPE_CHECKING:
+    from icl_gap.store import Fault
+
+app = typer.Typer(
+    help="Check the files of results, and mend what is damaged.", no_args_is_help=True
+)
+Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results folder.")]
+
+
+@app.command()
+def verify(results: Folder) -> None:
+    """Check every line of every file; exit with 1 if one is damaged."""
+    from icl_gap.store import verify_store
+
+    faults = verify_store(results, track=track)
+    _tell(faults)
+    if faults:
+        say(f"to mend: icl-gap store repair {safe(str(results))}")
+        raise typer.Exit(1)
+    say("every file is as it was written")
+
+
+@app.command()
+def repair(results: Folder) -> None:
+    """Set damaged files aside and keep their good records; a run asks for the others."""
+    from icl_gap.store import repair_store
+
+    faults = repair_store(results, track=track)
+    _tell(faults)
+    if faults:
+        say(f"set aside in {safe(str(results / 'damaged'))}; run the sweep again to go on")
+    else:
+        say("every file is as it was written")
+
+
+def _tell(faults: Sequence[Fault]) -> None:
+    for fault in faults:
+        say(safe(str(fault)))

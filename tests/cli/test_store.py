@@ -1,0 +1,49 @@
+"""`icl-gap store`: damage is told, mended, and healed by the next run."""
+
+from __future__ import annotations
+
+
+def test_a_damaged_store_is_told_mended_and_healed(cli, sweep, tmp_path) -> None:
+    out = tmp_path / "results"
+    assert cli("run", sweep, "--out", out).code == 0
+    assert cli("store", "verify", out) == (0, "every file is as it was written\n", "")
+    path = min((out / "cells").iterdir())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30] + b"!" + whole[-29:])
+    told = cli("store", "verify", out)
+    assert told.code == 1
+    assert f"{path.name}: record 5 is not as it was written; 4 good records" in told.out
+    assert "icl-gap store repair" in told.out
+    assert path.read_bytes() != whole
+    mended = cli("store", "repair", out)
+    assert mended.code == 0
+    assert "run the sweep again" in mended.out
+    assert len(list((out / "damaged").iterdir())) == 1
+    assert cli("run", sweep, "--out", out).code == 0
+    assert cli("store", "repair", out).out == "every file is as it was written\n"
+    assert [line.split(b'"seconds"')[0] for line in path.read_bytes().splitlines()[1:]] == [
+        line.split(b'"seconds"')[0] for line in whole.splitlines()[1:]
+    ]
+
+
+def test_a_run_mends_by_itself_and_says_so(cli, sweep, tmp_path) -> None:
+    out = tmp_path / "results"
+    cli("run", sweep, "--out", out)
+    path = min((out / "cells").iterdir())
+    path.write_bytes(path.read_bytes()[:-3])
+    again = cli("run", sweep, "--out", out)
+    assert again.code == 0
+    assert (
+        f"warning: {path}: record 5 is torn; 4 good records; the file is set aside in" in again.err
+    )
+    assert cli("store", "verify", out).code == 0
+
+
+def test_a_name_with_control_characters_is_escaped(cli, tmp_path) -> None:
+    out = tmp_path / "results\x1b[2J"
+    (out / "cells").mkdir(parents=True)
+    (out / "cells" / "x.jsonl").touch()
+    told = cli("store", "verify", out)
+    assert told.code == 1
+    assert "\x1b" not in told.out + told.err
+    assert "x.jsonl: empty" in told.out

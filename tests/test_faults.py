@@ -1,0 +1,146 @@
+"""Faults of the machine: a run that they stop says why, and what was stored is whole."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from toys import sweep
+
+from icl_gap.config import read_sweep
+from icl_gap.records import CellResult
+from icl_gap.run import run_sweep
+from icl_gap.store import verify_store
+
+RUN = [sys.executable, "-m", "icl_gap.cli", "run"]
+
+
+UNTRAINED = {"kind": "untrained", "hidden_size": 16, "layers": 1}
+
+
+def sweep_file(toy_card: str, place: Path, **changes: object) -> Path:
+    path = place / "sweep.yaml"
+    spec = sweep(toy_card, figures=[], **changes)
+    path.write_text(yaml.safe_dump(spec.model_dump(mode="json")), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def path(toy_card: str, tmp_path: Path) -> Path:
+    """A sweep of 200 cells."""
+    return sweep_file(toy_card, tmp_path, seeds=list(range(25)), limit=20)
+
+
+def plain(cell: CellResult) -> str:
+    records = [(r.query_id, r.exemplar_ids, r.status, r.raw, r.prediction) for r in cell.records]
+    return json.dumps([cell.info.key, records])
+
+
+def check_healed(path: Path, out: Path, undisturbed: Path) -> None:
+    """What was stored is whole, and a run on better ground ends as if nothing had been."""
+    assert verify_store(out) == []
+    again = run_sweep(read_sweep(path), out)
+    assert [plain(cell) for cell in again] == [
+        plain(cell) for cell in run_sweep(read_sweep(path), undisturbed)
+    ]
+    assert not (out / "damaged").exists()
+
+
+def limited(kind: int, most: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(kind, (most, most))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "most", "said"),
+    [
+        (
+            {"models": [UNTRAINED], "seeds": list(range(10))},
+            resource.RLIMIT_NOFILE,
+            40,
+            "cannot be written: Too many open files",
+        ),
+        ({"limit": 30}, resource.RLIMIT_FSIZE, 6_000, "cannot be written: File too large"),
+    ],
+    ids=["open files", "quota"],
+)
+def test_a_limit_of_the_process_stops_the_run_with_a_clear_word(
+    toy_card, tmp_path, changes, kind, most, said
+) -> None:
+    path = sweep_file(toy_card, tmp_path, **changes)
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [*RUN, path, "--out", out],
+        preexec_fn=limited(kind, most),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sum(file.stat().st_size for file in out.glob("cells/*")) > 0
+    check_healed(path, out, tmp_path / "undisturbed")
+
+
+MOUNTED = """
+mount -t tmpfs -o size={size} none {disk} && mkdir {disk}/out && {prepare}
+{run} {sweep} --out {disk}/out
+code=$?
+cp -r {disk}/out {copy}
+exit $code
+"""
+
+
+def on_a_small_disk(path: Path, place: Path, *, size: str, prepare: str) -> tuple[int, str]:
+    """Run a sweep on a file system of its own, and keep a copy of what it left there."""
+    disk = place / "disk"
+    disk.mkdir()
+    script = MOUNTED.format(
+        size=size,
+        disk=disk,
+        prepare=prepare.format(disk=disk),
+        run=shlex.join(RUN),
+        sweep=path,
+        copy=place / "copy",
+    )
+    inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", script]
+    done = subprocess.run(inside, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def may_mount() -> bool:
+    """Whether this system lets a user mount a file system in a name space of one's own."""
+    test = ["unshare", "--map-root-user", "--mount", "sh", "-c", "mount -t tmpfs none /mnt"]
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(test, capture_output=True, check=False).returncode == 0
+
+
+mounting = pytest.mark.skipif(not may_mount(), reason="no leave to mount a file system")
+
+
+@mounting
+@pytest.mark.parametrize("size", ["100k", "400k", "700k"])
+def test_a_full_disk_stops_the_run_with_a_clear_word(path, tmp_path, size) -> None:
+    code, err = on_a_small_disk(path, tmp_path, size=size, prepare="true")
+    assert code == 1
+    assert "cannot be written: No space left on device" in err
+    assert "Traceback" not in err
+    check_healed(path, tmp_path / "copy", tmp_path / "undisturbed")
+
+
+@mounting
+def test_a_folder_that_may_only_be_read_stops_the_run_with_a_clear_word(path, tmp_path) -> None:
+    code, err = on_a_small_disk(path, tmp_path, size="10m", prepare="mount -o remount,ro {disk}")
+    assert code == 1
+    assert "cannot be written: Read-only file system" in err
+    assert "Traceback" not in err
+    assert list((tmp_path / "copy").iterdir()) == []
