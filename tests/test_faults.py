@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import resource
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +21,7 @@ from toys import sweep
 from icl_gap.config import read_sweep
 from icl_gap.records import CellResult
 from icl_gap.run import run_sweep
-from icl_gap.store import verify_store
+from icl_gap.store import open_results, verify_store
 
 RUN = [sys.executable, "-m", "icl_gap.cli", "run"]
 
@@ -144,3 +147,64 @@ def test_a_folder_that_may_only_be_read_stops_the_run_with_a_clear_word(path, tm
     assert "cannot be written: Read-only file system" in err
     assert "Traceback" not in err
     assert list((tmp_path / "copy").iterdir()) == []
+
+
+KILLS = 50
+COUNTED = """
+import os, sys
+from icl_gap import read_sweep, run_sweep
+from icl_gap.models.engine.engine import Engine
+
+log = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+run = Engine._run
+
+def counted(self, wave, *rest, **more):
+    os.write(log, b"%d\\n" % sum(1 for _ in wave.branches))
+    return run(self, wave, *rest, **more)
+
+Engine._run = counted
+run_sweep(read_sweep(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_fifty_random_moments_it_ends_as_if_nothing_had_been(tmp_path) -> None:
+    model = {"model": "nano-codegen-l", "batch_tokens": 2048}
+    path = sweep_file("scan", tmp_path, models=[model], shots=[1, 5], seeds=[0, 1, 2], limit=60)
+
+    def start(out: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", COUNTED, path, tmp_path / out, tmp_path / f"{out}.log"]
+        return subprocess.Popen(command)
+
+    def waves_of(out: str) -> list[int]:
+        log = tmp_path / f"{out}.log"
+        return [int(n) for n in log.read_text().split()] if log.exists() else []
+
+    begin, process = time.monotonic(), start("undisturbed")
+    while not waves_of("undisturbed"):
+        time.sleep(0.01)
+    loading = time.monotonic() - begin
+    assert process.wait() == 0
+    computing = time.monotonic() - begin - loading
+    chance = random.Random(0)  # noqa: S311 (moments to kill at are no secret)
+    inside = 0
+    for _ in range(KILLS):
+        before, process = len(waves_of("killed")), start("killed")
+        if chance.random() < 0.2:
+            time.sleep(chance.uniform(0, loading))
+        else:
+            while len(waves_of("killed")) == before and process.poll() is None:
+                time.sleep(0.001)
+            time.sleep(chance.uniform(0, computing / KILLS))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        inside += len(waves_of("killed")) > before
+    assert start("killed").wait() == 0
+    print(f"killed {KILLS} times, {inside} of them at work")
+    assert inside > KILLS / 2
+    one, two = (open_results(tmp_path / out) for out in ("undisturbed", "killed"))
+    assert [plain(cell) for cell in two] == [plain(cell) for cell in one]
+    waves, again = waves_of("undisturbed"), waves_of("killed")
+    print(f"{sum(waves)} answers in waves of at most {max(waves)}; {sum(again)} computed in all")
+    # What was computed twice was in the one wave that a kill broke off.
+    assert sum(again) - sum(waves) <= inside * max(waves)
