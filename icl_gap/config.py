@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from icl_gap.models import ModelSpec
+from icl_gap.models import ModelEntry
 from icl_gap.prompts import Template
 from icl_gap.records import Condition, Predictions, Split
 from icl_gap.sampling import SamplerSpec, Selection
@@ -39,7 +39,8 @@ class SweepSpec(Spec):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Of the folder that the results go to."""
     datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
-    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    models: tuple[ModelEntry, ...] = Field(min_length=1)
+    """`{family: opt}` stands for every size of a family of the zoo."""
     query_splits: tuple[Split, ...] = Field(default=("test", "train"), min_length=1)
     conditions: tuple[Condition, ...] = Field(default=("id", "ood"), min_length=1)
     shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
@@ -75,7 +76,10 @@ class SweepSpec(Spec):
     @field_validator("models", mode="before")
     @classmethod
     def _model_names(cls, value: Any) -> Any:
-        """`nearest` is the baseline; any other plain name is a hub name or a folder."""
+        """`nearest` is the baseline; any other plain name is a hub name or a folder.
+
+        An entry with a `family` and no `model` is of the zoo.
+        """
         entries = _each(
             value,
             lambda name: {"kind": "nearest"} if name == "nearest" else {"model": name},
@@ -83,7 +87,7 @@ class SweepSpec(Spec):
         if not isinstance(entries, list):
             return entries
         return [
-            {"kind": "transformers", **entry} if isinstance(entry, dict) else entry
+            {"kind": _kind(entry), **entry} if isinstance(entry, dict) else entry
             for entry in entries
         ]
 
@@ -115,6 +119,11 @@ def read_sweep(path: str | Path) -> SweepSpec:
         InputError: It cannot be read or is not a sweep; the error names file, line and place.
     """
     return read_spec(Path(path), SweepSpec)
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    """What kind of model an entry is, where it does not say."""
+    return "zoo" if "family" in entry and "model" not in entry else "transformers"
 
 
 def _each(value: Any, expand: Any) -> Any:

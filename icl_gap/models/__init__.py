@@ -17,10 +17,13 @@ from icl_gap.models.spec import (
     TransformersSpec,
     UntrainedSpec,
 )
+from icl_gap.models.zoo import FamilySpec, ModelEntry, expand
 
 __all__ = [
+    "FamilySpec",
     "Identity",
     "Model",
+    "ModelEntry",
     "ModelSpec",
     "NearestSpec",
     "Outcome",
@@ -29,6 +32,7 @@ __all__ = [
     "Tokenizer",
     "TransformersSpec",
     "UntrainedSpec",
+    "expand",
     "identify",
     "load",
     "load_tokenizer",

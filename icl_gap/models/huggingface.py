@@ -53,6 +53,7 @@ class HuggingFaceModel:
             n_params_non_embedding=inner,
             context_length=identity.context_length,
             trained=identity.trained,
+            training_tokens=identity.training_tokens,
             device=_devices(model),
             shares_prefixes=runner.shares,
         )

@@ -27,6 +27,7 @@ from icl_gap.models.spec import (
     TransformersSpec,
     UntrainedSpec,
 )
+from icl_gap.models.zoo import training_tokens
 
 UNTRAINED_MARK = "icl_gap_untrained"
 """The key in `config.json` of a model whose weights were never trained."""
@@ -59,6 +60,8 @@ class Identity:
     tokenizer: str | None = None
     """What tells tokenizers apart, their BOS policy included: models with the same one see the
     same exemplars, and their prompts have the same length."""
+    training_tokens: int | None = None
+    """As stated by those who trained the model; None where that is not known."""
 
 
 def identify(spec: ModelSpec) -> Identity:
@@ -115,14 +118,16 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         name = spec.model
     _check_library(spec)
     config = read_config(folder)
+    trained = not config.get(UNTRAINED_MARK, False)
     return Identity(
         name=name,
         family=spec.family or config.get(FAMILY_MARK) or config["model_type"],
         context_length=context_length(config),
-        trained=not config.get(UNTRAINED_MARK, False),
+        trained=trained,
         key={**source, **_settings(spec)},
         folder=folder,
         tokenizer=_digest({"bos": spec.bos, **_tokenizer_files(folder)}),
+        training_tokens=training_tokens(spec.model) if trained else None,
     )
 
 

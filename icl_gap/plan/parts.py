@@ -54,8 +54,9 @@ def studies(sweep: SweepSpec, track: Track) -> list[Study]:
         InputError: One is not to be had, or two could not be told apart in the results.
     """
     entries = track(sweep.datasets, "reading benchmarks", len(sweep.datasets))
-    found = _each("datasets", entries, lambda entry: _study(entry, sweep))
-    _check_distinct("datasets", [f"{s.benchmark.name}/{s.benchmark.split}" for s in found])
+    places = [f"datasets[{index}]" for index in range(len(sweep.datasets))]
+    found = _each(places, entries, lambda entry: _study(entry, sweep))
+    _check_distinct(places, [f"{s.benchmark.name}/{s.benchmark.split}" for s in found])
     return found
 
 
@@ -66,16 +67,21 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
         InputError: One is not to be had, or two could not be told apart in the results.
     """
 
-    def subject(entry: tuple[int, models.ModelSpec]) -> Subject:
-        index, spec = entry
+    def subject(placed: tuple[str, models.ModelSpec]) -> Subject:
+        place, spec = placed
         identity = models.identify(spec)
         tokenizer = models.load_tokenizer(spec, identity)
         shots = sweep.shots if spec.shots is None else spec.shots
-        return Subject(spec, identity, tokenizer, shots, f"models[{index}]")
+        return Subject(spec, identity, tokenizer, shots, place)
 
-    entries = track(enumerate(sweep.models), "reading models", len(sweep.models))
-    found = _each("models", entries, subject)
-    _check_distinct("models", [s.identity.name for s in found])
+    specs = [
+        (f"models[{index}]", spec)
+        for index, entry in enumerate(sweep.models)
+        for spec in models.expand(entry)
+    ]
+    places = [place for place, _ in specs]
+    found = _each(places, track(specs, "reading models", len(specs)), subject)
+    _check_distinct(places, [s.identity.name for s in found])
     return found
 
 
@@ -98,24 +104,24 @@ def _study(entry: DatasetEntry, sweep: SweepSpec) -> Study:
     return Study(entry, benchmark, template, card.canonical, queries)
 
 
-def _each(name: str, entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:
+def _each(places: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:
     """Make one thing of each entry, and add the entry's place to an error that knows none."""
     made = []
-    for index, entry in enumerate(entries):
+    for place, entry in zip(places, entries, strict=True):
         try:
             made.append(make(entry))
         except InputError as error:
-            error.within(f"{name}[{index}]")
+            error.within(place)
             raise
     return made
 
 
-def _check_distinct(name: str, labels: Sequence[str]) -> None:
+def _check_distinct(places: Sequence[str], labels: Sequence[str]) -> None:
     for index, label in enumerate(labels):
         if label in labels[:index]:
             raise InputError(
-                f"duplicate cells: the results of {name}[{labels.index(label)}] and "
-                f"{name}[{index}] could not be told apart",
+                f"duplicate cells: the results of {places[labels.index(label)]} and "
+                f"{places[index]} could not be told apart",
                 value=label,
                 allowed="each once: give a model another `name`, a benchmark a sweep of its own",
-            ).at(key=f"{name}[{index}]")
+            ).at(key=places[index])

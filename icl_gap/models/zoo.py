@@ -1,0 +1,230 @@
+"""The zoo: families of models by their sizes, as data in `zoo.yaml`; entries that name them.
+
+A new family is a few lines of that file, and no code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticKnownError
+
+from icl_gap.models.spec import ModelSpec, ModelSpecBase, TransformersSpec
+from icl_gap.records import SizeSource
+from icl_gap.specs import Spec, read_spec
+
+Kind = Literal["transformers", "api"]
+
+_SPECS: Mapping[Kind, type[ModelSpecBase]] = MappingProxyType({"transformers": TransformersSpec})
+"""What a size becomes, by its kind; one that is missing is refused. `api` plugs in here."""
+_TELLS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+    {
+        "transformers": ("model", "family"),
+        "api": (
+            "model",
+            "family",
+            "n_params",
+            "n_params_non_embedding",
+            "size_source",
+            "training_tokens",
+            "context_length",
+        ),
+    }
+)
+"""What the zoo tells such a spec. What is counted in loaded weights needs no telling."""
+
+
+class Size(Spec):
+    """One size of a family; what it leaves out is as its family says."""
+
+    model: str
+    """Its name on the hub, at an API, or of a model that ships."""
+    n_params: PositiveInt
+    n_params_non_embedding: PositiveInt | None = None
+    """Without token and position embeddings and without the output layer; null if not known."""
+    context_length: PositiveInt | None = None
+    training_tokens: PositiveInt | None = None
+    licence: str | None = None
+
+
+class Family(Spec):
+    """A family of models that differ in size."""
+
+    title: str
+    licence: str
+    source: str
+    kind: Kind = "transformers"
+    """How its models are run."""
+    size_source: SizeSource
+    context_length: PositiveInt | None = None
+    """In tokens."""
+    training_tokens: PositiveInt | None = None
+    """As stated by those who trained it; null where they do not say."""
+    note: str | None = None
+    sizes: dict[str, Size] = Field(min_length=1)
+    """From the smallest to the largest."""
+
+
+class _Zoo(Spec):
+    families: dict[str, Family]
+
+
+@dataclass(frozen=True, slots=True)
+class ZooModel:
+    """One size of a family, with all that is known of it."""
+
+    family: str
+    size: str
+    """As a sweep's `sizes` names it."""
+    kind: Kind
+    model: str
+    n_params: int
+    n_params_non_embedding: int | None
+    size_source: SizeSource
+    context_length: int | None
+    training_tokens: int | None
+    licence: str
+
+
+@cache
+def zoo() -> Mapping[str, Family]:
+    """All families by their names."""
+    path = Path(__file__).with_name("zoo.yaml")
+    return MappingProxyType(read_spec(path, _Zoo).families)
+
+
+def members(family: str) -> tuple[ZooModel, ...]:
+    """The models of a family, from the smallest to the largest.
+
+    Args:
+        family: Its name, one of `zoo()`.
+    """
+    about = zoo()[family]
+    return tuple(
+        ZooModel(
+            family=family,
+            size=name,
+            kind=about.kind,
+            model=size.model,
+            n_params=size.n_params,
+            n_params_non_embedding=size.n_params_non_embedding,
+            size_source=about.size_source,
+            context_length=size.context_length or about.context_length,
+            training_tokens=size.training_tokens or about.training_tokens,
+            licence=size.licence or about.licence,
+        )
+        for name, size in about.sizes.items()
+    )
+
+
+def training_tokens(model: str) -> int | None:
+    """How many tokens a model was trained on.
+
+    Args:
+        model: Its name on the hub, or of one that ships.
+
+    Returns:
+        What its makers state; None where they do not, or the zoo does not have the model.
+    """
+    return _tokens().get(model)
+
+
+@cache
+def _tokens() -> Mapping[str, int | None]:
+    every = (each for family in zoo() for each in members(family))
+    return MappingProxyType({each.model: each.training_tokens for each in every})
+
+
+def _with_options(schema: dict[str, Any]) -> None:
+    """Name the keys that an entry's models may have, for who wrote one that they may not."""
+    told = {*schema["properties"], *_TELLS["transformers"]}
+    options = TransformersSpec.model_json_schema()["properties"]
+    schema["properties"] |= {key: options[key] for key in options if key not in told}
+
+
+class FamilySpec(Spec):
+    """Sizes of a family of the zoo, each a model of the sweep.
+
+    All other keys are those of the models themselves (`dtype`, `shots`, …), and go to each of them.
+    """
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=_with_options)
+
+    kind: Literal["zoo"] = "zoo"
+    family: str
+    sizes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """By default all."""
+
+    @field_validator("family")
+    @classmethod
+    def _is_known(cls, family: str) -> str:
+        if family not in zoo():
+            raise PydanticKnownError("literal_error", {"expected": ", ".join(zoo())})
+        return family
+
+    @model_validator(mode="after")
+    def _makes_models(self) -> Self:
+        self.models()
+        return self
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        """The models of this entry, from the smallest to the largest unless it orders them.
+
+        Raises:
+            ValidationError: A size or an option is not possible.
+        """
+        have = {each.size: each for each in members(self.family)}
+        names = tuple(have) if self.sizes is None else self.sizes
+        _check_sizes(names, tuple(have))
+        return tuple(self._model(have[name], alone=len(names) == 1) for name in names)
+
+    def _model(self, each: ZooModel, *, alone: bool) -> ModelSpec:
+        spec, options = _SPECS.get(each.kind), self.model_extra or {}
+        if spec is None:
+            raise ValueError(
+                f"`{self.family}` is served by an API: it has no weights that could be loaded here"
+            )
+        if "model" in options:
+            raise ValueError("a family says itself what its models are: leave `model` out")
+        if not alone and options.get("name") is not None:
+            raise ValueError("`name` would name several models alike: pick one of the `sizes`")
+        told = {field: getattr(each, field) for field in _TELLS[each.kind]}
+        made: Any = spec.model_validate({**options, **told})
+        model: ModelSpec = made
+        return model
+
+
+def _check_sizes(names: Sequence[str], allowed: Sequence[str]) -> None:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise ValueError(f"duplicate cells: `sizes` names {name} twice")
+        if name not in allowed:
+            fault: InitErrorDetails = {
+                "type": "literal_error",
+                "loc": ("sizes", place),
+                "input": name,
+                "ctx": {"expected": ", ".join(allowed)},
+            }
+            raise ValidationError.from_exception_data("FamilySpec", [fault])
+
+
+ModelEntry = Annotated[ModelSpec | FamilySpec, Field(discriminator="kind")]
+"""What an entry of a sweep says: a model, or a family of them."""
+
+
+def expand(entry: ModelSpec | FamilySpec) -> tuple[ModelSpec, ...]:
+    """The models that an entry of a sweep stands for."""
+    return entry.models() if isinstance(entry, FamilySpec) else (entry,)
