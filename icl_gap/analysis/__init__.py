@@ -16,13 +16,16 @@ from icl_gap.analysis.points import (
     Needed,
     Note,
     QuerySplit,
+    ScaleKey,
     SlopeWithout,
     Subject,
     Trend,
 )
+from icl_gap.analysis.scale import SCALES, Scale
 from icl_gap.analysis.table import common_table, evidence_table, fit_table, human, shots_text, table
 
 __all__ = [
+    "SCALES",
     "Accuracies",
     "Analysis",
     "BandPoint",
@@ -37,6 +40,8 @@ __all__ = [
     "Needed",
     "Note",
     "QuerySplit",
+    "Scale",
+    "ScaleKey",
     "SlopeWithout",
     "Subject",
     "Trend",

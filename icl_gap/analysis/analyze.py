@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from icl_gap.analysis.points import Analysis, Metric, merge_notes
+from icl_gap.analysis.points import Analysis, Metric, ScaleKey, merge_notes
 from icl_gap.errors import AnalysisError, InputError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ def analyze(
     resamples: int = 5000,
     seed: int = 0,
     confidence: float = 0.95,
+    against: ScaleKey = "n_params",
+    estimated_sizes: bool = False,
 ) -> Analysis:
     """Relative generalization gaps with their intervals, and their fit against scale.
 
@@ -32,6 +34,9 @@ def analyze(
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
         confidence: Of every interval, in (0, 1).
+        against: What fits are against: parameters, all or without embeddings, tokens trained on, or
+            operations of training (`icl_gap.analysis.scale`).
+        estimated_sizes: Let fits use models whose size nobody but others has told.
 
     Raises:
         AnalysisError: There are no results, or ID and OOD cells cannot be compared.
@@ -40,13 +45,16 @@ def analyze(
     from icl_gap.analysis.fit import fit_gaps
     from icl_gap.analysis.gaps import measure
     from icl_gap.analysis.pairing import pair
+    from icl_gap.analysis.scale import SCALES
 
-    _check(metric, resamples, confidence)
+    _check(metric, resamples, confidence, against)
     if results.empty:
         raise AnalysisError("there are no finished cells to analyze; run the sweep first")
     paired, missing = pair(results, metric)
     measured, remarks = measure(paired, resamples=resamples, seed=seed, confidence=confidence)
-    fits, common, unfitted = fit_gaps(measured, confidence=confidence)
+    fits, common, unfitted = fit_gaps(
+        measured, SCALES[against], confidence=confidence, estimated_sizes=estimated_sizes
+    )
     return Analysis(
         points=tuple(each.point for each in measured),
         fits=fits,
@@ -56,12 +64,16 @@ def analyze(
         resamples=resamples,
         seed=seed,
         confidence=confidence,
+        against=against,
+        estimated_sizes=estimated_sizes,
     )
 
 
-def _check(metric: Metric, resamples: int, confidence: float) -> None:
+def _check(metric: Metric, resamples: int, confidence: float, against: ScaleKey) -> None:
     if metric not in get_args(Metric):
         raise InputError("unknown metric", value=metric, allowed=get_args(Metric))
+    if against not in get_args(ScaleKey):
+        raise InputError("unknown scale", value=against, allowed=get_args(ScaleKey))
     if not 0 < confidence < 1:
         raise InputError(
             "confidence is a probability", value=confidence, allowed="more than 0, less than 1"

@@ -126,12 +126,23 @@ def _order(group: tuple[tuple[Subject, Split], object]) -> tuple[str | int, ...]
     )
 
 
+_ALIKE = (
+    "family",
+    "n_params",
+    "n_params_non_embedding",
+    "size_source",
+    "training_tokens",
+    "trained",
+    "partial",
+)
+
+
 def _check_subjects(cells: Sequence[Cell]) -> None:
     """The cells of one model on one benchmark must agree about what these are."""
     seen: dict[tuple[str, str], Cell] = {}
     for cell in cells:
         first = seen.setdefault((cell.subject.model, cell.subject.benchmark), cell)
-        for name in ("family", "n_params", "n_params_non_embedding", "trained", "partial"):
+        for name in _ALIKE:
             mine, other = getattr(cell.subject, name), getattr(first.subject, name)
             if mine != other:
                 raise AnalysisError(

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from icl_gap.records import SizeSource
+
 QuerySplit = Literal["train", "test", "pooled"]
 Metric = Literal["raw", "canonical"]
+ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
+"""What a gap can be fitted against; see `icl_gap.analysis.scale`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,10 @@ class Subject:
     n_params: int | None
     """All parameters; None for a baseline, which has none."""
     n_params_non_embedding: int | None
+    size_source: SizeSource
+    """How these are known."""
+    training_tokens: int | None
+    """As stated by those who trained it; None where they do not say."""
     trained: bool
     """False for weights straight from the initializer."""
     dataset: str
@@ -123,9 +131,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class BandPoint:
-    """The fitted line at one size, with its pointwise interval."""
+    """The fitted line at one place, with its pointwise interval."""
 
-    n_params: float
+    scale: float
+    """The place: a number of what the fit is `against`."""
     gap: float
     low: float
     high: float
@@ -137,7 +146,7 @@ class FormFit:
 
     form: str
     parameters: tuple[tuple[str, float], ...]
-    """Names and values, with log10(n_params) counted from the mean of the sizes."""
+    """Names and values, with log10 of the scale counted from its mean over the models."""
     intervals: tuple[tuple[float, float], ...]
     """Of the parameters, in their order; empty unless this is the best form."""
     chi2: float | None
@@ -186,9 +195,11 @@ class Slope:
     shots: int
     query_split: QuerySplit
     slope: float
-    """Change of the gap for ten times the parameters (all of them, embeddings included)."""
+    """Change of the gap for ten times of what it is fitted against."""
     slope_interval: tuple[float, float] | None
     """None where too many resamples leave a gap unresolved."""
+    against: ScaleKey
+    """The scale: by default all parameters, embeddings included."""
 
     @property
     def benchmark(self) -> str:
@@ -198,7 +209,7 @@ class Slope:
 
 @dataclass(frozen=True, slots=True)
 class GapFit(Slope):
-    """A straight line through the gaps of one family: gap = intercept + slope * log10(n_params)."""
+    """A straight line through the gaps of one family: gap = intercept + slope * log10(scale)."""
 
     family: str
     intercept: float
@@ -211,14 +222,13 @@ class GapFit(Slope):
     unsupported: str | None
     """Why no line is drawn; None where one is."""
     band: tuple[BandPoint, ...]
-    """The line from the smallest size to the largest; empty where it is `unsupported`."""
+    """The line from the smallest model to the largest; empty where it is `unsupported`."""
     forms: tuple[FormFit, ...]
     """The line among other forms, compared by AICc."""
     without: tuple[SlopeWithout, ...]
     trend: Trend
     needed: Needed | None
     """None where the slope's interval leaves zero out, or there is none."""
-    x: Literal["log10(n_params)"] = "log10(n_params)"
 
     @property
     def best(self) -> FormFit | None:
@@ -264,6 +274,10 @@ class Analysis:
     resamples: int
     seed: int
     confidence: float
+    against: ScaleKey = "n_params"
+    """The scale of all fits."""
+    estimated_sizes: bool = False
+    """Whether fits use models whose size is only estimated."""
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values, ready for `json.dumps`; no number in it is infinite or NaN."""

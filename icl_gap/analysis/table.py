@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from icl_gap.analysis.points import Accuracies, Analysis, Estimate, Needed, Slope
+from icl_gap.analysis.points import Accuracies, Analysis, Estimate, Needed, Slope, Subject
+from icl_gap.analysis.scale import SCALES
 
 
 def table(analysis: Analysis) -> list[dict[str, str]]:
@@ -17,7 +18,7 @@ def table(analysis: Analysis) -> list[dict[str, str]]:
         {
             "benchmark": point.benchmark + (" (partial)" if point.partial else ""),
             "model": point.model + ("" if point.trained else " (untrained)"),
-            "params": human(point.n_params),
+            "params": size_text(point),
             "shots": str(point.shots),
             "queries": point.query_split,
             "A_id": _text(point.a_id),
@@ -85,14 +86,21 @@ def shots_text(shots: int) -> str:
 
 
 def human(count: float | None) -> str:
-    """A parameter count in three digits, e.g. `6.7B`; a dash for None."""
+    """A large number in three digits, e.g. `6.7B` or `3.2e21`; a dash for None."""
     if count is None:
         return "-"
+    if count >= 1e15:
+        return f"{count:.3g}".replace("e+", "e")
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
         # What three digits would round up to 1000 belongs to the next unit.
         if count >= size * 0.9995:
             return f"{count / size:.3g}{letter}"
     return f"{count:.3g}"
+
+
+def size_text(of: Subject) -> str:
+    """A model's number of parameters, with a tilde before an estimate; a dash where it has none."""
+    return ("~" if of.size_source == "estimated" and of.n_params else "") + human(of.n_params)
 
 
 def _number(value: float | None) -> str:
@@ -134,5 +142,5 @@ def _slope(fit: Slope) -> dict[str, str]:
         "benchmark": fit.benchmark,
         "shots": str(fit.shots),
         "queries": fit.query_split,
-        "gap per 10x parameters": f"{fit.slope:+.3f} {within}",
+        f"gap per 10x {SCALES[fit.against].label}": f"{fit.slope:+.3f} {within}",
     }

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from icl_gap.cli import benchmarks, report, results, scores, store, sweeps
+from icl_gap.cli import benchmarks, report, results, scores, store, sweeps, zoo
 from icl_gap.cli.console import show_log, warn
 from icl_gap.errors import IclGapError
 
@@ -29,6 +29,7 @@ app.command()(results.analyze)
 app.command()(results.plot)
 app.command()(report.report)
 app.command()(scores.score)
+app.command()(zoo.models)
 app.add_typer(benchmarks.app, name="data")
 app.add_typer(store.app, name="store")
 

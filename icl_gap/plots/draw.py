@@ -119,7 +119,7 @@ def draw_fits(ax: Axes, fits: Sequence[GapFit], look: Mapping[str, Look], *, in_
     """
     for fit in fits:
         style = look[series_name(fit.family, None if in_rows else fit.shots)]
-        x = [point.n_params for point in fit.band]
+        x = [point.scale for point in fit.band]
         low, high = [p.low for p in fit.band], [p.high for p in fit.band]
         place = shifted(ax, style)
         band = ax.fill_between(x, low, high, color=style.colour, alpha=0.13, transform=place)

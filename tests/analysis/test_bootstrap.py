@@ -24,6 +24,8 @@ def subject(model: str = "m", **changes: object) -> Subject:
         "family": "f",
         "n_params": 10,
         "n_params_non_embedding": 9,
+        "size_source": "counted",
+        "training_tokens": None,
         "trained": True,
         "dataset": "scan",
         "split": "mcd1",

@@ -44,9 +44,9 @@ def test_a_line_is_found_exactly() -> None:
     assert fit.intercept == pytest.approx(0.75 + 0.5 * np.log10(3.5e8))
     assert fit.r_squared == pytest.approx(1)
     assert fit.models == ("opt-350m", "opt-1.1b", "opt-3.5b")
-    assert (fit.n_points, fit.x) == (3, "log10(n_params)")
-    assert fit.band[0].n_params == pytest.approx(3.5e8)
-    assert fit.band[-1].n_params == pytest.approx(3.5e9)
+    assert (fit.n_points, fit.against) == (3, "n_params")
+    assert fit.band[0].scale == pytest.approx(3.5e8)
+    assert fit.band[-1].scale == pytest.approx(3.5e9)
     assert fit.band[-1].gap == pytest.approx(0.25)
     assert fit.slope_interval is not None
     assert fit.slope_interval[0] < -0.5 < fit.slope_interval[1] < 0

@@ -63,6 +63,8 @@ def test_two_cells_with_the_same_coordinates_are_refused() -> None:
     [
         {"n_params": 1},
         {"n_params_non_embedding": 1},
+        {"size_source": "estimated"},
+        {"training_tokens": 1},
         {"family": "bloom"},
         {"trained": False},
         {"partial": "test 1 of 2"},

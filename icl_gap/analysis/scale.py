@@ -1,0 +1,85 @@
+"""What a gap is fitted against: size, training tokens or training compute, and who has a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from icl_gap.analysis.points import GapPoint, ScaleKey, Subject
+
+ESTIMATED = "its size is only estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A number that models have, and that fits take the logarithm of."""
+
+    key: ScaleKey
+    label: str
+    """In the singular of a sentence: `ten times the training tokens`."""
+    steps: str
+    """What several values of it are called."""
+    of: Callable[[Subject], float | None]
+    """Its value for a model; None where that is not known."""
+    lacking: str
+    """Why a model has none."""
+    of_size: bool = True
+    """Whether it follows from the number of parameters, which may be an estimate only."""
+
+    def why_not(self, point: GapPoint, *, estimated_sizes: bool) -> str | None:
+        """Why a fit cannot use a point; None if it can.
+
+        Args:
+            point: The point.
+            estimated_sizes: Whether numbers of parameters that others estimated will do.
+        """
+        if not point.trained:
+            return "untrained"
+        if self.of(point) is None:
+            return self.lacking
+        if self.of_size and point.size_source == "estimated" and not estimated_sizes:
+            return ESTIMATED
+        return point.unresolved_because
+
+
+def training_flops(subject: Subject) -> float | None:
+    """The floating-point operations of a model's training: C = 6 N D.
+
+    N are the parameters outside embeddings, D the tokens trained on (Kaplan et al. 2020, arXiv
+    2001.08361, section 2.1; Hoffmann et al. 2022, arXiv 2203.15556, appendix F).
+    """
+    size, tokens = subject.n_params_non_embedding, subject.training_tokens
+    return None if size is None or tokens is None else 6.0 * size * tokens
+
+
+SCALES: Mapping[ScaleKey, Scale] = MappingProxyType(
+    {
+        scale.key: scale
+        for scale in (
+            Scale("n_params", "parameters", "sizes", lambda s: s.n_params, "no parameter count"),
+            Scale(
+                "n_params_non_embedding",
+                "parameters without embeddings",
+                "sizes without embeddings",
+                lambda s: s.n_params_non_embedding,
+                "no parameter count without embeddings",
+            ),
+            Scale(
+                "training_tokens",
+                "training tokens",
+                "numbers of training tokens",
+                lambda s: s.training_tokens,
+                "no number of training tokens",
+                of_size=False,
+            ),
+            Scale(
+                "training_flops",
+                "training FLOPs",
+                "amounts of training compute",
+                training_flops,
+                "no training tokens, or no parameter count without embeddings",
+            ),
+        )
+    }
+)

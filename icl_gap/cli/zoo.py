@@ -1,0 +1,71 @@
+"""`icl-gap models`: the families that sweeps can name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from icl_gap.cli.console import say, show_table
+from icl_gap.errors import InputError
+
+if TYPE_CHECKING:
+    from icl_gap.models.zoo import ZooModel
+
+
+def models(
+    family: Annotated[
+        str | None, typer.Argument(help="Show this family alone, with all that is known of it.")
+    ] = None,
+) -> None:
+    """List the families of models that a sweep can name, with their sizes."""
+    from icl_gap.models.zoo import members, zoo
+
+    if family is None:
+        rows = [_row(each) for name in zoo() for each in members(name)]
+        show_table(rows, left=_WORDS)
+        say("a sweep names them so: {family: opt}, or {family: opt, sizes: [125m, 1.3b]}")
+        return
+    if family not in zoo():
+        raise InputError("no such family", value=family, allowed=tuple(zoo()))
+    about = zoo()[family]
+    say(about.title)
+    say(f"licence: {about.licence}\nsource: {about.source}")
+    if about.note:
+        say(f"note: {about.note}")
+    show_table([_details(each) for each in members(family)], left=_WORDS)
+
+
+_WORDS = ("family", "size", "model", "known", "licence")
+
+
+def _row(each: ZooModel) -> dict[str, str]:
+    """A line of the table of all families, its numbers rounded."""
+    from icl_gap.analysis import human
+
+    return {
+        "family": each.family,
+        "size": each.size,
+        "model": each.model,
+        "parameters": human(each.n_params),
+        "non-embedding": human(each.n_params_non_embedding),
+        "known": each.size_source,
+        "context": _whole(each.context_length),
+        "tokens": human(each.training_tokens),
+        "licence": each.licence,
+    }
+
+
+def _details(each: ZooModel) -> dict[str, str]:
+    """A line of one family's table, its numbers in full."""
+    row = _row(each)
+    row.pop("family")
+    return row | {
+        "parameters": _whole(each.n_params),
+        "non-embedding": _whole(each.n_params_non_embedding),
+        "tokens": _whole(each.training_tokens),
+    }
+
+
+def _whole(count: int | None) -> str:
+    return "-" if count is None else f"{count:,}"
