@@ -22,7 +22,15 @@ from icl_gap.analysis.points import (
     Trend,
 )
 from icl_gap.analysis.scale import SCALES, Scale
-from icl_gap.analysis.table import common_table, evidence_table, fit_table, human, shots_text, table
+from icl_gap.analysis.table import (
+    common_table,
+    evidence_table,
+    fit_table,
+    human,
+    shots_text,
+    size_text,
+    table,
+)
 
 __all__ = [
     "SCALES",
@@ -51,5 +59,6 @@ __all__ = [
     "fit_table",
     "human",
     "shots_text",
+    "size_text",
     "table",
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from icl_gap.cli.console import say, track
-from icl_gap.cli.results import Folder, Metric, analysis_of
+from icl_gap.cli.results import Against, EstimatedSizes, Folder, Metric, analysis_of
 
 
 def report(
@@ -17,7 +17,10 @@ def report(
         Path | None,
         typer.Option("--out", "-o", help="The file.", show_default="RESULTS/report.html"),
     ] = None,
+    *,
     metric: Metric = "raw",
+    against: Against = "n_params",
+    estimated_sizes: EstimatedSizes = False,
 ) -> None:
     """Write the study as one page: the answer, figures, tables, every request.
 
@@ -29,5 +32,6 @@ def report(
 
     found = open_results(results)
     path = out or results / "report.html"
-    write_report(found, analysis_of(found, metric), path, track=track)
+    analysis = analysis_of(found, metric, against, estimated_sizes=estimated_sizes)
+    write_report(found, analysis, path, track=track)
     say(f"report: {path} ({path.stat().st_size / 1e6:,.1f} MB)")

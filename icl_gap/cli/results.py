@@ -12,7 +12,7 @@ from icl_gap.cli.console import say, show_table, track, waiting
 from icl_gap.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from icl_gap.analysis import Analysis
+    from icl_gap.analysis import Analysis, ScaleKey
     from icl_gap.plots import FigureRecipe
     from icl_gap.store import Results
 
@@ -21,31 +21,48 @@ Metric = Annotated[
     Literal["raw", "canonical"],
     typer.Option(help="Exact match of the strings, or of their normal forms."),
 ]
+Against = Annotated[
+    Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"],
+    typer.Option(help="What gaps are fitted against."),
+]
+EstimatedSizes = Annotated[
+    bool, typer.Option("--estimated-sizes", help="Fit models whose size is only estimated, too.")
+]
 
 
 def analyze(
     results: Folder,
+    *,
     metric: Metric = "raw",
+    against: Against = "n_params",
+    estimated_sizes: EstimatedSizes = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show gaps with their intervals, and their fit against scale."""
     from icl_gap.store import open_results
 
     found = open_results(results)
+    analysis = analysis_of(found, metric, against, estimated_sizes=estimated_sizes)
     if as_json:
-        say(json.dumps(analysis_of(found, metric).to_json(), indent=1))
+        say(json.dumps(analysis.to_json(), indent=1))
     else:
-        show(found, metric, evidence=True)
+        show(found, analysis, evidence=True)
 
 
-def analysis_of(results: Results, metric: Literal["raw", "canonical"]) -> Analysis:
+def analysis_of(
+    results: Results,
+    metric: Literal["raw", "canonical"] = "raw",
+    against: ScaleKey = "n_params",
+    *,
+    estimated_sizes: bool = False,
+) -> Analysis:
     """Read of the results what statistics need, and analyze it."""
     from icl_gap.analysis import analyze as measured
     from icl_gap.store import OUTCOMES
 
     frame = results.frame(OUTCOMES, track=track)
     with waiting("resampling"):
-        return measured(frame, metric=metric)
+        return measured(frame, metric=metric, against=against, estimated_sizes=estimated_sizes)
 
 
 def plot(
@@ -60,14 +77,18 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the figures.", show_default="RESULTS/figures")
     ] = None,
+    *,
     metric: Metric = "raw",
+    against: Against = "n_params",
+    estimated_sizes: EstimatedSizes = False,
 ) -> None:
     """Draw figures as PNG, PDF and SVG, their points as CSV."""
     from icl_gap.plots import read_recipe
     from icl_gap.store import open_results
 
     chosen = None if recipe is None else read_recipe(recipe)
-    analysis = analysis_of(open_results(results), metric)
+    found = open_results(results)
+    analysis = analysis_of(found, metric, against, estimated_sizes=estimated_sizes)
     folder = out or results / "figures"
     if chosen is None:
         _draw_all(analysis, folder)
@@ -91,28 +112,26 @@ def _draw_all(analysis: Analysis, folder: Path) -> None:
             draw(analysis, recipe, folder)
 
 
-def show(
-    results: Results, metric: Literal["raw", "canonical"] = "raw", *, evidence: bool = False
-) -> Analysis:
+def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> None:
     """Print a table of gaps, one of fits, and what must be said beside them.
 
     Args:
         results: Finished cells.
-        metric: Which exact match counts.
+        analysis: Of these cells.
         evidence: Print a table of tests and other intervals too.
     """
-    from icl_gap.analysis import common_table, evidence_table, fit_table, table
+    from icl_gap.analysis import SCALES, common_table, evidence_table, fit_table, table
     from icl_gap.precision import read_checks
 
-    analysis = analysis_of(results, metric)
     words = ("benchmark", "model", "queries", "family")
-    title = f"{metric} exact match, {analysis.confidence:.0%} intervals"
+    title = f"{analysis.metric} exact match, {analysis.confidence:.0%} intervals"
     if rows := table(analysis):
         show_table(rows, title=title, left=words)
     if evidence and (rows := evidence_table(analysis)):
         show_table(rows, title="beside the gaps; one test for each seed", left=words)
     if rows := fit_table(analysis):
-        show_table(rows, title="fit of the gap against scale", left=words)
+        title = f"fit of the gap against scale: {SCALES[analysis.against].label}"
+        show_table(rows, title=title, left=words)
     if rows := common_table(analysis):
         show_table(rows, title="one slope for all families", left=(*words, "families"))
     if unresolved := [point for point in analysis.points if point.gap is None]:
@@ -132,7 +151,6 @@ def show(
             f"note: requests failed in {len(results.failed)} cells; "
             "running the sweep again asks them anew"
         )
-    return analysis
 
 
 def draw(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> None:

@@ -34,7 +34,7 @@ def run(sweep: SweepFile, out: OutFolder = None) -> None:
 
     Then show its gaps and draw its figures.
     """
-    from icl_gap.cli.results import draw, show
+    from icl_gap.cli.results import analysis_of, draw, show
     from icl_gap.config import read_sweep
     from icl_gap.plan import plan_sweep
     from icl_gap.run import run_sweep
@@ -51,7 +51,8 @@ def run(sweep: SweepFile, out: OutFolder = None) -> None:
         warn(f"stopped; what was answered is kept in {folder}")
         warn(f"to go on: icl-gap run {sweep}" + (f" --out {out}" if out else ""))
         raise typer.Exit(INTERRUPTED) from None
-    analysis = show(found)
+    analysis = analysis_of(found)
+    show(found, analysis)
     for recipe in recipes:
         try:
             draw(analysis, recipe, folder / "figures")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from icl_gap.analysis import Estimate, GapPoint, Metric, human
+from icl_gap.analysis import SCALES, Estimate, GapPoint, Metric, human
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,20 +74,19 @@ _ACCURACIES = {
 }
 X_AXES: Mapping[str, Axis] = MappingProxyType(
     {
-        "n_params": Axis(
-            "parameters",
-            "size",
-            {None: lambda p: p.n_params},
-            least=1,
-            lacking="no model has a number of parameters",
-        ),
-        "n_params_non_embedding": Axis(
-            "parameters without embeddings",
-            "size",
-            {None: lambda p: p.n_params_non_embedding},
-            least=1,
-            lacking="no model has a number of parameters without embeddings",
-        ),
+        **{
+            key: Axis(
+                scale.label,
+                "size",
+                {None: scale.of},
+                "training FLOPs: 6 x parameters without embeddings x training tokens"
+                if key == "training_flops"
+                else "",
+                least=1,
+                lacking=f"no model has a number of {scale.label}",
+            )
+            for key, scale in SCALES.items()
+        },
         "shots": Axis(
             "shots",
             "shots",

@@ -40,10 +40,15 @@ class Mark:
 
     @property
     def hollow(self) -> bool:
-        """Whether it is drawn white inside: an OOD accuracy, or what has no resolved gap."""
+        """Whether it is drawn white inside: an OOD accuracy, or what no fit can use as it is."""
         if self.condition is None:
-            return self.point.gap is None
+            return self.point.gap is None or self.estimated
         return self.condition == "OOD"
+
+    @property
+    def estimated(self) -> bool:
+        """Whether the model's size is only estimated; then a ring goes around the marker."""
+        return self.point.size_source == "estimated" and self.x is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ def marks(points: Sequence[GapPoint], recipe: FigureRecipe, metric: Metric) -> l
     drawn = []
     for point in points:
         x = x_axis.of(point)[None]
-        series, colour_key = _named(point, x, recipe)
+        series, colour_key = _named(point, x, recipe, x_axis.label)
         weight = weights.get(point.n_params, 0.5)
         beside = {x_axis.named(metric): x} if x_axis.scale == "share" else {}
         for condition, y in y_axis.of(point).items():
@@ -142,13 +147,13 @@ def marks(points: Sequence[GapPoint], recipe: FigureRecipe, metric: Metric) -> l
     return sorted(drawn, key=lambda mark: mark.x is None)
 
 
-def _named(point: GapPoint, x: Estimate | None, recipe: FigureRecipe) -> tuple[str, str]:
+def _named(point: GapPoint, x: Estimate | None, recipe: FigureRecipe, on_x: str) -> tuple[str, str]:
     """The series that a point belongs to, and what has its colour."""
     by_model = recipe.x == "shots"
     # Two baselines of one family are two lines, so each needs its own name and colour.
     alone = by_model or x is None or point.n_params is None
     key = point.model if alone else point.family
-    series = key + (" (no parameters)" if x is None else "")
+    series = key + (f" (no {on_x})" if x is None else "")
     series += "" if point.trained else " (untrained)"
     told = by_model or "shots" in recipe.panels
     return series_name(series, None if told else point.shots), key

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Transform
 
 ISO_GAPS = (0.25, 0.5, 0.75)
+RING = 1.9
+"""How much wider than its marker a ring is."""
 
 
 def draw_values(
@@ -77,6 +79,8 @@ def _draw_series(ax: Axes, members: list[Mark], look: Look, line: Mapping[str, A
         )
         marker.set_zorder(4)
         hang(marker, mark.tip)
+        if mark.estimated:
+            ax.plot([at.value], [value.value], **ring_style(mark, look), transform=transform)
 
 
 def marker_style(mark: Mark, look: Look) -> dict[str, Any]:
@@ -89,6 +93,19 @@ def marker_style(mark: Mark, look: Look) -> dict[str, Any]:
         "linestyle": "none",
         "markersize": mpl.rcParams["lines.markersize"] * (0.7 + 0.6 * mark.weight),
         "markerfacecolor": "white" if mark.hollow else look.colour,
+    }
+
+
+def ring_style(mark: Mark, look: Look) -> dict[str, Any]:
+    """What goes around the marker of a model whose size is only estimated."""
+    style = marker_style(mark, look)
+    return {
+        **style,
+        "marker": "o",
+        "markersize": style["markersize"] * RING,
+        "markerfacecolor": "none",
+        "markeredgewidth": 0.6,
+        "zorder": 5,
     }
 
 

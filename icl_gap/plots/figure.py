@@ -86,7 +86,7 @@ class _Plan:
     @property
     def fitted(self) -> bool:
         """Whether the figure's axes are those of the fits."""
-        return (self.recipe.x, self.recipe.y) == ("n_params", "gap")
+        return (self.recipe.x, self.recipe.y) == (self.analysis.against, "gap")
 
     @property
     def guided(self) -> bool:
@@ -250,7 +250,7 @@ def _caption(plan: _Plan) -> str:
         *dict.fromkeys(axis.meaning for axis in (plan.y, plan.x)),
         QUERIES[plan.recipe.query_split],
         f"{shown}: {plan.analysis.confidence:.0%} bootstrap intervals" if shown else "",
-        "lines: least squares on log10(parameters)" if plan.fits else "",
+        f"lines: least squares on log10({plan.x.label})" if plan.fits else "",
         "larger markers: more parameters" if len({m.weight for m in plan.marks}) > 1 else "",
         f"dotted: gaps of {', '.join(f'{gap:.0%}' for gap in ISO_GAPS)}" if plan.guided else "",
     ]

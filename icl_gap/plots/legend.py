@@ -73,9 +73,13 @@ def _handles(marks: Sequence[Mark], look: Mapping[str, Look]) -> dict[str, Line2
             handles[mark.series] = Line2D(
                 [], [], color=style.colour, marker=style.marker, linestyle="none"
             )
-    if any(mark.hollow and mark.y and not mark.condition for mark in marks):
+    if any(mark.point.gap is None and mark.y and not mark.condition for mark in marks):
         handles["gap unresolved"] = Line2D(
             [], [], color=GREY, marker="o", linestyle="none", markerfacecolor="white"
+        )
+    if any(mark.estimated for mark in marks):
+        handles["size estimated"] = Line2D(
+            [], [], color=GREY, marker="o", linestyle="none", markerfacecolor="none", markersize=8
         )
     if any(mark.condition for mark in marks):
         for condition, line in LINES.items():

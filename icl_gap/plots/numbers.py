@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, unescape
 
-from icl_gap.analysis import Estimate, GapPoint, human, shots_text
+from icl_gap.analysis import Estimate, GapPoint, shots_text, size_text
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -52,7 +52,7 @@ def tip(point: GapPoint, shown: Mapping[str, Estimate | None]) -> str:
 
 
 def _traits(point: GapPoint) -> list[str]:
-    size = "no" if point.n_params is None else human(point.n_params)
+    size = "no" if point.n_params is None else size_text(point)
     return [point.family, f"{size} parameters", *([] if point.trained else ["untrained"])]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from icl_gap.plots.content import Mark
-from icl_gap.plots.draw import marker_style, shifted
+from icl_gap.plots.draw import marker_style, ring_style, shifted
 from icl_gap.plots.look import GREY, Look
 from icl_gap.plots.numbers import hang
 
@@ -83,7 +83,8 @@ def draw_strip(
         # Close sizes would hide each other at one height.
         level = (levels.index(mark.series) + 0.5) / len(levels)
         look_of = {**marker_style(mark, style), "markerfacecolor": "white"}
-        (marker,) = ax.plot(
-            [x.value], [0.03 + room * (1 - level)], **look_of, transform=shifted(ax, style)
-        )
+        place = [x.value], [0.03 + room * (1 - level)]
+        (marker,) = ax.plot(*place, **look_of, transform=shifted(ax, style))
         hang(marker, mark.tip)
+        if mark.estimated:
+            ax.plot(*place, **ring_style(mark, style), transform=shifted(ax, style))

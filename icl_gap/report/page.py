@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from icl_gap.analysis import Analysis, common_table, evidence_table, fit_table, table
+from icl_gap.analysis import SCALES, Analysis, common_table, evidence_table, fit_table, table
 from icl_gap.errors import InputError
 from icl_gap.precision import read_checks
 from icl_gap.report.blocks import Blocks
@@ -94,6 +94,9 @@ def _page(results: Results, analysis: Analysis, blocks: Blocks, track: Track) ->
     return environment.get_template("report.html").generate(
         name=results.sweep.get("name") or results.folder.name,
         analysis=analysis,
+        scale="all parameters"
+        if analysis.against == "n_params"
+        else SCALES[analysis.against].label,
         answer=answer(analysis),
         drawings=drawings,
         not_drawn=not_drawn,

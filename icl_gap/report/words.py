@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, QuerySplit, human, shots_text
+from icl_gap.analysis import (
+    SCALES,
+    Analysis,
+    Estimate,
+    GapFit,
+    GapPoint,
+    QuerySplit,
+    shots_text,
+    size_text,
+)
 
 Verdict = Literal["narrows", "widens", "open", "no line"]
 """What a fit says: `open` where its interval holds zero, `no line` where it supports none."""
@@ -185,17 +194,20 @@ def _no_line(fit: GapFit) -> list[str]:
 
 
 def _line(fit: GapFit, found: Verdict, points: Sequence[GapPoint]) -> list[str]:
-    change = f"For ten times the parameters the {_side(fit)} relative gap changes by "
+    change = (
+        f"For ten times the {SCALES[fit.against].label} the {_side(fit)} relative gap changes by "
+    )
     if fit.slope_interval is None:
         said = [f"{change}{signed(fit.slope)}, with an interval that is not resolved."]
     else:
         low, high = fit.slope_interval
         said = [f"{change}{signed(fit.slope)} [{signed(low)}, {signed(high)}]."]
+    grows = "models grow" if fit.against.startswith("n_params") else "training grows"
     match found:
         case "narrows":
-            said.append("It narrows as models grow.")
+            said.append(f"It narrows as {grows}.")
         case "widens":
-            said.append("It widens as models grow.")
+            said.append(f"It widens as {grows}.")
         case _:
             said.append("That is not told from no change.")
     said.extend(_doubts(fit))
@@ -225,7 +237,7 @@ def _doubts(fit: GapFit) -> list[str]:
 
 
 def _at_largest(point: GapPoint) -> str:
-    name = f"At the largest size, {point.model} ({human(point.n_params)})"
+    name = f"At the largest size, {point.model} ({size_text(point)})"
     if point.gap is None:
         return f"{name}, the gap is unresolved."
     left = "still above zero"
