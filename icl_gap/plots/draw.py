@@ -106,6 +106,7 @@ def ring_style(mark: Mark, look: Look) -> dict[str, Any]:
         "markerfacecolor": "none",
         "markeredgewidth": 0.6,
         "zorder": 5,
+        "clip_on": False,
     }
 
 

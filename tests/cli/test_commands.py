@@ -17,7 +17,18 @@ import yaml
 
 from icl_gap.store import open_results
 
-COMMANDS = ("run", "plan", "prompts", "analyze", "plot", "report", "score", "data")
+COMMANDS = (
+    "run",
+    "plan",
+    "prompts",
+    "analyze",
+    "plot",
+    "report",
+    "score",
+    "models",
+    "data",
+    "store",
+)
 
 
 def test_help_names_every_command(cli) -> None:
