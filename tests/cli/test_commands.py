@@ -100,10 +100,11 @@ def test_plot_without_a_recipe_draws_all_that_have_something_to_show(cli, sweep,
     assert {path.stem for path in (out / "figures").iterdir()} == set(names)
     assert [line for line in lines if line.startswith("note: ")] == [
         "note: accuracy_vs_scale is not drawn: no model has a number of parameters",
+        "note: gap_vs_compute is not drawn: no model has a number of training FLOPs",
         "note: gap_vs_scale is not drawn: no model has a number of parameters",
         "note: smooth_gap_vs_scale is not drawn: no model has a number of parameters",
     ]
-    assert len(lines) == 8
+    assert len(lines) == 9
 
 
 def test_plot_of_results_with_no_gap_is_an_error_that_says_why(cli, sweep, tmp_path) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from toys import sweep
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from icl_gap.config import SweepSpec
@@ -24,7 +23,6 @@ from icl_gap.models import (
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.models.weights import count_parameters
 from icl_gap.models.zoo import ZooModel, members, training_tokens, zoo
-from icl_gap.plan import plan_sweep
 from icl_gap.specs import check_spec
 
 Shape = tuple[str, dict[str, Any]]
@@ -248,23 +246,6 @@ def test_faults_are_placed_in_the_entry(fields, key, said) -> None:
         check_spec({"name": "s", "datasets": ["scan"], "models": ["nearest", fields]}, SweepSpec)
     assert caught.value.place.key == "models[1]" + (f".{key}" if key else "")
     assert "more)" not in str(caught.value)
-
-
-def test_models_of_a_family_are_planned_at_the_place_of_their_entry(toy_card) -> None:
-    named = ["nearest", {"family": "nano-codegen", "sizes": ["xs", "s"], "shots": [2]}]
-    plan = plan_sweep(sweep(toy_card, models=named, seeds=[0]))
-    subjects = {cell.info.model: cell.subject for cell in plan.cells}
-    assert list(subjects) == ["nearest", "nano-codegen-xs", "nano-codegen-s"]
-    assert [each.place for each in subjects.values()] == ["models[0]", "models[1]", "models[1]"]
-    assert subjects["nano-codegen-s"].place_of_shots == "models[1].shots"
-
-
-def test_a_model_named_by_itself_and_by_its_family_is_refused(toy_card) -> None:
-    named = [{"family": "nano-codegen"}, "nearest", "nano-codegen-s"]
-    with pytest.raises(InputError, match="duplicate cells") as caught:
-        plan_sweep(sweep(toy_card, models=named))
-    assert "models[0] and models[2]" in str(caught.value)
-    assert caught.value.place.key == "models[2]"
 
 
 def test_a_folder_by_the_name_of_a_model_of_the_zoo_has_its_tokens(tmp_path, monkeypatch) -> None:

@@ -31,6 +31,7 @@ def test_every_figure_of_the_study_has_a_recipe() -> None:
         "accuracy_vs_scale",
         "accuracy_vs_shots",
         "cells",
+        "gap_vs_compute",
         "gap_vs_ood",
         "gap_vs_scale",
         "gap_vs_shots",
@@ -57,7 +58,7 @@ def test_a_shipped_recipe_is_found_by_its_name(tmp_path: Path) -> None:
 def test_a_recipe_that_is_nowhere_is_refused_with_the_shipped_ones() -> None:
     with pytest.raises(InputError) as error:
         read_recipe(Path("nowhere.yaml"))
-    assert "accuracy_vs_shots, cells, gap_vs_ood, gap_vs_scale" in str(error.value)
+    assert "accuracy_vs_shots, cells, gap_vs_compute, gap_vs_ood, gap_vs_scale" in str(error.value)
     assert "nowhere.yaml" in str(error.value)
 
 

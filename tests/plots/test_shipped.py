@@ -27,8 +27,13 @@ RECIPES = {recipe.name: recipe for recipe in shipped_recipes()}
 def of_size(family: str, name: str, n_params: int | None, gap: float | None) -> list[GapPoint]:
     """A model at three numbers of shots, on each side and pooled."""
     smooth = None if n_params is None else Estimate(0.3, 0.25, 0.35)
+    one = replace(
+        point(name, family, n_params, gap),
+        smooth=smooth,
+        training_tokens=None if n_params is None else 10**11,
+    )
     return [
-        replace(point(name, family, n_params, gap), smooth=smooth, shots=shots, query_split=split)
+        replace(one, shots=shots, query_split=split)
         for shots in (1, 5, 10)
         for split in ("test", "train", "pooled")
     ]
