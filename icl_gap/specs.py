@@ -206,6 +206,8 @@ _WANTED = {
     "string_type": "text",
     "bool_type": "true or false",
     "bool_parsing": "true or false",
+    "byte_size": "a size, as 20GiB",
+    "byte_size_unit": "a size, as 20GiB",
     "dict_type": "keys and values",
     "model_type": "keys and values",
     "model_attributes_type": "keys and values",

@@ -78,6 +78,9 @@ def plan(sweep: SweepFile) -> None:
     if costs:
         title = "computing each shared token once, as far as the gold answers go"
         show_table(costs, title=title, left=("model", "benchmark"))
+    needs = _memory_rows(planned)
+    if needs:
+        show_table(needs, title="memory, before anything is loaded", left=("model", "fits here"))
 
 
 def prompts(
@@ -172,6 +175,29 @@ def _cost_rows(planned: Plan) -> list[dict[str, str]]:
                 "time at that rate": "-" if rate is None else _time(operations / rate),
             }
         )
+    return rows
+
+
+def _memory_rows(planned: Plan) -> list[dict[str, str]]:
+    """One row for each model with weights: what it needs, and what this machine has."""
+    from icl_gap.models.memory import fit, in_words
+
+    rows = []
+    for subject in dict.fromkeys(cell.subject for cell in planned.cells):
+        try:
+            found = fit(subject.spec, subject.identity)
+        except ModelError:  # its device is in another machine
+            continue
+        if found is not None:
+            rows.append(
+                {
+                    "model": subject.identity.name,
+                    "weights": in_words(found.weights),
+                    "keys and values": in_words(found.keys_and_values),
+                    "free here": in_words(found.memory),
+                    "fits here": found.verdict,
+                }
+            )
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What running a model takes: floating-point operations, and the rate of this machine.
+"""What running a model takes: its shape, floating-point operations, and this machine's rate.
 
 Nothing is loaded: the shape comes from `config.json`, with weights that hold no numbers.
 """
@@ -24,7 +24,8 @@ from icl_gap.models.spec import (
 )
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _SIDE = 2048
 _SECONDS = 0.3
@@ -41,7 +42,13 @@ class Shape:
     """Of the hidden states."""
     attention_width: int
     """Heads times their size."""
+    key_width: int
+    """Heads that have keys of their own, times their size."""
     vocabulary: int
+    parameters: int
+    """All of them, shared ones once, and what else the model keeps of numbers."""
+    packed: int
+    """Parameters that quantization packs: the matrices, without embeddings and output layer."""
 
     def operations(self, sizes: Sizes) -> float:
         """Floating-point operations of answering requests as far as their gold answers go.
@@ -84,16 +91,16 @@ def _shape(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Shape:
 
     from icl_gap.models.quiet import quiet_transformers
 
+    from icl_gap.models.weights import count_parameters
+
     with quiet_transformers(), torch.device("meta"):
         from transformers import AutoModelForCausalLM
 
-        from icl_gap.models.weights import count_parameters
-
+        described = config_of(spec, identity)
         try:
-            model = AutoModelForCausalLM.from_config(_config(spec, identity), **_trust(spec))
+            model = AutoModelForCausalLM.from_config(described, **_trust(spec))
         except Exception as error:  # whatever a config can do wrong
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"cannot make the model: {reason}", value=identity.name) from error
+            raise _unmade(error, identity) from error
         config = model.config.get_text_config()
         heads = config.num_attention_heads if hasattr(config, "num_attention_heads") else 0
         size = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
@@ -102,20 +109,48 @@ def _shape(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Shape:
             layers=config.num_hidden_layers,
             width=config.hidden_size,
             attention_width=heads * size,
+            key_width=(getattr(config, "num_key_value_heads", None) or heads) * size,
             vocabulary=config.vocab_size,
+            parameters=count_parameters(model)[0] + sum(each.numel() for each in model.buffers()),
+            packed=_packed(model),
         )
 
 
-def _config(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> PreTrainedConfig:
+def _packed(model: PreTrainedModel) -> int:
+    """What bitsandbytes packs: linear layers, but for the output layer (shared weights or not)."""
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    output = model.get_output_embeddings()
+    return sum(
+        module.weight.numel()
+        for module in model.modules()
+        if isinstance(module, nn.Linear | Conv1D) and module is not output
+    )
+
+
+def config_of(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> PreTrainedConfig:
+    """The configuration of a model with weights.
+
+    Args:
+        spec: The model.
+        identity: What `identify` found of it.
+
+    Raises:
+        ModelError: Its `config.json` describes no model that `transformers` knows.
+    """
     from transformers import AutoConfig
 
     match spec:
         case TransformersSpec():
             if identity.folder is None:
                 raise ValueError(f"{identity.name} is no model with files")
-            config: PreTrainedConfig = AutoConfig.from_pretrained(
-                str(identity.folder), **_trust(spec)
-            )
+            try:
+                config: PreTrainedConfig = AutoConfig.from_pretrained(
+                    str(identity.folder), **_trust(spec)
+                )
+            except Exception as error:  # whatever a config can do wrong
+                raise _unmade(error, identity) from error
             return config
         case UntrainedSpec():
             from icl_gap.models.untrained import untrained_config
@@ -125,8 +160,29 @@ def _config(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> PreTr
             assert_never(spec)
 
 
+def _unmade(error: Exception, identity: Identity) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ModelError(f"cannot make the model: {reason}", value=identity.name)
+
+
 def _trust(spec: TransformersSpec | UntrainedSpec) -> dict[str, bool]:
     return {"trust_remote_code": isinstance(spec, TransformersSpec) and spec.trust_remote_code}
+
+
+def dtype_of(spec: ModelSpec, identity: Identity) -> torch.dtype:
+    """The precision in which a model computes.
+
+    Args:
+        spec: The model.
+        identity: What `identify` found of it.
+    """
+    import torch
+
+    named: Any = torch.float32
+    if isinstance(spec, TransformersSpec):
+        named = config_of(spec, identity).dtype if spec.dtype == "auto" else spec.dtype
+    found: torch.dtype = getattr(torch, named) if isinstance(named, str) else named or torch.float32
+    return found
 
 
 def matmul_rate(spec: ModelSpec, identity: Identity) -> float:
@@ -144,10 +200,7 @@ def matmul_rate(spec: ModelSpec, identity: Identity) -> float:
 
     from icl_gap.models.weights import pick_device
 
-    named: Any = torch.float32
-    if isinstance(spec, TransformersSpec):
-        named = _config(spec, identity).dtype if spec.dtype == "auto" else spec.dtype
-    dtype = getattr(torch, named) if isinstance(named, str) else named or torch.float32
+    dtype = dtype_of(spec, identity)
     device = pick_device(spec.device if isinstance(spec, TransformersSpec) else None)
     one = torch.ones(_SIDE, _SIDE, dtype=dtype, device=device)
     done, began = 0, 0.0

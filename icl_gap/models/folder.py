@@ -158,7 +158,16 @@ def _parts(index: Path) -> list[Path]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ModelError(f"{index.name} names no files (weight_map)", value=str(index))
-    parts = [index.parent / str(name) for name in sorted(set(weight_map.values()))]
+    kind = ".safetensors" if index.name in SAFE_WEIGHTS else ".bin"
+    names = sorted({str(name) for name in weight_map.values()})
+    odd = [name for name in names if Path(name).name != name or not name.endswith(kind)]
+    if odd:
+        raise ModelError(
+            f"{index.name} names what is no file of weights beside it",
+            value=f"{odd[0]} in {index}",
+            allowed=f"names that end in {kind}, without a folder",
+        )
+    parts = [index.parent / name for name in names]
     missing = [path.name for path in parts if not path.is_file()]
     if missing:
         raise ModelError(f"weights are missing: {', '.join(missing)}", value=str(index.parent))

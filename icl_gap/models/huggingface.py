@@ -9,13 +9,16 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import assert_never
 
+import torch
 from transformers import PreTrainedModel
 
+from icl_gap.errors import ModelError
 from icl_gap.models.base import Outcome, Question
 from icl_gap.models.engine.engine import Engine
-from icl_gap.models.engine.passes import choose
+from icl_gap.models.engine.passes import choose, embedding_rows, input_device
 from icl_gap.models.hub import fetch_weights
 from icl_gap.models.identity import Identity
+from icl_gap.models.memory import fit
 from icl_gap.models.spec import TransformersSpec, UntrainedSpec
 from icl_gap.models.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.untrained import build_untrained
@@ -35,6 +38,9 @@ class HuggingFaceModel:
         tokenizer: Its tokenizer.
         identity: What is known of it already.
         batch_tokens: How many tokens' keys and values are kept at a time.
+
+    Raises:
+        ModelError: The tokenizer has ids that the model does not know.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class HuggingFaceModel:
         identity: Identity,
         batch_tokens: int,
     ) -> None:
+        _check_vocabulary(model, tokenizer, identity.name)
         total, inner = count_parameters(model)
         runner = choose(model)
         self.info = ModelInfo(
@@ -63,7 +70,7 @@ class HuggingFaceModel:
             tokenizer=tokenizer,
             context_length=identity.context_length,
             most_tokens=batch_tokens,
-            pass_tokens=_PASS_TOKENS.get(model.device.type, _PASS_TOKENS_ELSEWHERE),
+            pass_tokens=_PASS_TOKENS.get(input_device(model).type, _PASS_TOKENS_ELSEWHERE),
         )
 
     def answers(
@@ -78,8 +85,19 @@ class HuggingFaceModel:
         return self._engine.answers(questions, predictions, places)
 
 
+def _check_vocabulary(model: PreTrainedModel, tokenizer: TextTokenizer, name: str) -> None:
+    """Refuse a tokenizer of another model; embeddings with rows to spare are common."""
+    rows, largest = embedding_rows(model), tokenizer.largest_id()
+    if largest >= rows:
+        raise ModelError(
+            f"the tokenizer of {name} does not fit its weights",
+            value=f"ids up to {largest}, and embeddings of {rows} tokens",
+            allowed=f"ids up to {rows - 1}: the tokenizer that the model was trained with",
+        )
+
+
 def _devices(model: PreTrainedModel) -> str:
-    placed = getattr(model, "hf_device_map", None) or {"": model.device}
+    placed = getattr(model, "hf_device_map", None) or {"": input_device(model)}
     return ", ".join(sorted({str(device) for device in placed.values()}))
 
 
@@ -95,6 +113,7 @@ def load_huggingface(
     Raises:
         ModelError: The model cannot be loaded as asked.
     """
+    _check_memory(spec, identity)
     match spec:
         case TransformersSpec():
             folder = _with_weights(spec, identity)
@@ -107,7 +126,19 @@ def load_huggingface(
             move_to(model, pick_device(None))
         case _:
             assert_never(spec)
-    return HuggingFaceModel(model, tokenizer, identity, spec.batch_tokens)
+    try:
+        return HuggingFaceModel(model, tokenizer, identity, spec.batch_tokens)
+    except torch.OutOfMemoryError as error:
+        raise ModelError("no memory is left to run the model", value=identity.name) from error
+
+
+def _check_memory(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> None:
+    try:
+        found = fit(spec, identity)
+    except ModelError:  # what is wrong with it, loading tells better
+        return
+    if found is not None:
+        found.check(identity.name)
 
 
 def _with_weights(spec: TransformersSpec, identity: Identity) -> Path:

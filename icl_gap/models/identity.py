@@ -12,7 +12,6 @@ from typing import Any, assert_never
 from icl_gap.errors import ModelError
 from icl_gap.models import hub
 from icl_gap.models.folder import (
-    check_weights,
     context_length,
     fingerprints,
     read_config,
@@ -149,9 +148,7 @@ def _local_files(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
         raise ModelError("no such folder", value=str(folder), allowed="a folder that holds a model")
     read_config(folder)
-    weights = weight_files(folder)
-    check_weights(weights)
-    return fingerprints(folder, weights)
+    return fingerprints(folder, weight_files(folder))
 
 
 def _settings(spec: TransformersSpec) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import ERROR, getLogger
 
 
 @contextmanager
@@ -20,12 +21,17 @@ def quiet_transformers() -> Iterator[None]:
         warnings.simplefilter("ignore")
         from transformers.utils import logging
 
+        # Of `accelerate`, that weights stay on the disk: as was asked.
+        placing = getLogger("accelerate.big_modeling")
+        level = placing.level
+        placing.setLevel(ERROR)
         verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         try:
             yield
         finally:
+            placing.setLevel(level)
             logging.set_verbosity(verbosity)
             if bars:
                 logging.enable_progress_bar()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    ByteSize,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -55,7 +56,11 @@ class TransformersSpec(ModelSpecBase):
     device: str | None = None
     """As torch names it (`cpu`, `cuda:1`); by default a GPU where there is one."""
     device_map: DeviceMap | None = None
-    """Spread the weights over the devices at hand, by `accelerate`."""
+    """Spread the weights over the devices at hand, and over the disk, by `accelerate`."""
+    max_memory: dict[NonNegativeInt | Literal["cpu"], ByteSize] | None = None
+    """The most that weights may take of a GPU, by its number, and of the `cpu`: `{0: 20GiB}`. Other
+    devices stay empty, and what is left over is read from the disk at each pass. Needs
+    `device_map`."""
     quantization: Quantization | None = None
     """By `bitsandbytes`."""
     trust_remote_code: StrictBool = False
@@ -70,6 +75,8 @@ class TransformersSpec(ModelSpecBase):
     def _one_placement(self) -> Self:
         if self.device is not None and self.device_map is not None:
             raise ValueError("give `device` or `device_map`, not both")
+        if self.max_memory is not None and self.device_map is None:
+            raise ValueError("`max_memory` needs `device_map`, as `device_map: auto`")
         return self
 
 

@@ -38,6 +38,8 @@ class Codec:
     decode: Callable[[Sequence[int]], str]
     """Ids to text as it is: special tokens left out, no space tidied away."""
     token_id: Callable[[str], int | None]
+    largest_id: Callable[[], int]
+    """Of the vocabulary. Added tokens do not count: they come only where a text spells them."""
 
 
 class TextTokenizer:
@@ -74,6 +76,10 @@ class TextTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids as it is; special tokens are left out."""
         return self._codec.decode(ids)
+
+    def largest_id(self) -> int:
+        """The largest id that a prompt can hold, unless its text spells an added token."""
+        return max(self._codec.largest_id(), *self.bos, 0)
 
     def token_text(self, token: int) -> str:
         """The text of one id by itself, remembered; a part of a character is U+FFFD."""
@@ -121,6 +127,7 @@ def rust_codec(tokenizer: tokenizers.Tokenizer) -> Codec:
         encode_special=lambda text: tuple(tokenizer.encode(text).ids),
         decode=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True)),
         token_id=tokenizer.token_to_id,
+        largest_id=lambda: max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0),
     )
 
 
@@ -232,6 +239,7 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
             )
         ),
         token_id=lambda token: tokenizer.get_vocab().get(token),
+        largest_id=lambda: int(tokenizer.vocab_size) - 1,
     )
 
 

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import math
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +19,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from icl_gap.errors import ModelError
-from icl_gap.models.folder import is_safe, weight_files
+from icl_gap.models.folder import check_weights, is_safe, weight_files
 from icl_gap.models.quiet import quiet_transformers
 from icl_gap.models.spec import Quantization, TransformersSpec
 
@@ -35,30 +38,52 @@ def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
         ModelError: The weights are damaged, do not fit the architecture, or need what is not there:
             a device, a library, leave to run code.
     """
+    files = weight_files(folder)
+    check_weights(files)
     device = None if spec.device_map is not None else pick_device(spec.device)
     options: dict[str, Any] = {
         "dtype": "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype),
         "trust_remote_code": spec.trust_remote_code,
-        "use_safetensors": is_safe(weight_files(folder)),
+        "use_safetensors": is_safe(files),
         "output_loading_info": True,
         "ignore_mismatched_sizes": True,  # told in the report, which is checked
     }
-    if spec.device_map is not None:
-        options["device_map"] = spec.device_map
     if spec.quantization is not None:
         options["quantization_config"] = _quantization(spec.quantization, options["dtype"])
-        options.setdefault("device_map", {"": str(device)})
+        options["device_map"] = {"": str(device)}
+    if device is None:
+        return _spread(spec, folder, options)
+    model = _load(folder, options)
+    if spec.quantization is None:
+        try:
+            move_to(model, device)
+        except RuntimeError as error:
+            raise _explain(error, folder) from error
+    return model
+
+
+def _spread(spec: TransformersSpec, folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
+    """Load a model onto several devices and, where they are full, onto the disk."""
+    overflow = tempfile.mkdtemp(prefix="icl-gap-")  # what the model's own files do not hold as is
+    most = None if spec.max_memory is None else {n: int(m) for n, m in spec.max_memory.items()}
+    placing = {"device_map": spec.device_map, "max_memory": most, "offload_folder": overflow}
+    try:
+        model = _load(folder, {**options, **placing})
+    except ModelError:
+        shutil.rmtree(overflow, ignore_errors=True)
+        raise
+    weakref.finalize(model, shutil.rmtree, overflow, ignore_errors=True)
+    return model
+
+
+def _load(folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
     with quiet_transformers():
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(str(folder), **options)
-            model, report = loaded
-            _check_report(report, folder)
-            if device is not None and "device_map" not in options:
-                move_to(model, device)
-        except ModelError:
-            raise
         except Exception as error:  # whatever a model's files, its code or the device can do wrong
             raise _explain(error, folder) from error
+    model, report = loaded
+    _check_report(report, folder)
     checked: PreTrainedModel = model.eval()
     return checked
 

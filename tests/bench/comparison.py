@@ -87,12 +87,16 @@ class Bench:
     def operations(self) -> float:
         """Of the tokens that are left to compute where what is shared is computed once."""
         shape = self.shape
+        total, inner = count_parameters(self.plain)
         cost = cost_of.Shape(
-            non_embedding=count_parameters(self.plain)[1],
+            non_embedding=inner,
             layers=shape.layers,
             width=shape.hidden_size,
             attention_width=shape.hidden_size,
+            key_width=shape.hidden_size,
             vocabulary=self.plain.config.vocab_size,
+            parameters=total,
+            packed=inner,
         )
         return cost.operations(self.setting.sizes)
 

@@ -23,6 +23,7 @@ def test_the_shape_is_that_of_the_weights(make_model: Any, family: str) -> None:
         assert found.non_embedding == load(spec, identity).info.n_params_non_embedding
         assert (found.layers, found.width, found.attention_width) == (2, 32, 32)
         assert found.vocabulary > 256
+        assert found.key_width == 32
 
 
 def test_a_baseline_has_no_shape() -> None:
@@ -31,7 +32,16 @@ def test_a_baseline_has_no_shape() -> None:
 
 def test_operations_by_hand() -> None:
     sizes = Sizes(requests=1, written=9, computed=7, predicted=3, attended=28)
-    found = Shape(non_embedding=100, layers=2, width=8, attention_width=8, vocabulary=50)
+    found = Shape(
+        non_embedding=100,
+        layers=2,
+        width=8,
+        attention_width=8,
+        key_width=8,
+        vocabulary=50,
+        parameters=500,
+        packed=90,
+    )
     assert found.operations(sizes) == 2 * 100 * 7 + 4 * 2 * 8 * 28 + 2 * 8 * 50 * 3
 
 

@@ -87,9 +87,10 @@ def remove(name: str, folder: Path) -> None:
     (folder / name).unlink()
 
 
-def cut_weights(folder: Path) -> None:
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-10])
+def index_elsewhere(folder: Path) -> None:
+    remove("model.safetensors", folder)
+    index = {"weight_map": {"a": "../model.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
 def lost_part(folder: Path) -> None:
@@ -104,7 +105,7 @@ FAULTS = {
     "config.json is not JSON": lambda folder: (folder / "config.json").write_text("{"),
     "does not hold a JSON object": lambda folder: (folder / "config.json").write_text("[]"),
     "names no architecture": lambda folder: (folder / "config.json").write_text("{}"),
-    "damaged weights": cut_weights,
+    "no file of weights beside it": index_elsewhere,
     "weights are missing: model-00001": lost_part,
 }
 

@@ -247,6 +247,8 @@ class _WaveError(Exception):
     def told(self, name: str) -> InferenceError:
         """The failure in a user's words."""
         named = ", ".join(ask.question.prompt.query_id for ask in self.asks)
+        if self.for_want_of_memory:
+            return InferenceError(f"{name} failed on {named}: out of memory, even by itself")
         reason = (str(self.__cause__).strip().splitlines() or [""])[0]
         return InferenceError(
             f"{name} failed on {named}: {type(self.__cause__).__name__}: {reason}"

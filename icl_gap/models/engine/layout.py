@@ -103,8 +103,8 @@ class Packing:
     shared: tuple[tuple[Piece, int, int], ...] = field(init=False)
     """Each piece, and the stretch of the pass that attends to all of it."""
 
-    masks: dict[tuple[int, int, int | None], Tensor] = field(default_factory=dict)
-    """Made once for all layers; by tokens, length of the path and window."""
+    masks: dict[tuple[int, int, int | None, torch.device], Tensor] = field(default_factory=dict)
+    """Made once for all layers of a device; by tokens, length of the path, window and device."""
 
     def __post_init__(self) -> None:
         self.shared = tuple(_runs(self.spans))
@@ -121,12 +121,13 @@ class Packing:
             (n, length), True where one attends to the other.
         """
         n, length = span.end - span.start, span.before + span.end - span.start
-        if (n, length, window) not in self.masks:
+        key = (n, length, window, device)
+        if key not in self.masks:
             mine = torch.arange(length - n, length, device=device)[:, None]
             theirs = torch.arange(length, device=device)[None, :]
             near = theirs > mine - (window or length)
-            self.masks[n, length, window] = (theirs <= mine) & near
-        return self.masks[n, length, window]
+            self.masks[key] = (theirs <= mine) & near
+        return self.masks[key]
 
 
 def _runs(spans: Sequence[Span]) -> Iterator[tuple[Piece, int, int]]:

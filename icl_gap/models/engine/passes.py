@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -76,6 +76,10 @@ class Runner(Protocol):
         Args:
             segments: Of the pass, in order: a piece with the source `made` lies further up.
             made: Filled with the keys and values of the new tokens, one segment after the other.
+
+        Raises:
+            FloatingPointError: A prediction is NaN.
+            LookupError: A token has no row in the model's embeddings.
         """
 
 
@@ -101,10 +105,11 @@ class Packed:
 
     def run(self, segments: Sequence[Segment], made: KeyValues) -> list[Predicted]:
         """Run a pass; see `Runner`."""
+        _check_tokens(segments, self._model)
         spans = list(_spans(segments))
         tokens = [each.path[len(each.path) - each.new :] for each in segments]
         places = [np.arange(len(each.path) - each.new, len(each.path)) for each in segments]
-        device = self._model.device
+        device = input_device(self._model)
         options = {"position_ids": _moved(places, device)} if self._takes_places else {}
         with packing(Packing(spans, made)):
             hidden = self._model.base_model(
@@ -133,19 +138,21 @@ class Plain:
     def run(self, segments: Sequence[Segment], made: KeyValues) -> list[Predicted]:
         """Run a pass; see `Runner`."""
         del made
+        _check_tokens(segments, self._model)
         return _predicted(segments, self._logits(segments))
 
     def _logits(self, segments: Sequence[Segment]) -> Iterator[Tensor]:
         longest = max(len(each.path) for each in segments)
         most = _LOGITS_BYTES // (4 * _vocabulary(self._model) * longest)
         rows = max(1, min(most, self._most_rows))
+        device = input_device(self._model)
         for start in range(0, len(segments), rows):
             batch = segments[start : start + rows]
             width = max(len(each.path) for each in batch)
             padded = np.full((len(batch), width), _PAD, np.int32)
             for row, each in zip(padded, batch, strict=True):
                 row[: len(each.path)] = each.path
-            tokens = _moved([padded.ravel()], self._model.device).view(len(batch), width)
+            tokens = _moved([padded.ravel()], device).view(len(batch), width)
             logits = self._model(input_ids=tokens, use_cache=False).logits
             for row, each in zip(logits, batch, strict=True):
                 yield row[len(each.path) - each.asked : len(each.path)]
@@ -167,10 +174,26 @@ def choose(model: PreTrainedModel) -> Runner:
             return packed
     except torch.OutOfMemoryError:
         raise
-    except (UnsupportedError, TypeError, ValueError, AttributeError, LookupError, RuntimeError):
+    except Exception:  # noqa: BLE001, S110 (told of each request that fails, once there are some)
         pass  # whatever an unusual architecture makes of a packed row, or of a context this short
     unpack_attention(model, attention)
     return plain
+
+
+def input_device(model: PreTrainedModel) -> torch.device:
+    """Where a model takes its tokens: weights that are offloaded stand on no device of their own.
+
+    Args:
+        model: The model; its layers may lie on several devices.
+    """
+    devices = (parameter.device for parameter in model.parameters())
+    return next((device for device in devices if device.type != "meta"), torch.device("cpu"))
+
+
+def embedding_rows(model: PreTrainedModel) -> int:
+    """How many tokens a model knows: often more than its tokenizer has."""
+    table: Any = model.get_input_embeddings()
+    return int(table.weight.shape[0])
 
 
 def reads_length(model: PreTrainedModel) -> bool:
@@ -182,6 +205,14 @@ def reads_length(model: PreTrainedModel) -> bool:
 
 def _vocabulary(model: PreTrainedModel) -> int:
     return int(model.config.get_text_config().vocab_size)
+
+
+def _check_tokens(segments: Iterable[Segment], model: PreTrainedModel) -> None:
+    """Refuse ids beyond the embeddings: on a GPU, one of them ends all that runs there."""
+    rows = embedding_rows(model)
+    most = max(int(each.path.max()) for each in segments)
+    if most >= rows:
+        raise LookupError(f"token {most} has no row in the model's embeddings, which have {rows}")
 
 
 def _probe(runner: Runner, vocabulary: int) -> list[float]:
@@ -223,7 +254,12 @@ def _moved(parts: Sequence[NDArray[np.int_] | Tokens], device: torch.device) -> 
 
 
 def _predicted(segments: Sequence[Segment], logits: Iterable[Tensor]) -> list[Predicted]:
-    """Read predictions off logits, which come in slices of any height."""
+    """Read predictions off logits, which come in slices of any height.
+
+    Raises:
+        FloatingPointError: A log-probability is NaN, as it is where any logit of its row is NaN or
+            where the largest is infinite: then the arg-max says nothing.
+    """
     best, chosen = [], []
     following = [np.append(each.path[len(each.path) - each.asked + 1 :], 0) for each in segments]
     start, targets = 0, None
@@ -239,5 +275,8 @@ def _predicted(segments: Sequence[Segment], logits: Iterable[Tensor]) -> list[Pr
         chosen.append((shifted - values.sub_(top.values).exp_().sum(-1, keepdim=True).log())[:, 0])
     ends = np.cumsum([each.asked for each in segments])[:-1]
     bests = np.split(torch.cat(best).cpu().numpy(), ends)
-    logprobs = np.split(torch.cat(chosen).cpu().numpy(), ends)
+    found = torch.cat(chosen).cpu().numpy()
+    if np.isnan(found).any():
+        raise FloatingPointError("the model returned NaN")
+    logprobs = np.split(found, ends)
     return [Predicted(b.tolist(), p[:-1].tolist()) for b, p in zip(bests, logprobs, strict=True)]
