@@ -46,9 +46,11 @@ class Shape:
     """Heads that have keys of their own, times their size."""
     vocabulary: int
     parameters: int
-    """All of them, shared ones once, and what else the model keeps of numbers."""
+    """All of them, shared ones once."""
     packed: int
     """Parameters that quantization packs: the matrices, without embeddings and output layer."""
+    tables: int
+    """What else the model keeps, whatever the precision of its weights; in bytes."""
 
     def operations(self, sizes: Sizes) -> float:
         """Floating-point operations of answering requests as far as their gold answers go.
@@ -90,7 +92,6 @@ def _shape(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Shape:
     import torch
 
     from icl_gap.models.quiet import quiet_transformers
-
     from icl_gap.models.weights import count_parameters
 
     with quiet_transformers(), torch.device("meta"):
@@ -104,15 +105,17 @@ def _shape(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Shape:
         config = model.config.get_text_config()
         heads = config.num_attention_heads if hasattr(config, "num_attention_heads") else 0
         size = getattr(config, "head_dim", None) or (config.hidden_size // heads if heads else 0)
+        total, inner = count_parameters(model)
         return Shape(
-            non_embedding=count_parameters(model)[1],
+            non_embedding=inner,
             layers=config.num_hidden_layers,
             width=config.hidden_size,
             attention_width=heads * size,
             key_width=(getattr(config, "num_key_value_heads", None) or heads) * size,
             vocabulary=config.vocab_size,
-            parameters=count_parameters(model)[0] + sum(each.numel() for each in model.buffers()),
+            parameters=total,
             packed=_packed(model),
+            tables=sum(each.nbytes for each in model.buffers()),
         )
 
 

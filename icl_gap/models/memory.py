@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 from icl_gap.errors import ModelError
 from icl_gap.models.identity import Identity
@@ -46,21 +46,28 @@ class Fit:
     """Of `batch_tokens` tokens."""
     memory: int
     """Free now, over all these devices."""
+    room: int
+    """What of it weights may take, by `max_memory`."""
     on_disk: bool
     """Whether weights that do not fit may stay on the disk."""
 
     @property
     def fits(self) -> bool:
-        """Whether the model can run: of what it needs, keys and values must lie in memory."""
-        needed = self.keys_and_values + (0 if self.on_disk else self.weights)
-        return needed <= self.memory
+        """Whether the model can run: keys and values must lie in memory in any case."""
+        return self.keys_and_values <= self.memory and (self.on_disk or self.all_in_memory)
+
+    @property
+    def all_in_memory(self) -> bool:
+        """Whether there is memory for all that the model needs."""
+        enough = self.weights + self.keys_and_values <= self.memory
+        return enough and self.weights <= self.room
 
     @property
     def verdict(self) -> str:
         """Whether the model fits, in a word or two."""
         if not self.fits:
             return "does not fit"
-        return "yes" if self.weights + self.keys_and_values <= self.memory else "partly on disk"
+        return "yes" if self.all_in_memory else "partly on disk"
 
     def check(self, name: str) -> None:
         """Refuse a model that does not fit.
@@ -128,30 +135,37 @@ def _fit(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Fit | No
     size = dtype_of(spec, identity).itemsize
     packed = size if quantization is None else _PACKED_BYTES[quantization]
     spread = isinstance(spec, TransformersSpec) and spec.device_map is not None
+    memory = _free(spec)
+    most = spec.max_memory if isinstance(spec, TransformersSpec) else None
+    bounded = memory if most is None else {n: min(memory.get(n, 0), m) for n, m in most.items()}
     return Fit(
-        weights=int((found.parameters - found.packed) * size + found.packed * packed),
+        weights=int(
+            (found.parameters - found.packed) * size + found.packed * packed + found.tables
+        ),
         keys_and_values=2 * found.layers * found.key_width * size * spec.batch_tokens,
-        memory=_memory(spec),
+        memory=sum(memory.values()),
+        room=sum(bounded.values()),
         on_disk=spread and quantization is None,
     )
 
 
-def _memory(spec: TransformersSpec | UntrainedSpec) -> int:
-    """What is free on all devices that a model may use; see `max_memory` for what bounds it."""
+def _free(spec: TransformersSpec | UntrainedSpec) -> dict[int | Literal["cpu"], int]:
+    """What is free on each device that a model may use."""
     import torch
 
     from icl_gap.models.weights import pick_device
 
     if isinstance(spec, UntrainedSpec) or spec.device_map is None:
         device = pick_device(None if isinstance(spec, UntrainedSpec) else spec.device)
-        return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()
-    gpus = range(torch.cuda.device_count())
-    free = {"cpu": free_memory()} | {n: torch.cuda.mem_get_info(n)[0] for n in gpus}
-    if spec.max_memory is not None:
-        free = {n: min(free.get(n, 0), most) for n, most in spec.max_memory.items()}
-    if spec.quantization is not None and gpus:
-        free.pop("cpu", None)  # packed weights lie on GPUs alone, or on the CPU alone
-    return sum(free.values())
+        if device.type == "cuda":
+            return {device.index or 0: torch.cuda.mem_get_info(device)[0]}
+        return {"cpu": free_memory()}
+    free: dict[int | Literal["cpu"], int] = {
+        n: torch.cuda.mem_get_info(n)[0] for n in range(torch.cuda.device_count())
+    }
+    if spec.quantization is None or not free:  # packed weights lie on GPUs alone, or the CPU alone
+        free["cpu"] = free_memory()
+    return free
 
 
 def _cgroup_room(proc: Path = Path("/proc/self/cgroup"), root: Path = _CGROUPS) -> Iterator[int]:

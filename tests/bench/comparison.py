@@ -97,6 +97,7 @@ class Bench:
             vocabulary=self.plain.config.vocab_size,
             parameters=total,
             packed=inner,
+            tables=0,
         )
         return cost.operations(self.setting.sizes)
 

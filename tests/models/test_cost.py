@@ -41,6 +41,7 @@ def test_operations_by_hand() -> None:
         vocabulary=50,
         parameters=500,
         packed=90,
+        tables=0,
     )
     assert found.operations(sizes) == 2 * 100 * 7 + 4 * 2 * 8 * 28 + 2 * 8 * 50 * 3
 
