@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from icl_gap.errors import InputError
-from icl_gap.models import ModelSpec, NearestSpec, UntrainedSpec
+from icl_gap.models import ModelSpec, NearestSpec, TransformersSpec, UntrainedSpec
 from icl_gap.specs import Spec, check_spec
 
 
@@ -24,6 +24,14 @@ def test_the_kind_tells_the_variant() -> None:
     )
 
 
+def test_sizes_of_memory() -> None:
+    fields = {"kind": "transformers", "model": "x", "device_map": "auto"}
+    spec = read(**fields, max_memory={"cpu": "2GiB", 0: "1.5GB", "1": 7})
+    assert isinstance(spec, TransformersSpec)
+    assert spec.max_memory == {"cpu": 2 << 30, 0: 1_500_000_000, 1: 7}
+    assert read(**spec.model_dump(mode="json")) == spec
+
+
 @pytest.mark.parametrize(
     ("value", "told"),
     [
@@ -32,6 +40,15 @@ def test_the_kind_tells_the_variant() -> None:
         ({"kind": "transformers"}, "this key is missing"),
         ({"kind": "transformers", "model": "x", "dtype": "fp32"}, "not one of the possible values"),
         ({"kind": "transformers", "model": "x", "device": "cpu", "device_map": "auto"}, "not both"),
+        ({"kind": "transformers", "model": "x", "max_memory": {"cpu": "2GiB"}}, "device_map: auto"),
+        (
+            {"kind": "transformers", "model": "x", "device_map": "auto", "max_memory": {0: "lots"}},
+            "a size, as 20GiB",
+        ),
+        (
+            {"kind": "transformers", "model": "x", "device_map": "auto", "max_memory": {"x": 1}},
+            "max_memory",
+        ),
         ({"kind": "untrained", "hidden_size": 10, "heads": 4}, "multiple of heads"),
         ({"kind": "untrained", "family": "bloom", "context_length": 9}, "no context length"),
         ({"kind": "untrained", "family": "codegen", "heads": 2}, "multiples of 4"),

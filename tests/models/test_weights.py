@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,13 @@ import pytest
 import torch
 from asking import complete
 from safetensors.torch import load_file, save_file
+from toys import sweep
 from transformers.utils import logging
 
 from icl_gap.errors import ModelError
 from icl_gap.models import Model, TransformersSpec, identify, load
 from icl_gap.records import Prompt
+from icl_gap.run import run_sweep
 
 FAMILIES = ("opt", "bloom", "codegen")
 
@@ -72,6 +76,78 @@ def test_quantized_weights_run_and_count_in_full(make_model: Any, bits: str) -> 
     plain, quantized = loaded(folder), loaded(folder, quantization=bits, device="cpu")
     assert quantized.info == plain.info
     assert len(complete(quantized, [PROMPT] * 2, max_new_bytes=3)) == 2
+
+
+# On a CPU, bitsandbytes packs 4 bits of matrices of 32, 64, … rows; of this BLOOM's 80 it does not.
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [("nano-codegen-s", "8bit"), ("nano-codegen-s", "4bit"), ("nano-bloom-m", "8bit")],
+)
+def test_a_quantized_model_answers_a_whole_sweep(
+    toy_card: str, tmp_path: Path, name: str, bits: str
+) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    plain = run_sweep(sweep(toy_card, models=[name]), tmp_path / "plain")
+    model = {"model": name, "quantization": bits, "device": "cpu"}
+    packed = run_sweep(sweep(toy_card, models=[model]), tmp_path / "packed")
+    for one, other in zip(plain, packed, strict=True):
+        assert one.info.key != other.info.key
+        assert one.info.n_params == other.info.n_params
+        assert other.info.provenance["shares_prefixes"]
+        for mine, theirs in zip(one.records, other.records, strict=True):
+            assert theirs.status == "scored"
+            assert mine.prompt_sha256 == theirs.prompt_sha256
+            assert theirs.gold_logprob == pytest.approx(mine.gold_logprob, rel=0.3, abs=0.3)
+    logprobs = [[r.gold_logprob for cell in each for r in cell.records] for each in (plain, packed)]
+    assert logprobs[0] != logprobs[1]  # it was quantized indeed
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "device"),
+    [
+        ("nano-codegen-s", "400KiB", "cpu, disk"),
+        ("nano-bloom-m", "600KiB", "cpu, disk"),
+        ("nano-codegen-xs", "1B", "disk"),
+    ],
+)
+def test_weights_on_the_disk_change_no_record(
+    toy_card: str, tmp_path: Path, name: str, most: str, device: str
+) -> None:
+    plain = run_sweep(sweep(toy_card, models=[name]), tmp_path / "plain")
+    model = {"model": name, "device_map": "auto", "max_memory": {"cpu": most}}
+    spread = run_sweep(sweep(toy_card, models=[model]), tmp_path / "spread")
+    assert {cell.info.provenance["device"].partition(" (")[0] for cell in spread} == {device}
+    for one, other in zip(plain, spread, strict=True):
+        assert other.info.provenance["shares_prefixes"]
+        assert one.info.key == other.info.key
+        assert one.info.n_params == other.info.n_params
+        assert [replace(r, seconds=0) for r in one.records] == [
+            replace(r, seconds=0) for r in other.records
+        ]
+
+
+def test_what_is_written_for_the_disk_goes_with_the_model(
+    make_model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(make_model("codegen"), tmp_path / "codegen"))
+    overflow = tmp_path / "overflow"
+    overflow.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(overflow))
+    expected = complete(loaded(folder), [PROMPT], max_new_bytes=5)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    most = {"cpu": "60KiB"}
+    model: Model | None = loaded(folder, device_map="auto", max_memory=most)
+    assert model is not None
+    assert list(overflow.glob("icl-gap-*/*.safetensors"))  # pickles cannot be read piece by piece
+    assert complete(model, [PROMPT], max_new_bytes=5) == expected
+    model = None
+    gc.collect()
+    assert not list(overflow.iterdir())
+    (folder / "pytorch_model.bin").write_bytes(b"torn")
+    with pytest.raises(ModelError):
+        loaded(folder, device_map="auto", max_memory=most)
+    assert not list(overflow.iterdir())
 
 
 def test_quantization_without_its_library(opt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
