@@ -201,8 +201,8 @@ class FamilySpec(Spec):
             raise ValueError("a family says itself what its models are: leave `model` out")
         if not alone and options.get("name") is not None:
             raise ValueError("`name` would name several models alike: pick one of the `sizes`")
-        told = {field: getattr(each, field) for field in _TELLS[each.kind]}
-        made: Any = spec.model_validate({**options, **told})
+        told = {field: getattr(each, field) for field in ("kind", *_TELLS[each.kind])}
+        made: Any = spec.model_validate({**told, **options})
         model: ModelSpec = made
         return model
 
