@@ -81,6 +81,8 @@ def plan(sweep: SweepFile) -> None:
     needs = _memory_rows(planned)
     if needs:
         show_table(needs, title="memory, before anything is loaded", left=("model", "fits here"))
+    for note in _damage(planned):
+        say(f"note: {safe(note)}")
 
 
 def prompts(
@@ -199,6 +201,20 @@ def _memory_rows(planned: Plan) -> list[dict[str, str]]:
                 }
             )
     return rows
+
+
+def _damage(planned: Plan) -> Iterator[str]:
+    """What is wrong with weights at hand, of which `run` would make failures of their models."""
+    from icl_gap.models.folder import check_weights, weight_files
+
+    for subject in dict.fromkeys(cell.subject for cell in planned.cells):
+        folder = subject.identity.folder
+        if folder is None or "files" not in subject.identity.key:
+            continue
+        try:
+            check_weights(weight_files(folder))
+        except ModelError as error:
+            yield str(error.within(subject.place))
 
 
 def _rate_here(subject: Subject) -> float | None:

@@ -69,11 +69,24 @@ def _spread(spec: TransformersSpec, folder: Path, options: Mapping[str, Any]) ->
     placing = {"device_map": spec.device_map, "max_memory": most, "offload_folder": overflow}
     try:
         model = _load(folder, {**options, **placing})
+        _check_shared(model, folder)
     except ModelError:
         shutil.rmtree(overflow, ignore_errors=True)
         raise
     weakref.finalize(model, shutil.rmtree, overflow, ignore_errors=True)
     return model
+
+
+def _check_shared(model: PreTrainedModel, folder: Path) -> None:
+    """Refuse what transformers loads and cannot run: it writes shared weights to the disk once."""
+    names = dict(getattr(model, "all_tied_weights_keys", {}) or {})
+    lost = [name for name in names if model.get_parameter(name).device.type == "meta"]
+    if lost and not is_safe(weight_files(folder)):
+        raise ModelError(
+            "weights that are shared cannot stay on the disk where they come as a pickle",
+            value=lost[0],
+            allowed="the model as safetensors, or memory enough for these",
+        )
 
 
 def _load(folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:

@@ -13,10 +13,13 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from toys import sweep
 from transformers.models.opt.modeling_opt import OPTDecoder
+from typer.testing import CliRunner
 
+from icl_gap.cli import app
 from icl_gap.config import SweepSpec
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.models import TransformersSpec, identify, load
@@ -328,3 +331,14 @@ def test_an_index_of_safetensors_names_no_pickle(opt: Path, tmp_path: Path) -> N
     with pytest.raises(ModelError, match="no file of weights beside it"):
         identify(TransformersSpec(model=str(opt)))
     assert not (tmp_path / "mark").exists()
+
+
+def test_plan_tells_of_damaged_weights(opt: Path, toy_card: str, tmp_path: Path) -> None:
+    path = opt / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-10])
+    file = tmp_path / "sweep.yaml"
+    fields = {"name": "s", "datasets": [toy_card], "models": [str(opt)], "shots": [0], "limit": 2}
+    file.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    shown = CliRunner().invoke(app, ["plan", str(file)], catch_exceptions=False)
+    assert shown.exit_code == 0
+    assert "note: models[0]: damaged weights" in shown.output

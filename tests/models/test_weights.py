@@ -150,6 +150,14 @@ def test_what_is_written_for_the_disk_goes_with_the_model(
     assert not list(overflow.iterdir())
 
 
+def test_shared_weights_of_a_pickle_cannot_stay_on_the_disk(opt: Path) -> None:
+    torch.save(load_file(opt / "model.safetensors"), opt / "pytorch_model.bin")
+    (opt / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="as a pickle"):
+        loaded(opt, device_map="auto", max_memory={"cpu": "60KiB"})
+    assert loaded(opt, device_map="auto").info.n_params
+
+
 def test_quantization_without_its_library(opt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("icl_gap.models.weights.find_spec", lambda _: None)
     with pytest.raises(ModelError, match="bitsandbytes, which is not installed"):

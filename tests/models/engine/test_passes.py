@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ARCHITECTURES, SHARING, bpe, build_tiny
 
-from icl_gap.models.engine.layout import KeyValues, Piece, cut
+from icl_gap.models.engine.layout import KeyValues, Packing, Piece, Span, cut
 from icl_gap.models.engine.passes import Packed, Plain, Segment, choose
 from icl_gap.models.engine.trie import Path, arrange
 
@@ -162,6 +162,15 @@ def test_a_long_vocabulary_is_read_in_slices(monkeypatch: pytest.MonkeyPatch) ->
     sliced = runner.run(segments, KeyValues())
     assert sliced[0].best == whole[0].best
     assert sliced[0].logprobs == pytest.approx(whole[0].logprobs, abs=1e-6)
+
+
+def test_each_device_has_masks_of_its_own() -> None:
+    """As layers on several of them need."""
+    layout = Packing([Span(0, 3, ())], KeyValues())
+    masks = [
+        layout.mask(layout.spans[0], None, torch.device(name)) for name in ("cpu", "meta", "cpu")
+    ]
+    assert [mask.device.type for mask in masks] == ["cpu", "meta", "cpu"]
 
 
 @given(st.lists(st.integers(1, 4), max_size=5), st.integers(0, 25))
