@@ -22,7 +22,7 @@ from icl_gap.cli import main
 
 Target = Callable[[Path, bytes], None]
 _watched: list[Path] = []
-"""The one folder that may be written to, while a target runs."""
+"""The folders that may be written to, while a target runs."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CHANGES = {
     "os.mkdir",
@@ -48,7 +48,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if isinstance(path, int) or not isinstance(path, str | bytes | os.PathLike):
         return
     real = Path(os.path.realpath(os.fsdecode(path)))
-    if not real.is_relative_to(_watched[0]) and real != Path(os.devnull):
+    if real != Path(os.devnull) and not any(map(real.is_relative_to, _watched)):
         raise OutsideError(event, str(real))
 
 
@@ -57,8 +57,8 @@ sys.addaudithook(_audit)
 
 @contextlib.contextmanager
 def only_in(folder: Path) -> Iterator[None]:
-    """Let nothing be written outside a folder."""
-    _watched.append(folder.resolve())
+    """Let nothing be written outside a folder and the package's cache."""
+    _watched.extend(place.resolve() for place in (folder, Path(os.environ["ICL_GAP_CACHE"])))
     try:
         yield
     finally:
@@ -206,7 +206,7 @@ def examples(folder: Path) -> dict[str, bytes]:
         "sweep": f"""\
 name: s
 datasets: [{{name: "{toy}", split: plain}}]
-models: [nearest, {{kind: untrained, family: opt, hidden_size: 16, layers: 1, name: m}}]
+models: [nearest, {{kind: scripted, default: a, name: m}}]
 shots: [1, 2]
 seeds: [0, 1]
 limit: 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ values = st.recursive(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ICL_GAP_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
@@ -51,7 +59,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    return examples(tmp_path_factory.mktemp("good"))
+    made = examples(tmp_path_factory.mktemp("good"))
+    for name, target in TARGETS.items():  # what is imported may make folders of its own
+        target(tmp_path_factory.mktemp("first"), made[name])
+    return made
 
 
 def changed(data: st.DataObject, content: bytes) -> bytes:
