@@ -16,6 +16,7 @@ _PACKAGES = (
     "bitsandbytes",
     "datasets",
     "numpy",
+    "openai",
     "safetensors",
     "tokenizers",
     "torch",

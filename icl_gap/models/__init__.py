@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from icl_gap.models.base import Model, Outcome, Question, Tokenizer
 from icl_gap.models.identity import Identity, identify
 from icl_gap.models.spec import (
+    ApiSpec,
     ModelSpec,
     NearestSpec,
     ScriptedSpec,
@@ -19,7 +20,11 @@ from icl_gap.models.spec import (
 )
 from icl_gap.models.zoo import FamilySpec, ModelEntry, expand
 
+if TYPE_CHECKING:
+    from icl_gap.models.tokenizer import TextTokenizer
+
 __all__ = [
+    "ApiSpec",
     "FamilySpec",
     "Identity",
     "Model",
@@ -63,6 +68,8 @@ def load_tokenizer(spec: ModelSpec, identity: Identity) -> Tokenizer | None:
             from icl_gap.models.untrained import untrained_tokenizer
 
             return untrained_tokenizer(spec)
+        case ApiSpec():
+            return _api_tokenizer(identity)
         case NearestSpec() | ScriptedSpec():
             return None
         case _:
@@ -92,6 +99,10 @@ def load(spec: ModelSpec, identity: Identity) -> Model:
             from icl_gap.models.scripted import load_scripted
 
             return load_scripted(spec, identity.name)
+        case ApiSpec():
+            from icl_gap.models.api.backend import load_api
+
+            return load_api(spec, identity, _api_tokenizer(identity))
         case _:
             assert_never(spec)
 
@@ -109,6 +120,14 @@ def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
     from icl_gap.models import untrained
 
     untrained.save_untrained(spec, folder)
+
+
+def _api_tokenizer(identity: Identity) -> TextTokenizer | None:
+    from icl_gap.models.tokenizer import load_folder_tokenizer
+
+    if identity.folder is None:
+        return None
+    return load_folder_tokenizer(identity.folder, bos="tokenizer", trust_remote_code=False)
 
 
 def _folder(identity: Identity) -> Path:

@@ -16,6 +16,7 @@ from icl_gap.errors import ModelError
 from icl_gap.models.engine.trie import Sizes
 from icl_gap.models.identity import Identity
 from icl_gap.models.spec import (
+    ApiSpec,
     ModelSpec,
     NearestSpec,
     ScriptedSpec,
@@ -82,7 +83,7 @@ def shape(spec: ModelSpec, identity: Identity) -> Shape | None:
     match spec:
         case TransformersSpec() | UntrainedSpec():
             return _shape(spec, identity)
-        case NearestSpec() | ScriptedSpec():
+        case NearestSpec() | ScriptedSpec() | ApiSpec():
             return None
         case _:
             assert_never(spec)

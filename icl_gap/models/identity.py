@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, assert_never
+from urllib.parse import urlsplit
 
 from icl_gap.errors import ModelError
 from icl_gap.models import hub
@@ -20,6 +22,7 @@ from icl_gap.models.folder import (
 )
 from icl_gap.models.shipped import FAMILY_MARK, shipped_folder
 from icl_gap.models.spec import (
+    ApiSpec,
     ModelSpec,
     NearestSpec,
     ScriptedSpec,
@@ -93,6 +96,8 @@ def _identify(spec: ModelSpec) -> Identity:
             identity = Identity("nearest", "nearest", None, True, {"likeness": 1})
         case ScriptedSpec():
             identity = _identify_scripted(spec)
+        case ApiSpec():
+            identity = _identify_api(spec)
         case _:
             assert_never(spec)
     return replace(
@@ -213,3 +218,55 @@ def _identify_scripted(spec: ScriptedSpec) -> Identity:
         raise ModelError(problem, value=str(spec.answers)) from error
     key = {"answers": answers, "default": spec.default, "n_params": spec.n_params}
     return Identity("scripted", spec.family, None, True, key)
+
+
+def _identify_api(spec: ApiSpec) -> Identity:
+    _check_server(spec)
+    folder = None if spec.tokenizer is None else _tokenizer_folder(spec.tokenizer)
+    files = {} if folder is None else _tokenizer_files(folder)
+    if folder is not None and not files:
+        raise ModelError("this folder holds no tokenizer", value=spec.tokenizer).at(key="tokenizer")
+    name = Path(spec.model).name if _is_path(spec.model) else spec.model
+    key = {
+        "model": spec.model,
+        "base_url": spec.base_url.rstrip("/"),
+        "tokenizer": files,
+        "context_length": spec.context_length,
+        "logprobs": spec.logprobs,
+    }
+    return Identity(
+        name=name,
+        family=spec.family or name,
+        context_length=spec.context_length,
+        trained=True,
+        key=key,
+        folder=folder,
+        tokenizer=_digest({"bos": "tokenizer", **files}) if files else None,
+    )
+
+
+def _tokenizer_folder(tokenizer: str) -> Path:
+    local = shipped_folder(tokenizer) or Path(tokenizer).expanduser()
+    if local.exists() or _is_path(tokenizer):
+        return local
+    return hub.resolve(tokenizer, None)
+
+
+def _check_server(spec: ApiSpec) -> None:
+    """Find out before anything runs whether a server can be asked; no secret is shown."""
+    missing = [name for name in ("openai", "tenacity") if find_spec(name) is None]
+    if missing:
+        raise ModelError(
+            f"{' and '.join(missing)} not installed", allowed="pip install 'icl-gap[api]'"
+        ).at(key="kind")
+    url = urlsplit(spec.base_url)
+    if url.username or url.password or url.query or url.fragment:
+        raise ModelError(
+            "base_url holds more than an address",
+            allowed="https://HOST/PATH; the key in the environment variable of `api_key_env`",
+        ).at(key="base_url")
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", spec.api_key_env):
+        raise ModelError(
+            "api_key_env is no name of an environment variable",
+            allowed="upper-case letters, digits and _: the name of a variable, not the key itself",
+        ).at(key="api_key_env")

@@ -8,13 +8,16 @@ from typing import Annotated, Literal, Self
 from pydantic import (
     ByteSize,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     StrictBool,
     field_validator,
     model_validator,
 )
 
+from icl_gap.records import SizeSource
 from icl_gap.specs import Spec
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -22,6 +25,7 @@ DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
 Quantization = Literal["8bit", "4bit"]
 BosPolicy = Literal["tokenizer", "always", "never"]
 Architecture = Literal["opt", "bloom", "codegen"]
+PromptLogprobs = Literal["auto", "echo", "prompt_logprobs", "none"]
 
 
 class ModelSpecBase(Spec):
@@ -129,7 +133,61 @@ class ScriptedSpec(ModelSpecBase):
     family: str = "scripted"
 
 
+class Price(Spec):
+    """What a server asks for, in dollars per million tokens."""
+
+    prompt: NonNegativeFloat
+    completion: NonNegativeFloat
+
+
+class ApiSpec(ModelSpecBase):
+    """A model behind an OpenAI-compatible completions endpoint.
+
+    Its key comes from the environment, and stands nowhere else.
+    """
+
+    kind: Literal["api"]
+    model: str
+    """What the server calls it."""
+    base_url: str = Field(default="https://api.openai.com/v1", pattern=r"^https?://\S+$")
+    """What comes before `/completions`."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """The environment variable that holds the key. A server on this machine may need none."""
+    concurrency: PositiveInt = 8
+    """The most requests under way at a time."""
+    deadline: PositiveFloat = 120.0
+    """Seconds for a request with all its tries; one try may take half of them."""
+    tries: PositiveInt = 8
+    """How often a request is sent at most."""
+    max_requests: PositiveInt | None = None
+    """The most requests of a run, each try counted; what is left then fails."""
+    max_cost: PositiveFloat | None = None
+    """In dollars: when a run has cost as much, what is not yet sent fails."""
+    price: Price | None = None
+    tokenizer: str | None = None
+    """The model's, to measure prompts and to cover gold tokens: a folder, a name on the hub, or the
+    name of a model that ships."""
+    context_length: PositiveInt | None = None
+    """In tokens; it counts where there is a tokenizer."""
+    family: str | None = None
+    """Models of one family share a curve; by default, the model stands alone."""
+    n_params: PositiveInt | None = None
+    n_params_non_embedding: PositiveInt | None = None
+    size_source: SizeSource = "stated"
+    training_tokens: PositiveInt | None = None
+    logprobs: PromptLogprobs = "auto"
+    """How the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
+    `prompt_logprobs` (vLLM); `auto` asks it when the model is loaded."""
+
+    @model_validator(mode="after")
+    def _cost_has_a_price(self) -> Self:
+        if self.max_cost is not None and self.price is None:
+            raise ValueError("max_cost needs `price: {prompt: …, completion: …}`")
+        return self
+
+
 ModelSpec = Annotated[
-    TransformersSpec | UntrainedSpec | NearestSpec | ScriptedSpec, Field(discriminator="kind")
+    TransformersSpec | UntrainedSpec | NearestSpec | ScriptedSpec | ApiSpec,
+    Field(discriminator="kind"),
 ]
 """Any model, told apart by `kind`."""

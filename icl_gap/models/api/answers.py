@@ -1,0 +1,128 @@
+"""What a server sends back, read as strictly as it must be to be an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from icl_gap.models.base import Question
+from icl_gap.models.ending import ended
+from icl_gap.models.engine.reply import Reply
+from icl_gap.models.tokenizer import TextTokenizer
+from icl_gap.records import Completion, Divergence, FinishReason, Usage
+
+
+class BodyError(Exception):
+    """A body that is no completion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A completion as a server sent it."""
+
+    text: str
+    finish_reason: FinishReason
+    """`eos` only where the server tells that from `stop`, as vLLM does."""
+    usage: Usage | None
+    choice: Mapping[str, Any]
+    """All that was said of it."""
+
+
+def read_body(content: bytes) -> Served:
+    """Read the body of a response.
+
+    Args:
+        content: The body.
+
+    Raises:
+        BodyError: It is not JSON, or lacks what makes an answer.
+    """
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        raise BodyError(f"the body is not JSON: {content[:60]!r}") from None
+    match body:
+        case {"choices": [{"text": str(text), "finish_reason": "stop" | "length"} as choice]}:
+            return Served(text, _end(choice), _usage(body.get("usage")), choice)
+        case {"choices": [{"finish_reason": str(end)}]}:
+            raise BodyError(f"it is no answer: finish_reason is {end!r}")
+        case {"error": _}:
+            raise BodyError(f"it is an error: {json.dumps(body['error'])}")
+    raise BodyError("it lacks one choice with text and finish_reason")
+
+
+def _end(choice: Mapping[str, Any]) -> FinishReason:
+    if choice["finish_reason"] == "length":
+        return "length"
+    return "stop" if isinstance(choice.get("stop_reason", ""), str) else "eos"
+
+
+def _usage(found: object) -> Usage | None:
+    match found:
+        case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
+            return Usage(prompt, completion)
+    return None
+
+
+def read_answer(
+    served: Served, question: Question, tokenizer: TextTokenizer | None
+) -> tuple[Completion, Divergence | None]:
+    """Where an answer ends, and where it leaves the gold answer.
+
+    With a tokenizer, the text is cut into tokens again and read as the tokens of a local model are;
+    without one, it is cut at characters, and nobody can say at which token it went wrong.
+
+    Args:
+        served: What the server wrote, with its stop or without.
+        question: What was asked.
+        tokenizer: The model's.
+    """
+    stop, most = question.stop, question.max_new_bytes
+    # A server may send anything; past these, an answer has ended.
+    text = served.text[: most + len(stop) + 8]
+    found = stop in text
+    if tokenizer is not None:
+        ending = stop if served.finish_reason == "stop" and not found else ""
+        read = _read_tokens(text + ending, served.finish_reason, question, tokenizer)
+        if read is not None:
+            return read
+    for n in range(len(text) + 1):
+        done = ended(text[:n], stop=stop, max_new_bytes=most)
+        if done is not None:
+            return done, None
+    return Completion(text, served.finish_reason), None
+
+
+def _read_tokens(
+    text: str, finish_reason: FinishReason, question: Question, tokenizer: TextTokenizer
+) -> tuple[Completion, Divergence | None] | None:
+    """As `read_answer`; None where the tokens do not spell the text, or do not end it."""
+    start = tokenizer.encode_prompt(question.prompt.text)
+    tokens = _after(start, text, question, tokenizer)
+    if tokenizer.decode(tokens) != text:
+        return None
+    cut = finish_reason == "length"
+    reply = Reply(
+        tokenizer,
+        question.gold,
+        _after(start, question.gold, question, tokenizer) if question.gold.strip() else (),
+        stop=question.stop,
+        max_new_bytes=question.max_new_bytes,
+        room=len(tokens) + (not cut),
+    )
+    ends = tuple(tokenizer.eos)[:1] if finish_reason == "eos" else ()
+    for token in (*tokens, *ends):
+        reply.take(token)
+        if reply.completion is not None:
+            return reply.completion, reply.divergence
+    return None
+
+
+def _after(
+    start: tuple[int, ...], text: str, question: Question, tokenizer: TextTokenizer
+) -> tuple[int, ...]:
+    """The tokens of a text behind a prompt; by itself, where the two merge into one token."""
+    whole = tokenizer.encode_prompt(question.prompt.text + text)
+    return whole[len(start) :] if whole[: len(start)] == start else tokenizer.encode(text)

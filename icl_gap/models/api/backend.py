@@ -1,0 +1,271 @@
+"""A model behind an OpenAI-compatible completions endpoint."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
+from icl_gap.models.api.answers import read_answer
+from icl_gap.models.api.budget import Budget
+from icl_gap.models.api.client import Client, RequestError, connect
+from icl_gap.models.api.logprobs import FIELDS, Finding, Mode, judge, read_forced
+from icl_gap.models.api.parallel import in_parallel
+from icl_gap.models.base import Outcome, Question
+from icl_gap.models.ending import max_new_tokens
+from icl_gap.models.engine.asks import gold_tokens
+from icl_gap.models.identity import Identity
+from icl_gap.models.spec import ApiSpec
+from icl_gap.models.tokenizer import TextTokenizer
+from icl_gap.records import Answer, ModelInfo, Predictions, Usage
+
+_PROBE_PROMPT, _PROBE_GOLD = "a b a b a", " b"
+_ALSO_REFUSED = frozenset({400, 422, 501})
+"""How servers say that they do not know a field."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """A question, for all the places at which it stands: the same is asked once."""
+
+    question: Question
+    places: list[int] = field(default_factory=list)
+
+
+class ApiModel:
+    """A model that a server runs.
+
+    Args:
+        spec: The model.
+        identity: What `identify` found of it.
+        tokenizer: The model's, where the user names one.
+        key: For the server; None where it needs none.
+    """
+
+    def __init__(
+        self, spec: ApiSpec, identity: Identity, tokenizer: TextTokenizer | None, key: str | None
+    ) -> None:
+        self.info = ModelInfo(
+            name=identity.name,
+            family=identity.family,
+            n_params=spec.n_params,
+            n_params_non_embedding=spec.n_params_non_embedding,
+            context_length=identity.context_length,
+            size_source=spec.size_source,
+            training_tokens=spec.training_tokens,
+            device=urlsplit(spec.base_url).netloc,
+        )
+        self._spec = spec
+        self._tokenizer = tokenizer
+        self._key = key
+        self._budget = Budget(spec)
+        self._mode: Mode | None = None
+        match spec.logprobs:
+            case "auto":
+                self._mode = self._find_mode()
+            case "echo" | "prompt_logprobs":
+                self._mode = spec.logprobs
+
+    def answers(
+        self,
+        questions: Sequence[Question],
+        *,
+        predictions: Predictions = "verdict",
+        wanted: Collection[int] | None = None,
+    ) -> Iterator[Outcome]:
+        """Answer questions as greedy decoding would; see `icl_gap.models.Model`.
+
+        The same question is sent once; the tokens that its answer took stand with its first place.
+        """
+        asks: dict[object, Ask] = {}
+        for place, question in enumerate(questions):
+            if wanted is None or place in wanted:
+                rules = (question.stop, question.max_new_bytes, question.hope is None)
+                key = (question.prompt.text, question.gold, *rules)
+                asks.setdefault(key, Ask(question)).places.append(place)
+        jobs = sorted(asks.values(), key=lambda ask: ask.question.rank)
+
+        async def work(client: Client, ask: Ask) -> tuple[Ask, Answer | IclGapError]:
+            return ask, await self._answer(client, ask.question, predictions)
+
+        session = connect(self._spec, self._key, self._budget)
+        for ask, outcome in in_parallel(session, jobs, work, limit=self._spec.concurrency):
+            yield ask.places[0], outcome
+            if isinstance(outcome, Answer) and outcome.usage is not None:
+                outcome = replace(outcome, usage=Usage(0, 0))  # noqa: PLW2901
+            yield from ((place, outcome) for place in ask.places[1:])
+
+    async def _answer(
+        self, client: Client, question: Question, predictions: Predictions
+    ) -> Answer | IclGapError:
+        try:
+            return await _Asked(self._spec, self._tokenizer, client, question).answer(
+                self._mode if predictions == "verdict" else None
+            )
+        except PromptError as error:
+            return error
+        except InferenceError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 (whatever a server can do wrong fails one request)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
+            reason = reason if self._key is None else reason.replace(self._key, "…")
+        return InferenceError(f"{self.info.name} failed on {question.prompt.query_id}: {reason}")
+
+    def _find_mode(self) -> Mode | None:
+        """How the server gives the log-probabilities of a prompt, if it does.
+
+        Raises:
+            ModelError: It does not answer at all.
+        """
+
+        async def work(client: Client, mode: Mode) -> tuple[Mode, bool]:
+            fields = {"prompt": _PROBE_PROMPT + _PROBE_GOLD, "max_tokens": 1, **FIELDS[mode]}
+            try:
+                served = await client.complete(fields)
+            except RequestError as error:
+                if error.status not in _ALSO_REFUSED:
+                    raise
+                return mode, False
+            return mode, read_forced(mode, served, _PROBE_GOLD) is not None
+
+        modes: tuple[Mode, ...] = ("echo", "prompt_logprobs")
+        try:
+            session = connect(self._spec, self._key, self._budget)
+            found = in_parallel(session, modes, work, limit=1)
+            return next((mode for mode, usable in found if usable), None)
+        except InferenceError as error:
+            raise ModelError(
+                f"{self.info.name} does not answer: {error}", value=self._spec.base_url
+            ) from error
+
+
+class _Asked:
+    """One question to a server, which may take two requests.
+
+    Args:
+        spec: The model.
+        tokenizer: The model's, where there is one.
+        client: Sends requests.
+        question: The question.
+    """
+
+    def __init__(
+        self, spec: ApiSpec, tokenizer: TextTokenizer | None, client: Client, question: Question
+    ) -> None:
+        self._client = client
+        self._question = question
+        self._tokenizer = tokenizer
+        self._usage: Usage | None = None
+        most = max_new_tokens(stop=question.stop, max_new_bytes=question.max_new_bytes)
+        self._room = most
+        """The most tokens that the answer may take."""
+        self._fits = True
+        """Whether the context holds the gold answer and a token more."""
+        if tokenizer is not None and spec.context_length is not None:
+            prompt = tokenizer.encode_prompt(question.prompt.text)
+            if len(prompt) >= spec.context_length:
+                raise PromptError(
+                    f"the prompt of {question.prompt.query_id} takes {len(prompt)} tokens",
+                    allowed=f"fewer than {spec.context_length}, the model's context",
+                )
+            self._room = min(most, spec.context_length - len(prompt))
+            self._fits = len(gold_tokens(question, tokenizer, prompt)) < self._room
+
+    async def answer(self, mode: Mode | None) -> Answer:
+        """Ask it.
+
+        Args:
+            mode: How to get a verdict without decoding; None to decode.
+
+        Raises:
+            InferenceError: The server did not answer.
+        """
+        finding = None
+        if mode is not None and self._fits and self._question.gold.strip():
+            finding = await self._forced(mode)
+        if finding is not None and finding.answer is not None:
+            return replace(finding.answer, usage=self._usage)
+        return await self._decoded(finding)
+
+    async def _forced(self, mode: Mode) -> Finding | None:
+        question = self._question
+        sent = question.prompt.text + question.gold
+        served = await self._send({"prompt": sent, "max_tokens": 1, **FIELDS[mode]})
+        forced = read_forced(mode, served, question.gold)
+        if forced is None:
+            return None
+        after = served.text.removeprefix(sent) if mode == "echo" else served.text
+        eos = not after and served.finish_reason != "length"
+        return judge(question, forced, after, eos=eos)
+
+    async def _decoded(self, finding: Finding | None) -> Answer:
+        question = self._question
+        fields = {
+            "prompt": question.prompt.text,
+            "max_tokens": self._room,
+            "stop": [question.stop],
+        }
+        served = await self._send(fields)
+        completion, divergence = read_answer(served, question, self._tokenizer)
+        return Answer(
+            completion=completion,
+            divergence=divergence,
+            gold_logprob=None if finding is None else finding.gold_logprob,
+            gold_tokens=None if finding is None else finding.gold_tokens,
+            usage=self._usage,
+        )
+
+    async def _send(self, fields: dict[str, Any]) -> Any:
+        served = await self._client.complete(fields)
+        if served.usage is not None:
+            before = self._usage or Usage(0, 0)
+            self._usage = Usage(
+                before.prompt_tokens + served.usage.prompt_tokens,
+                before.completion_tokens + served.usage.completion_tokens,
+            )
+        return served
+
+
+def load_api(spec: ApiSpec, identity: Identity, tokenizer: TextTokenizer | None) -> ApiModel:
+    """Get ready to ask a server; with `logprobs: auto`, ask it what it can do.
+
+    Args:
+        spec: The model.
+        identity: What `identify` found of it.
+        tokenizer: The model's, where the user names one.
+
+    Raises:
+        ModelError: There is no key, or the server does not answer.
+    """
+    return ApiModel(spec, identity, tokenizer, _key(spec))
+
+
+def _key(spec: ApiSpec) -> str | None:
+    """The key, from the environment alone; None where the server is on this machine."""
+    key = os.environ.get(spec.api_key_env, "").strip()
+    if not key:
+        if _is_here(spec.base_url):
+            return None
+        raise ModelError(
+            f"the environment variable {spec.api_key_env} holds no key for {spec.base_url}",
+            allowed=f"export {spec.api_key_env}=…, or another variable's name as `api_key_env`",
+        ).at(key="api_key_env")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ModelError(
+            f"the environment variable {spec.api_key_env} holds what is no key",
+            allowed="visible ASCII characters without spaces",
+        ).at(key="api_key_env")
+    return key
+
+
+def _is_here(base_url: str) -> bool:
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

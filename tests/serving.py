@@ -1,0 +1,269 @@
+"""Servers of completions on loopback: one that fails in every way, and one that runs a model."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import select
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+Body = dict[str, Any]
+
+
+class Connection(BaseHTTPRequestHandler):
+    """One connection; what it answers is the server's business."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        with self.server.counted(body, dict(self.headers)):
+            self.server.answer(self, body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def send(self, status: int, content: bytes, length: int | None = None, **headers: str) -> None:
+        """Answer, and hang up where less is sent than was promised."""
+        self.send_response(status)
+        self.send_header("content-length", str(len(content) if length is None else length))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(content)
+        self.close_connection = length is not None or self.close_connection
+
+    def send_text(self, text: str, **more: Any) -> None:
+        choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
+        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+        self.send_json({"object": "text_completion", "choices": [choice], "usage": usage} | more)
+
+    def send_json(self, value: object, status: int = 200, **headers: str) -> None:
+        content = json.dumps(value).encode()
+        self.send(status, content, content_type="application/json", **headers)
+
+    def dawdle(self, seconds: float) -> None:
+        """Wait, as long as there is somebody to wait for."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            readable, _, _ = select.select([self.connection], [], [], 0.01)
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                break
+
+
+Answer = Callable[[Connection, Body], None]
+
+
+class Server(ThreadingHTTPServer):
+    """Answers as a function says, and counts."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(("127.0.0.1", 0), Connection)
+        self.answer = answer
+        self.bodies: list[Body] = []
+        self.headers: list[dict[str, str]] = []
+        self.most_at_once = 0
+        self.now = 0
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    @contextlib.contextmanager
+    def counted(self, body: Body, headers: dict[str, str]) -> Iterator[None]:
+        with self._lock:
+            self.bodies.append(body)
+            self.headers.append(headers)
+            self.now += 1
+            self.most_at_once = max(self.most_at_once, self.now)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.now -= 1
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is none of the server's faults."""
+
+
+@contextlib.contextmanager
+def serving(answer: Answer) -> Iterator[Server]:
+    """A server that answers as told, until the end of the block."""
+    with Server(answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@dataclass
+class Faults:
+    """Answers a prompt with its `reply`, after a seeded mix of faults.
+
+    What happens to a prompt depends on its text, how often it was asked, and the seed.
+    """
+
+    reply: Callable[[str], str]
+    share: float = 0.5
+    seed: int = 0
+    slow: float = 5.0
+    done: Counter[str] = field(default_factory=Counter)
+    """What was done how often."""
+    asked: Counter[str] = field(default_factory=Counter)
+    right: Counter[str] = field(default_factory=Counter)
+    """How often each prompt got its answer."""
+
+    def __call__(self, connection: Connection, body: Body) -> None:
+        prompt = body["prompt"]
+        self.asked[prompt] += 1
+        dice = random.Random(f"{self.seed} {prompt} {self.asked[prompt]}")
+        name = dice.choice(list(_FAULTS)) if dice.random() < self.share else "right"
+        self.done[name] += 1
+        if name == "right":
+            self.right[prompt] += 1
+            connection.send_text(self.reply(prompt))
+        elif name == "slow":
+            connection.dawdle(self.slow)
+            connection.close_connection = True
+        else:
+            _FAULTS[name](connection)
+
+
+def _half(connection: Connection) -> None:
+    connection.send(200, b'{"choices": [{"text": " A', length=200)
+
+
+def _nothing(connection: Connection) -> None:
+    connection.close_connection = True
+
+
+_FAULTS: dict[str, Callable[[Connection], None]] = {
+    "429": lambda c: c.send_json({"error": {"message": "too many"}}, 429),
+    "429 with a wait": lambda c: c.send_json({"error": "too many"}, 429, retry_after="0"),
+    "500": lambda c: c.send(500, b"oops"),
+    "503": lambda c: c.send_json({"detail": "loading"}, 503),
+    "half a body": _half,
+    "html": lambda c: c.send(200, b"<html><body>Bad gateway</body></html>"),
+    "no json": lambda c: c.send(200, b'{"choices": [{"text": '),
+    "empty": lambda c: c.send(200, b""),
+    "null": lambda c: c.send_json(None),
+    "no choices": lambda c: c.send_json({"choices": []}),
+    "no text": lambda c: c.send_json({"choices": [{"finish_reason": "stop"}]}),
+    "null text": lambda c: c.send_json({"choices": [{"text": None, "finish_reason": "stop"}]}),
+    "filtered": lambda c: c.send_json(
+        {"choices": [{"text": "", "finish_reason": "content_filter"}]}
+    ),
+    "error with 200": lambda c: c.send_json({"error": {"message": "overloaded"}}),
+    "nothing": _nothing,
+    "slow": _nothing,
+}
+
+
+class ModelAnswers:
+    """Runs a model of `transformers`, with the log-probabilities of prompts.
+
+    Args:
+        folder: The model's.
+        gives: The ways of giving log-probabilities: `echo`, `prompt_logprobs`, both or none.
+    """
+
+    def __init__(self, folder: Path, *gives: str) -> None:
+        self.gives = gives
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        self._lock = threading.Lock()
+
+    def __call__(self, connection: Connection, body: Body) -> None:
+        unknown = {"prompt_logprobs", "echo"} - set(self.gives)
+        if unknown & body.keys():
+            connection.send_json({"error": {"message": "unknown field"}}, 400)
+            return
+        with self._lock, torch.inference_mode():
+            connection.send_json(self._answer(body))
+
+    def _answer(self, body: Body) -> Body:
+        ids = self.tokenizer.encode(body["prompt"], add_special_tokens=False)
+        new, reason = self._decode(ids, body["max_tokens"], body.get("stop", []))
+        text = self._text(new)
+        for stop in body.get("stop", []):
+            text = text.partition(stop)[0]
+        choice: Body = {"index": 0, "text": text, "finish_reason": reason, "logprobs": None}
+        if body.get("echo"):
+            choice |= {"text": body["prompt"] + text, "logprobs": self._echoed([*ids, *new])}
+        if "prompt_logprobs" in body:
+            choice["prompt_logprobs"] = self._ranked(ids)
+        usage = {"prompt_tokens": len(ids), "completion_tokens": len(new)}
+        return {"object": "text_completion", "choices": [choice], "usage": usage}
+
+    def _decode(self, ids: list[int], most: int, stops: list[str]) -> tuple[list[int], str]:
+        new: list[int] = []
+        while len(new) < most:
+            logits = self.model(torch.tensor([[*ids, *new]])).logits[0, -1]
+            token = int(logits.argmax())
+            if token == self.tokenizer.eos_token_id:
+                return new, "stop"
+            new.append(token)
+            if any(stop in self._text(new) for stop in stops):
+                return new, "stop"
+        return new, "length"
+
+    def _text(self, ids: list[int]) -> str:
+        return self.tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    def _rows(self, ids: list[int]) -> list[list[tuple[int, float, int]]]:
+        """Of each token but the first, itself and the most likely one: id, log-probability, rank."""
+        logprobs = self.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        rows = []
+        for token, row in zip(ids[1:], logprobs, strict=False):
+            best, rank = int(row.argmax()), int((row > row[token]).sum()) + 1
+            pairs = [(token, float(row[token]), rank), (best, float(row[best]), 1)]
+            rows.append(pairs[: 1 if rank == 1 else 2])
+        return rows
+
+    def _echoed(self, ids: list[int]) -> Body:
+        texts = [self._text([token]) for token in ids]
+        rows = self._rows(ids)
+        return {
+            "tokens": texts,
+            "token_logprobs": [None, *(row[0][1] for row in rows)],
+            "top_logprobs": [None, *({self._text([row[-1][0]]): row[-1][1]} for row in rows)],
+            "text_offset": [len("".join(texts[:n])) for n in range(len(ids))],
+        }
+
+    def _ranked(self, ids: list[int]) -> list[Body | None]:
+        return [
+            None,
+            *(
+                {
+                    str(token): {
+                        "logprob": logprob,
+                        "rank": rank,
+                        "decoded_token": self._text([token]),
+                    }
+                    for token, logprob, rank in row
+                }
+                for row in self._rows(ids)
+            ),
+        ]
