@@ -190,7 +190,7 @@ class ModelAnswers:
     def __init__(self, folder: Path, *gives: str) -> None:
         self.gives = gives
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(folder).eval()
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
         self._lock = threading.Lock()
 
     def __call__(self, connection: Connection, body: Body) -> None:
@@ -216,16 +216,25 @@ class ModelAnswers:
         return {"object": "text_completion", "choices": [choice], "usage": usage}
 
     def _decode(self, ids: list[int], most: int, stops: list[str]) -> tuple[list[int], str]:
-        new: list[int] = []
-        while len(new) < most:
-            logits = self.model(torch.tensor([[*ids, *new]])).logits[0, -1]
-            token = int(logits.argmax())
-            if token == self.tokenizer.eos_token_id:
-                return new, "stop"
-            new.append(token)
-            if any(stop in self._text(new) for stop in stops):
-                return new, "stop"
-        return new, "length"
+        prompt = torch.tensor([ids])
+
+        def ends(all_ids: torch.Tensor, _: object) -> torch.Tensor:
+            text = self._text(all_ids[0, len(ids) :].tolist())
+            return torch.tensor([any(stop in text for stop in stops)])
+
+        out = self.model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            do_sample=False,
+            max_new_tokens=most,
+            pad_token_id=0,
+            stopping_criteria=[ends],
+        )
+        new = out[0, len(ids) :].tolist()
+        if new and new[-1] == self.tokenizer.eos_token_id:
+            return new[:-1], "stop"
+        done = any(stop in self._text(new) for stop in stops)
+        return new, "stop" if done else "length"
 
     def _text(self, ids: list[int]) -> str:
         return self.tokenizer.decode(

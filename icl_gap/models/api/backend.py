@@ -14,7 +14,7 @@ from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
 from icl_gap.models.api.answers import read_answer
 from icl_gap.models.api.budget import Budget
 from icl_gap.models.api.client import Client, RequestError, connect
-from icl_gap.models.api.logprobs import FIELDS, Finding, Mode, judge, read_forced
+from icl_gap.models.api.logprobs import FIELDS, Finding, Mode, gives_logprobs, judge, read_forced
 from icl_gap.models.api.parallel import in_parallel
 from icl_gap.models.base import Outcome, Question
 from icl_gap.models.ending import max_new_tokens
@@ -24,7 +24,7 @@ from icl_gap.models.spec import ApiSpec
 from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Answer, ModelInfo, Predictions, Usage
 
-_PROBE_PROMPT, _PROBE_GOLD = "a b a b a", " b"
+_PROBE = "walk and walk and walk"
 _ALSO_REFUSED = frozenset({400, 422, 501})
 """How servers say that they do not know a field."""
 
@@ -123,25 +123,28 @@ class ApiModel:
             ModelError: It does not answer at all.
         """
 
-        async def work(client: Client, mode: Mode) -> tuple[Mode, bool]:
-            fields = {"prompt": _PROBE_PROMPT + _PROBE_GOLD, "max_tokens": 1, **FIELDS[mode]}
-            try:
-                served = await client.complete(fields)
-            except RequestError as error:
-                if error.status not in _ALSO_REFUSED:
-                    raise
-                return mode, False
-            return mode, read_forced(mode, served, _PROBE_GOLD) is not None
-
-        modes: tuple[Mode, ...] = ("echo", "prompt_logprobs")
         try:
             session = connect(self._spec, self._key, self._budget)
-            found = in_parallel(session, modes, work, limit=1)
-            return next((mode for mode, usable in found if usable), None)
+            (mode,) = in_parallel(session, (_PROBE,), _find_mode, limit=1)
         except InferenceError as error:
             raise ModelError(
                 f"{self.info.name} does not answer: {error}", value=self._spec.base_url
             ) from error
+        return mode
+
+
+async def _find_mode(client: Client, text: str) -> Mode | None:
+    """The first way of asking for log-probabilities that gives some, tried on a text."""
+    for mode, fields in FIELDS.items():
+        try:
+            served = await client.complete({"prompt": text, "max_tokens": 1, **fields})
+        except RequestError as error:
+            if error.status not in _ALSO_REFUSED:
+                raise
+            continue
+        if gives_logprobs(mode, served):
+            return mode
+    return None
 
 
 class _Asked:

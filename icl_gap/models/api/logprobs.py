@@ -22,6 +22,8 @@ FIELDS: Mapping[Mode, Mapping[str, Any]] = {
     "prompt_logprobs": {"extra_body": {"prompt_logprobs": 1}},
 }
 """What a request says to get the log-probabilities of its prompt."""
+_SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""What reading raises where a server leaves something out, or sends it in another shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,22 @@ def read_forced(mode: Mode, served: Served, gold: str) -> tuple[Forced, ...] | N
     """
     try:
         return _ending(gold, *_READERS[mode](served.choice))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        return None  # whatever a server can leave out
+    except _SHAPES:
+        return None
+
+
+def gives_logprobs(mode: Mode, served: Served) -> bool:
+    """Whether a server has sent log-probabilities of its prompt's tokens.
+
+    Args:
+        mode: How it was asked.
+        served: What it sent back.
+    """
+    try:
+        tokens, written = _READERS[mode](served.choice)
+    except _SHAPES:
+        return False
+    return any(tokens[: len(tokens) - written])
 
 
 def judge(question: Question, forced: Sequence[Forced], after: str, *, eos: bool) -> Finding:
