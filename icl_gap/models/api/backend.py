@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
 from icl_gap.models.api.answers import read_answer
 from icl_gap.models.api.budget import Budget
-from icl_gap.models.api.client import Client, RequestError, connect
+from icl_gap.models.api.client import Client, RequestError, Stops, connect
 from icl_gap.models.api.logprobs import FIELDS, Finding, Mode, gives_logprobs, judge, read_forced
 from icl_gap.models.api.parallel import in_parallel
 from icl_gap.models.base import Outcome, Question
@@ -64,6 +64,7 @@ class ApiModel:
         self._tokenizer = tokenizer
         self._key = key
         self._budget = Budget(spec)
+        self._stops = Stops()
         self._mode: Mode | None = None
         match spec.logprobs:
             case "auto":
@@ -93,7 +94,7 @@ class ApiModel:
         async def work(client: Client, ask: Ask) -> tuple[Ask, Answer | IclGapError]:
             return ask, await self._answer(client, ask.question, predictions)
 
-        session = connect(self._spec, self._key, self._budget)
+        session = connect(self._spec, self._key, self._budget, self._stops)
         for ask, outcome in in_parallel(session, jobs, work, limit=self._spec.concurrency):
             yield ask.places[0], outcome
             if isinstance(outcome, Answer) and outcome.usage is not None:
@@ -124,7 +125,7 @@ class ApiModel:
         """
 
         try:
-            session = connect(self._spec, self._key, self._budget)
+            session = connect(self._spec, self._key, self._budget, self._stops)
             (mode,) = in_parallel(session, (_PROBE,), _find_mode, limit=1)
         except InferenceError as error:
             raise ModelError(

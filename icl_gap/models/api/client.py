@@ -8,12 +8,14 @@ import random
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 from tenacity import (
     AsyncRetrying,
+    AttemptManager,
     RetryCallState,
     retry_if_exception_type,
     stop_after_attempt,
@@ -29,6 +31,9 @@ from icl_gap.records import Usage
 
 _PASSING = frozenset({408, 409, 429})
 """Statuses below 500 after which the same request may succeed."""
+_CRASH = 500
+_DOUBT = 2
+"""After so many crashes, the stop of a request may be their cause."""
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 20.0
 """Seconds, of the back-off."""
@@ -66,6 +71,38 @@ class _PassingError(RequestError):
         self.wait = wait
 
 
+@dataclass(slots=True)
+class Stops:
+    """Whether a server can stop where it is told to.
+
+    `transformers serve` answers such requests with status 500 where the model's tokenizer knows
+    only whole words. Answers are cut here anyway, so that only what is written behind is lost.
+    """
+
+    taken: bool | None = None
+    """None as long as that is not known."""
+
+    def fields(self, fields: Mapping[str, Any], failures: int) -> Mapping[str, Any]:
+        """What to send of a request.
+
+        Args:
+            fields: Of its body.
+            failures: How often the server has said 500 to it.
+        """
+        without = self.taken is False or (self.taken is None and failures >= _DOUBT)
+        return {k: v for k, v in fields.items() if k != "stop"} if without else fields
+
+    def note(self, wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
+        """Learn from a request that was answered.
+
+        Args:
+            wanted: What was to be sent.
+            sent: What was sent.
+        """
+        if "stop" in wanted and self.taken is None:
+            self.taken = "stop" in sent
+
+
 class Client:
     """Sends requests.
 
@@ -74,6 +111,7 @@ class Client:
         spec: The model.
         key: What must not be told to anybody; None where the server needs no key.
         budget: Counts what is sent.
+        stops: What is known of the server.
         dice: Spreads the waits between tries.
     """
 
@@ -83,12 +121,14 @@ class Client:
         spec: ApiSpec,
         key: str | None,
         budget: Budget,
+        stops: Stops,
         dice: random.Random,
     ) -> None:
         self._openai = openai
         self._spec = spec
         self._key = key
         self._budget = budget
+        self._stops = stops
         self._dice = dice
 
     async def complete(self, fields: Mapping[str, Any]) -> Served:
@@ -110,14 +150,18 @@ class Client:
             ),
             reraise=True,
         )
-        sent = 0
+        sent = crashes = 0
         try:
             async for attempt in tries:
                 with attempt:
                     left = self._spec.deadline - (time.monotonic() - began)
                     self._budget.take()
                     sent += 1
-                    return await self._try(fields, min(left, self._spec.deadline / 2))
+                    body = self._stops.fields(fields, crashes)
+                    served = await self._try(body, min(left, self._spec.deadline / 2))
+                    self._stops.note(fields, body)
+                    return served
+                crashes += _status(attempt) == _CRASH
         except _PassingError as error:
             seconds = time.monotonic() - began
             more = "" if error.wait is None else f"; it asks to wait {error.wait:.0f} s"
@@ -195,6 +239,13 @@ class Client:
         return Usage(len(fields["prompt"].encode(errors="replace")), fields["max_tokens"])
 
 
+def _status(attempt: AttemptManager) -> int | None:
+    """What a server said to a try that failed."""
+    outcome = attempt.retry_state.outcome
+    error = None if outcome is None else outcome.exception()
+    return error.status if isinstance(error, RequestError) else None
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that a response asks to wait (RFC 9110, section 10.2.3).
 
@@ -224,13 +275,16 @@ def _message(error: APIStatusError) -> str:
 
 
 @asynccontextmanager
-async def connect(spec: ApiSpec, key: str | None, budget: Budget) -> AsyncIterator[Client]:
+async def connect(
+    spec: ApiSpec, key: str | None, budget: Budget, stops: Stops
+) -> AsyncIterator[Client]:
     """Open a connection to a server, and close it afterwards.
 
     Args:
         spec: The model.
         key: For the server; None where it needs none.
         budget: Counts what is sent.
+        stops: What is known of the server; grows.
     """
     for name in _TALKERS:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -240,4 +294,4 @@ async def connect(spec: ApiSpec, key: str | None, budget: Budget) -> AsyncIterat
         max_retries=0,
         timeout=spec.deadline,
     ) as openai:
-        yield Client(openai, spec, key, budget, random.Random())  # noqa: S311 (no secret)
+        yield Client(openai, spec, key, budget, stops, random.Random())  # noqa: S311 (no secret)
