@@ -136,7 +136,7 @@ class Faults:
     def __call__(self, connection: Connection, body: Body) -> None:
         prompt = body["prompt"]
         self.asked[prompt] += 1
-        dice = random.Random(f"{self.seed} {prompt} {self.asked[prompt]}")
+        dice = random.Random(f"{self.seed} {prompt} {self.asked[prompt]}")  # noqa: S311
         name = dice.choice(list(_FAULTS)) if dice.random() < self.share else "right"
         self.done[name] += 1
         if name == "right":
@@ -242,7 +242,7 @@ class ModelAnswers:
         )
 
     def _rows(self, ids: list[int]) -> list[list[tuple[int, float, int]]]:
-        """Of each token but the first, itself and the most likely one: id, log-probability, rank."""
+        """Of each token but the first, itself and the best: id, log-probability, rank."""
         logprobs = self.model(torch.tensor([ids])).logits[0].log_softmax(-1)
         rows = []
         for token, row in zip(ids[1:], logprobs, strict=False):

@@ -1,6 +1,11 @@
 """Models behind an OpenAI-compatible completions endpoint.
 
-`backend` answers questions, `client` sends one request until it is answered or has failed,
-`budget` says when no more may be sent, `parallel` keeps several going, and `answers` and `logprobs`
-read what comes back.
+backend   the model: questions to requests, and what came back to answers
+parallel  several requests under way at a time
+client    one request, sent until it is answered or has failed
+failures  why it was not, and whether it may be sent again
+budget    when no more may be sent
+stops     servers that cannot stop where they are told to
+answers   what a body says
+logprobs  a verdict out of a prompt's log-probabilities
 """

@@ -13,6 +13,9 @@ from icl_gap.models.engine.reply import Reply
 from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Completion, Divergence, FinishReason, Usage
 
+_SHOWN = 10_000
+"""Bytes of a body; who shows it shortens it, once the key is out of it."""
+
 
 class BodyError(Exception):
     """A body that is no completion."""
@@ -42,7 +45,7 @@ def read_body(content: bytes) -> Served:
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
-        raise BodyError(f"the body is not JSON: {content[:60]!r}") from None
+        raise BodyError(f"the body is not JSON: {content[:_SHOWN]!r}") from None
     match body:
         case {"choices": [{"text": str(text), "finish_reason": "stop" | "length"} as choice]}:
             return Served(text, _end(choice), _usage(body.get("usage")), choice)

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
 from icl_gap.models.api.answers import read_answer
 from icl_gap.models.api.budget import Budget
-from icl_gap.models.api.client import Client, RequestError, Stops, connect
+from icl_gap.models.api.client import Client, connect
+from icl_gap.models.api.failures import RequestError, told
 from icl_gap.models.api.logprobs import FIELDS, Finding, Mode, gives_logprobs, judge, read_forced
 from icl_gap.models.api.parallel import in_parallel
+from icl_gap.models.api.stops import Stops
 from icl_gap.models.base import Outcome, Question
 from icl_gap.models.ending import max_new_tokens
 from icl_gap.models.engine.asks import gold_tokens
@@ -113,8 +115,7 @@ class ApiModel:
         except InferenceError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 (whatever a server can do wrong fails one request)
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"
-            reason = reason if self._key is None else reason.replace(self._key, "…")
+            reason = told(f"{type(error).__name__}: {error}", self._key)
         return InferenceError(f"{self.info.name} failed on {question.prompt.query_id}: {reason}")
 
     def _find_mode(self) -> Mode | None:
@@ -123,7 +124,6 @@ class ApiModel:
         Raises:
             ModelError: It does not answer at all.
         """
-
         try:
             session = connect(self._spec, self._key, self._budget, self._stops)
             (mode,) = in_parallel(session, (_PROBE,), _find_mode, limit=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from icl_gap.models import ApiSpec, Question
 from icl_gap.models.api.answers import BodyError, Served, read_answer, read_body
-from icl_gap.models.api.client import retry_after
+from icl_gap.models.api.failures import retry_after
 from icl_gap.models.api.logprobs import Forced, judge, read_forced
 from icl_gap.records import Completion, Divergence, Prompt
 from icl_gap.specs import check_spec

@@ -14,6 +14,7 @@ from serving import Connection, Server, serving
 
 from icl_gap.errors import ModelError
 from icl_gap.models import ApiSpec, identify, load
+from icl_gap.models.api.failures import told
 
 KEY = "sk-Zx81-not-to-be-told"
 FIELDS = {"shots": [1], "seeds": [0], "limit": 2, "figures": []}
@@ -26,7 +27,7 @@ def run(server: Server, tmp_path: Path, card: str, **fields: Any) -> tuple[int, 
     path.write_text(yaml.safe_dump({"name": "s", "datasets": [card], "models": [model], **FIELDS}))
     done = subprocess.run(
         [sys.executable, "-m", "icl_gap.cli", "run", str(path), "--out", str(tmp_path / "out")],
-        env={**os.environ, "MY_KEY": KEY, "OPENAI_LOG": "debug", "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "MY_KEY": KEY, "OPENAI_LOG": "debug", "PYTHONPATH": str(Path.cwd())},
         capture_output=True,
         text=True,
         check=False,
@@ -64,6 +65,13 @@ def test_a_key_that_the_server_repeats_is_not_told(toy_card, tmp_path, status) -
     assert KEY not in shown + files(tmp_path / "out")
 
 
+@pytest.mark.parametrize("before", range(170, 210))
+def test_a_key_at_the_edge_of_what_is_shown_is_not_told_in_part(before) -> None:
+    shown = told("x" * before + KEY + "y" * 20, KEY)
+    assert len(shown) <= 200
+    assert "sk-" not in shown
+
+
 def spec(**fields: Any) -> ApiSpec:
     return ApiSpec.model_validate({"kind": "api", "model": "m", "logprobs": "none", **fields})
 
@@ -71,7 +79,7 @@ def spec(**fields: Any) -> ApiSpec:
 def test_a_server_elsewhere_needs_a_key(monkeypatch) -> None:
     monkeypatch.delenv("SOME_KEY", raising=False)
     elsewhere = spec(base_url="https://example.org/v1", api_key_env="SOME_KEY")
-    with pytest.raises(ModelError, match="SOME_KEY holds no key for https://example.org/v1"):
+    with pytest.raises(ModelError, match=r"SOME_KEY holds no key for https://example\.org/v1"):
         load(elsewhere, identify(elsewhere))
 
 

@@ -1,4 +1,4 @@
-"""Verdicts out of a real model's log-probabilities, against the local backend on the same weights."""
+"""Verdicts out of a real model's log-probabilities, against the local backend."""
 
 from __future__ import annotations
 
