@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -36,6 +40,7 @@ def reply(prompt: str) -> str:
 @pytest.mark.parametrize("seed", range(3))
 def test_every_request_ends_as_right_or_as_a_failure(seed) -> None:
     faults = Faults(reply, share=0.6, seed=seed)
+    before = random.getstate()
     with serving(faults) as server:
         asked = model(server.url, deadline=2, tries=6, concurrency=16)
         outcomes = list(asked.answers(questions(100)))
@@ -56,7 +61,8 @@ def test_every_request_ends_as_right_or_as_a_failure(seed) -> None:
     assert max(faults.asked.values()) <= 6
     assert len(faults.done) == 17, "each fault happened"
     assert len(server.bodies) == sum(faults.asked.values())
-    assert server.most_at_once <= 12
+    assert server.most_at_once <= 16
+    assert random.getstate() == before, "waits are drawn from dice of their own"
 
 
 def test_no_more_than_max_requests_are_sent_and_what_is_answered_stays() -> None:
@@ -187,6 +193,40 @@ def test_nothing_goes_on_when_the_answers_are_not_wanted_any_more() -> None:
         assert len(server.bodies) == sent <= 5
         assert server.now == 0
     assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-api"]
+
+
+def test_an_interrupt_ends_what_is_under_way() -> None:
+    with serving(lambda c, _: c.dawdle(30)) as server:
+        outcomes = model(server.url, concurrency=4).answers(questions(20))
+        timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            next(outcomes)
+        assert time.monotonic() - began < 3
+        timer.join()
+    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-api"]
+
+
+def test_it_works_where_a_loop_is_running() -> None:
+    async def notebook(url: str) -> int:
+        return len(dict(model(url).answers(questions(4))))
+
+    with serving(Faults(reply, share=0)) as server:
+        assert asyncio.run(notebook(server.url)) == 4
+
+
+def test_a_server_that_crashes_on_stops_is_asked_without_them() -> None:
+    def answer(connection, body) -> None:
+        if "stop" in body:
+            connection.send(500, b"Internal Server Error")
+        else:
+            connection.send_text(reply(body["prompt"]) + "\nand more")
+
+    with serving(answer) as server:
+        outcomes = dict(model(server.url, concurrency=1).answers(questions(5)))
+        assert ["stop" in body for body in server.bodies] == [True, True, *[False] * 5]
+    assert [outcomes[n].completion.text for n in range(5)] == [f" {n} {n}" for n in range(5)]
 
 
 def test_a_long_answer_is_cut_where_no_gold_answer_reaches() -> None:
