@@ -49,6 +49,7 @@ def read_spec(path: Path, spec: type[SpecT]) -> SpecT:
     text = _read_text(path)
     lines: dict[Location, int] = {}
     try:
+        _check_depth(text, path)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
             _index_lines(node, (), lines, path)
@@ -124,16 +125,30 @@ def _read_text(path: Path) -> str:
         raise InputError(f"cannot read the file: {reason}", place=Place(path)) from error
 
 
+def _check_depth(text: str, path: Path) -> None:
+    """Refuse what is nested without end: reading it takes time that grows with its square."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise _too_large(path, None if event.start_mark is None else event.start_mark.line)
+
+
+def _too_large(path: Path, line: int | None) -> InputError:
+    return InputError(
+        "the file is too large or too deep, or its aliases repeat without end",
+        allowed=f"at most {_MOST_VALUES} values, {_DEEPEST} deep",
+        place=Place(path, None if line is None else line + 1),
+    )
+
+
 def _index_lines(
     node: yaml.Node, location: Location, lines: dict[Location, int], path: Path
 ) -> None:
     """Note the line on which every value starts, and refuse a key that stands twice."""
     if len(lines) > _MOST_VALUES or len(location) > _DEEPEST:
-        raise InputError(
-            "the file is too large or too deep, or its aliases repeat without end",
-            allowed=f"at most {_MOST_VALUES} values, {_DEEPEST} deep",
-            place=Place(path, _line(node)),
-        )
+        raise _too_large(path, node.start_mark.line)
     if location in lines:  # an alias may visit a node again, never a location
         raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
     lines[location] = _line(node)

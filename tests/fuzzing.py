@@ -19,6 +19,8 @@ from stored import INFO, SOME, fresh, path_of, write
 from studies import save_card
 
 from icl_gap.cli import main
+from icl_gap.data import cfq, geoquery
+from icl_gap.errors import InputError
 
 Target = Callable[[Path, bytes], None]
 _watched: list[Path] = []
@@ -159,6 +161,26 @@ def _model(folder: Path, name: str, content: bytes) -> None:
     command("prompts", path)
 
 
+def numbers(folder: Path, content: bytes) -> None:
+    """The row numbers of a benchmark's split."""
+    path = folder / "split.json"
+    path.write_bytes(content)
+    for read in (cfq.row_numbers, lambda path: geoquery._members(path, 880)):
+        with contextlib.suppress(InputError):
+            read(path)
+
+
+def answers(folder: Path, content: bytes) -> None:
+    """The answers of a scripted model."""
+    (folder / "answers.jsonl").write_bytes(content)
+    path = folder / "sweep.yaml"
+    path.write_text(
+        f"{{name: s, datasets: [scan], models: [{{kind: scripted, answers: "
+        f'"{folder / "answers.jsonl"}"}}], shots: [0], seeds: [0], limit: 1, figures: []}}'
+    )
+    command("run", path, "--out", folder / "run")
+
+
 def cell(folder: Path, content: bytes) -> None:
     """A cell's file in a results folder."""
     results = fresh(folder)
@@ -190,6 +212,8 @@ TARGETS: Mapping[str, Target] = {
         config,
         index,
         weights,
+        numbers,
+        answers,
         cell,
         manifest,
     )
@@ -224,6 +248,8 @@ overflow: skip
         "weights": bytes([72, 0, 0, 0, 0, 0, 0, 0])
         + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(72)
         + bytes(4),
+        "numbers": b'{"train": [1, 2], "test": [3], "trainIdxs": [1], "testIdxs": [2]}',
+        "answers": b'{"query_id": "scan-1", "text": "JUMP"}\n{"query_id": "a", "error": "e"}\n',
         "cell": path_of(results).read_bytes(),
         "manifest": (results / "sweep.json").read_bytes(),
     }

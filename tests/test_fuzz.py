@@ -88,23 +88,49 @@ def with_values(data: st.DataObject, content: bytes, keys: list[str]) -> bytes:
     return json.dumps(value).encode()
 
 
+def check_changed(place: Path, good: dict[str, bytes], name: str, data: st.DataObject) -> None:
+    anything = data.draw(st.integers(0, 9)) == 0
+    content = data.draw(st.binary(max_size=40)) if anything else changed(data, good[name])
+    with only_in(place):
+        TARGETS[name](place, content)
+
+
+def check_odd_values(place: Path, good: dict[str, bytes], name: str, data: st.DataObject) -> None:
+    content = with_values(data, good[name], list(SPECS[name].model_fields))
+    with only_in(place):
+        TARGETS[name](place, content)
+
+
+SPECS = {"sweep": SweepSpec, "card": DatasetCard}
+few = settings(max_examples=10, deadline=HANG)
+many = settings(max_examples=200, deadline=HANG)
+
+
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=200, deadline=HANG)
+@few
 @given(data=st.data())
 def test_changed_files(place, good, name, data) -> None:
-    content = (
-        data.draw(st.binary(max_size=40))
-        if data.draw(st.integers(0, 9)) == 0
-        else changed(data, good[name])
-    )
-    with only_in(place):
-        TARGETS[name](place, content)
+    check_changed(place, good, name, data)
 
 
-@pytest.mark.parametrize(("name", "spec"), [("sweep", SweepSpec), ("card", DatasetCard)])
-@settings(max_examples=200, deadline=HANG)
+@pytest.mark.parametrize("name", SPECS)
+@few
 @given(data=st.data())
-def test_files_of_odd_values(place, good, name, spec, data) -> None:
-    content = with_values(data, good[name], list(spec.model_fields))
-    with only_in(place):
-        TARGETS[name](place, content)
+def test_files_of_odd_values(place, good, name, data) -> None:
+    check_odd_values(place, good, name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+@many
+@given(data=st.data())
+def test_many_changed_files(place, good, name, data) -> None:
+    check_changed(place, good, name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPECS)
+@many
+@given(data=st.data())
+def test_many_files_of_odd_values(place, good, name, data) -> None:
+    check_odd_values(place, good, name, data)

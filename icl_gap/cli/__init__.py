@@ -45,3 +45,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:  # a path that no system takes, a disk that is gone
+        warn(f"icl-gap: {error.filename or 'files'}: {error.strerror or error}")
+        sys.exit(1)

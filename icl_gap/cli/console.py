@@ -24,6 +24,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from icl_gap.text import printable
+
 T = TypeVar("T")
 
 
@@ -38,13 +40,13 @@ def out() -> Console:
 
 
 def say(text: str) -> None:
-    """Print a line of plain text, letter by letter."""
-    print(text)  # noqa: T201 (rich would turn `:on:` into a picture)
+    """Print plain text, letter by letter."""
+    print(printable(text))  # noqa: T201 (rich would turn `:on:` into a picture)
 
 
 def warn(text: str) -> None:
     """Print a line of plain text to standard error."""
-    print(safe(text), file=sys.stderr)  # noqa: T201 (errors must reach the user even without rich)
+    print(printable(text), file=sys.stderr)  # noqa: T201 (errors must reach the user even without rich)
 
 
 class _Terminal(logging.Handler):
@@ -55,13 +57,6 @@ class _Terminal(logging.Handler):
 def show_log() -> None:
     """Print what the package logs, as other lines to standard error."""
     logging.getLogger("icl_gap").handlers = [_Terminal()]
-
-
-def safe(text: str) -> str:
-    """Text with its control characters, line ends apart, and lone surrogates written out."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def show_table(
@@ -79,7 +74,7 @@ def show_table(
         words = key in left
         table.add_column(key, justify="left" if words else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(safe(value)) for value in row.values()))
+        table.add_row(*(Text(printable(value)) for value in row.values()))
     out().print(table, soft_wrap=False)
 
 
@@ -105,7 +100,7 @@ def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(items, total=total, description=safe(description))
+        yield from progress.track(items, total=total, description=printable(description))
 
 
 @contextmanager
@@ -142,7 +137,7 @@ def transfer() -> Iterator[Callable[[str, int, int | None], None] | None]:
 
         def show(name: str, here: int, total: int | None) -> None:
             if name not in tasks:
-                tasks[name] = progress.add_task(safe(name), total=total)
+                tasks[name] = progress.add_task(printable(name), total=total)
             progress.update(tasks[name], completed=here, total=total)
 
         yield show

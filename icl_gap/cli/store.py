@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import safe, say, track
+from icl_gap.cli.console import say, track
 
 if TYPE_CHECKING:
     from icl_gap.store import Fault
@@ -27,7 +27,7 @@ def verify(results: Folder) -> None:
     faults = verify_store(results, track=track)
     _tell(faults)
     if faults:
-        say(f"to mend: icl-gap store repair {safe(str(results))}")
+        say(f"to mend: icl-gap store repair {results}")
         raise typer.Exit(1)
     say("every file is as it was written")
 
@@ -40,11 +40,11 @@ def repair(results: Folder) -> None:
     faults = repair_store(results, track=track)
     _tell(faults)
     if faults:
-        say(f"set aside in {safe(str(results / 'damaged'))}; run the sweep again to go on")
+        say(f"set aside in {results / 'damaged'}; run the sweep again to go on")
     else:
         say("every file is as it was written")
 
 
 def _tell(faults: Sequence[Fault]) -> None:
     for fault in faults:
-        say(safe(str(fault)))
+        say(str(fault))

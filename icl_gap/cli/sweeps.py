@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import safe, say, show_table, track, warn
+from icl_gap.cli.console import say, show_table, track, warn
 from icl_gap.errors import AnalysisError, InputError, ModelError, Place
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def plan(sweep: SweepFile) -> None:
     if needs:
         show_table(needs, title="memory, before anything is loaded", left=("model", "fits here"))
     for note in _damage(planned):
-        say(f"note: {safe(note)}")
+        say(f"note: {note}")
 
 
 def prompts(
@@ -113,8 +113,8 @@ def prompts(
         covered = f"coverage {request.exemplars.coverage[-1]:.2f}"
         fate = "" if request.fits else ", skipped: does not fit"
         say(f"\n--- {request.prompt.query_id}{tokens}, {covered}{fate}")
-        say(safe(request.prompt.text))
-        say(f"--- gold: {safe(request.exemplars.query.target)}")
+        say(request.prompt.text)
+        say(f"--- gold: {request.exemplars.query.target}")
 
 
 @contextmanager

@@ -138,7 +138,7 @@ def row_numbers(path: Path) -> tuple[list[int], list[int]]:
     try:
         split = json.loads(read_text(path))
         sides = [[int(number) for number in split[key]] for key in ("trainIdxs", "testIdxs")]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "not a split file of CFQ",
             value=str(error),

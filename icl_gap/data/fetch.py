@@ -77,7 +77,7 @@ def receipt(folder: Path) -> dict[str, str]:
     try:
         noted = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
         return {str(name): str(digest) for name, digest in noted.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise DataError(
             "the fetched data is damaged",
             value=str(error),

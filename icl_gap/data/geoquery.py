@@ -86,7 +86,7 @@ def _example(
     try:
         row: dict[str, Any] = json.loads(line)
         source, target = question(row["query"]), normalize(parse(row["funql"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"not a row of GeoQuery: {error}",
             value=line,
@@ -102,7 +102,7 @@ def _members(path: Path, n_rows: int) -> tuple[list[int], list[int]]:
     try:
         split = json.loads(read_text(path))
         train, test = ([int(row) for row in split[side]] for side in ("train", "test"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "not a split file of GeoQuery",
             value=str(error),

@@ -34,7 +34,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(f"cannot read {path.name}: {error.strerror}", value=str(path)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{path.name} is not JSON: {error}", value=str(path)) from error
     if not isinstance(value, dict):
         raise ModelError(f"{path.name} does not hold a JSON object", value=str(path))

@@ -13,6 +13,7 @@ from typing import Literal, assert_never
 from icl_gap.errors import ModelError
 from icl_gap.models.identity import Identity
 from icl_gap.models.spec import (
+    ApiSpec,
     ModelSpec,
     NearestSpec,
     Quantization,
@@ -101,7 +102,7 @@ def fit(spec: ModelSpec, identity: Identity) -> Fit | None:
     match spec:
         case TransformersSpec() | UntrainedSpec():
             return _fit(spec, identity)
-        case NearestSpec() | ScriptedSpec():
+        case ApiSpec() | NearestSpec() | ScriptedSpec():
             return None
         case _:
             assert_never(spec)

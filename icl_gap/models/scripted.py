@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from icl_gap.errors import InferenceError, ModelError, Place
 from icl_gap.models.base import Outcome, Question, one_by_one
@@ -90,7 +90,7 @@ def _read_answers(path: Path) -> dict[str, Line]:
             continue
         try:
             answer = _Answer.model_validate(json.loads(line))
-        except (ValueError, ValidationError):
+        except (ValueError, RecursionError):
             answer = None
         if answer is None or (answer.text is None) == (answer.error is None):
             raise ModelError(

@@ -22,14 +22,16 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticKnownError
 
-from icl_gap.models.spec import ModelSpec, ModelSpecBase, TransformersSpec
+from icl_gap.models.spec import ApiSpec, ModelSpec, ModelSpecBase, TransformersSpec
 from icl_gap.records import SizeSource
 from icl_gap.specs import Spec, read_spec
 
 Kind = Literal["transformers", "api"]
 
-_SPECS: Mapping[Kind, type[ModelSpecBase]] = MappingProxyType({"transformers": TransformersSpec})
-"""What a size becomes, by its kind; one that is missing is refused. `api` plugs in here."""
+_SPECS: Mapping[Kind, type[ModelSpecBase]] = MappingProxyType(
+    {"transformers": TransformersSpec, "api": ApiSpec}
+)
+"""What a size becomes, by its kind."""
 _TELLS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         "transformers": ("model", "family"),
@@ -192,11 +194,7 @@ class FamilySpec(Spec):
         return tuple(self._model(have[name], alone=len(names) == 1) for name in names)
 
     def _model(self, each: ZooModel, *, alone: bool) -> ModelSpec:
-        spec, options = _SPECS.get(each.kind), self.model_extra or {}
-        if spec is None:
-            raise ValueError(
-                f"`{self.family}` is served by an API: it has no weights that could be loaded here"
-            )
+        spec, options = _SPECS[each.kind], self.model_extra or {}
         if "model" in options:
             raise ValueError("a family says itself what its models are: leave `model` out")
         if not alone and options.get("name") is not None:

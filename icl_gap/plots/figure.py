@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from icl_gap.plots.legend import draw_legend
 from icl_gap.plots.look import GREY, Look, blank, looks
 from icl_gap.plots.recipe import FigureRecipe
 from icl_gap.plots.strip import draw_strip, strip_height
+from icl_gap.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -133,6 +134,7 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
     Raises:
         AnalysisError: The analysis holds nothing that the recipe draws.
     """
+    analysis = _printable(analysis)
     recipe = settled(recipe, analysis)
     if recipe.x == CELLS:
         return _heat_map(analysis, recipe)
@@ -152,6 +154,16 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
         top = 1 + (lines * LINE + 0.3) / height
         figure.suptitle(recipe.title, y=top, va="bottom")
     return figure
+
+
+def _printable(analysis: Analysis) -> Analysis:
+    """The same, with names that a figure can show."""
+    points = (
+        replace(point, model=printable(point.model), family=printable(point.family))
+        for point in analysis.points
+    )
+    fits = (replace(fit, family=printable(fit.family)) for fit in analysis.fits)
+    return replace(analysis, points=tuple(points), fits=tuple(fits))
 
 
 def _heat_map(analysis: Analysis, recipe: FigureRecipe) -> Figure:

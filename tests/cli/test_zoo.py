@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-from cli.test_commands import cli as cli  # noqa: PLC0414 (a fixture)
 from studies import save_study
 
 from icl_gap.models.zoo import members, zoo

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from icl_gap.config import SweepSpec
 from icl_gap.errors import InputError
 from icl_gap.models import (
+    ApiSpec,
     FamilySpec,
     TransformersSpec,
     UntrainedSpec,
@@ -238,7 +239,7 @@ def test_an_entry_is_kept_as_written() -> None:
         ({"family": "opt", "name": "one"}, "", "pick one"),
         ({"kind": "zoo", "family": "opt", "model": "m"}, "", "leave `model` out"),
         ({"kind": "zoo"}, "family", "missing"),
-        ({"family": "codex"}, "", "served by an API"),
+        ({"family": "codex", "max_cost": 1.0}, "", "price"),
     ],
 )
 def test_faults_are_placed_in_the_entry(fields, key, said) -> None:
@@ -246,6 +247,18 @@ def test_faults_are_placed_in_the_entry(fields, key, said) -> None:
         check_spec({"name": "s", "datasets": ["scan"], "models": ["nearest", fields]}, SweepSpec)
     assert caught.value.place.key == "models[1]" + (f".{key}" if key else "")
     assert "more)" not in str(caught.value)
+
+
+def test_codex_is_asked_behind_an_api() -> None:
+    entry = {"family": "codex", "base_url": "http://127.0.0.1:1/v1", "concurrency": 2}
+    fields = {"name": "s", "datasets": ["scan"], "models": [entry]}
+    (read,) = check_spec(fields, SweepSpec).models
+    cushman, davinci = expand(read)
+    assert isinstance(cushman, ApiSpec)
+    assert (cushman.model, cushman.family) == ("code-cushman-001", "codex")
+    assert (cushman.base_url, cushman.concurrency) == ("http://127.0.0.1:1/v1", 2)
+    assert isinstance(davinci, ApiSpec)
+    assert (davinci.n_params, davinci.size_source) == (175_000_000_000, "estimated")
 
 
 def test_a_folder_by_the_name_of_a_model_of_the_zoo_has_its_tokens(tmp_path, monkeypatch) -> None:
