@@ -5,11 +5,13 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.installed-bench
+FUZZ   := $(VENV)/.installed-fuzz
+FUZZED ?= sweep card recipe predictions rows config index weights numbers answers cell manifest
 
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: quickstart test test-slow bench lint format clean
+.PHONY: quickstart test test-slow fuzz bench lint format clean
 
 quickstart: $(STAMP)
 	$(BIN)/icl-gap run sweeps/quickstart.yaml
@@ -19,6 +21,12 @@ test: $(STAMP) lint
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow
+
+# A minute for each kind of file; `make fuzz FUZZED=sweep` takes one.
+fuzz: $(FUZZ)
+	for name in $(FUZZED); do \
+		PYTHONPATH=tests $(BIN)/python tests/fuzz_atheris.py $$name -max_total_time=60 || exit 1; \
+	done
 
 bench: $(BENCH)
 	$(BIN)/python tests/bench/analysis.py; large=$$?; \
@@ -48,5 +56,9 @@ $(BENCH): $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[bench]'
 	touch $@
 
+$(FUZZ): $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group fuzz
+	touch $@
+
 clean:
-	rm -rf $(VENV) results build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .fuzz results build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
