@@ -50,7 +50,9 @@ def run_sweep(
             gc.collect()  # one model's weights go before the next one's come
     if failures:
         told = (_told(name, errors) for name, errors in failures.items())
-        raise InferenceError("\n".join(["not all cells are finished:", *told]))
+        raise InferenceError(
+            "\n".join(["not all cells are finished; running the sweep again tries these:", *told])
+        )
     results = open_results(folder)
     if plan.sweep.precision_check:
         check_precision(plan, results, track)

@@ -8,3 +8,8 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def shots_text(shots: int) -> str:
+    """A number of exemplars in words: `1 shot`, `5 shots`."""
+    return f"{shots} shot" if shots == 1 else f"{shots} shots"

@@ -27,7 +27,6 @@ from icl_gap.analysis.table import (
     evidence_table,
     fit_table,
     human,
-    shots_text,
     size_text,
     table,
 )
@@ -58,7 +57,6 @@ __all__ = [
     "evidence_table",
     "fit_table",
     "human",
-    "shots_text",
     "size_text",
     "table",
 ]

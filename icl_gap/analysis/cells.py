@@ -13,6 +13,7 @@ from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.records import Condition, Split
 from icl_gap.store import OUTCOMES
+from icl_gap.text import shots_text
 
 Floats: TypeAlias = NDArray[np.float64]
 _SUBJECT = tuple(field.name for field in fields(Subject))
@@ -54,7 +55,7 @@ class Cell:
         """Which cell it is, for a message."""
         of = self.subject
         return (
-            f"{of.benchmark} {of.model}, {of.shots} shots, {self.query_split} queries,"
+            f"{of.benchmark} {of.model}, {shots_text(of.shots)}, {self.query_split} queries,"
             f" {self.condition.upper()}, seed {self.seed} (cell {self.key[:12]})"
         )
 

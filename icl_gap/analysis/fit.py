@@ -26,6 +26,7 @@ from icl_gap.analysis.points import (
     Trend,
 )
 from icl_gap.analysis.scale import ESTIMATED, Scale
+from icl_gap.text import shots_text
 
 BAND_POINTS = 25
 MIN_SIZES = 3
@@ -76,7 +77,7 @@ def fit_gaps(
         elif any(e.point.trained and scale.of(e.point) is not None for e in group):
             point = group[0].point
             text = f"no fit: fewer than two {scale.steps} of a trained model with a resolved gap"
-            where = f"{point.family} on {point.benchmark}, {point.shots} shots"
+            where = f"{point.family} on {point.benchmark}, {shots_text(point.shots)}"
             remarks.append((text, f"{where}, {point.query_split} queries"))
     common = [
         _common(families, scale, confidence) for families in together.values() if len(families) > 1

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from icl_gap.records import SizeSource
+from icl_gap.text import shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
 Metric = Literal["raw", "canonical"]
@@ -53,7 +54,7 @@ class Subject:
     @property
     def place(self) -> str:
         """Which subject it is, for a message."""
-        return f"{self.benchmark} {self.model}, {self.shots} shots"
+        return f"{self.benchmark} {self.model}, {shots_text(self.shots)}"
 
 
 @dataclass(frozen=True, slots=True)

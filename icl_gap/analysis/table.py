@@ -80,11 +80,6 @@ def common_table(analysis: Analysis) -> list[dict[str, str]]:
     ]
 
 
-def shots_text(shots: int) -> str:
-    """A number of exemplars in words: `1 shot`, `5 shots`."""
-    return f"{shots} shot" if shots == 1 else f"{shots} shots"
-
-
 def human(count: float | None) -> str:
     """A large number in three digits, e.g. `6.7B` or `3.2e21`; a dash for None."""
     if count is None:

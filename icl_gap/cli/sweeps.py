@@ -14,6 +14,7 @@ import typer
 
 from icl_gap.cli.console import say, show_table, track, warn
 from icl_gap.errors import AnalysisError, InputError, ModelError, Place
+from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
     from icl_gap.config import SweepSpec
@@ -104,7 +105,7 @@ def prompts(
     info = chosen.info
     say(
         f"cell {cell} of {len(planned.cells)}: {_label(info)}, {info.dataset}/{info.split}, "
-        f"{info.query_split} queries, {info.condition}, {info.shots} shots, seed {info.seed}"
+        f"{info.query_split} queries, {info.condition}, {shots_text(info.shots)}, seed {info.seed}"
     )
     with faults_in(sweep):
         requests = planned.requests(chosen)

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from icl_gap.analysis import GapPoint, analyze, shots_text
+from icl_gap.analysis import GapPoint, analyze
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.patterns import HELD_OUT_SPLITS, held_out, patterns
 from icl_gap.nano.recipe import TRAINING, Recipe, curriculum
 from icl_gap.store import OUTCOMES, open_results
+from icl_gap.text import shots_text
 
 _CARD = """\
 ---

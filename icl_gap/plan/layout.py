@@ -12,6 +12,7 @@ from icl_gap.errors import PromptError, SamplingError
 from icl_gap.plan.cells import Cell
 from icl_gap.plan.parts import Study, Subject
 from icl_gap.records import Condition, Exemplars, Prompt, Split
+from icl_gap.text import shots_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Layout:
             raise PromptError(
                 f"the prompt of query {prompt.query_id} ({cell.study.benchmark.name}) does not fit "
                 f"the context of {identity.name}",
-                value=f"{tokens} tokens at {asked} shots, and {reserve} for the answer",
+                value=f"{tokens} tokens at {shots_text(asked)}, and {reserve} for the answer",
                 allowed=f"{identity.context_length} tokens in all; fewer shots, or "
                 "`overflow: skip` or `overflow: drop_shots`"
                 if fitting >= 0

@@ -11,7 +11,8 @@ from itertools import count
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, unescape
 
-from icl_gap.analysis import Estimate, GapPoint, shots_text, size_text
+from icl_gap.analysis import Estimate, GapPoint, size_text
+from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

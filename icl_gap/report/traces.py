@@ -8,6 +8,7 @@ from typing import Any
 
 from icl_gap.records import CellInfo
 from icl_gap.report.texts import Texts
+from icl_gap.text import shots_text
 
 
 @dataclass(slots=True)
@@ -36,7 +37,7 @@ class Traces:
         """
         self.cells += 1
         self.seeds.add(info.seed)
-        place = f"{info.dataset}/{info.split} {info.model}, {info.shots} shots"
+        place = f"{info.dataset}/{info.split} {info.model}, {shots_text(info.shots)}"
         for status, n in statuses.items():
             if status != "scored":
                 self.left_out[status, place] += n

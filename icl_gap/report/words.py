@@ -13,9 +13,9 @@ from icl_gap.analysis import (
     GapFit,
     GapPoint,
     QuerySplit,
-    shots_text,
     size_text,
 )
+from icl_gap.text import shots_text
 
 Verdict = Literal["narrows", "widens", "open", "no line"]
 """What a fit says: `open` where its interval holds zero, `no line` where it supports none."""
