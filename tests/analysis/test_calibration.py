@@ -15,6 +15,7 @@ from icl_gap.analysis.fit import fit_gaps
 from icl_gap.analysis.gaps import measure
 from icl_gap.analysis.pairing import Paired
 from icl_gap.analysis.points import GapFit
+from icl_gap.analysis.scale import SCALES
 
 pytestmark = pytest.mark.slow
 
@@ -107,7 +108,7 @@ def fits(sizes: Floats, gaps: Floats, *, studies: int, resamples: int) -> list[G
     rng = np.random.default_rng(2)
     blocks = [b for n in range(studies) for b in family(rng, n, sizes, gaps, QUERIES)]
     measured, _ = measure(blocks, resamples=resamples, seed=0, confidence=0.95)
-    found, _, _ = fit_gaps(measured, confidence=0.95)
+    found, _, _ = fit_gaps(measured, SCALES["n_params"], confidence=0.95)
     assert len(found) == studies
     return list(found)
 
@@ -134,3 +135,25 @@ def test_fits_recover_the_line_they_come_from(slope: float) -> None:
     assert abs(slopes.mean() - slope) < 3 * error + 0.005
     middles = np.array([fit.intercept + 9 * fit.slope for fit in found])
     assert middles.mean() == pytest.approx(0.4, abs=0.01)
+
+
+X = np.linspace(-1, 1, 8)
+"""Places of eight sizes over two decades, as forms count them."""
+TRUTHS = {
+    "power law": ((-1.2, -0.6), np.exp(-1.2 - 0.6 * X)),
+    "power law with floor": ((-2.0, -1.5, 0.1), 0.1 + np.exp(-2.0 - 1.5 * X)),
+    "logistic accuracies": ((0.405, 0.0, -0.6, 0.7), 1 - expit(-0.6 + 0.7 * X) / 0.6),
+}
+"""Of a form: its parameters, and the gaps that they mean for accuracies ID of 0.6."""
+
+
+@pytest.mark.parametrize("form", TRUTHS)
+def test_fits_recover_the_curve_they_come_from(form: str) -> None:
+    truth, gaps = TRUTHS[form]
+    found = fits(10 ** (9 + X), gaps, studies=300, resamples=200)
+    fitted = [next(each for each in fit.forms if each.form == form) for fit in found]
+    parameters = np.array([[value for _, value in each.parameters] for each in fitted])
+    assert len(parameters) == 300
+    middles = np.median(parameters, axis=0)
+    print(form, truth, middles.round(3), parameters.std(axis=0).round(3))
+    assert middles == pytest.approx(truth, abs=0.03)
