@@ -24,9 +24,12 @@ def main(name: str, *options: str) -> None:
     """Fuzz one target."""
     corpus = KEPT / name
     corpus.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix="icl_gap-fuzz-"))
+    around = Path(tempfile.mkdtemp(prefix="icl_gap-fuzz-"))
+    (around / "x").write_text("a secret")
+    place = around / "place"
+    place.mkdir()
     os.environ["ICL_GAP_CACHE"] = str(place / "cache")
-    good = examples(Path(tempfile.mkdtemp(dir=place)))
+    good = examples(place)
     (corpus / "good").write_bytes(good[name])
     TARGETS[name](place, good[name])  # what is imported may make folders of its own
 

@@ -1,7 +1,8 @@
 """Bad input of every kind, thrown at whatever reads files: for Hypothesis and for `make fuzz`.
 
 A target writes bytes to a file and reads it as a user would. It passes if nothing comes of it but a
-result or an error of the package's own, and if nothing was written outside its folder.
+result or an error of the package's own, if nothing was written outside its folder, and nothing read
+that lies around it.
 """
 
 from __future__ import annotations
@@ -38,19 +39,20 @@ _CHANGES = {
 
 
 class OutsideError(Exception):
-    """Something outside the target's folder was written."""
+    """Something outside the target's folder was written, or something beside it read."""
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if not _watched or (event != "open" and event not in _CHANGES):
         return
-    if event == "open" and not (arguments[2] or 0) & _WRITING:
-        return
     path = arguments[0]
-    if isinstance(path, int) or not isinstance(path, str | bytes | os.PathLike):
+    if not isinstance(path, str | bytes | os.PathLike):
         return
     real = Path(os.path.realpath(os.fsdecode(path)))
-    if real != Path(os.devnull) and not any(map(real.is_relative_to, _watched)):
+    reads = event == "open" and not (arguments[2] or 0) & _WRITING
+    beside = real.is_relative_to(_watched[0].parent)
+    may = real == Path(os.devnull) or any(map(real.is_relative_to, _watched))
+    if not may and (beside or not reads):
         raise OutsideError(event, str(real))
 
 
@@ -59,7 +61,7 @@ sys.addaudithook(_audit)
 
 @contextlib.contextmanager
 def only_in(folder: Path) -> Iterator[None]:
-    """Let nothing be written outside a folder and the package's cache."""
+    """Let nothing be written outside a folder and the package's cache, nor read beside them."""
     _watched.extend(place.resolve() for place in (folder, Path(os.environ["ICL_GAP_CACHE"])))
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fuzzing import TARGETS, examples, only_in
+from fuzzing import TARGETS, OutsideError, examples, only_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,11 +58,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    made = examples(tmp_path_factory.mktemp("good"))
+def good(tmp_path_factory: pytest.TempPathFactory, place: Path) -> dict[str, bytes]:
+    (place.parent / "x").write_text("a secret")
+    made = examples(place)
     for name, target in TARGETS.items():  # what is imported may make folders of its own
         target(tmp_path_factory.mktemp("first"), made[name])
     return made
+
+
+def test_the_guard_sees_what_is_read_beside_and_written_outside(place, good) -> None:
+    assert good
+    with only_in(place):
+        (place / "here").write_text("a")
+        with pytest.raises(OutsideError):
+            (place.parent / "x").read_text()
+        with pytest.raises(OutsideError):
+            (place / ".." / "y").write_text("a")
+        with pytest.raises(OutsideError):
+            Path("/tmp/icl_gap_outside").mkdir()  # noqa: S108 (it must not come to be)
+    (place.parent / "x").read_text()
 
 
 def changed(data: st.DataObject, content: bytes) -> bytes:
