@@ -154,7 +154,7 @@ def _write(path: Path, checks: Sequence[PrecisionCheck]) -> None:
 
 def _place(asked: Asked) -> tuple[str, str]:
     cell, request = asked
-    return cell.info.key, request.prompt.query_id
+    return cell.info.key, request.query_id
 
 
 def _chosen(plan: Plan, subject: Subject) -> list[Asked]:
@@ -165,7 +165,7 @@ def _chosen(plan: Plan, subject: Subject) -> list[Asked]:
             info = cell.info
             for request in plan.requests(cell):
                 if request.fits:
-                    query = request.prompt.query_id
+                    query = request.query_id
                     at = (info.dataset, info.split, info.query_split, info.shots, info.seed, query)
                     groups[at].append((cell, request))
     order = sorted(groups, key=lambda at: hashlib.blake2b(repr(at).encode()).digest())

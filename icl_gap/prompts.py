@@ -32,13 +32,25 @@ def render(template: Template, exemplars: Exemplars) -> Prompt:
     it, so a trailing one would ask for a token that the model has never seen there.
     """
     query = exemplars.query
-    shown = [
-        f"{template.source_label} {example.source}\n{template.target_label} {example.target}"
+    text = "".join(parts(template, exemplars))
+    return Prompt(query.id, query.source, exemplars.examples, text)
+
+
+def parts(template: Template, exemplars: Exemplars) -> list[str]:
+    """The text of a prompt, cut where prompts that show the same exemplars have parts in common.
+
+    Returns:
+        What comes before the first source; each exemplar, up to the next source; the query. All but
+        the first begin with a space.
+    """
+    opening = template.instruction and template.instruction + template.separator
+    between = template.separator + template.source_label
+    shown = (
+        f" {example.source}\n{template.target_label} {example.target}{between}"
         for example in exemplars.examples
-    ]
-    asked = f"{template.source_label} {query.source}\n{template.target_label}"
-    blocks = [block for block in (template.instruction, *shown, asked) if block]
-    return Prompt(query.id, query.source, exemplars.examples, template.separator.join(blocks))
+    )
+    asked = f" {exemplars.query.source}\n{template.target_label}"
+    return [opening + template.source_label, *shown, asked]
 
 
 def gold(target: str) -> str:

@@ -94,13 +94,13 @@ def _run_cells(run: _Run, cells: Sequence[Cell], model: models.Model) -> Iterato
     asked = [(cell, request) for cell in cells for request in run.plan.requests(cell)]
     queries: dict[str, list[str]] = {}
     for cell, request in asked:
-        queries.setdefault(cell.info.key, []).append(request.prompt.query_id)
+        queries.setdefault(cell.info.key, []).append(request.query_id)
     sheets = [Sheet(_described(cell, model.info), queries[cell.info.key]) for cell in pending]
     with StoreWriter(run.folder, sheets) as writer:
         wanted = [
             n
             for n, (cell, request) in enumerate(asked)
-            if writer.wants(cell.info.key, request.prompt.query_id)
+            if writer.wants(cell.info.key, request.query_id)
         ]
         yield from [None] * (sum(cell.info.n_queries for cell in pending) - len(wanted))
         for cell, record in answer(asked, wanted, model, run.plan.sweep):

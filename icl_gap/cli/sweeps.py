@@ -70,7 +70,7 @@ def plan(sweep: SweepFile) -> None:
     with faults_in(sweep):
         planned = plan_sweep(read_sweep(sweep), track=track)
     groups = groupby(planned.cells, key=lambda cell: (cell.subject, cell.study))
-    rows = [row for _, cells in groups for row in _plan_rows(list(cells))]
+    rows = [row for _, cells in groups for row in _plan_rows(planned, list(cells))]
     show_table(rows, left=("model", "benchmark"))
     requests = sum(cell.info.n_queries for cell in planned.cells)
     say(f"{len(planned.cells):,} cells, {requests:,} requests")
@@ -113,7 +113,7 @@ def prompts(
         tokens = "" if request.tokens is None else f", {request.tokens} tokens"
         covered = f"coverage {request.exemplars.coverage[-1]:.2f}"
         fate = "" if request.fits else ", skipped: does not fit"
-        say(f"\n--- {request.prompt.query_id}{tokens}, {covered}{fate}")
+        say(f"\n--- {request.query_id}{tokens}, {covered}{fate}")
         say(request.prompt.text)
         say(f"--- gold: {request.exemplars.query.target}")
 
@@ -236,20 +236,21 @@ def _label(info: CellInfo) -> str:
     return info.model if info.trained else f"{info.model} (untrained)"
 
 
-def _plan_rows(cells: list[Cell]) -> list[dict[str, str]]:
+def _plan_rows(planned: Plan, cells: list[Cell]) -> list[dict[str, str]]:
     """One row for each number of shots of a model on a benchmark."""
     return [
-        _plan_row([cell for cell in cells if cell.info.shots == shots])
+        _plan_row(planned, [cell for cell in cells if cell.info.shots == shots])
         for shots in dict.fromkeys(cell.info.shots for cell in cells)
     ]
 
 
-def _plan_row(cells: list[Cell]) -> dict[str, str]:
+def _plan_row(planned: Plan, cells: list[Cell]) -> dict[str, str]:
     info, context = cells[0].info, cells[0].subject.identity.context_length
-    tokens = [count for cell in cells for count in cell.prompt_tokens]
+    sizes = [planned.sizes(cell) for cell in cells]
+    tokens = [count for each in sizes for count in each.prompt_tokens]
     requests = sum(cell.info.n_queries for cell in cells)
-    skipped = sum(cell.skipped for cell in cells)
-    shortened = sum(cell.shortened for cell in cells)
+    skipped = sum(each.skipped for each in sizes)
+    shortened = sum(each.shortened for each in sizes)
     return {
         "model": _label(info),
         "benchmark": f"{info.dataset}/{info.split}" + (" (partial)" if info.partial else ""),

@@ -88,5 +88,9 @@ class Tokenizer(Protocol):
     def encode_prompt(self, text: str) -> tuple[int, ...]:
         """What the model reads for a prompt: BOS where the policy puts it, then the text."""
 
-    def prompt_length(self, text: str) -> int:
-        """How many tokens the model reads for a prompt, BOS included where it is put."""
+    def prompt_length(self, *parts: str) -> int:
+        """How many tokens the model reads for a prompt, BOS included where it is put.
+
+        Args:
+            *parts: Its text, whole or in parts; parts that come again are counted once.
+        """

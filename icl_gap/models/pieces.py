@@ -29,18 +29,32 @@ Why that is exact, for a byte-level BPE without normalizer, dropout or merges pa
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
 
 Encode = Callable[[str], tuple[int, ...]]
+Count = Callable[[Sequence[str]], int]
 
 MAX_PIECES = 1 << 16
 MAX_PAIRS = 1 << 18
+MAX_PARTS = 1 << 15
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """What remembers pieces."""
+
+    encode: Encode
+    """The ids of a text."""
+    count: Count
+    """How many ids a text has that is given in parts; remembers the parts too."""
+
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False}
 # GPT-2, OPT and CodeGen: `use_regex` stands for GPT-2's pattern.
@@ -66,7 +80,7 @@ _BLOOM = {
 }
 
 
-def by_pieces(tokenizer: Tokenizer) -> Encode:
+def by_pieces(tokenizer: Tokenizer) -> Pieces:
     """An encoder, equal to the tokenizer's own without special tokens, that remembers pieces.
 
     Where the proof above does not hold for a tokenizer, every text is encoded whole.
@@ -80,11 +94,11 @@ def by_pieces(tokenizer: Tokenizer) -> Encode:
 
     added = list(tokenizer.get_added_tokens_decoder().values())
     if not (_is_plain_bpe(tokenizer) and _has_known_words(tokenizer) and _are_harmless(added)):
-        return whole
+        return Pieces(whole, lambda parts: len(whole("".join(parts))))
     return _remembering(whole, tuple(token.content for token in added if token.content.strip(" ")))
 
 
-def _remembering(whole: Encode, added: tuple[str, ...]) -> Encode:
+def _remembering(whole: Encode, added: tuple[str, ...]) -> Pieces:
     piece_ids = lru_cache(MAX_PIECES)(whole)
 
     @lru_cache(MAX_PAIRS)
@@ -95,13 +109,35 @@ def _remembering(whole: Encode, added: tuple[str, ...]) -> Encode:
         return whole(pair) == piece_ids(left) + piece_ids(right)
 
     def encode(text: str) -> tuple[int, ...]:
-        first, *rest = text.split(" ")
-        pieces = [first, *map(" ".__add__, rest)]
+        pieces = _cut(text)
         if len(pieces) > 1 and all(map(is_exact, pieces, pieces[1:])):
             return tuple(chain.from_iterable(map(piece_ids, pieces)))
         return whole(text)
 
-    return encode
+    @lru_cache(MAX_PARTS)
+    def part(text: str) -> tuple[int, str, str] | None:
+        """Of a part whose pairs pass: how many ids it has, its first and its last piece."""
+        pieces = _cut(text)
+        if not all(map(is_exact, pieces, pieces[1:])):
+            return None
+        return sum(len(piece_ids(piece)) for piece in pieces), pieces[0], pieces[-1]
+
+    def count(parts: Sequence[str]) -> int:
+        if all(text.startswith(" ") for text in parts[1:]):  # a text is cut where a part begins
+            found = [each for each in map(part, parts) if each is not None]
+            joints = ((left[2], right[1]) for left, right in pairwise(found))
+            if len(found) == len(parts) > 1 and all(is_exact(*joint) for joint in joints):
+                return sum(each[0] for each in found)
+        return len(encode("".join(parts)))
+
+    return Pieces(encode, count)
+
+
+def _cut(text: str) -> list[str]:
+    """The pieces of a text: all but the first begin with a space; there is at least one."""
+    first, *rest = text.split(" ")
+    pieces = [" " + each for each in rest]
+    return pieces if pieces and not first else [first, *pieces]
 
 
 def _is_plain_bpe(tokenizer: Tokenizer) -> bool:

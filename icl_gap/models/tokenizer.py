@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from icl_gap.errors import ModelError
 from icl_gap.models.folder import read_optional_json
-from icl_gap.models.pieces import Encode, by_pieces
+from icl_gap.models.pieces import Count, Encode, by_pieces
 from icl_gap.models.spec import BosPolicy
 
 if TYPE_CHECKING:
@@ -29,10 +29,12 @@ _PROBE = "a"
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A tokenizer library behind four functions."""
+    """A tokenizer library behind a few functions."""
 
     encode: Encode
     """Text to ids, without special tokens."""
+    count: Count
+    """The number of ids of a text in parts."""
     encode_special: Encode
     """Text to ids, with the special tokens that the tokenizer puts around it."""
     decode: Callable[[Sequence[int]], str]
@@ -69,9 +71,9 @@ class TextTokenizer:
         """What the model reads for a prompt: BOS where the policy puts it, then the text."""
         return self.bos + self._codec.encode(text)
 
-    def prompt_length(self, text: str) -> int:
-        """How many tokens the model reads for a prompt, BOS included where it is put."""
-        return len(self.bos) + len(self._codec.encode(text))
+    def prompt_length(self, *parts: str) -> int:
+        """How many tokens the model reads for a prompt, whole or in parts, BOS included."""
+        return len(self.bos) + self._codec.count(parts)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids as it is; special tokens are left out."""
@@ -122,8 +124,10 @@ def rust_codec(tokenizer: tokenizers.Tokenizer) -> Codec:
     """A tokenizer of the `tokenizers` library; truncation and padding are switched off in it."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    pieces = by_pieces(tokenizer)
     return Codec(
-        encode=by_pieces(tokenizer),
+        encode=pieces.encode,
+        count=pieces.count,
         encode_special=lambda text: tuple(tokenizer.encode(text).ids),
         decode=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True)),
         token_id=tokenizer.token_to_id,
@@ -232,6 +236,7 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
         return rust_codec(tokenizer.backend_tokenizer)
     return Codec(
         encode=lambda text: tuple(tokenizer.encode(text, add_special_tokens=False)),
+        count=lambda parts: len(tokenizer.encode("".join(parts), add_special_tokens=False)),
         encode_special=lambda text: tuple(tokenizer.encode(text)),
         decode=lambda ids: str(
             tokenizer.decode(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from icl_gap.config import SweepSpec
 from icl_gap.plan.cells import Cell, grid
-from icl_gap.plan.layout import Layout, Request
+from icl_gap.plan.layout import Layout, Request, Sizes
 from icl_gap.plan.parts import Subject, studies, subjects
 from icl_gap.plan.questions import Load, Requests, loads, question, together
 from icl_gap.track import Track, untracked
@@ -17,6 +17,7 @@ __all__ = [
     "Load",
     "Plan",
     "Request",
+    "Sizes",
     "Subject",
     "loads",
     "outline_sweep",
@@ -34,6 +35,8 @@ class Plan:
     cells: tuple[Cell, ...]
     requests: Requests
     """Gives the requests of a cell, in query order."""
+    sizes: Callable[[Cell], Sizes]
+    """Gives the sizes of a cell's prompts."""
 
 
 def plan_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
@@ -48,8 +51,9 @@ def plan_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
             same, or a prompt does not fit its model's context while `overflow` is `error`.
     """
     plan = outline_sweep(sweep, track=track)
-    cells = track(plan.cells, "drawing exemplars", len(plan.cells))
-    return replace(plan, cells=tuple(_measured(cell, plan.requests(cell)) for cell in cells))
+    for cell in track(plan.cells, "drawing exemplars", len(plan.cells)):
+        plan.sizes(cell)
+    return plan
 
 
 def outline_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
@@ -59,14 +63,5 @@ def outline_sweep(sweep: SweepSpec, *, track: Track = untracked) -> Plan:
         InputError: A benchmark or a model is not to be had, or two cells are the same.
     """
     cells = tuple(grid(sweep, studies(sweep, track), subjects(sweep, track)))
-    return Plan(sweep, cells, Layout(sweep).requests)
-
-
-def _measured(cell: Cell, requests: Sequence[Request]) -> Cell:
-    tokens = tuple(request.tokens for request in requests if request.tokens is not None)
-    return replace(
-        cell,
-        prompt_tokens=tokens,
-        skipped=sum(not request.fits for request in requests),
-        shortened=sum(request.prompt.shots < cell.info.shots for request in requests),
-    )
+    layout = Layout(sweep)
+    return Plan(sweep, cells, layout.requests, layout.sizes)

@@ -26,19 +26,13 @@ class Coordinates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cell:
-    """One point of the grid, with what its prompts came to."""
+    """One point of the grid."""
 
     info: CellInfo
     study: Study
     subject: Subject
     max_new_bytes: int
     """The length of an answer beyond which it cannot be right."""
-    prompt_tokens: tuple[int, ...] = ()
-    """Of each request; empty where the model has no tokenizer."""
-    skipped: int = 0
-    """Queries left out because their prompts do not fit."""
-    shortened: int = 0
-    """Queries asked with fewer shots, so that their prompts fit."""
 
 
 def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:

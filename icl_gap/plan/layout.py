@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from icl_gap import prompts, sampling
@@ -20,11 +20,42 @@ class Request:
     """One prompt of a cell."""
 
     exemplars: Exemplars
-    prompt: Prompt
+    template: prompts.Template
     tokens: int | None
     """None where the model has no tokenizer."""
     fits: bool
     """False where the sweep skips the query because its prompt does not fit."""
+
+    @property
+    def query_id(self) -> str:
+        """The id of its query."""
+        return self.exemplars.query.id
+
+    @property
+    def prompt(self) -> Prompt:
+        """Its prompt, written when it is asked for: a study has millions."""
+        return prompts.render(self.template, self.exemplars)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What the prompts of a cell came to."""
+
+    prompt_tokens: tuple[int, ...] = ()
+    """Of each request; empty where the model has no tokenizer."""
+    skipped: int = 0
+    """Queries left out because their prompts do not fit."""
+    shortened: int = 0
+    """Queries asked with fewer shots, so that their prompts fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How one query is asked."""
+
+    shots: int
+    tokens: int | None
+    fits: bool
 
 
 class Layout:
@@ -39,6 +70,7 @@ class Layout:
         self._pools: dict[object, sampling.Pool] = {}
         self._drawn: dict[object, _Drawn] = {}
         self._reserves: dict[object, int] = {}
+        self._sizes: dict[object, Sizes] = {}
 
     def requests(self, cell: Cell) -> list[Request]:
         """The requests of a cell, in query order.
@@ -50,27 +82,51 @@ class Layout:
             PromptError: A prompt does not fit, and the sweep says that this is an error.
             SamplingError: A pool holds too few examples.
         """
+        template, drawn = cell.study.template, self._draw(cell, cell.info.condition)
+        return [
+            Request(exemplars.first(each.shots), template, each.tokens, each.fits)
+            for exemplars, each in zip(drawn.exemplars, self._shown(cell), strict=True)
+        ]
+
+    def sizes(self, cell: Cell) -> Sizes:
+        """What the prompts of a cell come to; nothing is written for it.
+
+        Raises:
+            PromptError: A prompt does not fit, and the sweep says that this is an error.
+            SamplingError: A pool holds too few examples.
+        """
+        identity = cell.subject.identity
+        key = (*self._key(cell, cell.info.condition), cell.info.shots, identity.context_length)
+        if key not in self._sizes:
+            shown = list(self._shown(cell))
+            self._sizes[key] = Sizes(
+                tuple(each.tokens for each in shown if each.tokens is not None),
+                skipped=sum(not each.fits for each in shown),
+                shortened=sum(each.shots < cell.info.shots for each in shown),
+            )
+        return self._sizes[key]
+
+    def _shown(self, cell: Cell) -> Iterator[_Shown]:
+        """How each query of a cell is asked."""
         drawn = {condition: self._draw(cell, condition) for condition in self._sweep.conditions}
         reserve = self._reserve(cell)
         here = drawn.pop(cell.info.condition)
         together = (here, *drawn.values())
-        return [
-            self._request(cell, together, index, reserve) for index in range(len(here.exemplars))
-        ]
+        for index in range(len(here.exemplars)):
+            yield self._one(cell, together, index, reserve)
 
-    def _request(self, cell: Cell, together: Sequence[_Drawn], index: int, reserve: int) -> Request:
-        """One query's request; the cell's own condition comes first in `together`."""
+    def _one(self, cell: Cell, together: Sequence[_Drawn], index: int, reserve: int) -> _Shown:
+        """How one query is asked; the cell's own condition comes first in `together`."""
         asked = cell.info.shots
         fitting = _fitting_shots(cell, together, index, reserve)
         drops = self._sweep.overflow == "drop_shots" and fitting >= 0
-        shown = together[0].exemplars[index].first(fitting if drops else asked)
-        prompt = prompts.render(cell.study.template, shown)
-        tokens = together[0].length(cell, index, prompt.shots)
+        shots = fitting if drops else asked
+        tokens = together[0].length(cell, index, shots)
         fits = drops or fitting == asked
         if not fits and self._sweep.overflow != "skip":
-            identity = cell.subject.identity
+            identity, query = cell.subject.identity, together[0].exemplars[index].query
             raise PromptError(
-                f"the prompt of query {prompt.query_id} ({cell.study.benchmark.name}) does not fit "
+                f"the prompt of query {query.id} ({cell.study.benchmark.name}) does not fit "
                 f"the context of {identity.name}",
                 value=f"{tokens} tokens at {shots_text(asked)}, and {reserve} for the answer",
                 allowed=f"{identity.context_length} tokens in all; fewer shots, or "
@@ -79,12 +135,11 @@ class Layout:
                 else f"{identity.context_length} tokens in all; even without exemplars it does "
                 "not fit, so `overflow: skip`, or another model",
             ).at(key=cell.subject.place_of_shots)
-        return Request(shown, prompt, tokens, fits)
+        return _Shown(shots, tokens, fits)
 
     def _draw(self, cell: Cell, condition: Condition) -> _Drawn:
         subject, study, info = cell.subject, cell.study, cell.info
-        shots = max(subject.shots)
-        key = (study, subject.identity.tokenizer, info.query_split, condition, info.seed, shots)
+        shots, key = max(subject.shots), self._key(cell, condition)
         if key not in self._drawn:
             pool = self._pool(study, subject, sampling.pool_split(info.query_split, condition))
             try:
@@ -97,6 +152,12 @@ class Layout:
                 raise
             self._drawn[key] = _Drawn(exemplars)
         return self._drawn[key]
+
+    def _key(self, cell: Cell, condition: Condition) -> tuple[object, ...]:
+        """What cells have in common that show the same exemplars."""
+        subject, info = cell.subject, cell.info
+        shots = max(subject.shots)
+        return cell.study, subject.identity.tokenizer, info.query_split, condition, info.seed, shots
 
     def _pool(self, study: Study, subject: Subject, split: Split) -> sampling.Pool:
         key = (study, subject.identity.tokenizer, split)
@@ -137,8 +198,8 @@ class _Drawn:
         if tokenizer is None:
             return None
         if (index, shots) not in self._lengths:
-            prompt = prompts.render(cell.study.template, self.exemplars[index].first(shots))
-            self._lengths[index, shots] = tokenizer.prompt_length(prompt.text)
+            parts = prompts.parts(cell.study.template, self.exemplars[index].first(shots))
+            self._lengths[index, shots] = tokenizer.prompt_length(*parts)
         return self._lengths[index, shots]
 
 

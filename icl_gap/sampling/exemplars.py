@@ -13,7 +13,7 @@ from typing import Literal, assert_never
 
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Condition, Example, Exemplars, Split
-from icl_gap.sampling.pool import HoldOut, Pool, Primitive, Tokenize, is_reserved, primitives
+from icl_gap.sampling.pool import HoldOut, Pool, Tokenize, is_reserved, primitives
 from icl_gap.sampling.stream import Stream, rank
 from icl_gap.specs import Spec
 
@@ -66,14 +66,15 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
             positions = _untaken(pool.reserved, taken, Stream(seed, pool.name))
         case unknown:
             assert_never(unknown)
-    chosen = tuple(pool.examples[position] for position in islice(positions, shots))
+    chosen = list(islice(positions, shots))
     if len(chosen) < shots:
         raise SamplingError(
             f"too few exemplars in {pool.name} for query {query.id} ({spec.selection})",
             value=shots,
             allowed=f"at most {len(chosen)} shots",
         )
-    return Exemplars(query, chosen, _coverage(query, chosen, pool.tokenize))
+    examples = tuple(pool.examples[position] for position in chosen)
+    return Exemplars(query, examples, _coverage(pool, query, chosen))
 
 
 def queries(
@@ -146,20 +147,16 @@ def _covering_then_any(
 ) -> Iterator[int]:
     """Positions in the order of `oracle_coverage`; adds each to `taken`."""
     needed = primitives(query, pool.tokenize)
-    while rarest := _rarest(needed, pool):
-        position = next(_untaken(pool.postings[rarest], taken, stream), None)
-        if position is None:  # only examples that are held out have it
-            del needed[rarest]
+    held = [primitive for primitive in needed if primitive in pool.postings]
+    for rarest in sorted(held, key=lambda primitive: len(pool.postings[primitive])):
+        if rarest not in needed:
             continue
-        yield position
-        for primitive in primitives(pool.examples[position], pool.tokenize):
-            needed.pop(primitive, None)
+        # There may be none: only examples that are held out have it.
+        for position in islice(_untaken(pool.postings[rarest], taken, stream), 1):
+            yield position
+            for primitive in pool.primitives[position]:
+                needed.pop(primitive, None)
     yield from _untaken(range(len(pool.examples)), taken, stream)
-
-
-def _rarest(needed: dict[Primitive, None], pool: Pool) -> Primitive | None:
-    held = (primitive for primitive in needed if primitive in pool.postings)
-    return min(held, key=lambda primitive: len(pool.postings[primitive]), default=None)
 
 
 def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Iterator[int]:
@@ -178,16 +175,14 @@ def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Itera
             yield position
 
 
-def _coverage(
-    query: Example, exemplars: Sequence[Example], tokenize: Tokenize
-) -> tuple[float, ...]:
+def _coverage(pool: Pool, query: Example, chosen: Sequence[int]) -> tuple[float, ...]:
     """The share of the query's primitives in the first 0, 1, … exemplars; 1 if it has none."""
-    missing = primitives(query, tokenize)
+    missing = primitives(query, pool.tokenize)
     total = len(missing)
     shares = [0.0 if total else 1.0]
-    for exemplar in exemplars:
+    for position in chosen:
         if missing:
-            for primitive in primitives(exemplar, tokenize):
+            for primitive in pool.primitives[position]:
                 missing.pop(primitive, None)
         shares.append(1 - len(missing) / total if total else 1.0)
     return tuple(shares)

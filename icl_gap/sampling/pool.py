@@ -65,11 +65,19 @@ class Pool:
     def postings(self) -> Mapping[Primitive, Sequence[int]]:
         """For each primitive, the positions of the examples that hold it, ascending."""
         postings: defaultdict[Primitive, array[int]] = defaultdict(lambda: array("I"))
-        tokenize = self.tokenize
-        for position, example in enumerate(self.examples):
-            for primitive in primitives(example, tokenize):
+        for position, held in enumerate(self.primitives):
+            for primitive in held:
                 postings[primitive].append(position)
         return dict(postings)
+
+    @cached_property
+    def primitives(self) -> Sequence[tuple[Primitive, ...]]:
+        """The primitives of each example; equal ones are one object, of which there are few."""
+        known: dict[Primitive, Primitive] = {}
+        return [
+            tuple(known.setdefault(each, each) for each in primitives(example, self.tokenize))
+            for example in self.examples
+        ]
 
     @cached_property
     def reserved(self) -> Sequence[int]:

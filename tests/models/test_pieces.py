@@ -68,13 +68,22 @@ def plain(tokenizer: Tokenizer) -> Callable[[str], tuple[int, ...]]:
 @given(text=TEXT | WORDS)
 def test_equals_encoding_whole(name: str, text: str) -> None:
     tokenizer = TOKENIZERS[name]
-    assert pieces.by_pieces(tokenizer)(text) == plain(tokenizer)(text)
+    assert pieces.by_pieces(tokenizer).encode(text) == plain(tokenizer)(text)
 
 
 @settings(max_examples=300)
 @given(text=TEXT | WORDS)
 def test_equals_encoding_whole_on_gpt2(gpt2: Tokenizer, text: str) -> None:
-    assert pieces.by_pieces(gpt2)(text) == plain(gpt2)(text)
+    assert pieces.by_pieces(gpt2).encode(text) == plain(gpt2)(text)
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+@settings(max_examples=150)
+@given(parts=st.lists(TEXT | WORDS | (TEXT | WORDS).map(" ".__add__), min_size=1, max_size=4))
+def test_parts_are_counted_as_the_whole(name: str, parts: list[str]) -> None:
+    tokenizer = TOKENIZERS[name]
+    count = pieces.by_pieces(tokenizer).count
+    assert count(parts) == count(parts) == len(plain(tokenizer)("".join(parts)))
 
 
 def test_bloom_words_do_cross_spaces() -> None:
@@ -88,7 +97,7 @@ def test_bloom_words_do_cross_spaces() -> None:
 def test_equals_encoding_whole_on_cfq(gpt2: Tokenizer, cfq_targets: list[str], words: str) -> None:
     tokenizer = Tokenizer.from_str(gpt2.to_str())
     tokenizer.pre_tokenizer = gpt2_words() if words == "gpt2" else bloom_words()
-    encode, whole = pieces.by_pieces(tokenizer), plain(tokenizer)
+    encode, whole = pieces.by_pieces(tokenizer).encode, plain(tokenizer)
     for target in cfq_targets[::40]:
         assert encode(target) == whole(target)
 
@@ -101,7 +110,7 @@ def counting(tokenizer: Tokenizer) -> tuple[Callable[[str], tuple[int, ...]], li
         seen.append(text)
         return whole(text)
 
-    return pieces._remembering(encode, ()), seen
+    return pieces._remembering(encode, ()).encode, seen
 
 
 def test_a_known_pair_is_not_encoded_again() -> None:

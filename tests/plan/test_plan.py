@@ -96,8 +96,8 @@ def test_both_conditions_ask_the_same_with_as_many_shots(toy_card, shots, policy
     cells = {(c.info.query_split, c.info.seed, c.info.condition): c for c in plan.cells}
     for (side, seed, condition), cell in cells.items():
         asked = [r.prompt.shots for r in plan.requests(cell)]
-        assert cell.shortened == sum(k < shots for k in asked)
-        assert cell.skipped == sum(not r.fits for r in plan.requests(cell))
+        assert plan.sizes(cell).shortened == sum(k < shots for k in asked)
+        assert plan.sizes(cell).skipped == sum(not r.fits for r in plan.requests(cell))
         if condition == "id":
             here = plan.requests(cell)
             there = plan.requests(cells[side, seed, "ood"])
@@ -116,10 +116,12 @@ def test_each_model_s_prompts_are_counted_by_its_own_tokenizer(toy_card, familie
     plan = plan_sweep(sweep(toy_card, models=named))
     for cell in plan.cells:
         texts = [request.prompt.text for request in plan.requests(cell)]
-        assert cell.prompt_tokens == tuple(map(cell.subject.tokenizer.prompt_length, texts))
+        assert plan.sizes(cell).prompt_tokens == tuple(
+            map(cell.subject.tokenizer.prompt_length, texts)
+        )
         # bytes, and a BOS where the family's tokenizer puts one
         bos = cell.info.family == "opt"
-        assert cell.prompt_tokens == tuple(len(text) + bos for text in texts)
+        assert plan.sizes(cell).prompt_tokens == tuple(len(text) + bos for text in texts)
 
 
 def test_an_outline_draws_what_the_plan_draws(toy_card) -> None:
@@ -135,7 +137,7 @@ def test_not_even_the_bare_prompt_fits(toy_card) -> None:
     with pytest.raises(PromptError):
         plan_sweep(sweep(toy_card, models=[tiny], overflow="drop_shots"))
     plan = plan_sweep(sweep(toy_card, models=[tiny], overflow="skip"))
-    assert all(cell.skipped == cell.info.n_queries for cell in plan.cells)
+    assert all(plan.sizes(cell).skipped == cell.info.n_queries for cell in plan.cells)
 
 
 @pytest.mark.parametrize(

@@ -46,10 +46,10 @@ def test_its_tokenizer_measures_prompts_and_draws_the_exemplars_of_its_model(toy
     served, local = (
         plan_sweep(sweep(toy_card, models=[model])) for model in ({**AWAY, **fields}, NAME)
     )
-    assert [cell.prompt_tokens for cell in served.cells] == [
-        cell.prompt_tokens for cell in local.cells
+    assert [served.sizes(cell) for cell in served.cells] == [
+        local.sizes(cell) for cell in local.cells
     ]
-    assert served.cells[0].prompt_tokens
+    assert served.sizes(served.cells[0]).prompt_tokens
     assert [[request.prompt for request in served.requests(cell)] for cell in served.cells] == [
         [request.prompt for request in local.requests(cell)] for cell in local.cells
     ]
