@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from icl_gap.records import CellInfo, Record
 from icl_gap.store import Sheet, StoreWriter, cell_name, open_store
+from icl_gap.store.files import seal
 
 INFO = CellInfo(
     key="ab" * 32,
@@ -75,3 +77,12 @@ def write(folder: Path, some: Sequence[Record], *, upto: int | None = None) -> i
 def path_of(folder: Path, suffix: str = ".jsonl") -> Path:
     """The cell's file."""
     return folder / "cells" / f"{cell_name(INFO)}{suffix}"
+
+
+def forged(content: bytes, **changes: object) -> bytes:
+    """A cell's file whose first line says something else, with a checksum that holds."""
+    head, *lines = content.splitlines(keepends=True)
+    value = json.loads(head)
+    del value["crc"]
+    sealed = seal(json.dumps({**value, **changes}, separators=(",", ":")), INFO.key)
+    return b"".join((f"{sealed}\n".encode(), *lines))

@@ -63,7 +63,7 @@ def detectable(gaps: Floats, *, confidence: float) -> float:
     return errors_to_tell(confidence) * float(np.nanstd(gaps, ddof=1))
 
 
-def bounds(parts: Sequence[Paired]) -> tuple[float | None, float] | None:
+def bounds(parts: Sequence[Paired]) -> tuple[float | None, float | None] | None:
     """The gap's value, had the requests without an answer all gone one way, and the other.
 
     At the high end all would have been right ID and wrong OOD; at the low end the reverse. Where a
@@ -73,8 +73,8 @@ def bounds(parts: Sequence[Paired]) -> tuple[float | None, float] | None:
         parts: One side, or both, which weigh the same.
 
     Returns:
-        The ends, the low one None where no request would have been right ID; None where nothing
-        was skipped and nothing failed.
+        The ends, each None where no request would have been right ID; None where nothing was
+        skipped and nothing failed.
     """
     left = np.array([(part.skipped + part.failed).sum() for part in parts])
     if not left.any():
@@ -84,11 +84,12 @@ def bounds(parts: Sequence[Paired]) -> tuple[float | None, float] | None:
     outside = np.array([part.hits_ood.sum() + part.left_ood.sum() for part in parts])
     open_id = np.array([part.open_id.sum() for part in parts])
     open_ood = np.array([part.open_ood.sum() for part in parts])
-    low, high = (
-        (np.mean((inside + gained_id) / asked), np.mean((outside + gained_ood) / asked))
-        for gained_id, gained_ood in ((0, open_ood), (open_id, 0))
-    )
-    return (float(1 - low[1] / low[0]) if low[0] > 0 else None), float(1 - high[1] / high[0])
+
+    def gap(right_id: Floats, right_ood: Floats) -> float | None:
+        a_id, a_ood = np.mean(right_id / asked), np.mean(right_ood / asked)
+        return float(1 - a_ood / a_id) if a_id > 0 else None
+
+    return gap(inside, outside + open_ood), gap(inside + open_id, outside)
 
 
 def smooth(parts: Sequence[Paired], draws: Draws, *, confidence: float) -> Estimate | None:

@@ -96,8 +96,8 @@ class GapPoint(Subject):
     """Fieller's interval, beside the bootstrap's in `gap`; None where that is."""
     detectable: float | None
     """The smallest gap that a study of this size would tell from zero four times in five."""
-    bounds: tuple[float | None, float] | None
-    """The gap, had all requests without an answer gone one way, or the other; the low end is None
+    bounds: tuple[float | None, float | None] | None
+    """The gap, had all requests without an answer gone one way, or the other; an end is None
     where no request would have been right ID. None where all were answered."""
     smooth: Estimate | None
     """The smooth gap: that of the gold answer's likelihood a token. None where it is not known."""

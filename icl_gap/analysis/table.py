@@ -45,7 +45,7 @@ def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
             "detectable gap": _number(point.detectable),
             "McNemar p": " ".join(_p_value(test.p_value) for test in point.tests),
             "Holm": " ".join(_p_value(test.p_holm) for test in point.tests),
-            **({"skips leave": _ends(point.bounds)} if skips else {}),
+            **({"unanswered leave": _ends(point.bounds)} if skips else {}),
         }
         for point in analysis.points
     ]

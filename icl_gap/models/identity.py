@@ -30,6 +30,7 @@ from icl_gap.models.spec import (
     UntrainedSpec,
 )
 from icl_gap.models.zoo import training_tokens
+from icl_gap.records import SizeSource
 
 UNTRAINED_MARK = "icl_gap_untrained"
 """The key in `config.json` of a model whose weights were never trained."""
@@ -64,6 +65,10 @@ class Identity:
     same exemplars, and their prompts have the same length."""
     training_tokens: int | None = None
     """As stated by those who trained the model; None where that is not known."""
+    n_params: int | None = None
+    """As the user says, of a model whose weights are not here; as those that follow."""
+    n_params_non_embedding: int | None = None
+    size_source: SizeSource = "counted"
 
 
 def identify(spec: ModelSpec) -> Identity:
@@ -131,8 +136,13 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         key={**source, **_settings(spec)},
         folder=folder,
         tokenizer=_digest({"bos": spec.bos, **_tokenizer_files(folder)}),
-        training_tokens=training_tokens(spec.model) if trained else None,
+        training_tokens=_training_tokens(spec) if trained else None,
     )
+
+
+def _training_tokens(spec: TransformersSpec) -> int | None:
+    """Of the model as it was published: other revisions may be earlier steps of its training."""
+    return training_tokens(spec.model) if spec.revision in {None, "main"} else None
 
 
 def _check_library(spec: TransformersSpec) -> None:
@@ -242,6 +252,10 @@ def _identify_api(spec: ApiSpec) -> Identity:
         key=key,
         folder=folder,
         tokenizer=_digest({"bos": "tokenizer", **files}) if files else None,
+        training_tokens=spec.training_tokens,
+        n_params=spec.n_params,
+        n_params_non_embedding=spec.n_params_non_embedding,
+        size_source=spec.size_source,
     )
 
 

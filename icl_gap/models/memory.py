@@ -159,14 +159,22 @@ def _free(spec: TransformersSpec | UntrainedSpec) -> dict[int | Literal["cpu"], 
     if isinstance(spec, UntrainedSpec) or spec.device_map is None:
         device = pick_device(None if isinstance(spec, UntrainedSpec) else spec.device)
         if device.type == "cuda":
-            return {device.index or 0: torch.cuda.mem_get_info(device)[0]}
+            return {device.index or 0: _free_on_gpu(device.index or 0)}
         return {"cpu": free_memory()}
     free: dict[int | Literal["cpu"], int] = {
-        n: torch.cuda.mem_get_info(n)[0] for n in range(torch.cuda.device_count())
+        n: _free_on_gpu(n) for n in range(torch.cuda.device_count())
     }
     if spec.quantization is None or not free:  # packed weights lie on GPUs alone, or the CPU alone
         free["cpu"] = free_memory()
     return free
+
+
+def _free_on_gpu(number: int) -> int:
+    """Bytes that this process can still take, what torch keeps of models that are gone included."""
+    import torch
+
+    kept = torch.cuda.memory_reserved(number) - torch.cuda.memory_allocated(number)
+    return torch.cuda.mem_get_info(number)[0] + kept
 
 
 def _cgroup_room(proc: Path = Path("/proc/self/cgroup"), root: Path = _CGROUPS) -> Iterator[int]:

@@ -70,7 +70,7 @@ def _spread(spec: TransformersSpec, folder: Path, options: Mapping[str, Any]) ->
     try:
         model = _load(folder, {**options, **placing})
         _check_shared(model, folder)
-    except ModelError:
+    except BaseException:
         shutil.rmtree(overflow, ignore_errors=True)
         raise
     weakref.finalize(model, shutil.rmtree, overflow, ignore_errors=True)

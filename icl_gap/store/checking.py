@@ -5,6 +5,7 @@ What is broken is set aside, never deleted; its good lines are kept, and a run a
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from icl_gap.store.files import (
     OtherFormError,
     check_record,
     head_of,
+    in_state,
     key_of,
     read_head,
     read_manifest,
@@ -70,11 +72,7 @@ def check_file(path: Path) -> Checked:
     Raises:
         StoreError: It cannot be read.
     """
-    try:
-        lines = path.read_bytes().splitlines(keepends=True)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    key, begun = key_of(path), path.name.endswith(BEGUN)
+    lines, key, begun = _lines(path), key_of(path), path.name.endswith(BEGUN)
     if begun and lines and not lines[-1].endswith(b"\n"):
         lines.pop()
     if begun and not lines:  # stopped before its first line ended
@@ -94,9 +92,25 @@ def check_file(path: Path) -> Checked:
             problems.append(f"record {number} is {error}")
         else:
             records.append(line)
-    if info is not None and not begun and not problems and len(records) != info.n_queries:
-        problems.append(f"{len(records)} records instead of {info.n_queries}")
+    if info is not None and not begun and not problems:
+        problems += _missing(records, info)
     return Checked(info, lines[0] if info else b"", tuple(records), _told(problems))
+
+
+def _lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _missing(records: list[bytes], info: CellInfo) -> list[str]:
+    """What is wrong where a settled cell has not one record of each query."""
+    different = len({line.partition(b',"exemplar_ids"')[0] for line in records})
+    if different == len(records) == info.n_queries:
+        return []
+    of = f", of {different} queries," if different < len(records) else ""
+    return [f"{len(records)} records{of} instead of {info.n_queries}"]
 
 
 def _told(problems: list[str]) -> str | None:
@@ -106,6 +120,8 @@ def _told(problems: list[str]) -> str | None:
 
 def mend(path: Path, info: CellInfo | None = None) -> Checked:
     """Check a cell's file, and set it aside if it is damaged; its good records go on as begun.
+
+    What a begun file of the cell holds already is kept beside them.
 
     Args:
         path: The file, in the folder `cells` of a results folder that nobody else writes to.
@@ -118,18 +134,28 @@ def mend(path: Path, info: CellInfo | None = None) -> Checked:
         OSError: The folder cannot be written.
         StoreError: The file cannot be read.
     """
-    found = check_file(path)
+    found, begun = check_file(path), in_state(path, BEGUN)
     if found.problem is not None:
-        path.rename(_place_aside(path))
-        if found.records:
-            head = found.head if info is None else head_of(info)
-            begun = path.with_name(path.name.rpartition(WHOLE)[0] + BEGUN)
-            write_durably(begun, (head, *found.records))
+        before = check_file(begun) if begun != path and begun.exists() else None
+        records = (*(before.records if before else ()), *found.records)
+        head = found.head if info is None else head_of(info)
+        aside = _place_aside(path)
+        os.link(path, aside)  # a stop at any moment leaves the records in one place or the other
+        if records:
+            write_durably(begun, (head or (before.head if before else b""), *records))
+        if begun != path or not records:
+            path.unlink()
     return found
 
 
+def set_aside(path: Path) -> None:
+    """Move a damaged file that is no cell's to the others that were found damaged."""
+    path.rename(_place_aside(path))
+
+
 def _place_aside(path: Path) -> Path:
-    folder = path.parent.parent / ASIDE
+    results = path.parent.parent if path.parent.name == "cells" else path.parent
+    folder = results / ASIDE
     folder.mkdir(exist_ok=True)
     names = (f"{path.name}.{n}" for n in range(1, 10**6))
     return next(folder / name for name in names if not (folder / name).exists())
@@ -150,7 +176,7 @@ def write_durably(path: Path, lines: Iterable[bytes]) -> None:
 
 
 def verify_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]:
-    """Check every file of a results folder: its manifest, and each line of each cell.
+    """Check every file of a results folder: each line of each cell, and the files beside them.
 
     Args:
         folder: What `icl-gap run` wrote.
@@ -160,7 +186,7 @@ def verify_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]
         StoreError: There is no such folder, or a file cannot be read.
     """
     folder = Path(folder)
-    faults = _check_manifest(folder)
+    faults = _check_beside(folder)
     paths = list(_cells(folder))
     checked = [(path, check_file(path)) for path in track(paths, "checking", len(paths))]
     return faults + list(_faults(checked))
@@ -168,8 +194,6 @@ def verify_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]
 
 def repair_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]:
     """Set damaged files aside and keep their good records, so that a run can go on.
-
-    A damaged manifest is left, for a run writes it anew.
 
     Args:
         folder: What `icl-gap run` wrote.
@@ -182,25 +206,38 @@ def repair_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]
         StoreError: There is no such folder, another run writes to it, or it cannot be written.
     """
     folder = Path(folder)
-    faults = _check_manifest(folder)
+    beside = _check_beside(folder)
     try:
         with locked(folder):
+            for fault in beside:
+                if fault.path.exists():
+                    set_aside(fault.path)
             paths = list(_cells(folder))
             mended = [(path, mend(path)) for path in track(paths, "checking", len(paths))]
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
-    return faults + list(_faults(mended))
+    return beside + list(_faults(mended))
 
 
-def _check_manifest(folder: Path) -> list[Fault]:
+def _check_beside(folder: Path) -> list[Fault]:
+    """Check the manifest, and that what else stands beside the cells is JSON."""
     if not (folder / "cells").is_dir():
         raise StoreError(f"{folder}: no results here; name a folder that `icl-gap run` wrote")
+    faults = []
     try:
         read_manifest(folder)
     except StoreError as error:
         problem = str(error).removeprefix(f"{folder / MANIFEST}: ")
-        return [Fault(folder / MANIFEST, problem, 0)]
-    return []
+        faults.append(Fault(folder / MANIFEST, problem, 0))
+    for path in sorted(folder.glob("*.json")):
+        try:
+            json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            if path.name != MANIFEST:
+                faults.append(Fault(path, "not JSON", 0))
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    return faults
 
 
 def _faults(checked: Iterable[tuple[Path, Checked]]) -> Iterator[Fault]:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import Field, TypeAdapter
 
 from icl_gap.errors import StoreError
-from icl_gap.records import SCHEMA_VERSION, CellInfo, CellResult, Divergence, Record, Usage
+from icl_gap.records import (
+    SCHEMA_VERSION,
+    CellInfo,
+    CellResult,
+    Divergence,
+    Record,
+    SizeSource,
+    Usage,
+)
 
 MANIFEST = "sweep.json"
 WHOLE = ".jsonl"
@@ -25,9 +33,30 @@ BEGUN = ".jsonl.part"
 KEY_LENGTH = 16
 """Hexadecimal digits of a cell's key in its file's name."""
 T = TypeVar("T")
+Written: TypeAlias = "CellInfo | Record | Divergence | Usage | Labels | Entry | Manifest"
 _SEAL_LENGTH = len(',"crc":"01234567"}\n')
 _HEAD = b'{"key":"'
 """How a first line begins, and no record's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is said of a cell's model and no result depends on: the last run's word counts."""
+
+    model: str
+    family: str
+    n_params: int | None
+    """None, as of those that follow, where only the weights tell."""
+    n_params_non_embedding: int | None
+    training_tokens: int | None
+    size_source: SizeSource
+
+    def of(self, info: CellInfo) -> CellInfo:
+        """A cell's description with these labels."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.n_params is None:
+            del told["size_source"]
+        return replace(info, **{name: value for name, value in told.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +65,7 @@ class Entry:
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     name: str
-    model: str
-    family: str
+    labels: Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +112,11 @@ def cell_files(folder: Path, suffix: str) -> dict[str, Path]:
 def settled_files(folder: Path) -> dict[str, Path]:
     """The files of cells that want no more records, by the start of their keys."""
     return cell_files(folder, FAILED) | cell_files(folder, WHOLE)
+
+
+def in_state(path: Path, suffix: str) -> Path:
+    """The name of a cell's file in another state."""
+    return path.with_name(path.name.rpartition(WHOLE)[0] + suffix)
 
 
 def key_of(path: Path) -> str:
@@ -153,16 +186,16 @@ def read_head(line: bytes, key: str) -> CellInfo:
     """
     if not line:
         raise DamageError("empty")
+    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n":
+        raise DamageError("its first line is not as it was written")
     try:
         value = json.loads(line)
-        version = value.get("schema_version")
-    except (ValueError, AttributeError, RecursionError):
-        value = version = None
-    if version not in {None, SCHEMA_VERSION}:
+        del value["crc"]
+        version = value["schema_version"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DamageError("its first line describes no cell") from error
+    if version != SCHEMA_VERSION:
         raise OtherFormError(version)
-    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n" or version is None:
-        raise DamageError("its first line is not as it was written")
-    del value["crc"]
     try:
         info: CellInfo = adapter(CellInfo).validate_python(value)
     except ValueError as error:
@@ -197,7 +230,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _manifest(value: Any) -> Manifest:
     version = value.get("schema_version")
-    if version not in {None, SCHEMA_VERSION}:
+    if isinstance(version, int) and version != SCHEMA_VERSION:
         raise OtherFormError(version)
     if value.pop("crc", None) != _manifest_seal(value):
         raise DamageError("not as it was written")
@@ -262,7 +295,7 @@ def damaged(path: Path, reason: Exception, *, good: int | None = None) -> StoreE
     )
 
 
-def as_json(value: CellInfo | Record | Divergence | Usage | Entry | Manifest) -> dict[str, Any]:
+def as_json(value: Written) -> dict[str, Any]:
     """The fields as they are: `asdict` would copy a thousand ids for each record."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -94,7 +94,7 @@ def open_results(folder: str | Path) -> Results:
         if path is None:
             unfinished.append(entry.name)
         else:
-            infos.append(replace(read_info(path), model=entry.model, family=entry.family))
+            infos.append(entry.labels.of(read_info(path)))
             paths.append(path)
     return Results(folder, manifest.sweep, tuple(infos), tuple(paths), tuple(unfinished))
 

@@ -7,8 +7,8 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -17,7 +17,7 @@ import jsonlines
 
 from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION, CellInfo, Record
-from icl_gap.store.checking import ASIDE, Checked, Fault, mend, write_durably
+from icl_gap.store.checking import ASIDE, Checked, Fault, mend, set_aside, write_durably
 from icl_gap.store.files import (
     BEGUN,
     FAILED,
@@ -25,13 +25,16 @@ from icl_gap.store.files import (
     MANIFEST,
     WHOLE,
     Entry,
+    Labels,
     Manifest,
     as_json,
     cell_files,
     cell_name,
     compact,
     head_of,
+    in_state,
     manifest_text,
+    read_manifest,
     seal,
 )
 from icl_gap.store.locking import locked
@@ -63,15 +66,42 @@ def open_store(
         StoreError: Another run has it open, or the folder cannot be written.
     """
     cells = list(cells)
-    entries = tuple(Entry(info.key, cell_name(info), info.model, info.family) for info in cells)
+    entries = tuple(Entry(info.key, cell_name(info), _labels(info)) for info in cells)
     manifest = manifest_text(Manifest(SCHEMA_VERSION, dict(sweep), entries))
-    try:
+    with _writes(folder):
         (folder / "cells").mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        lock = locked(folder)
+    with ExitStack() as held:
+        with _writes(folder):
+            held.enter_context(lock)
+            _check_manifest(folder)
             write_durably(folder / MANIFEST, [manifest.encode()])
-            yield frozenset(_finished(folder, cells))
+            finished = frozenset(_finished(folder, cells))
+        yield finished
+
+
+@contextmanager
+def _writes(folder: Path) -> Iterator[None]:
+    """Tell what the system says of a folder, in a user's words."""
+    try:
+        yield
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+
+def _labels(info: CellInfo) -> Labels:
+    return Labels(**{field.name: getattr(info, field.name) for field in fields(Labels)})
+
+
+def _check_manifest(folder: Path) -> None:
+    """Set a manifest aside that is damaged, or was written in another form."""
+    path = folder / MANIFEST
+    if path.exists():
+        try:
+            read_manifest(folder)
+        except StoreError as error:
+            set_aside(path)
+            _log.warning("%s; the file is set aside in %s", error, folder / ASIDE)
 
 
 def _finished(folder: Path, cells: Sequence[CellInfo]) -> Iterator[str]:
@@ -81,10 +111,10 @@ def _finished(folder: Path, cells: Sequence[CellInfo]) -> Iterator[str]:
     for info in cells:
         start = info.key[:KEY_LENGTH]
         if start in whole:
-            for stale in (begun.get(start), failed.get(start)):
-                if stale is not None:  # a run died between its last two steps
-                    stale.unlink()
             if _mended(whole[start], info):
+                for stale in (begun.get(start), failed.get(start)):
+                    if stale is not None:  # a run died between its last two steps
+                        stale.unlink()
                 yield info.key
         elif start in failed:
             _mended(failed[start], info)
@@ -118,23 +148,25 @@ class StoreWriter:
     some are failures, the next run takes it up again and wants these anew.
 
     Raises:
-        OSError: A file cannot be written.
+        StoreError: A file cannot be written.
     """
 
     def __init__(self, folder: Path, sheets: Iterable[Sheet]) -> None:
+        self._folder = folder
         self._sheets = {sheet.info.key: sheet for sheet in sheets}
         self._paths: dict[str, Path] = {}
         self._wanted: dict[str, set[str]] = {}
         self._open: OrderedDict[str, TextIO] = OrderedDict()
-        begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
-        for key, sheet in self._sheets.items():
-            start = key[:KEY_LENGTH]
-            fresh = folder / "cells" / f"{cell_name(sheet.info)}{BEGUN}"
-            if start in failed:
-                begun[start] = failed[start].rename(_in_state(failed[start], BEGUN))
-            self._paths[key] = begun.get(start, fresh)
-            self._wanted[key] = set(sheet.order) - _taken_up(self._paths[key], sheet.info)
-            self._settle(key)
+        with _writes(folder):
+            begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
+            for key, sheet in self._sheets.items():
+                start = key[:KEY_LENGTH]
+                fresh = folder / "cells" / f"{cell_name(sheet.info)}{BEGUN}"
+                if start in failed:
+                    begun[start] = failed[start].rename(in_state(failed[start], BEGUN))
+                self._paths[key] = begun.get(start, fresh)
+                self._wanted[key] = set(sheet.order) - _taken_up(self._paths[key], sheet.info)
+                self._settle(key)
 
     def wants(self, key: str, query_id: str) -> bool:
         """Whether a cell has no answer to a query yet; False for a cell that is not to be filled.
@@ -151,13 +183,17 @@ class StoreWriter:
         Args:
             key: The cell's.
             record: Of a query that the cell wants.
+
+        Raises:
+            StoreError: It cannot be written.
         """
-        file = self._file(key)
-        lines = jsonlines.Writer(file, dumps=lambda value: seal(compact(value), key))
-        lines.write(as_json(record))
-        file.flush()
-        self._wanted[key].discard(record.query_id)
-        self._settle(key)
+        with _writes(self._folder):
+            file = self._file(key)
+            lines = jsonlines.Writer(file, dumps=lambda value: seal(compact(value), key))
+            lines.write(as_json(record))
+            file.flush()
+            self._wanted[key].discard(record.query_id)
+            self._settle(key)
 
     def _file(self, key: str) -> TextIO:
         if key not in self._open:
@@ -183,7 +219,7 @@ class StoreWriter:
         statuses = {record["query_id"]: record["status"] for record, _ in records}
         failed = "failed" in statuses.values()
         write_durably(
-            _in_state(part, FAILED if failed else WHOLE),
+            in_state(part, FAILED if failed else WHOLE),
             (head, *(last[query] for query in sheet.order)),
         )
         part.unlink()
@@ -197,12 +233,9 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for file in self._open.values():
-            file.close()
-
-
-def _in_state(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name.rpartition(WHOLE)[0] + suffix)
+        with _writes(self._folder):
+            for file in self._open.values():
+                file.close()
 
 
 def _taken_up(part: Path, info: CellInfo) -> set[str]:

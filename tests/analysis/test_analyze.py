@@ -177,10 +177,10 @@ def test_the_evidence_table_tells_tests_and_other_intervals() -> None:
     assert row["raw ID/OOD"] == row["canonical ID/OOD"]
     assert re.fullmatch(r"\[0\.\d{3}, 0\.\d{3}\]", row["Fieller"])
     assert len(row["McNemar p"].split()) == len(row["Holm"].split()) == 3
-    assert "skips leave" not in row
+    assert "unanswered leave" not in row
     skipping = [cell("id", [True, True, None]), cell("ood", [True, False, None])]
     (row,) = evidence_table(analyze(skipping, resamples=100))
-    assert row["skips leave"] == "[0.000, 0.667]"
+    assert row["unanswered leave"] == "[0.000, 0.667]"
 
 
 def test_the_fit_table_gives_the_slope_per_factor_of_ten() -> None:

@@ -137,6 +137,10 @@ def test_what_failed_bounds_the_gap_by_what_is_not_known() -> None:
     assert found.bounds == pytest.approx((1 - (3 + 1 + 3) / (6 + 1), 1 - (3 + 1) / (6 + 1 + 3)))
 
 
+def test_failures_of_ood_requests_alone_do_not_bound_a_gap_that_no_hit_defines() -> None:
+    assert point(*both([False, False], ["failed", True])).bounds == (None, None)
+
+
 def test_nothing_skipped_nothing_to_bound() -> None:
     assert point(*both([True], [False])).bounds is None
 

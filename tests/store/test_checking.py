@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stored import INFO, SOME, finished_keys, fresh, path_of, write
+from stored import INFO, SOME, finished_keys, forged, fresh, path_of, write
 
 from icl_gap.errors import StoreError
-from icl_gap.records import SCHEMA_VERSION
 from icl_gap.store import Sheet, StoreWriter, open_results, open_store, repair_store, verify_store
-from icl_gap.store.files import seal
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 STATES = (".jsonl", ".jsonl.failed", ".jsonl.part")
@@ -61,8 +58,7 @@ def test_any_flipped_bit_is_found_and_costs_one_record(tmp_path, suffix, at, bit
 
 
 def newer(content: bytes) -> bytes:
-    version = f'"schema_version":{SCHEMA_VERSION}'.encode()
-    return content.replace(version, b'"schema_version":99', 1)
+    return forged(content, schema_version=99)
 
 
 DAMAGE = [
@@ -150,13 +146,46 @@ def test_files_set_aside_do_not_replace_one_another(tmp_path) -> None:
     assert path.read_bytes() == whole
 
 
-def test_a_damaged_manifest_is_told_and_written_anew(tmp_path) -> None:
+@pytest.mark.parametrize("text", ["{", '{"schema_version": 99}', '{"schema_version": []}'])
+def test_a_damaged_manifest_is_told_set_aside_and_written_anew(tmp_path, caplog, text) -> None:
     folder, _, _ = written(tmp_path)
-    (folder / "sweep.json").write_text("{")
+    (folder / "sweep.json").write_text(text)
     (fault,) = verify_store(folder)
     assert fault.path.name == "sweep.json"
-    assert finished_keys(folder) == {INFO.key}
+    with caplog.at_level(logging.WARNING):
+        assert finished_keys(folder) == {INFO.key}
+    assert "sweep.json" in caplog.text
     assert verify_store(folder) == []
+    assert [each.read_text() for each in folder.glob("damaged/*")] == [text]
+
+
+def test_what_was_begun_is_kept_beside_what_is_good_of_a_damaged_file(tmp_path) -> None:
+    folder, path, whole = written(tmp_path)
+    head, one, two, three = whole.splitlines(keepends=True)
+    path_of(folder, ".jsonl.part").write_bytes(head + three)
+    path.write_bytes(head + one + two + three[:-5])
+    assert write(folder, SOME) == 0
+    assert path_of(folder).read_bytes() == whole
+
+
+def test_a_record_that_stands_twice_is_no_other_one(tmp_path) -> None:
+    folder, path, whole = written(tmp_path)
+    head, one, two, _ = whole.splitlines(keepends=True)
+    path.write_bytes(head + one + two + two)
+    (fault,) = verify_store(folder)
+    assert "3 records, of 2 queries, instead of 3" in fault.problem
+    assert write(folder, SOME) == 1
+    assert path_of(folder).read_bytes() == whole
+
+
+def test_what_stands_beside_the_cells_is_checked_too(tmp_path) -> None:
+    folder, _, _ = written(tmp_path)
+    (folder / "precision.json").write_text("[{")
+    (fault,) = verify_store(folder)
+    assert (fault.path.name, fault.problem) == ("precision.json", "not JSON")
+    assert repair_store(folder) == [fault]
+    assert verify_store(folder) == []
+    assert [each.name for each in folder.glob("damaged/*")] == ["precision.json.1"]
 
 
 def test_a_folder_without_results_is_named(tmp_path) -> None:
@@ -177,11 +206,6 @@ def test_repair_does_not_touch_what_a_run_writes(tmp_path) -> None:
 def test_a_cell_whose_key_is_not_its_spec_is_no_surprise(tmp_path) -> None:
     """A first line with a true checksum and another key is another cell's."""
     folder, path, _ = written(tmp_path)
-    head, *lines = path.read_bytes().splitlines(keepends=True)
-    value = json.loads(head)
-    del value["crc"]
-    value["key"] = "ef" * 32
-    forged = seal(json.dumps(value, separators=(",", ":")), INFO.key)
-    path.write_bytes(b"".join((f"{forged}\n".encode(), *lines)))
+    path.write_bytes(forged(path.read_bytes(), key="ef" * 32))
     (fault,) = verify_store(folder)
     assert "another cell" in fault.problem

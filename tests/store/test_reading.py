@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from stored import SOME, fresh, path_of, write
+from stored import SOME, forged, fresh, path_of, write
 
 from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION
@@ -24,7 +24,9 @@ VERSION = f'"schema_version":{SCHEMA_VERSION}'.encode()
         (lambda b: b[:-5] + b"\n", "damaged after 2 good records"),
         (lambda b: b.replace(b'"skipped"', b'"shipped"', 1), "damaged after 0 good records"),
         (lambda b: b.replace(b'"coverage":1.0', b'"coverage":0.0', 1), "damaged after 0"),
-        (lambda b: b.replace(VERSION, b'"schema_version":99', 1), "written in form 99"),
+        (lambda b: forged(b, schema_version=99), "written in form 99"),
+        (lambda b: forged(b, schema_version=[]), "written in form"),
+        (lambda b: b.replace(VERSION, b'"schema_version":1', 1), "first line is not as it was"),
         (lambda b: b.replace(b'"n_params":10', b'"n_params":11', 1), "first line is not as it was"),
         (lambda _: b"", "damaged.*empty"),
         (lambda _: b"\xff\xfe\n", "damaged"),
@@ -54,6 +56,7 @@ def test_a_folder_without_results_says_what_to_do(tmp_path) -> None:
         "{",
         "[]",
         "null",
+        '{"schema_version": []}',
         "{}",
         '{"schema_version": 1}',
         '{"schema_version": 99}',

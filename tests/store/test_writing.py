@@ -163,3 +163,26 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path) -> None:
     path.touch()
     with pytest.raises(StoreError, match="file: cannot be written"), open_store(path, {}, [INFO]):
         pass
+
+
+def test_an_error_of_the_run_is_not_taken_for_one_of_the_folder(tmp_path) -> None:
+    with (
+        pytest.raises(ConnectionResetError),
+        open_store(tmp_path / "out", {"name": "x"}, [INFO]),
+    ):
+        raise ConnectionResetError
+
+
+def test_what_is_said_of_a_size_is_that_of_the_last_run(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME)
+    told = replace(INFO, n_params=12, size_source="estimated", training_tokens=7)
+    with open_store(folder, {"name": "x"}, [told]):
+        pass
+    (cell,) = open_results(folder)
+    assert cell.info == told
+    unknown = replace(INFO, n_params=None, n_params_non_embedding=None)
+    with open_store(folder, {"name": "x"}, [unknown]):
+        pass
+    (cell,) = open_results(folder)
+    assert cell.info == INFO  # as the weights told
