@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from icl_gap import models
 from icl_gap.asking import Asked, answer
-from icl_gap.errors import InferenceError, StoreError
+from icl_gap.errors import InferenceError, ModelError, StoreError
 from icl_gap.models import TransformersSpec, UntrainedSpec
 from icl_gap.plan import Plan, Subject
 from icl_gap.records import Condition, Record
 from icl_gap.store import Results
 from icl_gap.track import Track
+
+_log = logging.getLogger(__name__)
 
 FILE = "precision.json"
 """In a results folder."""
@@ -99,8 +102,9 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
         results: Its results, whole.
         track: Shows progress.
 
+    A model that cannot be loaded or fails in float32 is left out, with a warning in the log.
+
     Raises:
-        ModelError: A model cannot be loaded in float32.
         StoreError: The folder cannot be written.
     """
     records = {
@@ -116,7 +120,11 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
         check = known.get((name, tuple(map(_place, chosen))))
         if check is None:
             steps = _again(subject, chosen, plan, records)
-            compared = tuple(track(steps, f"{name} in float32", len(chosen)))
+            try:
+                compared = tuple(track(steps, f"{name} in float32", len(chosen)))
+            except (ModelError, InferenceError) as error:
+                _log.warning("the precision of %s is not checked: %s", name, error)
+                continue
             check = PrecisionCheck(name, _precision(subject.spec), compared)
             gc.collect()
         checks.append(check)

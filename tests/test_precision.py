@@ -8,7 +8,7 @@ from toys import sweep
 from writing import save_writer
 
 from icl_gap import models
-from icl_gap.errors import StoreError
+from icl_gap.errors import ModelError, StoreError
 from icl_gap.precision import Compared, PrecisionCheck, read_checks
 from icl_gap.run import run_sweep
 
@@ -78,6 +78,24 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
 
 def compared(condition: str, as_run: bool, exact: bool) -> Compared:
     return Compared("c", f"{condition}{as_run}{exact}", condition, (as_run, exact), (as_run, exact))
+
+
+def test_a_model_that_does_not_load_in_float32_is_left_out_with_a_warning(
+    pairs, tmp_path, coarse, monkeypatch, caplog
+) -> None:
+    models_ = [{"model": coarse, "dtype": "bfloat16"}]
+    spec = sweep(pairs, models=models_, shots=[0], seeds=[0], precision_check=4)
+    load = models.load
+
+    def fails(spec: models.TransformersSpec, identity: models.Identity) -> models.Model:
+        if spec.dtype == "float32":
+            raise ModelError("too large")
+        return load(spec, identity)
+
+    monkeypatch.setattr(models, "load", fails)
+    assert run_sweep(spec, tmp_path / "out").unfinished == ()
+    assert "the precision of coarse is not checked: too large" in caplog.text
+    assert read_checks(tmp_path / "out") == []
 
 
 def test_what_flips_do_to_the_gap() -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _DIVERGENCE = pa.struct(
     [("position", pa.int64()), ("expected", pa.string()), ("actual", pa.string())]
 )
+_USAGE = pa.struct([("prompt_tokens", pa.int64()), ("completion_tokens", pa.int64())])
+_PARTS = {"divergence": _DIVERGENCE, "usage": _USAGE}
+"""Fields that become a column for each of their parts."""
 _FIELDS = pa.schema(
     [
         ("query_id", pa.string()),
@@ -41,6 +44,8 @@ _FIELDS = pa.schema(
         ("gold_logprob", pa.float64()),
         ("gold_tokens", pa.int64()),
         ("seconds", pa.float64()),
+        ("batch_tokens", pa.int64()),
+        ("usage", _USAGE),
     ]
 )
 _STATUSES = pa.array(get_args(Status))
@@ -128,10 +133,10 @@ def _read(path: Path, info: CellInfo, schema: pa.Schema) -> pa.Table:
 
 def _table(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
     columns = {name: [getattr(record, name) for record in records] for name in schema.names}
-    if "divergence" in columns:
-        columns["divergence"] = [
-            each and {part.name: getattr(each, part.name) for part in _DIVERGENCE}
-            for each in columns["divergence"]
+    for name in _PARTS.keys() & columns.keys():
+        columns[name] = [
+            each and {part.name: getattr(each, part.name) for part in _PARTS[name]}
+            for each in columns[name]
         ]
     return pa.table({name: _plain(column) for name, column in columns.items()}, schema=schema)
 
@@ -202,8 +207,8 @@ def _column(name: str) -> str:
 
 def _flat(table: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
     for name in table.column_names:
-        if name == "divergence":
-            parts = table[name].flatten()
-            yield from zip((f"divergence_{part.name}" for part in _DIVERGENCE), parts, strict=True)
+        if name in _PARTS:
+            names = (f"{name}_{part.name}" for part in _PARTS[name])
+            yield from zip(names, table[name].flatten(), strict=True)
         else:
             yield _column(name), table[name]

@@ -105,8 +105,9 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     Columns that tell the cell: `cell` (its key), `model`, `family`, `n_params`,
     `n_params_non_embedding`, `size_source`, `training_tokens`, `trained`, `dataset`, `split`,
     `partial`, `query_split`, `condition`, `shots`, `seed`, `selection`. Columns of the request: the
-    fields of `icl_gap.records.Record`; its `shots` stand in `shots_effective`, and its `divergence`
-    in three columns. Lone surrogates in texts are written out as escapes.
+    fields of `icl_gap.records.Record`; its `shots` stand in `shots_effective`, its `divergence` in
+    three columns (without its `text`), its `usage` in two. Lone surrogates in texts are written out
+    as escapes.
 
     Args:
         folder: What `icl-gap run` wrote.
