@@ -45,7 +45,7 @@ def run_sweep(
     failures: dict[str, list[str]] = {}
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
         run = _Run(plan, folder, finished, failures)
-        for subject, cells in groupby(plan.cells, key=lambda cell: cell.subject):
+        for subject, cells in groupby(plan.mine, key=lambda cell: cell.subject):
             _run_model(run, subject, list(cells), track)
             gc.collect()  # one model's weights go before the next one's come
     if failures:
@@ -54,7 +54,7 @@ def run_sweep(
             "\n".join(["not all cells are finished; running the sweep again tries these:", *told])
         )
     results = open_results(folder)
-    if plan.sweep.precision_check:
+    if plan.sweep.precision_check and plan.mine == plan.cells:
         check_precision(plan, results, track)
     return results
 

@@ -45,6 +45,21 @@ def repair(results: Folder) -> None:
         say("every file is as it was written")
 
 
+@app.command()
+def merge(
+    parts: Annotated[
+        list[Path], typer.Argument(metavar="PART...", help="Results folders of one sweep.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for all of its results.")],
+) -> None:
+    """Bring the parts of a sweep together that machines have run apart."""
+    from icl_gap.store import merge_stores, open_results
+
+    merge_stores(parts, out, track=track)
+    results = open_results(out)
+    say(f"{len(results)} cells in {out}, {len(results.unfinished)} not finished")
+
+
 def _tell(faults: Sequence[Fault]) -> None:
     for fault in faults:
         say(str(fault))

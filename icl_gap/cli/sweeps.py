@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.cli.console import say, show_table, track, warn
+from icl_gap.cli.shards import read_shard, show_shards
 from icl_gap.errors import AnalysisError, InputError, ModelError, Place
 from icl_gap.text import shots_text
 
@@ -27,10 +28,14 @@ OutFolder = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for the results.", show_default="results/NAME"),
 ]
+ShardOf = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="I/N", help="Run part I of N, as `plan --shards N` cuts it."),
+]
 INTERRUPTED = 130
 
 
-def run(sweep: SweepFile, out: OutFolder = None) -> None:
+def run(sweep: SweepFile, out: OutFolder = None, shard: ShardOf = None) -> None:
     """Run a sweep, or go on with a stopped one.
 
     Then show its gaps and draw its figures.
@@ -46,7 +51,7 @@ def run(sweep: SweepFile, out: OutFolder = None) -> None:
         recipes = _recipes(spec)
     try:
         with faults_in(sweep):
-            plan = plan_sweep(spec, track=track)
+            plan = plan_sweep(spec, shard=read_shard(shard), track=track)
             found = run_sweep(plan, folder, track=track)
     except KeyboardInterrupt:
         warn(f"stopped; what was answered is kept in {folder}")
@@ -62,11 +67,21 @@ def run(sweep: SweepFile, out: OutFolder = None) -> None:
     say(f"records: {folder / 'cells'}")
 
 
-def plan(sweep: SweepFile) -> None:
+def plan(
+    sweep: SweepFile,
+    shards: Annotated[
+        int | None,
+        typer.Option(min=1, help="Only show how the sweep is cut into so many parts."),
+    ] = None,
+) -> None:
     """Show a sweep's grid, prompts and fit; run nothing."""
     from icl_gap.config import read_sweep
     from icl_gap.plan import plan_sweep
 
+    if shards is not None:
+        with faults_in(sweep):
+            show_shards(sweep, shards)
+        return
     with faults_in(sweep):
         planned = plan_sweep(read_sweep(sweep), track=track)
     groups = groupby(planned.cells, key=lambda cell: (cell.subject, cell.study))

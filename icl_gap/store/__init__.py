@@ -20,6 +20,7 @@ from __future__ import annotations
 from icl_gap.store.checking import Fault, repair_store, verify_store
 from icl_gap.store.files import cell_name
 from icl_gap.store.frame import OUTCOMES, frame_of
+from icl_gap.store.merging import merge_stores
 from icl_gap.store.reading import Results, load_results, open_results
 from icl_gap.store.writing import Sheet, StoreWriter, open_store
 
@@ -32,6 +33,7 @@ __all__ = [
     "cell_name",
     "frame_of",
     "load_results",
+    "merge_stores",
     "open_results",
     "open_store",
     "repair_store",

@@ -27,7 +27,7 @@ from icl_gap.store.files import (
     read_head,
     read_manifest,
 )
-from icl_gap.store.locking import locked
+from icl_gap.store.locking import locked, writes
 from icl_gap.track import Track, untracked
 
 ASIDE = "damaged"
@@ -207,15 +207,12 @@ def repair_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]
     """
     folder = Path(folder)
     beside = _check_beside(folder)
-    try:
-        with locked(folder):
-            for fault in beside:
-                if fault.path.exists():
-                    set_aside(fault.path)
-            paths = list(_cells(folder))
-            mended = [(path, mend(path)) for path in track(paths, "checking", len(paths))]
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    with writes(folder), locked(folder):
+        for fault in beside:
+            if fault.path.exists():
+                set_aside(fault.path)
+        paths = list(_cells(folder))
+        mended = [(path, mend(path)) for path in track(paths, "checking", len(paths))]
     return beside + list(_faults(mended))
 
 

@@ -1,4 +1,4 @@
-"""The lock of a results folder: one run at a time writes there."""
+"""Writing to a results folder: one run at a time, and told where it cannot be."""
 
 from __future__ import annotations
 
@@ -26,3 +26,16 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{folder}: another run is writing here; wait for it, or choose another folder"
             ) from None
         yield
+
+
+@contextmanager
+def writes(folder: Path) -> Iterator[None]:
+    """Tell what the system says of a folder, in a user's words.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error

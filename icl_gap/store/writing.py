@@ -37,7 +37,7 @@ from icl_gap.store.files import (
     read_manifest,
     seal,
 )
-from icl_gap.store.locking import locked
+from icl_gap.store.locking import locked, writes
 
 _MOST_OPEN = 128
 """Files at a time, of the thousand or so that a process may have."""
@@ -68,25 +68,16 @@ def open_store(
     cells = list(cells)
     entries = tuple(Entry(info.key, cell_name(info), _labels(info)) for info in cells)
     manifest = manifest_text(Manifest(SCHEMA_VERSION, dict(sweep), entries))
-    with _writes(folder):
+    with writes(folder):
         (folder / "cells").mkdir(parents=True, exist_ok=True)
         lock = locked(folder)
     with ExitStack() as held:
-        with _writes(folder):
+        with writes(folder):
             held.enter_context(lock)
             _check_manifest(folder)
             write_durably(folder / MANIFEST, [manifest.encode()])
             finished = frozenset(_finished(folder, cells))
         yield finished
-
-
-@contextmanager
-def _writes(folder: Path) -> Iterator[None]:
-    """Tell what the system says of a folder, in a user's words."""
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def _labels(info: CellInfo) -> Labels:
@@ -157,7 +148,7 @@ class StoreWriter:
         self._paths: dict[str, Path] = {}
         self._wanted: dict[str, set[str]] = {}
         self._open: OrderedDict[str, TextIO] = OrderedDict()
-        with _writes(folder):
+        with writes(folder):
             begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
             for key, sheet in self._sheets.items():
                 start = key[:KEY_LENGTH]
@@ -187,7 +178,7 @@ class StoreWriter:
         Raises:
             StoreError: It cannot be written.
         """
-        with _writes(self._folder):
+        with writes(self._folder):
             file = self._file(key)
             lines = jsonlines.Writer(file, dumps=lambda value: seal(compact(value), key))
             lines.write(as_json(record))
@@ -233,7 +224,7 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with _writes(self._folder):
+        with writes(self._folder):
             for file in self._open.values():
                 file.close()
 

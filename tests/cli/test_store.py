@@ -47,3 +47,24 @@ def test_a_name_with_control_characters_is_escaped(cli, tmp_path) -> None:
     assert told.code == 1
     assert "\x1b" not in told.out + told.err
     assert "x.jsonl: empty" in told.out
+
+
+def test_parts_are_run_apart_and_merged(cli, sweep, tmp_path) -> None:
+    planned = cli("plan", sweep, "--shards", 2)
+    assert planned.code == 0
+    assert "2/2" in planned.out
+    parts = [tmp_path / str(n) for n in (1, 2)]
+    for n, part in enumerate(parts, start=1):
+        ran = cli("run", sweep, "--shard", f"{n}/2", "--out", part)
+        assert ran.code == 0
+        assert "16 cells of the sweep are not finished" in ran.out
+    merged = cli("store", "merge", *parts, "--out", tmp_path / "all")
+    assert merged.out == f"32 cells in {tmp_path / 'all'}, 0 not finished\n"
+    assert cli("analyze", tmp_path / "all").code == 0
+
+
+def test_a_part_that_is_not_there_is_refused(cli, sweep) -> None:
+    for part in ("0/2", "3/2", "1", "1/0", "a/b", "-1/2"):
+        refused = cli("run", sweep, f"--shard={part}")
+        assert refused.code == 2
+        assert "1/N to N/N" in refused.err
