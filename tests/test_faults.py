@@ -70,7 +70,7 @@ def limited(kind: int, most: int) -> Callable[[], None]:
             40,
             "cannot be written: Too many open files",
         ),
-        ({"limit": 30}, resource.RLIMIT_FSIZE, 6_000, "cannot be written: File too large"),
+        ({"limit": 30}, resource.RLIMIT_FSIZE, 9_000, "cannot be written: File too large"),
     ],
     ids=["open files", "quota"],
 )

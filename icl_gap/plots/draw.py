@@ -77,7 +77,7 @@ def _draw_series(ax: Axes, members: list[Mark], look: Look, line: Mapping[str, A
         (marker,) = ax.plot(
             [at.value], [value.value], **marker_style(mark, look), transform=transform
         )
-        marker.set_zorder(4)
+        marker.set(zorder=4, clip_on=False)  # a point at the edge is shown whole
         hang(marker, mark.tip)
         if mark.estimated:
             ax.plot([at.value], [value.value], **ring_style(mark, look), transform=transform)
