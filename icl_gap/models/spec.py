@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     ByteSize,
@@ -178,6 +179,18 @@ class ApiSpec(ModelSpecBase):
     logprobs: PromptLogprobs = "auto"
     """How the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
     `prompt_logprobs` (vLLM); `auto` asks it when the model is loaded."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            good = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("no address: http://HOST:PORT/PATH, with a port up to 65535")
+        return url
 
     @model_validator(mode="after")
     def _cost_has_a_price(self) -> Self:

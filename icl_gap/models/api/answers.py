@@ -18,7 +18,18 @@ _SHOWN = 10_000
 
 
 class BodyError(Exception):
-    """A body that is no completion."""
+    """A body that is no completion.
+
+    Args:
+        reason: Why.
+        usage: What it says that it took.
+        final: Whether the same request would get no other.
+    """
+
+    def __init__(self, reason: str, usage: Usage | None = None, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.usage = usage
+        self.final = final
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,9 @@ def read_body(content: bytes) -> Served:
     match body:
         case {"choices": [{"text": str(text), "finish_reason": "stop" | "length"} as choice]}:
             return Served(text, _end(choice), _usage(body.get("usage")), choice)
-        case {"choices": [{"finish_reason": str(end)}]}:
-            raise BodyError(f"it is no answer: finish_reason is {end!r}")
+        case {"choices": [{"text": str(), "finish_reason": str(end)}]}:
+            usage = _usage(body.get("usage"))
+            raise BodyError(f"it is no answer: finish_reason is {end!r}", usage, final=True)
         case {"error": _}:
             raise BodyError(f"it is an error: {json.dumps(body['error'])}")
     raise BodyError("it lacks one choice with text and finish_reason")

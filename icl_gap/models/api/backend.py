@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
-from icl_gap.models.api.answers import read_answer
+from icl_gap.models.api.answers import Served, read_answer
 from icl_gap.models.api.budget import Budget
 from icl_gap.models.api.client import Client, connect
 from icl_gap.models.api.failures import RequestError, told
@@ -27,8 +27,8 @@ from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Answer, ModelInfo, Predictions, Usage
 
 _PROBE = "walk and walk and walk"
-_ALSO_REFUSED = frozenset({400, 422, 501})
-"""How servers say that they do not know a field."""
+_REFUSALS = frozenset({400, 422, *range(500, 600)})
+"""How servers say that they do not know a field, or fall over it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,9 +127,10 @@ class ApiModel:
         try:
             session = connect(self._spec, self._key, self._budget, self._stops)
             (mode,) = in_parallel(session, (_PROBE,), _find_mode, limit=1)
-        except InferenceError as error:
+        except Exception as error:  # whatever an address or a server can do wrong
+            reason = told(str(error) or type(error).__name__, self._key)
             raise ModelError(
-                f"{self.info.name} does not answer: {error}", value=self._spec.base_url
+                f"{self.info.name} does not answer: {reason}", value=self._spec.base_url
             ) from error
         return mode
 
@@ -140,7 +141,7 @@ async def _find_mode(client: Client, text: str) -> Mode | None:
         try:
             served = await client.complete({"prompt": text, "max_tokens": 1, **fields})
         except RequestError as error:
-            if error.status not in _ALSO_REFUSED:
+            if error.status not in _REFUSALS:
                 raise
             continue
         if gives_logprobs(mode, served):
@@ -200,6 +201,8 @@ class _Asked:
         question = self._question
         sent = question.prompt.text + question.gold
         served = await self._send({"prompt": sent, "max_tokens": 1, **FIELDS[mode]})
+        if mode == "echo" and not served.text.startswith(sent):
+            return None  # what was echoed is not what was sent, and its end cannot be told
         forced = read_forced(mode, served, question.gold)
         if forced is None:
             return None
@@ -215,6 +218,7 @@ class _Asked:
             "stop": [question.stop],
         }
         served = await self._send(fields)
+        _check_whole(served, question, self._room)
         completion, divergence = read_answer(served, question, self._tokenizer)
         return Answer(
             completion=completion,
@@ -233,6 +237,27 @@ class _Asked:
                 before.completion_tokens + served.usage.completion_tokens,
             )
         return served
+
+
+def _check_whole(served: Served, question: Question, most: int) -> None:
+    """Check that an answer was not cut before its time: a part of an answer is none.
+
+    Args:
+        served: The answer.
+        question: What was asked.
+        most: The tokens asked for.
+
+    Raises:
+        InferenceError: It was.
+    """
+    if served.finish_reason != "length" or question.stop in served.text:
+        return
+    written = None if served.usage is None else served.usage.completion_tokens
+    long = len(served.text.encode(errors="replace")) > question.max_new_bytes
+    if not served.text or (written is not None and written < most and not long):
+        raise InferenceError(
+            f"the server cut the answer short, after {written or 0} of {most} tokens"
+        )
 
 
 def load_api(spec: ApiSpec, identity: Identity, tokenizer: TextTokenizer | None) -> ApiModel:

@@ -27,7 +27,9 @@ from icl_gap.models.api.stops import Stops
 from icl_gap.models.spec import ApiSpec
 from icl_gap.records import Usage
 
-_CRASH = 500
+_OK, _CRASH = 200, 500
+_WORKED = (_OK, None)
+"""After which a server may have done the work, and bill it: None where it did not say in time."""
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 20.0
 """Seconds, of the back-off."""
@@ -97,8 +99,10 @@ class Client:
         deadline = self._spec.deadline
         try:
             served = await self._try(fields, min(deadline - sending.seconds, deadline / 2))
-        except PassingError as error:
+        except RequestError as error:
             sending.crashes += error.status == _CRASH
+            if error.status in _WORKED:
+                self._budget.pay(error.usage or _most(fields))
             raise
         self._budget.pay(served.usage or _most(fields))
         self._stops.note(sending.fields, fields)
@@ -126,7 +130,9 @@ class Client:
             reason = str(cause) or type(cause).__name__
             raise PassingError(told(f"connection: {reason}", self._key)) from None
         except BodyError as error:
-            raise PassingError(told(f"status 200, but {error}", self._key)) from None
+            kind = RequestError if error.final else PassingError
+            reason = told(f"status 200, but {error}", self._key)
+            raise kind(reason, _OK, usage=error.usage) from None
 
     def _wait(self, state: RetryCallState) -> float:
         """Seconds until the next try: what the server asks, else exponential with full jitter."""

@@ -10,6 +10,7 @@ from openai import APIStatusError
 
 from icl_gap.errors import InferenceError
 from icl_gap.models.spec import ApiSpec
+from icl_gap.records import Usage
 
 _PASSING = frozenset({408, 409, 429})
 """Statuses below 500 after which the same request may succeed."""
@@ -22,11 +23,15 @@ class RequestError(InferenceError):
     Args:
         reason: Why.
         status: What the server said, if it did.
+        usage: What it says that the request took.
     """
 
-    def __init__(self, reason: str, status: int | None = None) -> None:
+    def __init__(
+        self, reason: str, status: int | None = None, *, usage: Usage | None = None
+    ) -> None:
         super().__init__(reason)
         self.status = status
+        self.usage = usage
 
 
 class PassingError(RequestError):
@@ -36,12 +41,18 @@ class PassingError(RequestError):
         reason: Why it was not.
         status: What the server said, if it did.
         wait: How many seconds the server asks to wait; None where it does not say.
+        usage: What it says that the request took.
     """
 
     def __init__(
-        self, reason: str, status: int | None = None, *, wait: float | None = None
+        self,
+        reason: str,
+        status: int | None = None,
+        *,
+        wait: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
-        super().__init__(reason, status)
+        super().__init__(reason, status, usage=usage)
         self.wait = wait
 
 

@@ -7,6 +7,7 @@ it, greedy decoding gives just this answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,8 +35,9 @@ class Forced:
     logprob: float
     best: str
     """The most likely token there."""
-    holds: bool
-    """Whether that is this one."""
+    holds: bool | None
+    """Whether that is this one; None where another is as likely, and greedy decoding may take
+    either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def judge(question: Question, forced: Sequence[Forced], after: str, *, eos: bool
     mean = sum(token.logprob for token in forced) / len(forced)
     right = next((n for n, token in enumerate(forced) if not token.holds), len(forced))
     before = "".join(token.text for token in forced[:right])
+    if right < len(forced) and forced[right].holds is None:
+        return Finding(mean, len(forced), None)
     if right < len(forced):
         actual, expected, eos = forced[right].best, forced[right].text, False
     else:
@@ -166,8 +170,7 @@ def _echoed(text: str, logprob: float | None, top: Mapping[str, float] | None) -
     if logprob is None or not top:
         return None
     best = max(top, key=lambda token: top[token])
-    holds = logprob >= top[best]
-    return Forced(text, float(logprob), text if holds else best, holds)
+    return _forced(text, logprob, {best: top[best]} if best != text else {})
 
 
 def _read_prompt_logprobs(choice: Mapping[str, Any]) -> tuple[list[Forced | None], int]:
@@ -181,9 +184,18 @@ def _ranked(entries: Sequence[Mapping[str, Any]]) -> Forced | None:
     best = max(entries, key=lambda entry: entry["logprob"])
     # The token itself comes first, or is the only one that is not the most likely.
     own = next((entry for entry in entries if entry["logprob"] < best["logprob"]), entries[0])
-    holds = own is entries[0] and own["logprob"] >= best["logprob"]
-    texts = str(own["decoded_token"]), str(best["decoded_token"])
-    return Forced(texts[0], float(own["logprob"]), texts[0 if holds else 1], holds)
+    others = {str(e["decoded_token"]): e["logprob"] for e in entries if e is not own}
+    return _forced(str(own["decoded_token"]), own["logprob"], others)
+
+
+def _forced(text: str, logprob: float, others: Mapping[str, float]) -> Forced | None:
+    """A token among others; None where a log-probability is no number."""
+    if not all(map(math.isfinite, (logprob, *others.values()))):
+        return None
+    best = max(others, key=lambda token: others[token], default=text)
+    rival = others.get(best, -math.inf)
+    holds = None if rival == logprob else logprob > rival
+    return Forced(text, float(logprob), best if holds is False else text, holds)
 
 
 _READERS: Mapping[Mode, Callable[[Mapping[str, Any]], tuple[list[Forced | None], int]]] = {

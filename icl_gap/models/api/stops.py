@@ -8,6 +8,8 @@ from typing import Any
 
 _DOUBT = 2
 """After so many crashes, the stop of a request may be their cause."""
+_SURE = 3
+"""After so many requests that were answered without their stops alone, it is."""
 
 
 @dataclass(slots=True)
@@ -20,6 +22,8 @@ class Stops:
 
     taken: bool | None = None
     """None as long as that is not known."""
+    without: int = 0
+    """Requests that were answered without their stops alone."""
 
     def fields(self, fields: Mapping[str, Any], failures: int) -> Mapping[str, Any]:
         """What to send of a request.
@@ -39,4 +43,6 @@ class Stops:
             sent: What was sent.
         """
         if "stop" in wanted and self.taken is None:
-            self.taken = "stop" in sent
+            self.without += "stop" not in sent
+            if "stop" in sent or self.without >= _SURE:
+                self.taken = "stop" in sent

@@ -53,7 +53,8 @@ def test_every_request_ends_as_right_or_as_a_failure(seed) -> None:
         else:
             assert isinstance(outcome, InferenceError)
             assert f"m failed on {place}: " in str(outcome)
-            assert "tries: 6" in str(outcome)
+            final = "content_filter" in str(outcome)
+            assert final or "tries: 6" in str(outcome)
     assert 30 < len(right) <= 100
     sent = Counter(questions(100)[place].prompt.text for place in right)
     assert set(faults.right.values()) == {1}
@@ -225,7 +226,8 @@ def test_a_server_that_crashes_on_stops_is_asked_without_them() -> None:
 
     with serving(answer) as server:
         outcomes = dict(model(server.url, concurrency=1).answers(questions(5)))
-        assert ["stop" in body for body in server.bodies] == [True, True, *[False] * 5]
+        known = [True, True, False] * 3
+        assert ["stop" in body for body in server.bodies] == [*known, False, False]
     assert [outcomes[n].completion.text for n in range(5)] == [f" {n} {n}" for n in range(5)]
 
 
