@@ -15,6 +15,7 @@ from icl_gap.sampling.pool import HoldOut
 from icl_gap.specs import Spec, read_spec
 
 Overflow = Literal["error", "skip", "drop_shots"]
+Executor = Literal["local", "ray"]
 Whole = Annotated[int, Field(strict=True)]
 """`true` and `2.0` are no whole numbers."""
 Shots = Annotated[Whole, Field(ge=0)]
@@ -60,6 +61,8 @@ class SweepSpec(Spec):
     precision_check: int = Field(default=0, ge=0, strict=True)
     """How many requests of each model to answer again in float32, one by one, to see which
     answers its precision changes."""
+    executor: Executor = "local"
+    """Where it runs: here, model by model, or on the cluster that Ray finds or starts."""
     figures: tuple[str, ...] = ("gap_vs_scale",)
     """Recipes drawn at the end: names of shipped ones, or paths."""
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from itertools import chain, groupby
 from pathlib import Path
+from typing import assert_never
 
 from icl_gap import models
 from icl_gap.asking import answer
 from icl_gap.config import SweepSpec
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.plan import Cell, Plan, Subject, plan_sweep, together
+from icl_gap.plan import Plan, Subject, plan_sweep, together
 from icl_gap.precision import check_precision
 from icl_gap.provenance import provenance
-from icl_gap.records import CellInfo, ModelInfo
-from icl_gap.store import Results, Sheet, StoreWriter, cell_name, open_results, open_store
+from icl_gap.store import Results, open_results, open_store
 from icl_gap.track import Track, untracked
+from icl_gap.units import Unit
 
 
 def run_sweep(
@@ -42,16 +44,17 @@ def run_sweep(
     plan = sweep if isinstance(sweep, Plan) else plan_sweep(sweep, track=track)
     folder = Path(folder or Path("results") / plan.sweep.name)
     description = plan.sweep.model_dump(mode="json")
-    failures: dict[str, list[str]] = {}
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
-        run = _Run(plan, folder, finished, failures)
-        for subject, cells in groupby(plan.mine, key=lambda cell: cell.subject):
-            _run_model(run, subject, list(cells), track)
-            gc.collect()  # one model's weights go before the next one's come
+        groups = (list(cells) for _, cells in groupby(plan.mine, key=together))
+        units = [unit for cells in groups if (unit := Unit(cells, finished, folder)).pending]
+        with ExitStack() as files:
+            _run(plan, [files.enter_context(unit) for unit in units], track)
+        failures = list(_failures(units))
     if failures:
-        told = (_told(name, errors) for name, errors in failures.items())
         raise InferenceError(
-            "\n".join(["not all cells are finished; running the sweep again tries these:", *told])
+            "\n".join(
+                ["not all cells are finished; running the sweep again tries these:", *failures]
+            )
         )
     results = open_results(folder)
     if plan.sweep.precision_check and plan.mine == plan.cells:
@@ -59,69 +62,60 @@ def run_sweep(
     return results
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    plan: Plan
-    folder: Path
-    finished: Collection[str]
-    """Keys of cells that need nothing more."""
-    failures: dict[str, list[str]]
-    """What failed, by the name of its cell or cells; grows."""
+def _run(plan: Plan, units: Sequence[Unit], track: Track) -> None:
+    """Answer all that has no answer yet; what fails leaves all else alone."""
+    match plan.sweep.executor:
+        case "local":
+            for _, some in groupby(units, key=lambda unit: unit.subject):
+                _run_model(plan, list(some), track)
+                gc.collect()  # one model's weights go before the next one's come
+        case "ray" if units:
+            from icl_gap.cluster import run_units
+
+            with closing(run_units(plan.sweep, units)) as steps:
+                for _ in track(steps, "answering", sum(unit.n_queries for unit in units)):
+                    pass
+        case "ray":
+            return
+        case _:
+            assert_never(plan.sweep.executor)
 
 
-def _run_model(run: _Run, subject: Subject, cells: Sequence[Cell], track: Track) -> None:
-    """Load a model and run its cells; what fails leaves all else alone."""
-    pending = [cell for cell in cells if cell.info.key not in run.finished]
-    if not pending:
-        return
+def _run_model(plan: Plan, units: Sequence[Unit], track: Track) -> None:
+    """Load a model here, and run it on each benchmark."""
+    subject = units[0].subject
     try:
         model = models.load(subject.spec, subject.identity)
     except ModelError as error:
-        name = f"all {len(pending)} of {subject.identity.name}"
-        run.failures[name] = [str(error.within(subject.place))]
+        for unit in units:
+            unit.refuse(error)
         return
-    groups = groupby(cells, key=together)
-    steps = chain.from_iterable(_run_cells(run, list(group), model) for _, group in groups)
-    for _ in track(steps, model.info.name, sum(cell.info.n_queries for cell in pending)):
+    steps = chain.from_iterable(_run_unit(plan, unit, model) for unit in units)
+    for _ in track(steps, model.info.name, sum(unit.n_queries for unit in units)):
         pass
 
 
-def _run_cells(run: _Run, cells: Sequence[Cell], model: models.Model) -> Iterator[None]:
-    """Run one model's cells on one benchmark, a step for each request of those not finished."""
-    pending = [cell for cell in cells if cell.info.key not in run.finished]
-    if not pending:
-        return
-    asked = [(cell, request) for cell in cells for request in run.plan.requests(cell)]
-    queries: dict[str, list[str]] = {}
-    for cell, request in asked:
-        queries.setdefault(cell.info.key, []).append(request.query_id)
-    sheets = [Sheet(_described(cell, model.info), queries[cell.info.key]) for cell in pending]
-    with StoreWriter(run.folder, sheets) as writer:
-        wanted = [
-            n
-            for n, (cell, request) in enumerate(asked)
-            if writer.wants(cell.info.key, request.query_id)
-        ]
-        yield from [None] * (sum(cell.info.n_queries for cell in pending) - len(wanted))
-        for cell, record in answer(asked, wanted, model, run.plan.sweep):
-            writer.append(cell.info.key, record)
-            if record.status == "failed":
-                run.failures.setdefault(cell_name(cell.info), []).append(str(record.reason))
-            yield
+def _run_unit(plan: Plan, unit: Unit, model: models.Model) -> Iterator[None]:
+    """Run a model on a benchmark, a step for each request of the cells that are not finished."""
+    wanted = unit.begin(model.info, provenance(model.info.device))
+    yield from [None] * (unit.n_queries - len(wanted))
+    asked = [(cell, request) for cell in unit.cells for request in plan.requests(cell)]
+    for cell, record in answer(asked, wanted, model, plan.sweep):
+        unit.take(cell, record)
+        yield
 
 
-def _told(name: str, errors: Sequence[str]) -> str:
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"  {name}: {errors[0]}{more}"
-
-
-def _described(cell: Cell, info: ModelInfo) -> CellInfo:
-    """The cell's description, with what is known once the weights are loaded."""
-    return replace(
-        cell.info,
-        n_params=info.n_params,
-        n_params_non_embedding=info.n_params_non_embedding,
-        size_source=info.size_source,
-        training_tokens=info.training_tokens,
-        provenance={**provenance(info.device), "shares_prefixes": info.shares_prefixes},
-    )
+def _failures(units: Sequence[Unit]) -> Iterator[str]:
+    """What failed and why: a line for a cell, or for a model's cells that share a reason."""
+    pending = Counter({unit.subject: 0 for unit in units})
+    refused: Counter[tuple[Subject, str]] = Counter()
+    for unit in units:
+        pending[unit.subject] += len(unit.pending)
+        for name, reasons in unit.failures.items():
+            more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+            yield f"  {name}: {reasons[0]}{more}"
+        if unit.refusal is not None:
+            refused[unit.subject, unit.refusal] += unit.unanswered()
+    for (subject, reason), count in refused.items():
+        share = f"all {count}" if count == pending[subject] else f"{count}"
+        yield f"  {share} of {subject.identity.name}: {reason}"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -32,10 +32,19 @@ ShardOf = Annotated[
     str | None,
     typer.Option("--shard", metavar="I/N", help="Run part I of N, as `plan --shards N` cuts it."),
 ]
+Where = Annotated[
+    Literal["local", "ray"] | None,
+    typer.Option(
+        help="Run here, or on a Ray cluster: a running one, else one of this machine's own.",
+        show_default="the sweep's",
+    ),
+]
 INTERRUPTED = 130
 
 
-def run(sweep: SweepFile, out: OutFolder = None, shard: ShardOf = None) -> None:
+def run(
+    sweep: SweepFile, out: OutFolder = None, shard: ShardOf = None, executor: Where = None
+) -> None:
     """Run a sweep, or go on with a stopped one.
 
     Then show its gaps and draw its figures.
@@ -46,6 +55,8 @@ def run(sweep: SweepFile, out: OutFolder = None, shard: ShardOf = None) -> None:
     from icl_gap.run import run_sweep
 
     spec = read_sweep(sweep)
+    if executor is not None:
+        spec = spec.model_copy(update={"executor": executor})
     folder = out or Path("results") / spec.name
     with faults_in(sweep):
         recipes = _recipes(spec)
@@ -54,8 +65,10 @@ def run(sweep: SweepFile, out: OutFolder = None, shard: ShardOf = None) -> None:
             plan = plan_sweep(spec, shard=read_shard(shard), track=track)
             found = run_sweep(plan, folder, track=track)
     except KeyboardInterrupt:
+        said = {"--out": out, "--shard": shard, "--executor": executor}
         warn(f"stopped; what was answered is kept in {folder}")
-        warn(f"to go on: icl-gap run {sweep}" + (f" --out {out}" if out else ""))
+        chosen = "".join(f" {name} {value}" for name, value in said.items() if value)
+        warn(f"to go on: icl-gap run {sweep}{chosen}")
         raise typer.Exit(INTERRUPTED) from None
     analysis = analysis_of(found)
     show(found, analysis)

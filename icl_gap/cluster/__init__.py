@@ -1,0 +1,101 @@
+"""Run a sweep's units on a cluster, by Ray.
+
+This process plans and stores; workers on the cluster's nodes hold the models. Only what is asked
+for by its key goes to a worker, which makes the plan of its cells again, and rows come back as they
+are answered.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+
+from icl_gap.config import SweepSpec
+from icl_gap.errors import InputError, Place
+from icl_gap.units import Unit
+
+__all__ = ["run_units"]
+
+_ADDRESS = "RAY_ADDRESS"
+_OBJECT_STORE = 100 * 1024**2
+"""Bytes, for rows under way on a cluster of our own; Ray takes no less than 75 MiB."""
+
+
+def run_units(sweep: SweepSpec, units: Sequence[Unit]) -> Generator[None]:
+    """Answer units on the cluster that there is, or on one of this machine.
+
+    Closing the iterator leaves no worker and, where the cluster is its own, no process.
+
+    Args:
+        sweep: The sweep that the units are of.
+        units: What to answer. One that fails is refused, and the others go on.
+
+    Yields:
+        A step for each request of the cells that are not finished.
+
+    Raises:
+        InputError: Ray is not installed, or the cluster that `RAY_ADDRESS` names is not there.
+        OSError: A record cannot be stored.
+    """
+    if find_spec("ray") is None:
+        raise InputError(
+            "ray is not installed",
+            value="ray",
+            allowed="pip install 'icl-gap[ray]', or `executor: local`",
+        ).at(key="executor")
+    with _connected():
+        from icl_gap.cluster.dispatch import Dispatch
+
+        yield from Dispatch(sweep, units).steps()
+
+
+@contextmanager
+def _connected() -> Iterator[None]:
+    """Be a driver of a cluster; leave it at the end, and stop it if it was started here."""
+    import ray
+
+    if ray.is_initialized():  # the caller's own, which stays
+        yield
+        return
+    _connect()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect() -> None:
+    """Join the cluster of `RAY_ADDRESS`, or one that runs on this machine; else start one."""
+    import ray
+
+    address = os.environ.get(_ADDRESS)
+    if address is not None and "://" in address:
+        raise _no_cluster(address)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study tells nobody that it runs
+    # What workers have to tell comes with their answers.
+    init = partial(
+        ray.init, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False
+    )
+    if address != "local":
+        try:
+            init(address="auto")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            if address or not isinstance(error, ConnectionError):
+                raise _no_cluster(address) from error
+        else:
+            return
+    init(address="local", object_store_memory=_OBJECT_STORE)
+
+
+def _no_cluster(address: str | None) -> InputError:
+    return InputError(
+        "there is no Ray cluster that a run on this machine can join",
+        value=address,
+        allowed=f"HOST:PORT of a cluster that this machine is a node of, by the Ray and the Python "
+        f"that run here; or no {_ADDRESS}",
+        place=Place(key=_ADDRESS),
+    )
