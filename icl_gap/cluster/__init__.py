@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +22,8 @@ from icl_gap.units import Unit
 __all__ = ["run_units"]
 
 _ADDRESS = "RAY_ADDRESS"
+_PATIENCE = 10.0
+"""Seconds."""
 _OBJECT_STORE = 100 * 1024**2
 """Bytes, for rows under way on a cluster of our own; Ray takes no less than 75 MiB."""
 
@@ -73,7 +76,7 @@ def _connect() -> None:
     import ray
 
     address = os.environ.get(_ADDRESS)
-    if address is not None and "://" in address:
+    if address not in {None, "local", "auto"} and not _is_there(str(address)):
         raise _no_cluster(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study tells nobody that it runs
     # What workers have to tell comes with their answers.
@@ -89,6 +92,16 @@ def _connect() -> None:
         else:
             return
     init(address="local", object_store_memory=_OBJECT_STORE)
+
+
+def _is_there(address: str) -> bool:
+    """Whether something listens at HOST:PORT; Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_PATIENCE):
+            return True
+    except (OSError, ValueError, OverflowError):
+        return False
 
 
 def _no_cluster(address: str | None) -> InputError:

@@ -1,0 +1,220 @@
+"""Sweeps on a real Ray cluster: the same records, whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+import yaml
+from toys import sweep
+
+from icl_gap.config import SweepSpec
+from icl_gap.errors import InferenceError
+from icl_gap.models import UntrainedSpec, save_untrained
+from icl_gap.records import CellResult, Record
+from icl_gap.run import run_sweep
+from icl_gap.store import open_results, verify_store
+from icl_gap.track import Track, untracked
+
+# Ray leaves sockets and files to be collected, and warns of its own plans.
+pytestmark = pytest.mark.filterwarnings("ignore")
+T = TypeVar("T")
+NANO = {"models": ["nano-codegen-s", "nano-codegen-m"], "shots": [1], "seeds": [0], "limit": 20}
+
+
+def plain(results: Iterable[CellResult]) -> list[tuple[str, list[Record]]]:
+    return [(c.info.key, [replace(r, seconds=0.0) for r in c.records]) for c in results]
+
+
+def at_step(number: int, act: Callable[[], object]) -> Track:
+    """Progress that does something once, after some steps of answering."""
+
+    def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+        del total
+        for done, item in enumerate(items):
+            if description == "answering" and done == number:
+                act()
+            yield item
+
+    return track
+
+
+def processes(name: str) -> list[psutil.Process]:
+    """Those of Ray that belong to this user and have a name in their command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if name in " ".join(process.cmdline()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def gone(name: str, seconds: float = 20.0) -> bool:
+    """Whether no process of a name is left, soon."""
+    until = time.monotonic() + seconds
+    while processes(name) and time.monotonic() < until:
+        time.sleep(0.1)
+    return not processes(name)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run starts a cluster of its own."""
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two nodes with a processor each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    monkeypatch.setenv("RAY_ADDRESS", made.address)
+    yield made
+    made.shutdown()
+
+
+def on_ray(spec: SweepSpec) -> SweepSpec:
+    return spec.model_copy(update={"executor": "ray"})
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_sweep_on_ray_gives_the_records_of_one_process_and_leaves_nothing(
+    toy_card, tmp_path
+) -> None:
+    spec = sweep(toy_card)
+    results = run_sweep(on_ray(spec), tmp_path / "ray")
+    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+    assert [cell.info.key for cell in results] == [
+        cell.info.key for cell in run_sweep(spec, tmp_path / "ray")
+    ]
+    assert gone("raylet/raylet")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+def test_two_nodes_give_the_records_of_one_process(tmp_path) -> None:
+    spec = sweep("scan", **NANO)
+    assert plain(run_sweep(on_ray(spec), tmp_path / "ray")) == plain(
+        run_sweep(spec, tmp_path / "local")
+    )
+
+
+@pytest.mark.slow
+def test_a_node_that_goes_costs_nothing_but_time(cluster, tmp_path) -> None:
+    spec = sweep("scan", **NANO)
+    (node,) = cluster.worker_nodes
+    lost: list[None] = []
+
+    def lose() -> None:
+        cluster.remove_node(node)
+        lost.append(None)
+
+    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(30, lose))
+    assert lost
+    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path) -> None:
+    spec = sweep("scan", **NANO)
+    killed: list[int] = []
+
+    def kill() -> None:
+        for worker in processes("ray::Worker"):
+            worker.kill()
+            killed.append(worker.pid)
+
+    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(30, kill))
+    assert killed
+    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) -> None:
+    broken = tmp_path / "broken"
+    save_untrained(UntrainedSpec(hidden_size=16, layers=1), broken)
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8])
+    spec = sweep(toy_card, models=[str(broken), "nearest"])
+    with pytest.raises(InferenceError, match=r"all 16 of broken.*models\[0\]"):
+        run_sweep(on_ray(spec), tmp_path / "out")
+    results = open_results(tmp_path / "out")
+    assert {cell.info.model for cell in results} == {"nearest"}
+    assert len(results.unfinished) == 16
+
+
+def started(spec: SweepSpec, place: Path) -> subprocess.Popen[bytes]:
+    """A run on Ray in a process of its own, once it has stored something."""
+    path = place / "sweep.yaml"
+    path.write_text(yaml.safe_dump(on_ray(spec).model_dump(mode="json")), encoding="utf-8")
+    command = [sys.executable, "-m", "icl_gap.cli", "run", path, "--out", place / "out"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not any((place / "out").glob("cells/*")):
+        time.sleep(0.05)
+    assert process.poll() is None
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path) -> None:
+    spec = sweep("scan", **NANO, figures=[])
+    process = started(spec, tmp_path)
+    process.kill()
+    process.wait()
+    assert gone("ray::Worker"), "nobody answers for a driver that is gone"
+    assert verify_store(tmp_path / "out") == []
+    results = run_sweep(on_ray(spec), tmp_path / "out")
+    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+def test_ctrl_c_leaves_nothing_running(tmp_path) -> None:
+    process = started(sweep("scan", **NANO, figures=[]), tmp_path)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert gone("ray::Worker")
+    assert gone("raylet/raylet")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nowhere"])
+def test_a_cluster_that_is_not_there_is_named(toy_card, tmp_path, monkeypatch, address) -> None:
+    from icl_gap.errors import InputError
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(InputError, match="no Ray cluster"):
+        run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", track=untracked)
+
+
+def test_without_ray_it_is_told_what_to_install(toy_card, tmp_path, monkeypatch) -> None:
+    from icl_gap import cluster
+    from icl_gap.errors import InputError
+
+    monkeypatch.setattr(cluster, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match="ray is not installed"):
+        run_sweep(on_ray(sweep(toy_card)), tmp_path / "out")
+
+
+def test_where_a_sweep_runs_changes_no_key(toy_card) -> None:
+    from icl_gap.plan import outline_sweep
+
+    spec = sweep(toy_card)
+    keys = [[c.info.key for c in outline_sweep(s).cells] for s in (spec, on_ray(spec))]
+    assert keys[0] == keys[1]
