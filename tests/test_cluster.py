@@ -129,6 +129,26 @@ def test_a_node_that_goes_costs_nothing_but_time(cluster, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_a_node_that_joins_is_used(cluster, tmp_path) -> None:
+    spec = sweep("scan", **NANO)
+    (node,) = cluster.worker_nodes
+    cluster.remove_node(node)
+    workers: list[int] = []
+
+    def join() -> None:
+        workers.append(len(processes("ray::Worker")))
+        cluster.add_node(num_cpus=1)
+        until = time.monotonic() + 60
+        while len(processes("ray::Worker")) < 2 and time.monotonic() < until:
+            time.sleep(0.1)
+        workers.append(len(processes("ray::Worker")))
+
+    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(10, join))
+    assert workers == [1, 2]
+    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("alone")
 def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path) -> None:
     spec = sweep("scan", **NANO)
