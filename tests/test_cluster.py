@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import psutil
@@ -221,6 +222,39 @@ def test_a_cluster_that_is_not_there_is_named(toy_card, tmp_path, monkeypatch, a
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(InputError, match="no Ray cluster"):
         run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", track=untracked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("named", ["", "auto"])
+def test_a_cluster_that_died_and_is_still_noted_is_not_waited_for(
+    toy_card, tmp_path, monkeypatch, named
+) -> None:
+    # Sockets lie in Ray's folder, and their paths must be short.
+    with TemporaryDirectory(prefix="r", dir="/tmp") as folder:
+        (Path(folder) / "ray").mkdir()
+        (Path(folder) / "ray" / "ray_current_cluster").write_text("127.0.0.1:9")
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        monkeypatch.setenv("RAY_ADDRESS", named)
+        begin = time.monotonic()
+        assert len(run_sweep(on_ray(sweep(toy_card)), tmp_path / "out")) == 16
+        assert time.monotonic() - begin < 60
+        assert gone("ray::")  # they write to the folder to their end
+
+
+@pytest.mark.slow
+def test_a_cluster_that_runs_here_is_joined_unnamed(
+    cluster, toy_card, tmp_path, monkeypatch
+) -> None:
+    import ray
+
+    del cluster
+    monkeypatch.delenv("RAY_ADDRESS")
+    started_by = len(processes("raylet/raylet"))
+    seen: list[int] = []
+    joined = at_step(0, lambda: seen.append(len(ray.nodes())))
+    run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", track=joined)
+    assert seen == [2]
+    assert len(processes("raylet/raylet")) == started_by
 
 
 def test_without_ray_it_is_told_what_to_install(toy_card, tmp_path, monkeypatch) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 
 from icl_gap.config import SweepSpec
 from icl_gap.errors import InputError, Place
@@ -75,23 +76,35 @@ def _connect() -> None:
     """Join the cluster of `RAY_ADDRESS`, or one that runs on this machine; else start one."""
     import ray
 
-    address = os.environ.get(_ADDRESS)
-    if address not in {None, "local", "auto"} and not _is_there(str(address)):
-        raise _no_cluster(address)
+    named = os.environ.get(_ADDRESS, "")
+    given = named not in {"", "auto", "local"}
+    address = named if given or named == "local" else _last_started()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study tells nobody that it runs
     # What workers have to tell comes with their answers.
     init = partial(
         ray.init, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False
     )
-    if address != "local":
+    if _is_there(address):
         try:
-            init(address="auto")
+            init(address=address)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            if address or not isinstance(error, ConnectionError):
-                raise _no_cluster(address) from error
-        else:
-            return
-    init(address="local", object_store_memory=_OBJECT_STORE)
+            raise _no_cluster(address) from error
+    elif given:
+        raise _no_cluster(address)
+    else:
+        init(address="local", object_store_memory=_OBJECT_STORE)
+
+
+def _last_started() -> str:
+    """The address of the cluster that was last started on this machine, and may be gone.
+
+    Ray notes it in a file of its folder.
+    """
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    try:
+        return Path(folder, "ray", "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 def _is_there(address: str) -> bool:
@@ -104,7 +117,7 @@ def _is_there(address: str) -> bool:
         return False
 
 
-def _no_cluster(address: str | None) -> InputError:
+def _no_cluster(address: str) -> InputError:
     return InputError(
         "there is no Ray cluster that a run on this machine can join",
         value=address,
