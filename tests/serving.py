@@ -136,7 +136,7 @@ class Faults:
     def __call__(self, connection: Connection, body: Body) -> None:
         prompt = body["prompt"]
         self.asked[prompt] += 1
-        dice = random.Random(f"{self.seed} {prompt} {self.asked[prompt]}")  # noqa: S311
+        dice = random.Random(f"{self.seed} {prompt} {self.asked[prompt]}")  # noqa: S311 (faults are no secret)
         name = dice.choice(list(_FAULTS)) if dice.random() < self.share else "right"
         self.done[name] += 1
         if name == "right":

@@ -175,7 +175,7 @@ def _paired(
         _check_pair(inside, outside, names)
     queries = np.unique(np.concatenate([inside.queries for inside, _ in pairs]))
     cube = np.zeros((6, len(seeds), len(queries)))
-    sums = np.zeros((13, len(seeds)))
+    sums = []
     for s, (inside, outside) in enumerate(pairs):
         kept = inside.answered & outside.answered
         hits = [_hits(cell, metric, names) for cell in (inside, outside)]
@@ -189,16 +189,7 @@ def _paired(
             *np.where(likely, logprobs, 0),
             likely,
         )
-        failed = inside.failed | outside.failed
-        sums[0, s] = np.count_nonzero(~kept & ~failed)
-        sums[1, s] = np.count_nonzero(failed)
-        sums[2:4, s] = [np.nansum(each[~kept]) for each in hits]
-        sums[4:6, s] = [np.count_nonzero(~cell.answered) for cell in (inside, outside)]
-        sums[6, s] = inside.shots[kept].sum()
-        for n, name in enumerate(("coverage", "raw", "canonical")):
-            sums[7 + 2 * n : 9 + 2 * n, s] = [
-                getattr(cell, name)[kept].sum() for cell in (inside, outside)
-            ]
+        sums.append(_sums(inside, outside, kept, hits))
     first = pairs[0][0]
     return Paired(
         first.subject,
@@ -207,8 +198,33 @@ def _paired(
         tuple(names[queries]),
         any(cell.crossed for cell in cells.values()),
         *cube,
-        *sums,
+        **{name: np.array([each[name] for each in sums]) for name in sums[0]},
     )
+
+
+def _sums(
+    inside: Cell, outside: Cell, kept: NDArray[np.bool_], hits: Sequence[Floats]
+) -> dict[str, float]:
+    """What is counted over the queries of one seed.
+
+    Args:
+        inside: The ID cell.
+        outside: The OOD cell.
+        kept: (Q,): whether both have an answer.
+        hits: (Q,) of each.
+    """
+    failed = inside.failed | outside.failed
+    found = {
+        "skipped": np.count_nonzero(~kept & ~failed),
+        "failed": np.count_nonzero(failed),
+        "shots": inside.shots[kept].sum(),
+    }
+    for condition, cell, right in zip(("id", "ood"), (inside, outside), hits, strict=True):
+        found[f"left_{condition}"] = np.nansum(right[~kept])
+        found[f"open_{condition}"] = np.count_nonzero(~cell.answered)
+        for name in ("coverage", "raw", "canonical"):
+            found[f"{name}_{condition}"] = getattr(cell, name)[kept].sum()
+    return {name: float(value) for name, value in found.items()}
 
 
 def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None:

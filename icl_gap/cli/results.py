@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from icl_gap.store import Results
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="What `icl-gap run` wrote.")]
+# The choices stand here too, as an import of the analysis would delay every command.
 Metric = Annotated[
     Literal["raw", "canonical"],
     typer.Option(help="Exact match of the strings, or of their normal forms."),

@@ -100,7 +100,7 @@ def _last_started() -> str:
 
     Ray notes it in a file of its folder.
     """
-    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 (as Ray does)
     try:
         return Path(folder, "ray", "ray_current_cluster").read_text(encoding="utf-8").strip()
     except OSError:

@@ -27,6 +27,12 @@ class Question:
     rank: int = 0
     """Questions of low rank are wanted first."""
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What equal questions have in common: one answer serves them all."""
+        rules = (self.stop, self.max_new_bytes, self.hope is None)
+        return (self.prompt.text, self.gold, *rules)
+
 
 Outcome = tuple[int, Answer | IclGapError]
 """Which question, and its answer or why there is none."""

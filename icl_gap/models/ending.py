@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from icl_gap.records import Completion
 
 BROKEN = "\N{REPLACEMENT CHARACTER}"
@@ -37,6 +39,28 @@ def ended(text: str, *, stop: str, max_new_bytes: int) -> Completion | None:
     begun = max(n for n in range(len(stop)) if settled.endswith(stop[:n]))
     length = len(settled.encode(errors="replace")) - len(stop[:begun].encode())
     return Completion(text, "length") if length > max_new_bytes else None
+
+
+def readings(text: str, stop: str) -> list[str]:
+    """What an answer says so far, and what it says if its end is the beginning of the stop.
+
+    Args:
+        text: The answer so far.
+        stop: The string at whose first occurrence it ends.
+    """
+    begun = (n for n in range(1, len(stop)) if text.endswith(stop[:n]))
+    return [text, *(text[: len(text) - n] for n in begun)]
+
+
+def may_spell(found: Sequence[str], gold: str) -> bool:
+    """Whether an answer can still become the gold answer, white space around both left aside.
+
+    Args:
+        found: Its `readings`.
+        gold: The gold answer.
+    """
+    gold = gold.strip()
+    return gold.startswith(found[0].lstrip()) or any(each.strip() == gold for each in found)
 
 
 def max_new_tokens(*, stop: str, max_new_bytes: int) -> int:

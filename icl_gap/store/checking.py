@@ -16,7 +16,6 @@ from icl_gap.records import CellInfo
 from icl_gap.store.files import (
     BEGUN,
     FAILED,
-    MANIFEST,
     WHOLE,
     DamageError,
     OtherFormError,
@@ -25,9 +24,9 @@ from icl_gap.store.files import (
     in_state,
     key_of,
     read_head,
-    read_manifest,
 )
 from icl_gap.store.locking import locked, writes
+from icl_gap.store.manifest import MANIFEST, read_manifest
 from icl_gap.track import Track, untracked
 
 ASIDE = "damaged"

@@ -13,14 +13,13 @@ from icl_gap.store.checking import check_file, write_durably
 from icl_gap.store.files import (
     BEGUN,
     FAILED,
-    MANIFEST,
     WHOLE,
     cell_files,
     damaged,
     in_state,
-    read_manifest,
 )
 from icl_gap.store.locking import locked, writes
+from icl_gap.store.manifest import MANIFEST, read_manifest
 from icl_gap.track import Track, untracked
 
 _TIMINGS = ("seconds", "batch_tokens", "usage", "crc")

@@ -13,9 +13,9 @@ from icl_gap.store.files import (
     KEY_LENGTH,
     read_cell,
     read_info,
-    read_manifest,
     settled_files,
 )
+from icl_gap.store.manifest import read_manifest
 from icl_gap.track import Track, untracked
 
 if TYPE_CHECKING:

@@ -22,22 +22,17 @@ from icl_gap.store.files import (
     BEGUN,
     FAILED,
     KEY_LENGTH,
-    MANIFEST,
     WHOLE,
-    Entry,
-    Labels,
-    Manifest,
     as_json,
     cell_files,
     cell_name,
     compact,
     head_of,
     in_state,
-    manifest_text,
-    read_manifest,
     seal,
 )
 from icl_gap.store.locking import locked, writes
+from icl_gap.store.manifest import MANIFEST, Entry, Labels, Manifest, manifest_text, read_manifest
 
 _MOST_OPEN = 128
 """Files at a time, of the thousand or so that a process may have."""

@@ -10,7 +10,7 @@ from stored import SOME, forged, fresh, path_of, write
 from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION
 from icl_gap.store import Results, open_results
-from icl_gap.store.files import Manifest, manifest_text
+from icl_gap.store.manifest import Manifest, manifest_text
 
 VERSION = f'"schema_version":{SCHEMA_VERSION}'.encode()
 

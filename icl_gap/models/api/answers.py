@@ -9,6 +9,7 @@ from typing import Any
 
 from icl_gap.models.base import Question
 from icl_gap.models.ending import ended
+from icl_gap.models.engine.asks import gold_tokens, tokens_behind
 from icl_gap.models.engine.reply import Reply
 from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Completion, Divergence, FinishReason, Usage
@@ -115,14 +116,14 @@ def _read_tokens(
 ) -> tuple[Completion, Divergence | None] | None:
     """As `read_answer`; None where the tokens do not spell the text, or do not end it."""
     start = tokenizer.encode_prompt(question.prompt.text)
-    tokens = _after(start, text, question, tokenizer)
+    tokens = tokens_behind(question, text, tokenizer, start)
     if tokenizer.decode(tokens) != text:
         return None
     cut = finish_reason == "length"
     reply = Reply(
         tokenizer,
         question.gold,
-        _after(start, question.gold, question, tokenizer) if question.gold.strip() else (),
+        gold_tokens(question, tokenizer, start),
         stop=question.stop,
         max_new_bytes=question.max_new_bytes,
         room=len(tokens) + (not cut),
@@ -133,11 +134,3 @@ def _read_tokens(
         if reply.completion is not None:
             return reply.completion, reply.divergence
     return None
-
-
-def _after(
-    start: tuple[int, ...], text: str, question: Question, tokenizer: TextTokenizer
-) -> tuple[int, ...]:
-    """The tokens of a text behind a prompt; by itself, where the two merge into one token."""
-    whole = tokenizer.encode_prompt(question.prompt.text + text)
-    return whole[len(start) :] if whole[: len(start)] == start else tokenizer.encode(text)

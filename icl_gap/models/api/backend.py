@@ -19,8 +19,7 @@ from icl_gap.models.api.logprobs import FIELDS, Finding, Mode, gives_logprobs, j
 from icl_gap.models.api.parallel import in_parallel
 from icl_gap.models.api.stops import Stops
 from icl_gap.models.base import Outcome, Question
-from icl_gap.models.ending import max_new_tokens
-from icl_gap.models.engine.asks import gold_tokens
+from icl_gap.models.engine.asks import gold_tokens, room_for
 from icl_gap.models.identity import Identity
 from icl_gap.models.spec import ApiSpec
 from icl_gap.models.tokenizer import TextTokenizer
@@ -88,9 +87,7 @@ class ApiModel:
         asks: dict[object, Ask] = {}
         for place, question in enumerate(questions):
             if wanted is None or place in wanted:
-                rules = (question.stop, question.max_new_bytes, question.hope is None)
-                key = (question.prompt.text, question.gold, *rules)
-                asks.setdefault(key, Ask(question)).places.append(place)
+                asks.setdefault(question.key, Ask(question)).places.append(place)
         jobs = sorted(asks.values(), key=lambda ask: ask.question.rank)
 
         async def work(client: Client, ask: Ask) -> tuple[Ask, Answer | IclGapError]:
@@ -98,10 +95,9 @@ class ApiModel:
 
         session = connect(self._spec, self._key, self._budget, self._stops)
         for ask, outcome in in_parallel(session, jobs, work, limit=self._spec.concurrency):
-            yield ask.places[0], outcome
-            if isinstance(outcome, Answer) and outcome.usage is not None:
-                outcome = replace(outcome, usage=Usage(0, 0))  # noqa: PLW2901
-            yield from ((place, outcome) for place in ask.places[1:])
+            first, *others = ask.places
+            yield first, outcome
+            yield from ((place, _unpaid(outcome)) for place in others)
 
     async def _answer(
         self, client: Client, question: Question, predictions: Predictions
@@ -135,6 +131,13 @@ class ApiModel:
         return mode
 
 
+def _unpaid(outcome: Answer | IclGapError) -> Answer | IclGapError:
+    """The same for another place, at which it took no tokens."""
+    if isinstance(outcome, Answer) and outcome.usage is not None:
+        return replace(outcome, usage=Usage(0, 0))
+    return outcome
+
+
 async def _find_mode(client: Client, text: str) -> Mode | None:
     """The first way of asking for log-probabilities that gives some, tried on a text."""
     for mode, fields in FIELDS.items():
@@ -166,19 +169,13 @@ class _Asked:
         self._question = question
         self._tokenizer = tokenizer
         self._usage: Usage | None = None
-        most = max_new_tokens(stop=question.stop, max_new_bytes=question.max_new_bytes)
-        self._room = most
+        self._room = room_for(question, (), None)
         """The most tokens that the answer may take."""
         self._fits = True
         """Whether the context holds the gold answer and a token more."""
         if tokenizer is not None and spec.context_length is not None:
             prompt = tokenizer.encode_prompt(question.prompt.text)
-            if len(prompt) >= spec.context_length:
-                raise PromptError(
-                    f"the prompt of {question.prompt.query_id} takes {len(prompt)} tokens",
-                    allowed=f"fewer than {spec.context_length}, the model's context",
-                )
-            self._room = min(most, spec.context_length - len(prompt))
+            self._room = room_for(question, prompt, spec.context_length)
             self._fits = len(gold_tokens(question, tokenizer, prompt)) < self._room
 
     async def answer(self, mode: Mode | None) -> Answer:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from icl_gap.models.api.answers import Served
 from icl_gap.models.base import Question
-from icl_gap.models.ending import BROKEN, ended
+from icl_gap.models.ending import BROKEN, ended, may_spell, readings
 from icl_gap.records import Answer, Completion, Divergence
 
 Mode = Literal["echo", "prompt_logprobs"]
@@ -117,19 +117,12 @@ def _decided(
     if completion is not None:
         right = completion.text.strip() == question.gold.strip()
         return Answer(completion, None if right else left, mean, tokens)
-    begun = (n for n in range(1, len(stop)) if text.endswith(stop[:n]))
-    readings = [text, *(text[: len(text) - n] for n in begun)]
-    if may_spell(text, question.gold, readings):
+    found = readings(text, stop)
+    if may_spell(found, question.gold):
         return None
-    if question.hope is not None and any(map(question.hope, readings)):
+    if question.hope is not None and any(map(question.hope, found)):
         return None
     return Answer(None, left, mean, tokens)
-
-
-def may_spell(text: str, gold: str, readings: Sequence[str]) -> bool:
-    """Whether an answer that begins with a text can still become the gold answer."""
-    gold = gold.strip()
-    return gold.startswith(text.lstrip()) or any(each.strip() == gold for each in readings)
 
 
 def _is_special(token: str) -> bool:

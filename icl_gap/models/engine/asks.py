@@ -59,8 +59,7 @@ def to_asks(
     asks: dict[object, Ask] = {}
     failures: list[Outcome] = []
     for place, question in enumerate(questions):
-        rules = (question.stop, question.max_new_bytes, question.hope is None)
-        key = (question.prompt.text, question.gold, *rules)
+        key = question.key
         if key not in asks:
             try:
                 asks[key] = _ask(question, tokenizer, context_length, predictions)
@@ -82,14 +81,7 @@ def _ask(
         raise PromptError(
             "an empty prompt, and no BOS to start from", value=question.prompt.query_id
         )
-    room = max_new_tokens(stop=question.stop, max_new_bytes=question.max_new_bytes)
-    if context_length is not None:
-        if len(prompt) >= context_length:
-            raise PromptError(
-                f"the prompt of {question.prompt.query_id} takes {len(prompt)} tokens",
-                allowed=f"fewer than {context_length}, the model's context",
-            )
-        room = min(room, context_length - len(prompt))
+    room = room_for(question, prompt, context_length)
     draft = gold_tokens(question, tokenizer, prompt)
     follows = predictions == "full" or question.hope is not None
     path = Path(
@@ -102,11 +94,30 @@ def _ask(
     return Ask(question, path, room, whole=len(draft) <= room)
 
 
-def gold_tokens(question: Question, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
-    """The gold answer as the model would most likely write it.
+def room_for(question: Question, prompt: Sequence[int], context_length: int | None) -> int:
+    """The most tokens that an answer may take.
 
-    The text is cut as a whole; where prompt and answer merge into one token, which an answer cannot
-    have, the answer is cut by itself.
+    Args:
+        question: What is asked.
+        prompt: The tokens of its prompt.
+        context_length: The model's, in tokens; None where it has no limit.
+
+    Raises:
+        PromptError: There is no room at all.
+    """
+    most = max_new_tokens(stop=question.stop, max_new_bytes=question.max_new_bytes)
+    if context_length is None:
+        return most
+    if len(prompt) >= context_length:
+        raise PromptError(
+            f"the prompt of {question.prompt.query_id} takes {len(prompt)} tokens",
+            allowed=f"fewer than {context_length}, the model's context",
+        )
+    return min(most, context_length - len(prompt))
+
+
+def gold_tokens(question: Question, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
+    """The gold answer as the model would most likely write it; nothing where it is blank.
 
     Args:
         question: Whose gold answer.
@@ -115,10 +126,25 @@ def gold_tokens(question: Question, tokenizer: Tokenizer, prompt: Sequence[int])
     """
     if not question.gold.strip():
         return ()
-    whole = tokenizer.encode_prompt(question.prompt.text + question.gold)
-    if whole[: len(prompt)] == tuple(prompt):
-        return whole[len(prompt) :]
-    return tokenizer.encode(question.gold)
+    return tokens_behind(question, question.gold, tokenizer, prompt)
+
+
+def tokens_behind(
+    question: Question, text: str, tokenizer: Tokenizer, prompt: Sequence[int]
+) -> tuple[int, ...]:
+    """A text behind a prompt as the model would most likely write it.
+
+    The two are cut as a whole; where they merge into one token, which an answer cannot have, the
+    text is cut by itself.
+
+    Args:
+        question: Whose prompt.
+        text: What follows it.
+        tokenizer: The model's.
+        prompt: The tokens of the prompt.
+    """
+    whole = tokenizer.encode_prompt(question.prompt.text + text)
+    return whole[len(prompt) :] if whole[: len(prompt)] == tuple(prompt) else tokenizer.encode(text)
 
 
 def _group(question: Question) -> str:

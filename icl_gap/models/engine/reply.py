@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from icl_gap.models.ending import BROKEN, ended, without_half_character
+from icl_gap.models.ending import BROKEN, ended, may_spell, readings, without_half_character
 from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Completion, Divergence
 
@@ -53,9 +53,7 @@ class Reply:
     @property
     def readings(self) -> list[str]:
         """What it says so far, and what it says if its end is the beginning of the stop."""
-        text, stop = self.text, self._stop
-        begun = [n for n in range(1, len(stop)) if text.endswith(stop[:n])]
-        return [text, *(text[: len(text) - n] for n in begun)]
+        return readings(self.text, self._stop)
 
     @property
     def room(self) -> int:
@@ -132,12 +130,10 @@ class Reply:
         """
         if self.completion is not None:
             return self.completion.text.strip() == self._gold
-        whole, *shorter = self.readings
-        if whole.endswith(BROKEN):
-            return self._may_spell(without_half_character(whole))
-        if self._gold.startswith(whole.lstrip()):
-            return True
-        return any(text.strip() == self._gold for text in (whole, *shorter))
+        found = self.readings
+        if found[0].endswith(BROKEN):
+            return self._may_spell(without_half_character(found[0]))
+        return may_spell(found, self._gold)
 
     def _may_spell(self, text: str) -> bool:
         """As `_spells`, of a text that bytes follow which are not yet a character.
