@@ -16,6 +16,8 @@ from icl_gap.records import Completion, Divergence, FinishReason, Usage
 
 _SHOWN = 10_000
 """Bytes of a body; who shows it shortens it, once the key is out of it."""
+_LONGEST_TOKEN = 512
+"""More characters than a token of any vocabulary has."""
 
 
 class BodyError(Exception):
@@ -96,8 +98,8 @@ def read_answer(
         tokenizer: The model's.
     """
     stop, most = question.stop, question.max_new_bytes
-    # A server may send anything; past these, an answer has ended.
-    text = served.text[: most + len(stop) + 8]
+    # A server may send anything; past these, an answer has ended, with the token that it ends in.
+    text = served.text[: most + len(stop) + _LONGEST_TOKEN]
     found = stop in text
     if tokenizer is not None:
         ending = stop if served.finish_reason == "stop" and not found else ""
@@ -114,11 +116,9 @@ def read_answer(
 def _read_tokens(
     text: str, finish_reason: FinishReason, question: Question, tokenizer: TextTokenizer
 ) -> tuple[Completion, Divergence | None] | None:
-    """As `read_answer`; None where the tokens do not spell the text, or do not end it."""
+    """As `read_answer`; None where the tokens do not spell the answer, or do not end it."""
     start = tokenizer.encode_prompt(question.prompt.text)
     tokens = tokens_behind(question, text, tokenizer, start)
-    if tokenizer.decode(tokens) != text:
-        return None
     cut = finish_reason == "length"
     reply = Reply(
         tokenizer,
@@ -132,5 +132,11 @@ def _read_tokens(
     for token in (*tokens, *ends):
         reply.take(token)
         if reply.completion is not None:
-            return reply.completion, reply.divergence
-    return None
+            break
+    if reply.completion is None:
+        return None
+    # Behind an answer that ended by itself, what was cut off may have left half a token.
+    taken = tokens[: len(reply.tokens)]
+    spelled = tokenizer.decode(taken)
+    whole = spelled == text or (len(taken) < len(tokens) and text.startswith(spelled))
+    return (reply.completion, reply.divergence) if whole else None

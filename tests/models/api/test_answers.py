@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.models import ApiSpec, Question
+from icl_gap.models import ApiSpec, Question, TransformersSpec, identify, load_tokenizer
 from icl_gap.models.api.answers import BodyError, Served, read_answer, read_body
 from icl_gap.models.api.failures import retry_after
 from icl_gap.models.api.logprobs import Forced, judge, read_forced
@@ -96,6 +96,18 @@ def question(gold: str = " A B", **more: Any) -> Question:
 def test_an_answer_ends_where_a_local_one_does(text, served, completion) -> None:
     found, _ = read_answer(Served(text, served, None, {}), question(), None)
     assert found == completion
+
+
+def test_an_answer_that_runs_on_ends_with_the_token_that_is_too_much() -> None:
+    """As a local model's does, though the server wrote on and its text is cut before it is read."""
+    spec = TransformersSpec(model="nano-codegen-s")
+    tokenizer = load_tokenizer(spec, identify(spec))
+    text = " JUMP" * 400 + " WALK"
+    found, _ = read_answer(Served(text, "length", None, {}), question(" JUMP WALK"), tokenizer)
+    assert found == Completion(" JUMP JUMP JUMP", "length")
+    unknown = " JUMP JUMP JU"
+    found, _ = read_answer(Served(unknown, "length", None, {}), question(" JUMP WALK"), tokenizer)
+    assert found == Completion(unknown, "length")
 
 
 def forced(*tokens: tuple[str, str]) -> list[Forced]:
