@@ -5,7 +5,7 @@ A new family is a few lines of that file, and no code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,12 @@ _SPECS: Mapping[Kind, type[ModelSpecBase]] = MappingProxyType(
     {"transformers": TransformersSpec, "api": ApiSpec}
 )
 """What a size becomes, by its kind."""
+_RUN: Mapping[Kind, str] = MappingProxyType(
+    {
+        "transformers": "models that run here (no `base_url`)",
+        "api": "models that a server runs (`base_url`)",
+    }
+)
 _TELLS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         "transformers": ("model", "family"),
@@ -152,15 +158,16 @@ def _tokens() -> Mapping[str, int | None]:
 
 def _with_options(schema: dict[str, Any]) -> None:
     """Name the keys that an entry's models may have, for who wrote one that they may not."""
-    told = {*schema["properties"], *_TELLS["transformers"]}
-    options = TransformersSpec.model_json_schema()["properties"]
-    schema["properties"] |= {key: options[key] for key in options if key not in told}
+    for kind, spec in _SPECS.items():
+        told = {*schema["properties"], *_TELLS[kind]}
+        schema["properties"] |= {key: {} for key in spec.model_fields if key not in told}
 
 
 class FamilySpec(Spec):
     """Sizes of a family of the zoo, each a model of the sweep.
 
     All other keys are those of the models themselves (`dtype`, `shots`, …), and go to each of them.
+    With a `base_url`, a server runs them, whose tokenizers are those of the hub.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_with_options)
@@ -194,15 +201,27 @@ class FamilySpec(Spec):
         return tuple(self._model(have[name], alone=len(names) == 1) for name in names)
 
     def _model(self, each: ZooModel, *, alone: bool) -> ModelSpec:
-        spec, options = _SPECS[each.kind], self.model_extra or {}
+        options = self.model_extra or {}
+        kind: Kind = "api" if "base_url" in options else each.kind
         if "model" in options:
             raise ValueError("a family says itself what its models are: leave `model` out")
         if not alone and options.get("name") is not None:
             raise ValueError("`name` would name several models alike: pick one of the `sizes`")
-        told = {field: getattr(each, field) for field in ("kind", *_TELLS[each.kind])}
-        made: Any = spec.model_validate({**told, **options})
+        told = {"kind": kind} | {field: getattr(each, field) for field in _TELLS[kind]}
+        if kind != each.kind:
+            told["tokenizer"] = each.model
+        _check_options(options, kind)
+        made: Any = _SPECS[kind].model_validate({**told, **options})
         model: ModelSpec = made
         return model
+
+
+def _check_options(options: Collection[str], kind: Kind) -> None:
+    fields = _SPECS[kind].model_fields
+    for other, spec in _SPECS.items():
+        for key in options:
+            if key in spec.model_fields and key not in fields:
+                raise ValueError(f"`{key}` is for {_RUN[other]}, and not for {_RUN[kind]}")
 
 
 def _check_sizes(names: Sequence[str], allowed: Sequence[str]) -> None:

@@ -240,6 +240,13 @@ def test_an_entry_is_kept_as_written() -> None:
         ({"kind": "zoo", "family": "opt", "model": "m"}, "", "leave `model` out"),
         ({"kind": "zoo"}, "family", "missing"),
         ({"family": "codex", "max_cost": 1.0}, "", "price"),
+        (
+            {"family": "opt", "base_url": "http://h/v1", "dtype": "float16"},
+            "",
+            "not for models that",
+        ),
+        ({"family": "opt", "concurrency": 3}, "", "`concurrency` is for models that a server runs"),
+        ({"family": "opt", "base_ulr": "http://h/v1"}, "base_ulr", "base_url"),
     ],
 )
 def test_faults_are_placed_in_the_entry(fields, key, said) -> None:
