@@ -14,10 +14,10 @@ from icl_gap import models
 from icl_gap.asking import answer
 from icl_gap.config import SweepSpec
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.plan import Plan, Subject, plan_sweep, together
+from icl_gap.plan import Plan, Subject, draw, outline_sweep, together
 from icl_gap.precision import check_precision
 from icl_gap.provenance import provenance
-from icl_gap.store import Results, open_results, open_store
+from icl_gap.store import Results, open_results, open_store, whole_cells
 from icl_gap.track import Track, untracked
 from icl_gap.units import Unit
 
@@ -28,7 +28,7 @@ def run_sweep(
     """Run a sweep, or go on with one that was stopped.
 
     Args:
-        sweep: What to run; a plan saves planning it again.
+        sweep: What to run; a plan saves planning it again, and may be an outline.
         folder: Where results go; default `results/` and the sweep's name.
         track: Shows progress.
 
@@ -41,8 +41,9 @@ def run_sweep(
             finished and stored, and running the sweep again tries just the failed ones.
         StoreError: The folder cannot be written, or another run is writing there.
     """
-    plan = sweep if isinstance(sweep, Plan) else plan_sweep(sweep, track=track)
+    plan = sweep if isinstance(sweep, Plan) else outline_sweep(sweep, track=track)
     folder = Path(folder or Path("results") / plan.sweep.name)
+    draw(plan, done=whole_cells(folder, [cell.info for cell in plan.mine]), track=track)
     description = plan.sweep.model_dump(mode="json")
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
         groups = (list(cells) for _, cells in groupby(plan.mine, key=together))

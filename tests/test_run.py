@@ -20,7 +20,7 @@ from toys import sweep
 from icl_gap import models
 from icl_gap.asking import answer
 from icl_gap.config import SweepSpec, read_sweep
-from icl_gap.errors import InferenceError
+from icl_gap.errors import InferenceError, SamplingError
 from icl_gap.models import Model, Outcome, Question, UntrainedSpec, save_untrained
 from icl_gap.plan import plan_sweep
 from icl_gap.records import Answer, CellResult, Completion, ModelInfo, Record
@@ -95,6 +95,12 @@ def test_a_finished_sweep_loads_no_model(toy_card, tmp_path, monkeypatch) -> Non
     monkeypatch.setattr("icl_gap.models.load", None)
     again = run_sweep(spec, tmp_path / "out")
     assert again == first
+
+
+def test_what_cannot_be_run_leaves_no_folder(toy_card, tmp_path) -> None:
+    with pytest.raises(SamplingError):
+        run_sweep(sweep(toy_card, shots=[99]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_grown_sweep_asks_only_what_is_new(toy_card, tmp_path) -> None:

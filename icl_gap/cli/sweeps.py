@@ -51,7 +51,7 @@ def run(
     """
     from icl_gap.cli.results import analysis_of, draw, show
     from icl_gap.config import read_sweep
-    from icl_gap.plan import plan_sweep
+    from icl_gap.plan import outline_sweep
     from icl_gap.run import run_sweep
 
     spec = read_sweep(sweep)
@@ -62,7 +62,7 @@ def run(
         recipes = _recipes(spec)
     try:
         with faults_in(sweep):
-            plan = plan_sweep(spec, shard=read_shard(shard), track=track)
+            plan = outline_sweep(spec, shard=read_shard(shard), track=track)
             found = run_sweep(plan, folder, track=track)
     except KeyboardInterrupt:
         said = {"--out": out, "--shard": shard, "--executor": executor}

@@ -120,7 +120,7 @@ def _remembering(whole: Encode, added: tuple[str, ...]) -> Pieces:
         pieces = _cut(text)
         if not all(map(is_exact, pieces, pieces[1:])):
             return None
-        return sum(len(piece_ids(piece)) for piece in pieces), pieces[0], pieces[-1]
+        return sum(map(len, map(piece_ids, pieces))), pieces[0], pieces[-1]
 
     def count(parts: Sequence[str]) -> int:
         if all(text.startswith(" ") for text in parts[1:]):  # a text is cut where a part begins

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import chain, groupby
 
 from icl_gap.config import SweepSpec
 from icl_gap.plan.cells import Cell, grid
@@ -21,6 +22,7 @@ __all__ = [
     "Shard",
     "Sizes",
     "Subject",
+    "draw",
     "into_shards",
     "loads",
     "outline_sweep",
@@ -61,9 +63,28 @@ def plan_sweep(sweep: SweepSpec, *, shard: Shard | None = None, track: Track = u
             same, or a prompt does not fit its model's context while `overflow` is `error`.
     """
     plan = outline_sweep(sweep, shard=shard, track=track)
-    for cell in track(plan.mine, "drawing exemplars", len(plan.mine)):
-        plan.sizes(cell)
+    draw(plan, track=track)
     return plan
+
+
+def draw(plan: Plan, *, done: Collection[str] = (), track: Track = untracked) -> None:
+    """Draw the exemplars of what is to be run and measure its prompts; both are kept.
+
+    Args:
+        plan: An outline.
+        done: The keys of finished cells. A model needs nothing more on a benchmark all of whose
+            cells are.
+        track: Shows progress.
+
+    Raises:
+        InputError: A pool holds too few examples, or a prompt does not fit its model's context
+            while `overflow` is `error`.
+    """
+    groups = [list(cells) for _, cells in groupby(plan.mine, key=together)]
+    open_ = [some for some in groups if any(cell.info.key not in done for cell in some)]
+    cells = list(chain.from_iterable(open_))
+    for cell in track(cells, "drawing exemplars", len(cells)):
+        plan.sizes(cell)
 
 
 def outline_sweep(

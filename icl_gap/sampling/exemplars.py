@@ -13,7 +13,7 @@ from typing import Literal, assert_never
 
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Condition, Example, Exemplars, Split
-from icl_gap.sampling.pool import HoldOut, Pool, Tokenize, is_reserved, primitives
+from icl_gap.sampling.pool import HoldOut, Pool, Tokenize, is_reserved
 from icl_gap.sampling.stream import Stream, rank
 from icl_gap.specs import Spec
 
@@ -146,16 +146,15 @@ def _covering_then_any(
     pool: Pool, query: Example, taken: set[int], stream: Stream
 ) -> Iterator[int]:
     """Positions in the order of `oracle_coverage`; adds each to `taken`."""
-    needed = primitives(query, pool.tokenize)
-    held = [primitive for primitive in needed if primitive in pool.postings]
-    for rarest in sorted(held, key=lambda primitive: len(pool.postings[primitive])):
+    held = pool.wants(query).held
+    needed = set(held)
+    for rarest in held:
         if rarest not in needed:
             continue
         # There may be none: only examples that are held out have it.
         for position in islice(_untaken(pool.postings[rarest], taken, stream), 1):
             yield position
-            for primitive in pool.primitives[position]:
-                needed.pop(primitive, None)
+            needed.difference_update(pool.primitives[position])
     yield from _untaken(range(len(pool.examples)), taken, stream)
 
 
@@ -177,14 +176,12 @@ def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Itera
 
 def _coverage(pool: Pool, query: Example, chosen: Sequence[int]) -> tuple[float, ...]:
     """The share of the query's primitives in the first 0, 1, … exemplars; 1 if it has none."""
-    missing = primitives(query, pool.tokenize)
-    total = len(missing)
+    total, held = pool.wants(query)
+    missing, nowhere = set(held), total - len(held)
     shares = [0.0 if total else 1.0]
     for position in chosen:
-        if missing:
-            for primitive in pool.primitives[position]:
-                missing.pop(primitive, None)
-        shares.append(1 - len(missing) / total if total else 1.0)
+        missing.difference_update(pool.primitives[position])
+        shares.append(1 - (len(missing) + nowhere) / total if total else 1.0)
     return tuple(shares)
 
 

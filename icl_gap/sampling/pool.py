@@ -7,7 +7,8 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from itertools import count
+from typing import Literal, NamedTuple
 
 from icl_gap.records import Benchmark, Example, Split
 from icl_gap.sampling.stream import rank
@@ -47,6 +48,16 @@ def is_reserved(example: Example) -> bool:
     return rank("reserved", example.source)[0] < 256 * _RESERVED_SHARE
 
 
+class Wants(NamedTuple):
+    """The primitives of a query, as a pool knows them."""
+
+    total: int
+    """How many there are."""
+    held: tuple[int, ...]
+    """The numbers of those that some example of the pool holds, the rarest first; ties go to the
+    one that comes first in the query."""
+
+
 class Pool:
     """One side of a benchmark, ready to draw from. Immutable; its indexes are made on first use.
 
@@ -60,24 +71,45 @@ class Pool:
         self.name = f"{benchmark.name}/{benchmark.split}/{split}"
         self.examples = benchmark.examples(split)
         self.tokenize = tokenize
+        self._wants: dict[tuple[str, str], Wants] = {}
+
+    def wants(self, query: Example) -> Wants:
+        """What a query needs covered; found once, for all the seeds that ask it."""
+        key = query.source, query.target
+        if key not in self._wants:
+            needed = primitives(query, self.tokenize)
+            held = [number for each in needed if (number := self._numbers.get(each)) is not None]
+            held.sort(key=lambda number: len(self.postings[number]))
+            self._wants[key] = Wants(len(needed), tuple(held))
+        return self._wants[key]
 
     @cached_property
-    def postings(self) -> Mapping[Primitive, Sequence[int]]:
-        """For each primitive, the positions of the examples that hold it, ascending."""
-        postings: defaultdict[Primitive, array[int]] = defaultdict(lambda: array("I"))
+    def postings(self) -> Sequence[Sequence[int]]:
+        """For each number of a primitive, the positions of the examples that hold it, ascending."""
+        postings = [array("I") for _ in self._numbers]
         for position, held in enumerate(self.primitives):
-            for primitive in held:
-                postings[primitive].append(position)
-        return dict(postings)
+            for number in held:
+                postings[number].append(position)
+        return postings
+
+    @property
+    def primitives(self) -> Sequence[Sequence[int]]:
+        """The primitives of each example, as numbers."""
+        return self._numbered[1]
+
+    @property
+    def _numbers(self) -> Mapping[Primitive, int]:
+        return self._numbered[0]
 
     @cached_property
-    def primitives(self) -> Sequence[tuple[Primitive, ...]]:
-        """The primitives of each example; equal ones are one object, of which there are few."""
-        known: dict[Primitive, Primitive] = {}
-        return [
-            tuple(known.setdefault(each, each) for each in primitives(example, self.tokenize))
+    def _numbered(self) -> tuple[Mapping[Primitive, int], Sequence[Sequence[int]]]:
+        """The numbers of primitives, in order of appearance, and those of each example."""
+        numbers: defaultdict[Primitive, int] = defaultdict(count().__next__)
+        of_examples = [
+            tuple(map(numbers.__getitem__, primitives(example, self.tokenize)))
             for example in self.examples
         ]
+        return dict(numbers), of_examples
 
     @cached_property
     def reserved(self) -> Sequence[int]:

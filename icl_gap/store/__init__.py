@@ -22,7 +22,7 @@ from icl_gap.store.files import cell_name
 from icl_gap.store.frame import OUTCOMES, frame_of
 from icl_gap.store.merging import merge_stores
 from icl_gap.store.reading import Results, load_results, open_results
-from icl_gap.store.writing import Sheet, StoreWriter, open_store
+from icl_gap.store.writing import Sheet, StoreWriter, open_store, whole_cells
 
 __all__ = [
     "OUTCOMES",
@@ -38,4 +38,5 @@ __all__ = [
     "open_store",
     "repair_store",
     "verify_store",
+    "whole_cells",
 ]

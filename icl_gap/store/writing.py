@@ -39,6 +39,15 @@ _MOST_OPEN = 128
 _log = logging.getLogger(__name__)
 
 
+def whole_cells(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
+    """The keys of those cells that look finished, by the names of their files alone.
+
+    Nothing is opened or written: `open_store` finds which of them are damaged.
+    """
+    whole = cell_files(folder, WHOLE)
+    return frozenset(info.key for info in cells if info.key[:KEY_LENGTH] in whole)
+
+
 @contextmanager
 def open_store(
     folder: Path, sweep: Mapping[str, Any], cells: Iterable[CellInfo]

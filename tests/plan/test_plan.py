@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toys import sweep
 
 from icl_gap.errors import DataError, InputError, PromptError, SamplingError
-from icl_gap.plan import Plan, outline_sweep, plan_sweep
+from icl_gap.plan import Plan, draw, outline_sweep, plan_sweep
 
 TIGHT = {"kind": "untrained", "family": "opt", "context_length": 60}
 
@@ -130,6 +130,14 @@ def test_an_outline_draws_what_the_plan_draws(toy_card) -> None:
     for one, other in zip(outline.cells, plan.cells, strict=True):
         assert one.info == other.info
         assert outline.requests(one) == plan.requests(other)
+
+
+def test_what_is_finished_is_not_drawn_unless_what_is_computed_with_it_is_not(toy_card) -> None:
+    plan = outline_sweep(sweep(toy_card, models=["nearest", TIGHT], shots=[9]))
+    of_tight = [cell.info.key for cell in plan.cells if cell.info.family == "opt"]
+    draw(plan, done=of_tight)
+    with pytest.raises(PromptError):
+        draw(plan, done=of_tight[1:])
 
 
 def test_not_even_the_bare_prompt_fits(toy_card) -> None:
