@@ -30,8 +30,9 @@ fuzz: $(FUZZ)
 
 bench: $(BENCH)
 	$(BIN)/python tests/bench/analysis.py; large=$$?; \
+	$(BIN)/python tests/bench/scale.py; grown=$$?; \
 	$(BIN)/python tests/bench/speed.py; missed=$$?; \
-	$(BIN)/python tests/bench/engine.py && exit $$((large + missed))
+	$(BIN)/python tests/bench/engine.py && exit $$((large + grown + missed))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -107,9 +107,6 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
     Raises:
         StoreError: The folder cannot be written.
     """
-    records = {
-        (cell.info.key, record.query_id): record for cell in results for record in cell.records
-    }
     known = {(check.model, check.places): check for check in read_checks(results.folder)}
     checks = []
     for subject in dict.fromkeys(cell.subject for cell in plan.cells):
@@ -119,7 +116,7 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
         name = subject.identity.name
         check = known.get((name, tuple(map(_place, chosen))))
         if check is None:
-            steps = _again(subject, chosen, plan, records)
+            steps = _again(subject, chosen, plan, _records(results, chosen))
             try:
                 compared = tuple(track(steps, f"{name} in float32", len(chosen)))
             except (ModelError, InferenceError) as error:
@@ -179,6 +176,19 @@ def _chosen(plan: Plan, subject: Subject) -> list[Asked]:
     order = sorted(groups, key=lambda at: hashlib.blake2b(repr(at).encode()).digest())
     together = [asked for at in order for asked in groups[at]]
     return together[: plan.sweep.precision_check]
+
+
+def _records(results: Results, chosen: Sequence[Asked]) -> dict[tuple[str, str], Record]:
+    """What the sweep found for these requests; a study has more records than fit in memory."""
+    places = set(map(_place, chosen))
+    keys = {key for key, _ in places}
+    return {
+        (info.key, record.query_id): record
+        for number, info in enumerate(results.infos)
+        if info.key in keys
+        for record in results[number].records
+        if (info.key, record.query_id) in places
+    }
 
 
 def _again(

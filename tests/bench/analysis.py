@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -54,7 +54,9 @@ def cells() -> Iterator[CellInfo]:
         )
 
 
-def fill(folder: Path, info: CellInfo, rng: np.random.Generator) -> None:
+def fill(
+    folder: Path, info: CellInfo, rng: np.random.Generator, queries: Sequence[str] = QUERIES
+) -> None:
     """Write a cell's records, whose answers are right by chance."""
     shown = tuple(f"scan-{n}" for n in range(info.shots))
     right = Record(
@@ -74,9 +76,9 @@ def fill(folder: Path, info: CellInfo, rng: np.random.Generator) -> None:
     )
     wrong = replace(right, prediction=None, raw=False, canonical=False, divergence=DIVERGENCE)
     chance = 0.6 if info.condition == "id" else 0.4
-    hits, logprobs = rng.random(len(QUERIES)) < chance, rng.normal(-2, 0.5, len(QUERIES)).round(4)
-    with StoreWriter(folder, [Sheet(info, QUERIES)]) as writer:
-        for query, hit, logprob in zip(QUERIES, hits, logprobs, strict=True):
+    hits, logprobs = rng.random(len(queries)) < chance, rng.normal(-2, 0.5, len(queries)).round(4)
+    with StoreWriter(folder, [Sheet(info, queries)]) as writer:
+        for query, hit, logprob in zip(queries, hits, logprobs, strict=True):
             drawn = replace(right if hit else wrong, query_id=query, gold_logprob=float(logprob))
             writer.append(info.key, drawn)
 
