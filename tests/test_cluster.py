@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -176,6 +177,36 @@ def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) 
     results = open_results(tmp_path / "out")
     assert {cell.info.model for cell in results} == {"nearest"}
     assert len(results.unfinished) == 16
+
+
+DEADLY = """
+import os, signal
+from transformers import OPTForCausalLM
+
+class Deadly(OPTForCausalLM):
+    @classmethod
+    def from_pretrained(cls, *_, **__):
+        with open({deaths!r}, "a") as deaths:
+            deaths.write(".")
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+def test_a_model_that_kills_its_workers_is_given_up(toy_card, tmp_path) -> None:
+    deadly = tmp_path / "deadly"
+    save_untrained(UntrainedSpec(hidden_size=16, layers=1), deadly)
+    config = json.loads((deadly / "config.json").read_text(encoding="utf-8"))
+    config["auto_map"] = {"AutoModelForCausalLM": "deadly.Deadly"}
+    (deadly / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (deadly / "deadly.py").write_text(DEADLY.format(deaths=str(tmp_path / "deaths")))
+    model = {"model": str(deadly), "trust_remote_code": True}
+    spec = sweep(toy_card, models=[model, "nearest"])
+    with pytest.raises(InferenceError, match="all 16 of deadly: its worker died 3 times"):
+        run_sweep(on_ray(spec), tmp_path / "out")
+    assert (tmp_path / "deaths").read_text(encoding="utf-8") == "..."
+    assert {cell.info.model for cell in open_results(tmp_path / "out")} == {"nearest"}
 
 
 def started(spec: SweepSpec, place: Path) -> subprocess.Popen[bytes]:

@@ -15,14 +15,19 @@ from icl_gap.errors import DataError, Place
 from icl_gap.records import CanonicalForm
 from icl_gap.specs import Spec, read_spec, shipped
 
-Loader = Literal["scan", "cfq", "geoquery", "tsv"]
+Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "tsv"]
+GENERATED: frozenset[Loader] = frozenset({"scan", "listops", "logic"})
+"""The loaders that need no file."""
 
 TEMPLATE_KEYS = ("instruction", "source_label", "target_label")
 
 SPLIT_FILES: dict[Loader, frozenset[str]] = {
     "scan": frozenset(),
+    "listops": frozenset(),
+    "logic": frozenset(),
     "cfq": frozenset({"members"}),
     "geoquery": frozenset({"members"}),
+    "cogs": frozenset({"train", "test"}),
     "tsv": frozenset({"train", "test"}),
 }
 """The keys of `files` that a split has under each loader."""
@@ -99,7 +104,8 @@ class SplitSpec(Spec):
     """How many rows are published; a benchmark with fewer is marked as partial."""
     test: int | None = Field(default=None, gt=0)
     files: dict[str, Inside] = Field(default_factory=dict)
-    """`members`: the file of row numbers (cfq, geoquery); `train`, `test`: the rows (tsv)."""
+    """`members`: the file of row numbers (cfq, geoquery); `train`, `test`: the rows
+    (cogs, tsv)."""
     config: str | None = None
     """Its name in a hub repository."""
 
@@ -127,14 +133,16 @@ class DatasetCard(Spec):
             raise ValueError(f"template: needs the keys {', '.join(TEMPLATE_KEYS)}")
         if self.default_split not in self.splits:
             raise ValueError(f"default_split: not one of {', '.join(self.splits)}")
-        if (self.loader == "scan") != any(s.kind == "grammar" for s in self.sources):
-            raise ValueError("sources: `grammar` goes with the loader `scan` alone")
+        generated = self.loader in GENERATED
+        if generated != any(s.kind == "grammar" for s in self.sources):
+            names = ", ".join(sorted(GENERATED))
+            raise ValueError(f"sources: `grammar` goes with the loaders {names} alone")
         on_disk = any(s.kind in {"local", "url"} for s in self.sources)
         needed = SPLIT_FILES[self.loader] if on_disk else frozenset()
         for name, split in self.splits.items():
             if on_disk and set(split.files) != needed:
                 raise ValueError(f"splits.{name}.files: needs the keys {', '.join(needed)}")
-            if not on_disk and self.loader != "scan" and split.config is None:
+            if not on_disk and not generated and split.config is None:
                 raise ValueError(f"splits.{name}.config: is missing")
         return self
 

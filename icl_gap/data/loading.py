@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, assert_never
 
-from icl_gap.data import cache, cfq, geoquery, hub, scan, tsv
+from icl_gap.data import cache, cfq, cogs, geoquery, hub, listops, logic, scan, tsv
 from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
 from icl_gap.data.examples import Sides, by_content, fingerprint
 from icl_gap.data.places import Found, at_hand, cache_root, not_here, sources_at_hand
@@ -21,9 +22,18 @@ OPTIONS: dict[Loader, dict[str, bool]] = {
     "scan": {"action_prefix": False},
     "cfq": {"postprocess": True},
     "geoquery": {"placeholders": True},
+    "listops": {},
+    "logic": {},
+    "cogs": {},
     "tsv": {},
 }
 """The options of each loader with their defaults."""
+GENERATORS: dict[Loader, Callable[..., Sides]] = {
+    "scan": scan.generate,
+    "listops": listops.generate,
+    "logic": logic.generate,
+}
+"""What makes a split of the benchmarks that need no file, from its name and the options."""
 
 
 def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any) -> Benchmark:
@@ -108,13 +118,13 @@ def _inputs(card: DatasetCard, split: SplitSpec, found: Found) -> list[str]:
     if found.source.kind == "hub":
         return [] if split.config is None else hub.inputs(split.config)
     match card.loader:
-        case "scan":
+        case "scan" | "listops" | "logic":
             return []
         case "cfq":
             return cfq.inputs(found.folder, split.files["members"])
         case "geoquery":
             return geoquery.inputs(split.files["members"])
-        case "tsv":
+        case "cogs" | "tsv":
             return [split.files["train"], split.files["test"]]
     assert_never(card.loader)
 
@@ -135,10 +145,12 @@ def _read(
             return cfq.read(inputs, **options)
         case "geoquery":
             return geoquery.read(inputs, **options)
+        case "cogs":
+            return cogs.read(split, inputs)
         case "tsv":
             return tsv.read(card.name, inputs)
-        case "scan":
-            return scan.generate(split, **options)
+        case "scan" | "listops" | "logic":
+            return GENERATORS[card.loader](split, **options)
     assert_never(card.loader)
 
 
