@@ -129,6 +129,27 @@ def test_a_node_that_goes_costs_nothing_but_time(cluster, tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_a_model_goes_where_gpus_are(cluster, tmp_path) -> None:
+    """Ray is told of two GPUs on one of three nodes; what is there is not looked at."""
+    import ray
+
+    cluster.add_node(num_cpus=2, num_gpus=2)
+    cluster.wait_for_nodes()
+    free: list[float] = []
+
+    def look() -> None:
+        until = time.monotonic() + 30
+        while ray.available_resources().get("GPU", 0.0) and time.monotonic() < until:
+            time.sleep(0.1)
+        free.extend(ray.available_resources().get(kind, 0.0) for kind in ("GPU", "CPU"))
+
+    spec = sweep("scan", **NANO)
+    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(10, look))
+    assert free == [0.0, 2.0]  # a model on each, and nothing on the other nodes
+    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+
+
+@pytest.mark.slow
 def test_a_node_that_joins_is_used(cluster, tmp_path) -> None:
     spec = sweep("scan", **NANO)
     (node,) = cluster.worker_nodes
