@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from icl_gap.cli import benchmarks, report, results, scores, store, sweeps, zoo
+from icl_gap.cli import audit, benchmarks, report, results, scores, store, sweeps, zoo
 from icl_gap.cli.console import show_log, warn
 from icl_gap.errors import IclGapError
 
@@ -27,6 +27,7 @@ app.command()(sweeps.plan)
 app.command()(sweeps.prompts)
 app.command()(results.analyze)
 app.command()(results.plot)
+app.command()(audit.audit)
 app.command()(report.report)
 app.command()(scores.score)
 app.command()(zoo.models)

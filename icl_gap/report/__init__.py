@@ -5,7 +5,6 @@ kept in compressed blocks that the page's script unpacks when they are looked at
 
     words.py     the answer, in sentences made from the numbers
     figures.py   the shipped figures, made fit to stand in one page
-    texts.py     the benchmarks' texts, which results name by id
     blocks.py    compressed pieces, kept on disk until the page is written
     requests.py  the requests: columns for the filters, the rest in blocks
     traces.py    what was left out, and what the results were made with

@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from icl_gap.analysis import SCALES, Analysis, common_table, evidence_table, fit_table, table
 from icl_gap.errors import InputError
+from icl_gap.lookup import read_texts
 from icl_gap.precision import read_checks
 from icl_gap.report.blocks import Blocks
 from icl_gap.report.figures import draw_all
 from icl_gap.report.requests import Requests
-from icl_gap.report.texts import read_texts
 from icl_gap.report.traces import Traces
 from icl_gap.report.words import answer
 from icl_gap.store import Results

@@ -18,9 +18,9 @@ from itertools import chain, count
 from typing import Any, TypeVar
 
 from icl_gap.analysis import Metric
+from icl_gap.lookup import Texts, fingerprint
 from icl_gap.records import CellInfo, CellResult, Example, Record
 from icl_gap.report.blocks import Blocks, to_json
-from icl_gap.report.texts import Texts, fingerprint
 
 T = TypeVar("T")
 

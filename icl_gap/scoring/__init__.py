@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from icl_gap.scoring.exact import score, score_batch
+from icl_gap.scoring.faults import MalformedError
 from icl_gap.scoring.files import Prediction, Summary, read_predictions, summarize
 from icl_gap.scoring.prefix import can_match
 
 __all__ = [
+    "MalformedError",
     "Prediction",
     "Summary",
     "can_match",

@@ -22,6 +22,7 @@ COMMANDS = (
     "plan",
     "prompts",
     "analyze",
+    "audit",
     "plot",
     "report",
     "score",
@@ -72,6 +73,17 @@ def test_run_shows_a_table_and_draws_figures(cli, sweep, tmp_path) -> None:
 def test_run_again_says_the_same(cli, sweep, tmp_path) -> None:
     first = cli("run", sweep, "--out", tmp_path / "results")
     assert cli("run", sweep, "--out", tmp_path / "results") == first
+
+
+def test_results_are_audited(cli, sweep, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert cli("run", sweep, "--out", out).code == 0
+    told = cli("audit", out)
+    assert told.code == 0
+    for title in ("what exemplars hold", "divergence of", "at equal coverage"):
+        assert title in told.out
+    found = json.loads(cli("audit", out, "--json").out)
+    assert found.keys() == {"coverage", "divergences", "explained", "kinds", "notes"}
 
 
 def test_results_are_analyzed_and_plotted_on_their_own(cli, sweep, tmp_path) -> None:

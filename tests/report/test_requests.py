@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from studies import right_or_wrong, save_card, save_study
 
+from icl_gap.lookup import Texts, read_texts
 from icl_gap.records import Record
 from icl_gap.report.blocks import Blocks, to_json
 from icl_gap.report.requests import ANSWER, SHARED, Requests
-from icl_gap.report.texts import Texts, read_texts
 from icl_gap.store import Results
 
 

@@ -1,0 +1,197 @@
+"""The audit of a results folder: cell by cell, then group by group."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from icl_gap.audit.divergence import atom_divergence, compound_divergence, trees
+from icl_gap.audit.explained import Explained, Pairs, explain
+from icl_gap.audit.kinds import kind_of
+from icl_gap.audit.measures import MEASURES, Ruler
+from icl_gap.errors import AnalysisError
+from icl_gap.lookup import Texts, fingerprint, read_texts
+from icl_gap.records import CellInfo, Condition, Record
+from icl_gap.store import Results
+from icl_gap.track import Track, untracked
+
+
+class Place(NamedTuple):
+    """What is compared: a side of a benchmark at one number of shots."""
+
+    benchmark: str
+    query_split: str
+    shots: int
+
+
+Means = Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What was found."""
+
+    coverage: Mapping[tuple[Place, Condition], Means]
+    """The mean of each measure, over the requests of all models."""
+    divergences: Mapping[tuple[str, str, Condition], tuple[float, float]]
+    """Of atoms and compounds, between the pool and the queries of a benchmark and query split."""
+    explained: Mapping[tuple[str, Place], Explained]
+    """By model."""
+    kinds: Mapping[tuple[str, Place, Condition], Mapping[str, int]]
+    """How many wrong answers are of each kind, by model."""
+    diverged: Mapping[tuple[str, Place, Condition], float]
+    """The median place at which wrong answers leave the gold one, by its length: from 0, at once,
+    to 1."""
+    notes: tuple[str, ...]
+    """What had to be left out, and why."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON has it: a list of rows for each table."""
+        return {
+            "coverage": [
+                {**at._asdict(), "condition": condition, **means}
+                for (at, condition), means in self.coverage.items()
+            ],
+            "divergences": [
+                {"benchmark": name, "query_split": split, "condition": condition}
+                | {"atoms": atoms, "compounds": compounds}
+                for (name, split, condition), (atoms, compounds) in self.divergences.items()
+            ],
+            "explained": [
+                {"model": model, **at._asdict(), **asdict(found)}
+                for (model, at), found in self.explained.items()
+            ],
+            "kinds": [
+                {"model": key[0], **key[1]._asdict(), "condition": key[2], "kinds": dict(kinds)}
+                | {"diverged": self.diverged.get(key)}
+                for key, kinds in self.kinds.items()
+            ],
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the cells come to."""
+
+    measured: dict[tuple[Place, Condition], list[list[float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    requests: dict[tuple[str, Place], dict[Condition, dict[tuple[str, int], _Asked]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(dict))
+    )
+    kinds: dict[tuple[str, Place, Condition], Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    diverged: dict[tuple[str, Place, Condition], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    queries: dict[tuple[str, str, Condition], tuple[CellInfo, dict[str, None]]] = field(
+        default_factory=dict
+    )
+
+
+class _Asked(NamedTuple):
+    right: bool
+    measures: list[float]
+
+
+def audit(results: Results, *, track: Track = untracked) -> Audit:
+    """Audit a study.
+
+    Args:
+        results: Its cells; they are read one at a time.
+        track: Shows progress.
+
+    Raises:
+        AnalysisError: The benchmarks that it was made from are not at hand.
+    """
+    texts = read_texts(results.sweep)
+    gathered, missing, rulers = _Gathered(), dict[str, None](), dict[str, Ruler]()
+    for number in track(range(len(results)), "measuring", len(results)):
+        info = results.infos[number]
+        if why := texts.why_not(info):
+            missing[why] = None
+            continue
+        ruler = rulers.setdefault(fingerprint(info), Ruler(texts.form(info)))
+        _gather(gathered, info, results[number].records, texts, ruler)
+    if not gathered.measured:
+        raise AnalysisError(
+            "nothing can be audited:\n" + "\n".join(missing or ["no finished cell"])
+        )
+    return Audit(
+        coverage={
+            at: dict(zip(MEASURES, map(float, np.mean(rows, axis=0)), strict=True))
+            for at, rows in gathered.measured.items()
+        },
+        divergences=dict(_divergences(gathered, texts)),
+        explained={
+            at: explain(pairs)
+            for at, requests in track(
+                gathered.requests.items(), "resampling", len(gathered.requests)
+            )
+            if (pairs := _pairs(requests)) is not None
+        },
+        kinds=gathered.kinds,
+        diverged={at: float(np.median(found)) for at, found in gathered.diverged.items()},
+        notes=tuple(missing),
+    )
+
+
+def _gather(
+    gathered: _Gathered,
+    info: CellInfo,
+    records: Sequence[Record],
+    texts: Texts,
+    ruler: Ruler,
+) -> None:
+    examples = texts.of(info)
+    at = Place(f"{info.dataset}/{info.split}", info.query_split, info.shots)
+    asked = gathered.queries.setdefault((at.benchmark, at.query_split, info.condition), (info, {}))
+    for record in records:
+        if record.status != "scored":
+            continue
+        query = examples[record.query_id]
+        shown = [examples[each] for each in record.exemplar_ids]
+        measures = [float(value) for value in asdict(ruler.measure(query, shown)).values()]
+        gathered.measured[at, info.condition].append(measures)
+        place = (record.query_id, info.seed)
+        found = _Asked(bool(record.raw), measures)
+        gathered.requests[info.model, at][info.condition][place] = found
+        asked[1][query.target] = None
+        if not record.raw:
+            key = (info.model, at, info.condition)
+            targets = [each.target for each in shown]
+            kind = kind_of(record.prediction, query.target, targets, texts.form(info))
+            gathered.kinds[key][kind] += 1
+            if record.divergence is not None and record.gold_tokens:
+                gathered.diverged[key].append(record.divergence.position / record.gold_tokens)
+
+
+def _pairs(requests: Mapping[Condition, Mapping[tuple[str, int], _Asked]]) -> Pairs | None:
+    """Those requests that were answered under both conditions; None where there are none."""
+    both = sorted(requests.get("id", {}).keys() & requests.get("ood", {}).keys())
+    if not both:
+        return None
+    numbers = {query: number for number, query in enumerate(dict.fromkeys(q for q, _ in both))}
+    sides = [[requests[condition][place] for place in both] for condition in ("id", "ood")]
+    return Pairs(
+        right=np.array([[each.right for each in side] for side in sides], float),
+        measures=np.array([[each.measures for each in side] for side in sides]),
+        query=np.array([numbers[query] for query, _ in both]),
+    )
+
+
+def _divergences(
+    gathered: _Gathered, texts: Texts
+) -> Iterator[tuple[tuple[str, str, Condition], tuple[float, float]]]:
+    for at, (info, targets) in gathered.queries.items():
+        form = texts.form(info)
+        pool = trees((each.target for each in texts.pool(info)), form)
+        queries = trees(targets, form)
+        if pool and queries:
+            yield at, (atom_divergence(pool, queries), compound_divergence(pool, queries))

@@ -1,0 +1,103 @@
+"""`icl-gap audit`: why there is a gap."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from icl_gap.cli.console import say, show_table, track
+from icl_gap.cli.results import Folder
+
+if TYPE_CHECKING:
+    from icl_gap.audit import Audit
+    from icl_gap.audit.explained import Explained, Range
+    from icl_gap.audit.study import Place
+
+WORDS = ("benchmark", "model", "queries", "exemplars")
+
+
+def audit(
+    results: Folder,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Show what exemplars cover, what of the gap that explains, and how answers are wrong.
+
+    The texts come from the benchmarks at hand.
+    """
+    from icl_gap.audit import audit as audited
+    from icl_gap.store import open_results
+
+    found = audited(open_results(results), track=track)
+    if as_json:
+        say(json.dumps(found.to_json(), indent=1))
+        return
+    show_table(_coverage(found), title="what exemplars hold of their query, means", left=WORDS)
+    if rows := _divergences(found):
+        show_table(rows, title="divergence of the queries from the pool, 0 to 1", left=WORDS)
+    if rows := _explained(found):
+        title = (
+            "the gap at equal coverage, and the part of it that coverage explains; 95% intervals"
+        )
+        show_table(rows, title=title, left=WORDS)
+    if rows := _kinds(found):
+        show_table(rows, title="wrong answers by kind", left=WORDS)
+    for note in found.notes:
+        say(f"note: {note}")
+
+
+def _place(at: Place) -> dict[str, str]:
+    return {"benchmark": at.benchmark, "queries": at.query_split, "shots": str(at.shots)}
+
+
+def _coverage(found: Audit) -> list[dict[str, str]]:
+    return [
+        {**_place(at), "exemplars": condition.upper()}
+        | {name.replace("_", " "): f"{mean:.3f}" for name, mean in means.items()}
+        for (at, condition), means in sorted(found.coverage.items())
+    ]
+
+
+def _divergences(found: Audit) -> list[dict[str, str]]:
+    return [
+        {"benchmark": name, "queries": split, "exemplars": condition.upper()}
+        | {"atoms": f"{atoms:.3f}", "compounds": f"{compounds:.3f}"}
+        for (name, split, condition), (atoms, compounds) in sorted(found.divergences.items())
+    ]
+
+
+def _explained(found: Audit) -> list[dict[str, str]]:
+    return [
+        {"model": model, **_place(at), **_numbers(each)}
+        for (model, at), each in found.explained.items()
+    ]
+
+
+def _numbers(each: Explained) -> dict[str, str]:
+    from icl_gap.audit import FACTORS
+
+    return {
+        "pairs": f"{each.n:,}",
+        "gap": _range(each.gap),
+        "alike": f"{each.n_matched:,}",
+        "gap of these": _range(each.matched),
+    } | {f"by {name}": _range(each.explained.get(name)) for name in FACTORS}
+
+
+def _range(found: Range | None) -> str:
+    return "-" if found is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _kinds(found: Audit) -> list[dict[str, str]]:
+    from icl_gap.audit import KINDS
+
+    seen = [kind for kind in KINDS if any(kinds.get(kind) for kinds in found.kinds.values())]
+    rows = []
+    for (model, at, condition), kinds in sorted(found.kinds.items()):
+        diverged = found.diverged.get((model, at, condition))
+        row = {"model": model, **_place(at), "exemplars": condition.upper()}
+        row |= {kind: f"{kinds.get(kind, 0):,}" for kind in seen}
+        rows.append(row | {"leaves at": "-" if diverged is None else f"{diverged:.2f}"})
+    return rows

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from studies import Asked, save_card, save_study
+
+from icl_gap.audit import audit
+from icl_gap.audit.study import Place
+from icl_gap.errors import AnalysisError
+from icl_gap.store import Results
+
+
+def half_right(asked: Asked) -> dict[str, Any]:
+    """All right ID; OOD every second query has a word too many."""
+    wrong = asked.condition == "ood" and asked.n % 2
+    said = f" {asked.gold}" + (" X" if wrong else "")
+    return {"raw": not wrong, "canonical": not wrong, "prediction": said}
+
+
+@pytest.fixture
+def study(tmp_path) -> Results:
+    return save_study(tmp_path / "s", save_card(tmp_path / "data"), half_right, shots=(1, 2))
+
+
+def test_every_request_is_in_it(study) -> None:
+    found = audit(study)
+    place = Place("toy/plain", "test", 2)
+    assert set(found.coverage) == {
+        (Place("toy/plain", side, shots), condition)
+        for side in ("test", "train")
+        for shots in (1, 2)
+        for condition in ("id", "ood")
+    }
+    assert found.explained["small", place].n == 6
+    assert found.explained["small", place].gap.value == 0.5
+    assert found.kinds["large", place, "ood"] == {"ran on": 3}
+    assert ("large", place, "id") not in found.kinds
+    assert found.notes == ()
+
+
+def test_exemplars_of_the_own_side_cover_more(study) -> None:
+    found = audit(study)
+    place = Place("toy/plain", "test", 2)
+    inside, outside = (found.coverage[place, condition] for condition in ("id", "ood"))
+    assert inside["source_coverage"] > outside["source_coverage"]
+    assert inside["structure_coverage"] > outside["structure_coverage"]
+    # The sides of the toy have no verb in common.
+    atoms_in, _ = found.divergences["toy/plain", "test", "id"]
+    atoms_out, _ = found.divergences["toy/plain", "test", "ood"]
+    assert atoms_in < 0.3 < atoms_out
+
+
+def test_all_of_it_is_json(study) -> None:
+    told = json.loads(json.dumps(audit(study).to_json()))
+    assert {row["condition"] for row in told["coverage"]} == {"id", "ood"}
+    assert len(told["explained"]) == 2 * 2 * 2
+    assert told["kinds"][0]["kinds"] == {"ran on": 3}
+
+
+def test_without_the_texts_it_says_what_to_do(study, tmp_path) -> None:
+    for path in (tmp_path / "data" / "toy").iterdir():
+        path.write_text("other\tTHINGS\n", encoding="utf-8")
+    with pytest.raises(AnalysisError, match="Try again with the data of the run"):
+        audit(study)
