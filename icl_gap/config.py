@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from icl_gap.models import ModelEntry
 from icl_gap.prompts import Template
 from icl_gap.records import Condition, Predictions, Split
-from icl_gap.sampling import SamplerSpec, Selection
+from icl_gap.sampling import Order, SamplerSpec, Selection
 from icl_gap.sampling.pool import HoldOut
 from icl_gap.specs import Spec, read_spec
 
@@ -50,6 +50,8 @@ class SweepSpec(Spec):
     """At most so many queries of each split; null for all."""
     selection: Selection = "oracle_coverage"
     hold_out: HoldOut = "source"
+    order: Order = "chosen"
+    """In which order a prompt's exemplars stand; see `SamplerSpec`."""
     overflow: Overflow = "error"
     """What to do with a prompt that does not fit the model's context: stop before anything runs,
     leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
@@ -69,7 +71,7 @@ class SweepSpec(Spec):
     @property
     def sampler(self) -> SamplerSpec:
         """The sweep's choice of exemplars."""
-        return SamplerSpec(selection=self.selection, hold_out=self.hold_out)
+        return SamplerSpec(selection=self.selection, hold_out=self.hold_out, order=self.order)
 
     @field_validator("datasets", mode="before")
     @classmethod

@@ -91,7 +91,7 @@ def _spec(
             "fingerprint": study.benchmark.fingerprint,
         },
         "model": dict(subject.identity.key),
-        "sampler": sweep.sampler.model_dump(mode="json"),
+        "sampler": _sampler(sweep),
         "template": study.template.model_dump(mode="json"),
         "decoding": {
             "method": "greedy",
@@ -116,3 +116,10 @@ def _max_new_bytes(asked: Sequence[Example]) -> int:
     """
     longest = max((len(example.target.encode()) for example in asked), default=0)
     return longest + longest // 4 + 16
+
+
+def _sampler(sweep: SweepSpec) -> dict[str, Any]:
+    told = sweep.sampler.model_dump(mode="json")
+    if sweep.order == "chosen":  # as it was before there was a choice: cells keep their keys
+        del told["order"]
+    return told

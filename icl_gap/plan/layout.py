@@ -5,8 +5,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from icl_gap import prompts, sampling
+from icl_gap import prompts, sampling, scoring
 from icl_gap.config import SweepSpec
 from icl_gap.errors import PromptError, SamplingError
 from icl_gap.plan.cells import Cell
@@ -84,8 +85,8 @@ class Layout:
         """
         template, drawn = cell.study.template, self._draw(cell, cell.info.condition)
         return [
-            Request(exemplars.first(each.shots), template, each.tokens, each.fits)
-            for exemplars, each in zip(drawn.exemplars, self._shown(cell), strict=True)
+            Request(drawn.shown(index, each.shots), template, each.tokens, each.fits)
+            for index, each in enumerate(self._shown(cell))
         ]
 
     def sizes(self, cell: Cell) -> Sizes:
@@ -150,7 +151,7 @@ class Layout:
             except SamplingError as error:
                 error.at(key=subject.place_of_shots)
                 raise
-            self._drawn[key] = _Drawn(exemplars)
+            self._drawn[key] = _Drawn(exemplars, self._sweep.sampler.order, info.seed)
         return self._drawn[key]
 
     def _key(self, cell: Cell, condition: Condition) -> tuple[object, ...]:
@@ -163,7 +164,8 @@ class Layout:
         key = (study, subject.identity.tokenizer, split)
         if key not in self._pools:
             tokenize = str.split if subject.tokenizer is None else subject.tokenizer
-            self._pools[key] = sampling.Pool(study.benchmark, split, tokenize)
+            structures = partial(scoring.structures, form=study.form)
+            self._pools[key] = sampling.Pool(study.benchmark, split, tokenize, structures)
         return self._pools[key]
 
     def _reserve(self, cell: Cell) -> int:
@@ -185,12 +187,20 @@ class _Drawn:
     """The exemplars of all queries under one condition and seed, and the lengths of their prompts.
 
     Args:
-        exemplars: Of each query, at the most shots.
+        exemplars: Of each query, at the most shots, as chosen.
+        order: In which they stand in a prompt.
+        seed: Of the cell.
     """
 
-    def __init__(self, exemplars: list[Exemplars]) -> None:
+    def __init__(self, exemplars: list[Exemplars], order: sampling.Order, seed: int) -> None:
         self.exemplars = exemplars
+        self._order: sampling.Order = order
+        self._seed = seed
         self._lengths: dict[tuple[int, int], int] = {}
+
+    def shown(self, index: int, shots: int) -> Exemplars:
+        """What a query is shown, as it stands in the prompt."""
+        return sampling.arrange(self._order, self.exemplars[index].first(shots), self._seed)
 
     def length(self, cell: Cell, index: int, shots: int) -> int | None:
         """The tokens of a query's prompt; None where the model has no tokenizer."""
@@ -198,7 +208,7 @@ class _Drawn:
         if tokenizer is None:
             return None
         if (index, shots) not in self._lengths:
-            parts = prompts.parts(cell.study.template, self.exemplars[index].first(shots))
+            parts = prompts.parts(cell.study.template, self.shown(index, shots))
             self._lengths[index, shots] = tokenizer.prompt_length(*parts)
         return self._lengths[index, shots]
 

@@ -1,20 +1,24 @@
 """Which queries are asked, and which exemplars each is shown."""
 
 from icl_gap.sampling.exemplars import (
+    Order,
     SamplerSpec,
-    Selection,
+    arrange,
     pool_split,
     queries,
     sample,
     sample_exemplars,
 )
 from icl_gap.sampling.pool import Pool, Tokenize
+from icl_gap.sampling.strategies import Selection
 
 __all__ = [
+    "Order",
     "Pool",
     "SamplerSpec",
     "Selection",
     "Tokenize",
+    "arrange",
     "pool_split",
     "queries",
     "sample",

@@ -7,17 +7,19 @@ other queries are asked, in whatever order, by however many workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Literal, assert_never
 
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Condition, Example, Exemplars, Split
 from icl_gap.sampling.pool import HoldOut, Pool, Tokenize, is_reserved
+from icl_gap.sampling.strategies import STRATEGIES, Selection
 from icl_gap.sampling.stream import Stream, rank
 from icl_gap.specs import Spec
 
-Selection = Literal["oracle_coverage", "random", "shared"]
+Order = Literal["chosen", "reversed", "nearest_last", "shuffled"]
 
 
 class SamplerSpec(Spec):
@@ -25,20 +27,22 @@ class SamplerSpec(Spec):
 
     selection: Selection = "oracle_coverage"
     """`oracle_coverage`: per query, examples that cover its primitives first (Hosseini et al.
-    2022); `random`: per query, uniformly; `shared`: one set per seed and pool for all queries."""
+    2022); `random`: per query, uniformly; `shared`: one set per seed and pool for all queries;
+    others as `strategies` tells. Those that read the query's gold target are oracles:
+    `oracle_coverage` and `cover_structures`."""
 
     hold_out: HoldOut = "source"
     """What an exemplar may not share with the query, besides its id."""
+
+    order: Order = "chosen"
+    """In which order those that are shown stand: as chosen, the last one first, the one whose words
+    are most like the query's last, or at random. It changes no choice."""
 
 
 def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: int) -> Exemplars:
     """Draw the exemplars of one query.
 
-    k shots are the first k of k + 1 shots. With `oracle_coverage` the covering exemplars come
-    first, in the order chosen: repeatedly take the query's rarest primitive that is not yet covered
-    (rarity is the number of pool examples that hold it; ties go to the one that comes first in the
-    query) and draw uniformly among the pool examples that hold it; once all are covered, draw
-    uniformly from the rest of the pool.
+    k shots are the first k of k + 1 shots, in the order chosen; `arrange` puts them in another.
 
     Args:
         spec: How to choose.
@@ -54,18 +58,8 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
         SamplingError: The pool holds too few examples besides those held out.
     """
     taken = pool.held_out(query, spec.hold_out)
-    positions: Iterator[int]
-    match spec.selection:
-        case "oracle_coverage":
-            positions = _covering_then_any(pool, query, taken, Stream(seed, pool.name, query.id))
-        case "random":
-            positions = _untaken(
-                range(len(pool.examples)), taken, Stream(seed, pool.name, query.id)
-            )
-        case "shared":
-            positions = _untaken(pool.reserved, taken, Stream(seed, pool.name))
-        case unknown:
-            assert_never(unknown)
+    key = (query.id,) if spec.selection != "shared" else ()
+    positions = STRATEGIES[spec.selection](pool, query, taken, Stream(seed, pool.name, *key))
     chosen = list(islice(positions, shots))
     if len(chosen) < shots:
         raise SamplingError(
@@ -75,6 +69,38 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
         )
     examples = tuple(pool.examples[position] for position in chosen)
     return Exemplars(query, examples, _coverage(pool, query, chosen))
+
+
+def arrange(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:
+    """Put the exemplars that a query is shown in the order that they stand in.
+
+    Args:
+        order: Which.
+        exemplars: As chosen, no more than are shown. Their coverage is left as it was found.
+        seed: The cell's, for `shuffled`.
+    """
+    query, shown = exemplars.query, list(exemplars.examples)
+    match order:
+        case "chosen":
+            return exemplars
+        case "reversed":
+            shown.reverse()
+        case "nearest_last":
+            words = set(query.source.split())
+            shown.sort(key=lambda example: _likeness(words, set(example.source.split())))
+        case "shuffled":
+            stream = Stream("order", seed, query.id)
+            for last in range(len(shown) - 1, 0, -1):
+                other = stream.below(last + 1)
+                shown[last], shown[other] = shown[other], shown[last]
+        case unknown:
+            assert_never(unknown)
+    return replace(exemplars, examples=tuple(shown))
+
+
+def _likeness(one: set[str], other: set[str]) -> float:
+    """Jaccard's index."""
+    return len(one & other) / max(1, len(one | other))
 
 
 def queries(
@@ -109,6 +135,7 @@ def sample_exemplars(
     seed: int,
     selection: Selection = "oracle_coverage",
     tokenize: Tokenize = str.split,
+    structures: Tokenize = str.split,
     limit: int | None = None,
 ) -> list[Exemplars]:
     """Draw the exemplars of all queries of a split.
@@ -121,6 +148,7 @@ def sample_exemplars(
         seed: Any integer.
         selection: See `SamplerSpec`.
         tokenize: Target text to tokens; a model's tokenizer, to follow Hosseini et al. 2022.
+        structures: Target text to its local structures, for `cover_structures`.
         limit: At most so many queries; None for all.
 
     Returns:
@@ -132,46 +160,14 @@ def sample_exemplars(
     """
     _check("query_split", query_split, ("train", "test"))
     _check("condition", condition, ("id", "ood"))
-    _check("selection", selection, ("oracle_coverage", "random", "shared"))
+    _check("selection", selection, tuple(STRATEGIES))
     for name, number in (("shots", shots), ("limit", limit)):
         if number is not None and number < 0:
             raise SamplingError(f"{name} is negative", value=number, allowed="0 or more")
     spec = SamplerSpec(selection=selection)
-    pool = Pool(benchmark, pool_split(query_split, condition), tokenize)
+    pool = Pool(benchmark, pool_split(query_split, condition), tokenize, structures)
     asked = queries(benchmark, query_split, spec, limit)
     return [sample(spec, pool, query, shots=shots, seed=seed) for query in asked]
-
-
-def _covering_then_any(
-    pool: Pool, query: Example, taken: set[int], stream: Stream
-) -> Iterator[int]:
-    """Positions in the order of `oracle_coverage`; adds each to `taken`."""
-    held = pool.wants(query).held
-    needed = set(held)
-    for rarest in held:
-        if rarest not in needed:
-            continue
-        # There may be none: only examples that are held out have it.
-        for position in islice(_untaken(pool.postings[rarest], taken, stream), 1):
-            yield position
-            needed.difference_update(pool.primitives[position])
-    yield from _untaken(range(len(pool.examples)), taken, stream)
-
-
-def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Iterator[int]:
-    """The positions in random order, without those taken; adds each to `taken`.
-
-    A Fisher-Yates shuffle that keeps only the entries it has moved, so that drawing ten of a
-    hundred thousand costs ten draws.
-    """
-    moved: dict[int, int] = {}
-    for index in range(len(positions)):
-        other = index + stream.below(len(positions) - index)
-        position = positions[moved.get(other, other)]
-        moved[other] = moved.get(index, index)
-        if position not in taken:
-            taken.add(position)
-            yield position
 
 
 def _coverage(pool: Pool, query: Example, chosen: Sequence[int]) -> tuple[float, ...]:
@@ -180,7 +176,7 @@ def _coverage(pool: Pool, query: Example, chosen: Sequence[int]) -> tuple[float,
     missing, nowhere = set(held), total - len(held)
     shares = [0.0 if total else 1.0]
     for position in chosen:
-        missing.difference_update(pool.primitives[position])
+        missing.difference_update(pool.primitives.items[position])
         shares.append(1 - (len(missing) + nowhere) / total if total else 1.0)
     return tuple(shares)
 

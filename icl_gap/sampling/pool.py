@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
-from itertools import count
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from icl_gap.records import Benchmark, Example, Split
+from icl_gap.sampling.index import Index
 from icl_gap.sampling.stream import rank
 
 Tokenize = Callable[[str], Sequence[Hashable]]
 Primitive = tuple[Literal["word", "token"], Hashable]
 HoldOut = Literal["source", "template"]
+Scores = NDArray[np.float32]
+"""A number for each example of a pool."""
 
 _PLACEHOLDER = re.compile(r"\b([Mmx])\d+\b")
 _RESERVED_SHARE = 64 / 256
@@ -65,51 +69,68 @@ class Pool:
         benchmark: The benchmark.
         split: Which of its sides.
         tokenize: Target text to tokens, for the primitives.
+        structures: Target text to its local structures, for `cover_structures`; by default its
+            words.
     """
 
-    def __init__(self, benchmark: Benchmark, split: Split, tokenize: Tokenize = str.split) -> None:
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        split: Split,
+        tokenize: Tokenize = str.split,
+        structures: Tokenize = str.split,
+    ) -> None:
         self.name = f"{benchmark.name}/{benchmark.split}/{split}"
         self.examples = benchmark.examples(split)
         self.tokenize = tokenize
+        self.structures_of = structures
         self._wants: dict[tuple[str, str], Wants] = {}
+        self._scored: tuple[str | None, Scores] = (None, np.zeros(0, np.float32))
+        """The last query's source and its scores, of which a pool of CFQ's has 400 kB each."""
 
     def wants(self, query: Example) -> Wants:
         """What a query needs covered; found once, for all the seeds that ask it."""
         key = query.source, query.target
         if key not in self._wants:
             needed = primitives(query, self.tokenize)
-            held = [number for each in needed if (number := self._numbers.get(each)) is not None]
-            held.sort(key=lambda number: len(self.postings[number]))
-            self._wants[key] = Wants(len(needed), tuple(held))
+            self._wants[key] = Wants(len(needed), tuple(self.primitives.held(needed)))
         return self._wants[key]
 
     @cached_property
-    def postings(self) -> Sequence[Sequence[int]]:
-        """For each number of a primitive, the positions of the examples that hold it, ascending."""
-        postings = [array("I") for _ in self._numbers]
-        for position, held in enumerate(self.primitives):
-            for number in held:
-                postings[number].append(position)
-        return postings
-
-    @property
-    def primitives(self) -> Sequence[Sequence[int]]:
-        """The primitives of each example, as numbers."""
-        return self._numbered[1]
-
-    @property
-    def _numbers(self) -> Mapping[Primitive, int]:
-        return self._numbered[0]
+    def primitives(self) -> Index:
+        """The examples by their primitives."""
+        return Index(primitives(example, self.tokenize) for example in self.examples)
 
     @cached_property
-    def _numbered(self) -> tuple[Mapping[Primitive, int], Sequence[Sequence[int]]]:
-        """The numbers of primitives, in order of appearance, and those of each example."""
-        numbers: defaultdict[Primitive, int] = defaultdict(count().__next__)
-        of_examples = [
-            tuple(map(numbers.__getitem__, primitives(example, self.tokenize)))
-            for example in self.examples
-        ]
-        return dict(numbers), of_examples
+    def words(self) -> Index:
+        """The examples by the words of their sources."""
+        return Index(dict.fromkeys(example.source.split()) for example in self.examples)
+
+    @cached_property
+    def structures(self) -> Index:
+        """The examples by the local structures of their targets."""
+        return Index(dict.fromkeys(self.structures_of(e.target)) for e in self.examples)
+
+    def relevance(self, query: Example) -> Scores:
+        """How well the source of each example fits a query's, by BM25 of their words."""
+        source, scores = self._scored
+        if source != query.source:
+            scores = self._bm25.get_scores(query.source.split())
+            self._scored = query.source, scores
+        return scores
+
+    @cached_property
+    def _bm25(self) -> Any:
+        import bm25s
+
+        found = bm25s.BM25()
+        found.index([example.source.split() for example in self.examples], show_progress=False)
+        return found
+
+    @cached_property
+    def lengths(self) -> Scores:
+        """The number of words of each example's source."""
+        return np.array([len(e.source.split()) for e in self.examples], np.float32)
 
     @cached_property
     def reserved(self) -> Sequence[int]:

@@ -6,6 +6,7 @@ from icl_gap.scoring.exact import score, score_batch
 from icl_gap.scoring.faults import MalformedError
 from icl_gap.scoring.files import Prediction, Summary, read_predictions, summarize
 from icl_gap.scoring.prefix import can_match
+from icl_gap.scoring.trees import structures
 
 __all__ = [
     "MalformedError",
@@ -15,5 +16,6 @@ __all__ = [
     "read_predictions",
     "score",
     "score_batch",
+    "structures",
     "summarize",
 ]

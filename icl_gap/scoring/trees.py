@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from icl_gap.records import CanonicalForm
 from icl_gap.scoring import funql, sparql
+from icl_gap.scoring.faults import MalformedError
 
 ROOT = ""
 """The label above a program that is a row of tokens."""
@@ -84,6 +85,20 @@ def local_structures(tree: Tree, size: int = 2) -> frozenset[Structure]:
             )
         chains = longer
     return frozenset().union(*chains)
+
+
+def structures(program: str, form: CanonicalForm) -> list[Structure]:
+    """The local structures of one to three nodes, the largest first, in a fixed order.
+
+    Args:
+        program: The program; one that is none counts as a row of tokens.
+        form: Its language.
+    """
+    try:
+        tree = read_tree(program, form)
+    except MalformedError:
+        tree = read_tree(program, "tokens")
+    return [each for size in (3, 2, 1) for each in sorted(local_structures(tree, size))]
 
 
 def _of_funql(expression: funql.Expression) -> Tree:

@@ -132,6 +132,22 @@ def test_an_outline_draws_what_the_plan_draws(toy_card) -> None:
         assert outline.requests(one) == plan.requests(other)
 
 
+@pytest.mark.parametrize("selection", ["bm25", "cover_structures"])
+def test_the_order_moves_exemplars_and_nothing_else(toy_card, selection) -> None:
+    as_chosen = plan_sweep(sweep(toy_card, selection=selection))
+    turned = plan_sweep(sweep(toy_card, selection=selection, order="reversed"))
+    assert not set(keys(as_chosen)) & set(keys(turned))
+    for one, other in zip(as_chosen.cells, turned.cells, strict=True):
+        for left, right in zip(as_chosen.requests(one), turned.requests(other), strict=True):
+            assert left.exemplars.examples == right.exemplars.examples[::-1]
+            assert right.prompt.exemplars == right.exemplars.examples
+
+
+def test_a_sampler_is_described_as_before_it_had_an_order(toy_card) -> None:
+    (cell, *_) = plan_sweep(sweep(toy_card)).cells
+    assert cell.info.spec["sampler"] == {"selection": "oracle_coverage", "hold_out": "source"}
+
+
 def test_what_is_finished_is_not_drawn_unless_what_is_computed_with_it_is_not(toy_card) -> None:
     plan = outline_sweep(sweep(toy_card, models=["nearest", TIGHT], shots=[9]))
     of_tight = [cell.info.key for cell in plan.cells if cell.info.family == "opt"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import get_args
 
 import pytest
 from hypothesis import assume, given
@@ -11,10 +12,18 @@ from strategies import benchmarks
 
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Example
-from icl_gap.sampling import Pool, SamplerSpec, pool_split, queries, sample, sample_exemplars
+from icl_gap.sampling import (
+    Pool,
+    SamplerSpec,
+    Selection,
+    pool_split,
+    queries,
+    sample,
+    sample_exemplars,
+)
 from icl_gap.sampling.pool import is_reserved, primitives, template
 
-SELECTIONS = ("oracle_coverage", "random", "shared")
+SELECTIONS = get_args(Selection)
 sides = st.sampled_from(("train", "test"))
 conditions = st.sampled_from(("id", "ood"))
 seeds = st.integers(-5, 5)

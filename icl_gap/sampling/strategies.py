@@ -1,0 +1,189 @@
+"""In which order a pool's examples are chosen for a query.
+
+Each strategy is a function of the pool, the query, what is held out, and a stream of random
+numbers; it yields positions in the pool, never one that is taken, and takes each. So k shots are
+the first k of k + 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice, pairwise
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from icl_gap.records import Example
+from icl_gap.sampling.index import Index
+from icl_gap.sampling.pool import Pool, Scores
+from icl_gap.sampling.stream import Stream
+
+Selection = Literal[
+    "oracle_coverage",
+    "random",
+    "shared",
+    "bm25",
+    "cover_words",
+    "cover_structures",
+    "dpp",
+    "length",
+]
+Strategy = Callable[[Pool, Example, set[int], Stream], Iterator[int]]
+
+CANDIDATES = 100
+"""Of a DPP: those that fit the query best."""
+_LEAST = 1e-6
+"""The least that an example must add to a DPP's volume."""
+
+
+def oracle_coverage(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Hosseini et al. 2022, section 3: cover the query's primitives, then any.
+
+    Repeatedly take the query's rarest primitive that is not yet covered (rarity is the number of
+    pool examples that hold it; ties go to the one that comes first in the query) and draw uniformly
+    among the pool examples that hold it; once all are covered, draw uniformly from the rest.
+    """
+    held = pool.wants(query).held
+    needed = set(held)
+    for rarest in held:
+        if rarest not in needed:
+            continue
+        # There may be none: only examples that are held out have it.
+        for position in islice(_untaken(pool.primitives.postings[rarest], taken, stream), 1):
+            yield position
+            needed.difference_update(pool.primitives.items[position])
+    yield from _untaken(range(len(pool.examples)), taken, stream)
+
+
+def uniform(pool: Pool, _: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Any, uniformly."""
+    return _untaken(range(len(pool.examples)), taken, stream)
+
+
+def shared(pool: Pool, _: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Any of those kept for exemplar sets that all queries share."""
+    return _untaken(pool.reserved, taken, stream)
+
+
+def bm25(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Those first whose sources fit the query's best; equal ones at random."""
+    return _ranked(range(len(pool.examples)), pool.relevance(query), taken, stream)
+
+
+def length(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Those first whose sources have most nearly as many words as the query's."""
+    near = -np.abs(pool.lengths - len(query.source.split()))
+    return _ranked(range(len(pool.examples)), near, taken, stream)
+
+
+def cover_words(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Cover the words of the query's source, then as `bm25`; Cover-Utt of Levy et al. 2022."""
+    held = pool.words.held(dict.fromkeys(query.source.split()))
+    yield from _covering(pool.words, held, pool.relevance(query), taken, stream)
+    yield from bm25(pool, query, taken, stream)
+
+
+def cover_structures(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Cover the local structures of the gold target, then as `bm25`; Cover-LS with an oracle."""
+    held = pool.structures.held(dict.fromkeys(pool.structures_of(query.target)))
+    yield from _covering(pool.structures, held, pool.relevance(query), taken, stream)
+    yield from bm25(pool, query, taken, stream)
+
+
+def dpp(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Fitting and unlike each other: greedily, those that add most to the volume of a DPP.
+
+    Chen et al. 2018, arXiv 1709.05135, algorithm 1. The kernel is the cosine of two sources' words,
+    weighted by their rarity, times how well each fits the query (BM25, by the best); candidates are
+    the `CANDIDATES` that fit best. Once nothing adds to the volume, as `bm25`.
+    """
+    candidates = list(islice(bm25(pool, query, set(taken), stream), CANDIDATES))
+    for place in _greedy_map(_kernel(pool, candidates, pool.relevance(query))):
+        taken.add(candidates[place])
+        yield candidates[place]
+    yield from bm25(pool, query, taken, stream)
+
+
+STRATEGIES: Mapping[Selection, Strategy] = MappingProxyType(
+    {
+        "oracle_coverage": oracle_coverage,
+        "random": uniform,
+        "shared": shared,
+        "bm25": bm25,
+        "cover_words": cover_words,
+        "cover_structures": cover_structures,
+        "dpp": dpp,
+        "length": length,
+    }
+)
+
+
+def _covering(
+    index: Index, held: Sequence[int], scores: Scores, taken: set[int], stream: Stream
+) -> Iterator[int]:
+    """For each item that is not yet covered, in this order, the example with it that fits best."""
+    needed = set(held)
+    for item in held:
+        if item not in needed:
+            continue
+        for position in islice(_ranked(index.postings[item], scores, taken, stream), 1):
+            yield position
+            needed.difference_update(index.items[position])
+
+
+def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Iterator[int]:
+    """The positions in random order, without those taken; adds each to `taken`.
+
+    A Fisher-Yates shuffle that keeps only the entries it has moved, so that drawing ten of a
+    hundred thousand costs ten draws.
+    """
+    moved: dict[int, int] = {}
+    for index in range(len(positions)):
+        other = index + stream.below(len(positions) - index)
+        position = positions[moved.get(other, other)]
+        moved[other] = moved.get(index, index)
+        if position not in taken:
+            taken.add(position)
+            yield position
+
+
+def _ranked(
+    positions: Sequence[int], scores: Scores, taken: set[int], stream: Stream
+) -> Iterator[int]:
+    """The positions by falling score, equal ones in random order; adds each to `taken`."""
+    here = np.asarray(positions, np.int64)
+    order = here[np.argsort(-scores[here], kind="stable")]
+    breaks = np.flatnonzero(np.diff(scores[order])) + 1
+    for start, end in pairwise([0, *breaks.tolist(), len(order)]):
+        yield from _untaken(order[start:end].tolist(), taken, stream)
+
+
+def _kernel(pool: Pool, candidates: Sequence[int], scores: Scores) -> NDArray[np.float64]:
+    words = sorted({number for position in candidates for number in pool.words.items[position]})
+    place = {number: n for n, number in enumerate(words)}
+    rarity = [np.log1p(len(pool.examples) / len(pool.words.postings[each])) for each in words]
+    vectors = np.zeros((len(candidates), len(words)))
+    for row, position in enumerate(candidates):
+        columns = [place[number] for number in pool.words.items[position]]
+        vectors[row, columns] = np.take(rarity, columns)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _LEAST)
+    fit = scores[list(candidates)].astype(np.float64)
+    vectors *= (fit / max(fit.max(initial=0.0), _LEAST))[:, None]
+    return np.asarray(vectors @ vectors.T)
+
+
+def _greedy_map(kernel: NDArray[np.float64]) -> Iterator[int]:
+    """The rows of a kernel, each the one that adds most to the volume of those before it."""
+    gains = np.diagonal(kernel).copy()
+    parts = np.zeros((0, len(kernel)))
+    while len(parts) < len(kernel):
+        best = int(gains.argmax())
+        if gains[best] < _LEAST:
+            return
+        yield best
+        part = (kernel[best] - parts[:, best] @ parts) / np.sqrt(gains[best])
+        parts = np.vstack([parts, part])
+        gains = gains - part**2
+        gains[best] = -np.inf

@@ -1,0 +1,125 @@
+"""What each strategy chooses first. That all are pure and nested, `test_exemplars` tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icl_gap.errors import SamplingError
+from icl_gap.records import Benchmark, Example, Exemplars
+from icl_gap.sampling import Pool, SamplerSpec, arrange, sample, sample_exemplars
+from icl_gap.sampling.strategies import _greedy_map
+
+SOURCES = (
+    "walk and run",
+    "walk and run twice",
+    "jump around left",
+    "look",
+    "walk",
+    "turn left twice and look",
+)
+QUERY = Example("q", "walk and run thrice", "W R R R")
+
+
+def pool(*sources: str, targets: dict[str, str] | None = None) -> Pool:
+    rows = tuple(
+        Example(f"p{n}", source, (targets or {}).get(source, source.upper()))
+        for n, source in enumerate(sources or SOURCES)
+    )
+    return Pool(Benchmark("toy", "toy", rows, (QUERY,), fingerprint="0"), "train")
+
+
+def chosen(selection: str, shots: int, seed: int = 0, **of: Pool) -> list[str]:
+    spec = SamplerSpec.model_validate({"selection": selection})
+    drawn = sample(spec, of.get("pool") or pool(), QUERY, shots=shots, seed=seed)
+    return [example.source for example in drawn.examples]
+
+
+def test_bm25_takes_what_fits_best() -> None:
+    assert chosen("bm25", 2) == ["walk and run", "walk and run twice"]
+
+
+def test_what_fits_alike_is_drawn_at_random_and_by_the_seed() -> None:
+    alike = pool(*(f"walk {n}" for n in range(6)))
+    first = {chosen("bm25", 1, seed, pool=alike)[0] for seed in range(40)}
+    assert first == {f"walk {n}" for n in range(6)}
+    assert chosen("bm25", 6, 3, pool=alike) == chosen("bm25", 6, 3, pool=alike)
+
+
+def test_length_takes_the_nearest() -> None:
+    lengths = [len(source.split()) for source in chosen("length", 6)]
+    assert lengths == sorted(lengths, key=lambda n: abs(n - 4))
+
+
+def test_words_are_covered_before_anything_fits_twice() -> None:
+    some = pool("walk and look", "walk and jump", "walk and turn", "run")
+    assert set(chosen("cover_words", 2, pool=some)) >= {"run"}
+
+
+def test_structures_of_the_gold_target_are_covered() -> None:
+    targets = {"look": "R R", "walk": "W R"}
+    some = Pool(
+        Benchmark(
+            "toy",
+            "toy",
+            tuple(Example(s, s, targets.get(s, "X")) for s in SOURCES),
+            (QUERY,),
+            fingerprint="0",
+        ),
+        "train",
+        structures=lambda target: [
+            f"{a} {b}" for a, b in zip(*(target.split()[n:] for n in (0, 1)), strict=False)
+        ],
+    )
+    assert set(chosen("cover_structures", 2, pool=some)) == {"look", "walk"}
+
+
+def test_a_dpp_takes_no_near_copy_while_something_else_fits() -> None:
+    some = pool("walk and run", "walk and run", "run thrice now", "look")
+    assert set(chosen("dpp", 2, pool=some)) == {"walk and run", "run thrice now"}
+
+
+@given(st.integers(0, 1000), st.integers(2, 5))
+def test_the_greedy_choice_is_the_largest_determinant_each_time(seed, n) -> None:
+    rows = np.random.default_rng(seed).normal(size=(n, n))
+    kernel = rows @ rows.T
+    order = list(_greedy_map(kernel))
+    for k in range(1, len(order) + 1):
+        before = order[: k - 1]
+        volume = {
+            other: np.linalg.det(kernel[np.ix_([*before, other], [*before, other])])
+            for other in range(n)
+            if other not in before
+        }
+        assert volume[order[k - 1]] == pytest.approx(max(volume.values()), rel=1e-6)
+
+
+def test_a_strategy_that_is_none_is_refused_with_those_that_are() -> None:
+    bench = Benchmark("toy", "toy", pool().examples, (QUERY,), fingerprint="0")
+    with pytest.raises(SamplingError, match="bm25"):
+        sample_exemplars(
+            bench, query_split="test", condition="ood", shots=1, seed=0, selection="best"
+        )
+
+
+SHOWN = Exemplars(QUERY, pool().examples[:4], (0.0, 0.5, 0.5, 0.5, 0.5))
+
+
+def test_orders() -> None:
+    ids = {
+        order: [e.id for e in arrange(order, SHOWN, 0).examples]
+        for order in ("chosen", "reversed", "nearest_last")
+    }
+    assert ids["chosen"] == ["p0", "p1", "p2", "p3"]
+    assert ids["reversed"] == ["p3", "p2", "p1", "p0"]
+    assert ids["nearest_last"] == ["p2", "p3", "p1", "p0"]
+
+
+def test_shuffling_is_fair_and_keyed_by_seed_and_query() -> None:
+    three = SHOWN.first(3)
+    seen = [tuple(e.id for e in arrange("shuffled", three, seed).examples) for seed in range(600)]
+    assert len(set(seen)) == 6
+    assert max(seen.count(order) for order in set(seen)) < 140
+    assert arrange("shuffled", three, 5) == arrange("shuffled", three, 5)
