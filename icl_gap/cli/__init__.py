@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from icl_gap.cli import audit, benchmarks, report, results, scores, store, sweeps, zoo
+from icl_gap.cli import audit, benchmarks, report, results, scores, split, store, sweeps, zoo
 from icl_gap.cli.console import show_log, warn
 from icl_gap.errors import IclGapError
 
@@ -30,6 +30,7 @@ app.command()(results.plot)
 app.command()(audit.audit)
 app.command()(report.report)
 app.command()(scores.score)
+app.command()(split.split)
 app.command()(zoo.models)
 app.add_typer(benchmarks.app, name="data")
 app.add_typer(store.app, name="store")

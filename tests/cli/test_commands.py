@@ -23,6 +23,7 @@ COMMANDS = (
     "prompts",
     "analyze",
     "audit",
+    "split",
     "plot",
     "report",
     "score",
@@ -73,6 +74,16 @@ def test_run_shows_a_table_and_draws_figures(cli, sweep, tmp_path) -> None:
 def test_run_again_says_the_same(cli, sweep, tmp_path) -> None:
     first = cli("run", sweep, "--out", tmp_path / "results")
     assert cli("run", sweep, "--out", tmp_path / "results") == first
+
+
+def test_a_benchmark_is_divided_anew(cli, tmp_path) -> None:
+    done = cli("split", "scan", "--method", "mcd", "--out", tmp_path)
+    assert done.code == 0
+    assert "divergence of atoms 0.0" in done.out
+    assert cli("data", "info", tmp_path / "scan-mcd.yaml").code == 0
+    again = cli("split", "scan", "--method", "mcd", "--out", tmp_path)
+    assert again.code == 2
+    assert "already" in again.err
 
 
 def test_results_are_audited(cli, sweep, tmp_path) -> None:

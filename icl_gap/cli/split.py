@@ -1,0 +1,43 @@
+"""`icl-gap split`: new splits of a benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from icl_gap.cli.benchmarks import Name, Root
+from icl_gap.cli.console import say, waiting
+
+
+def split(
+    name: Name,
+    *,
+    method: Annotated[
+        Literal["mcd", "length", "template", "random"],
+        typer.Option(help="Maximum compound divergence, or what each side does not have."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the card and its files.")],
+    of: Annotated[
+        str | None, typer.Option(help="The split whose examples are taken; default: the card's.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Of the examples that are tested.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of what is left to chance.")] = 0,
+    root: Root = None,
+) -> None:
+    """Divide a benchmark anew, as a card of your own, and show the divergences reached."""
+    from icl_gap.data import load, load_card
+    from icl_gap.splitting import divide, save
+
+    card = load_card(name)
+    benchmark = load(card, of or card.default_split, root)
+    with waiting("dividing"):
+        divided = divide(benchmark, card.canonical, method, share=share, seed=seed)
+    path = save(divided, card, f"{card.name}-{method}", out)
+    say(f"train {len(divided.train):,}, test {len(divided.test):,}")
+    say(
+        f"divergence of atoms {divided.atom_divergence:.4f}, "
+        f"of compounds {divided.compound_divergence:.4f}"
+    )
+    say(f"card: {path}")
