@@ -14,6 +14,7 @@ import yaml
 from numpy.typing import NDArray
 from scipy import sparse
 
+from icl_gap.audit.divergence import ATOM_ALPHA, COMPOUND_ALPHA, COMPOUND_SIZES
 from icl_gap.data import DatasetCard
 from icl_gap.errors import DataError, Place
 from icl_gap.records import Benchmark, CanonicalForm, Example
@@ -25,7 +26,6 @@ Method = Literal["mcd", "length", "template", "random"]
 Mask = NDArray[np.bool_]
 Counts = sparse.csr_array
 
-ATOM_ALPHA, COMPOUND_ALPHA = 0.5, 0.1
 MOST_ATOM_DIVERGENCE = 0.02
 """That an MCD split may have; as in Keysers et al. 2020, section 3."""
 _ROUNDS = 2000
@@ -62,7 +62,7 @@ def divide(
     """
     examples = list({e.id: e for e in chain(benchmark.train, benchmark.test)}.values())
     trees = [_tree(example.target, form) for example in examples]
-    atoms, compounds = _counts(trees, (1,)), _counts(trees, (2, 3))
+    atoms, compounds = _counts(trees, (1,)), _counts(trees, COMPOUND_SIZES)
     wanted = round(share * len(examples))
     if not 0 < wanted < len(examples):
         raise DataError("a side would be empty", value=share, allowed="a share of the examples")

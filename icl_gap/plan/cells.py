@@ -120,6 +120,6 @@ def _max_new_bytes(asked: Sequence[Example]) -> int:
 
 def _sampler(sweep: SweepSpec) -> dict[str, Any]:
     told = sweep.sampler.model_dump(mode="json")
-    if sweep.order == "chosen":  # as it was before there was a choice: cells keep their keys
+    if sweep.order == "chosen":  # the default, which older cells do not name: keys stay as they are
         del told["order"]
     return told
