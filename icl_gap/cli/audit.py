@@ -12,7 +12,7 @@ from icl_gap.cli.results import Folder
 
 if TYPE_CHECKING:
     from icl_gap.audit import Audit
-    from icl_gap.audit.explained import Explained, Range
+    from icl_gap.audit.explained import Range
     from icl_gap.audit.study import Place
 
 WORDS = ("benchmark", "model", "queries", "exemplars")
@@ -37,10 +37,11 @@ def audit(
     show_table(_coverage(found), title="what exemplars hold of their query, means", left=WORDS)
     if rows := _divergences(found):
         show_table(rows, title="divergence of the queries from the pool, 0 to 1", left=WORDS)
+    if rows := _matched(found):
+        title = "the gap at equal coverage: of all pairs, and of those covered alike; 95% intervals"
+        show_table(rows, title=title, left=WORDS)
     if rows := _explained(found):
-        title = (
-            "the gap at equal coverage, and the part of it that coverage explains; 95% intervals"
-        )
+        title = "the part of the gap that each explains, in the gap's own unit; 95% intervals"
         show_table(rows, title=title, left=WORDS)
     if rows := _kinds(found):
         show_table(rows, title="wrong answers by kind", left=WORDS)
@@ -68,22 +69,22 @@ def _divergences(found: Audit) -> list[dict[str, str]]:
     ]
 
 
-def _explained(found: Audit) -> list[dict[str, str]]:
+def _matched(found: Audit) -> list[dict[str, str]]:
     return [
-        {"model": model, **_place(at), **_numbers(each)}
+        {"model": model, **_place(at)}
+        | {"pairs": f"{each.n:,}", "gap": _range(each.gap)}
+        | {"alike": f"{each.n_matched:,}", "gap of these": _range(each.matched)}
         for (model, at), each in found.explained.items()
     ]
 
 
-def _numbers(each: Explained) -> dict[str, str]:
-    from icl_gap.audit import FACTORS
-
-    return {
-        "pairs": f"{each.n:,}",
-        "gap": _range(each.gap),
-        "alike": f"{each.n_matched:,}",
-        "gap of these": _range(each.matched),
-    } | {f"by {name}": _range(each.explained.get(name)) for name in FACTORS}
+def _explained(found: Audit) -> list[dict[str, str]]:
+    return [
+        {"model": model, **_place(at), "gap": _range(each.gap)}
+        | {name: _range(part) for name, part in each.explained.items()}
+        for (model, at), each in found.explained.items()
+        if each.explained
+    ]
 
 
 def _range(found: Range | None) -> str:
