@@ -47,7 +47,7 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
     Args:
         spec: How to choose.
         pool: Where to choose from.
-        query: The query; its gold target is read for `oracle_coverage`, hence "oracle".
+        query: The query; oracles read its gold target (see `SamplerSpec`).
         shots: How many.
         seed: The cell's seed.
 

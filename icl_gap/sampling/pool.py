@@ -115,7 +115,10 @@ class Pool:
         """How well the source of each example fits a query's, by BM25 of their words."""
         source, scores = self._scored
         if source != query.source:
-            scores = self._bm25.get_scores(query.source.split())
+            words = query.source.split()
+            # bm25s takes neither a query nor a pool without words
+            some = bool(words) and bool(self.lengths.any())
+            scores = self._bm25.get_scores(words) if some else np.zeros_like(self.lengths)
             self._scored = query.source, scores
         return scores
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Example, Exemplars
 from icl_gap.sampling import Pool, SamplerSpec, arrange, sample, sample_exemplars
-from icl_gap.sampling.strategies import _greedy_map
+from icl_gap.sampling.strategies import STRATEGIES, _greedy_map
 
 SOURCES = (
     "walk and run",
@@ -94,6 +94,17 @@ def test_the_greedy_choice_is_the_largest_determinant_each_time(seed, n) -> None
             if other not in before
         }
         assert volume[order[k - 1]] == pytest.approx(max(volume.values()), rel=1e-6)
+
+
+@pytest.mark.parametrize("selection", sorted(STRATEGIES.keys() - {"shared"}))
+@pytest.mark.parametrize(("source", "rows"), [("", ["walk", "run"]), ("walk", ["", ""]), ("x", [])])
+def test_sources_without_words_fit_nothing_and_are_no_error(selection, source, rows) -> None:
+    examples = tuple(Example(f"p{n}", row, "T") for n, row in enumerate(rows))
+    query = Example("q", source, "T")
+    of = Pool(Benchmark("toy", "toy", examples, (query,), fingerprint="0"), "train")
+    spec = SamplerSpec(selection=selection)
+    drawn = sample(spec, of, query, shots=len(rows), seed=0)
+    assert {example.id for example in drawn.examples} == {example.id for example in examples}
 
 
 def test_a_strategy_that_is_none_is_refused_with_those_that_are() -> None:
