@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from icl_gap import data, scoring
+from icl_gap.data import DatasetCard
+from icl_gap.errors import DataError
 from icl_gap.records import Benchmark, Score
 
 
@@ -31,25 +33,36 @@ def load_benchmark(
     return data.load(card, split or card.default_split, folder, **options)
 
 
-def exact_match(prediction: str, target: str, *, dataset: str) -> Score:
+def exact_match(
+    prediction: str, target: str, *, dataset: str, example_id: str | None = None
+) -> Score:
     """Score one prediction.
 
     Args:
         prediction: What a model answered; any string.
         target: The gold target.
-        dataset: Whose normal form decides `canonical`: the name or path of a card.
+        dataset: Whose programs they are: the name or path of a card.
+        example_id: Of which example, e.g. `geo-17`. GeoQuery's programs are run only with it, as it
+            tells what their placeholders stand for.
 
     Returns:
-        Raw and canonical exact match, and a reason where they differ or fail.
+        Raw, canonical and execution match, and a reason where the first two differ or fail.
+        `execution` is None where programs cannot be run: those of COGS, and those of GeoQuery
+        without an id or without the benchmark's files.
 
     Raises:
         DataError: There is no such card.
     """
-    return scoring.score(prediction, target, data.load_card(dataset).canonical)
+    (found,) = exact_match_batch([prediction], [target], dataset=dataset, example_ids=[example_id])
+    return found
 
 
 def exact_match_batch(
-    predictions: Sequence[str], targets: Sequence[str], *, dataset: str
+    predictions: Sequence[str],
+    targets: Sequence[str],
+    *,
+    dataset: str,
+    example_ids: Sequence[str | None] | None = None,
 ) -> list[Score]:
     """Score many predictions, in order.
 
@@ -57,9 +70,21 @@ def exact_match_batch(
         predictions: n strings.
         targets: n strings.
         dataset: As in `exact_match`.
+        example_ids: n ids, as in `exact_match`; default: none is known.
 
     Raises:
-        InputError: The two differ in length.
+        InputError: These differ in length.
         DataError: There is no such card.
     """
-    return scoring.score_batch(predictions, targets, data.load_card(dataset).canonical)
+    card = data.load_card(dataset)
+    return scoring.score_batch(
+        predictions, targets, card.canonical, alike=_alike(card), example_ids=example_ids
+    )
+
+
+def _alike(card: DatasetCard) -> scoring.Alike | None:
+    """How to run a benchmark's programs; None where its files are not at hand."""
+    try:
+        return scoring.alike(card.execution, data.load_world(card, card.default_split))
+    except DataError:
+        return None

@@ -58,7 +58,7 @@ def answer(
 def _answered(
     record: Record, answer: Answer, request: Request, cell: Cell, sweep: SweepSpec
 ) -> Record:
-    target = request.exemplars.query.target
+    query, study = request.exemplars.query, cell.study
     record = replace(
         record,
         status="scored",
@@ -71,14 +71,20 @@ def _answered(
     completion = answer.completion
     if completion is None:  # wrong for good; as a program too, unless that was not asked
         canonical = False if sweep.canonical else None
-        return replace(record, raw=False, canonical=canonical, reason="diverged")
-    score = scoring.score(completion.text, target, cell.study.form)
+        execution = canonical if study.execution == "canonical" else None
+        return replace(
+            record, raw=False, canonical=canonical, execution=execution, reason="diverged"
+        )
+    score = scoring.score(
+        completion.text, query.target, study.form, alike=study.alike, example_id=query.id
+    )
     return replace(
         record,
         prediction=completion.text,
         finish_reason=completion.finish_reason,
         raw=score.raw,
         canonical=score.canonical,
+        execution=score.execution,
         reason=score.reason,
     )
 

@@ -6,7 +6,7 @@ All are frozen and slotted. They hold values and no behaviour beyond what follow
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,8 +27,16 @@ CanonicalForm = Literal["tokens", "sparql", "funql"]
 - `sparql` (CFQ): the clauses as a set, variables up to one renaming, spacing.
 - `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
 """
+Execution = Literal["canonical", "walk", "geobase"]
+"""What running a benchmark's programs comes to.
 
-SCHEMA_VERSION = 3
+- `canonical`: nothing beyond the normal form. CFQ's, whose form is the query's pattern up to
+  isomorphism; and those of benchmarks whose targets are answers already.
+- `walk` (SCAN): where an agent goes and what it does there.
+- `geobase` (GeoQuery): the answer over the database of the benchmark.
+"""
+
+SCHEMA_VERSION = 4
 """Of the files in a results folder; a change that alters a key or a field raises it."""
 
 
@@ -58,6 +66,16 @@ class Benchmark:
     def examples(self, split: Split) -> Sequence[Example]:
         """The examples of one side."""
         return self.train if split == "train" else self.test
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the programs of a benchmark are asked of."""
+
+    facts: str
+    """The database, in the form in which it is published."""
+    mentions: Mapping[str, Mapping[str, str]]
+    """By the example's id: what its placeholders stand for, as a program writes it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +201,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Exact match of one prediction."""
+    """What one prediction is worth: exact match, and match of what the programs do."""
 
     raw: bool
     """The strings are equal, apart from white space around them."""
@@ -191,6 +209,9 @@ class Score:
     """Both have the same normal form; implied by `raw`."""
     reason: str | None = None
     """Why raw and canonical differ, or why neither holds; None where the strings are equal."""
+    execution: bool | None = None
+    """Both come to the same when they are run, implied by `canonical`; None where the benchmark's
+    programs cannot be run, or what they are asked of is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +236,9 @@ class Record:
     raw: bool | None = None
     canonical: bool | None = None
     """None where only decoding on could tell, and the sweep says not to (`canonical: false`)."""
+    execution: bool | None = None
+    """None where only the whole answer could tell and it was not followed to its end
+    (`predictions: verdict`), and for benchmarks whose programs are not run."""
     reason: str | None = None
     divergence: Divergence | None = None
     gold_logprob: float | None = None

@@ -79,3 +79,21 @@ def test_scores_know_each_dataset_s_normal_form() -> None:
     assert not icl_gap.exact_match("b a", "a b", dataset="scan").canonical
     batch = icl_gap.exact_match_batch(["A", "B"], ["A", "A"], dataset="scan")
     assert [score.raw for score in batch] == [True, False]
+
+
+def test_scores_tell_what_programs_do() -> None:
+    left, right = "I_TURN_LEFT I_TURN_LEFT I_TURN_LEFT", "I_TURN_RIGHT"
+    assert icl_gap.exact_match(left, right, dataset="scan").execution
+    longest, rivers = "answer ( longest ( river ) )", "answer ( river )"
+    asked = icl_gap.exact_match(longest, rivers, dataset="geoquery", example_id="geo-0")
+    assert asked.execution is False
+    assert icl_gap.exact_match(longest, rivers, dataset="geoquery").execution is None
+    assert icl_gap.exact_match(longest, longest, dataset="geoquery").execution is True
+    assert icl_gap.exact_match("a", "a", dataset="cogs").execution is None
+
+
+def test_scores_need_no_files(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("ICL_GAP_DATA", str(tmp_path))
+    monkeypatch.setenv("ICL_GAP_CACHE", str(tmp_path))
+    found = icl_gap.exact_match("a ( b )", "a ( b )", dataset="geoquery", example_id="geo-0")
+    assert (found.raw, found.execution) == (True, None)

@@ -37,12 +37,16 @@ def token(text: str) -> str:
 
 @pytest.fixture
 def card(tmp_path: Path) -> str:
+    return write_card(tmp_path, CARD, GOLD)
+
+
+def write_card(tmp_path: Path, card: str, gold: str) -> str:
     folder = tmp_path / "pairs"
     folder.mkdir()
     for side in ("train", "test"):
-        rows = f"{side} one\t{GOLD}\n{side} two\t{GOLD}\n"
+        rows = f"{side} one\t{gold}\n{side} two\t{gold}\n"
         (folder / f"{side}.tsv").write_text(rows, encoding="utf-8")
-    (tmp_path / "pairs.yaml").write_text(CARD, encoding="utf-8")
+    (tmp_path / "pairs.yaml").write_text(card, encoding="utf-8")
     return str(tmp_path / "pairs.yaml")
 
 
@@ -98,3 +102,28 @@ def test_full_predictions_follow_everything(card: str, tmp_path: Path) -> None:
     found = record(card, tmp_path, says, predictions="full", canonical=False)
     assert (found.raw, found.canonical, found.reason) == (False, False, "different program")
     assert found.prediction == f" {OTHER}"
+
+
+@pytest.mark.parametrize(
+    ("predictions", "says", "expected"),
+    [
+        ("verdict", [" I_TURN_RIGHT", " I_TURN_RIGHT", "\n"], (True, True)),
+        ("verdict", [" I_TURN_LEFT", " I_TURN_LEFT", "\n"], (False, None)),  # not followed
+        ("full", [" I_TURN_LEFT", "\n"], (False, False)),
+        ("full", [" I_TURN_LEFT", " I_TURN_LEFT", "\n"], (False, True)),
+    ],
+)
+def test_a_whole_answer_is_run(
+    tmp_path: Path, predictions: str, says: list[str], expected: tuple[bool, bool | None]
+) -> None:
+    walks = CARD.replace("canonical: funql", "canonical: tokens\nexecution: walk")
+    card = write_card(tmp_path, walks, "I_TURN_RIGHT I_TURN_RIGHT")
+    found = record(card, tmp_path, says, predictions=predictions)
+    assert (found.canonical, found.execution) == expected
+
+
+def test_where_the_normal_form_is_all_a_verdict_tells_of_execution_too(tmp_path: Path) -> None:
+    same = CARD.replace("canonical: funql", "canonical: funql\nexecution: canonical")
+    card = write_card(tmp_path, same, GOLD)
+    found = record(card, tmp_path, [" intersection (", " b", " , c", " )", "\n"])
+    assert (found.prediction, found.canonical, found.execution) == (None, False, False)

@@ -2,6 +2,7 @@
 
 from icl_gap.analysis.analyze import analyze
 from icl_gap.analysis.points import (
+    MATCHES,
     Accuracies,
     Analysis,
     BandPoint,
@@ -32,6 +33,7 @@ from icl_gap.analysis.table import (
 )
 
 __all__ = [
+    "MATCHES",
     "SCALES",
     "Accuracies",
     "Analysis",

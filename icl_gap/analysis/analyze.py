@@ -30,7 +30,7 @@ def analyze(
 
     Args:
         results: Requests of finished cells, as `load_results` gives them; rows in any order.
-        metric: Which exact match to count: of the strings, or of their normal forms.
+        metric: Which match to count: of the strings, of their normal forms, or of what programs do.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
         confidence: Of every interval, in (0, 1).

@@ -42,6 +42,7 @@ class Cell:
     raw: Floats
     """1, 0, or NaN where it is not known."""
     canonical: Floats
+    execution: Floats
     logprob: Floats
     """The gold answer's mean log-likelihood, nats a token; NaN where it is not known."""
 
@@ -117,6 +118,7 @@ def _arrays(results: pd.DataFrame, codes: NDArray[np.int64]) -> dict[str, NDArra
         "coverage": floats("coverage"),
         "raw": floats("raw"),
         "canonical": floats("canonical"),
+        "execution": floats("execution"),
         "logprob": floats("gold_logprob"),
     }
 

@@ -153,6 +153,7 @@ def _measure(unit: _Unit, drawn: Mapping[_Key, Draws], confidence: float) -> Mea
         tests=mcnemar(parts),
         raw=_accuracies(parts, "raw"),
         canonical=_accuracies(parts, "canonical"),
+        execution=_accuracies(parts, "execution"),
         n_queries=sum(int(part.answered.any(axis=0).sum()) for part in parts),
         n_seeds=len(parts[0].seeds),
         n_skipped=sum(int(part.skipped.sum()) for part in parts),
@@ -184,7 +185,7 @@ def _folds(parts: Sequence[Paired]) -> Floats:
 
 
 def _accuracies(parts: Sequence[Paired], metric: Metric) -> Accuracies | None:
-    """Exact match of one kind, ID and OOD; None where it is not known of all requests."""
+    """Match of one kind, ID and OOD; None where it is not known of all requests."""
     sides = [
         [getattr(part, f"{metric}_{condition}").sum() / part.answered.sum() for part in parts]
         for condition in ("id", "ood")

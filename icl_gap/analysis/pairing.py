@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -64,6 +65,9 @@ class Paired:
     canonical_id: Floats
     """(S,): exact matches of normal forms; NaN where some are not known."""
     canonical_ood: Floats
+    execution_id: Floats
+    """(S,): matches of what programs do; NaN where some are not known."""
+    execution_ood: Floats
 
     def under(self, seeds: Sequence[int]) -> Paired:
         """The same under some of its seeds."""
@@ -82,7 +86,7 @@ def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[Paired], Remarks]:
 
     Args:
         results: As `load_results` gives them; rows in any order.
-        metric: Which exact match counts as a hit.
+        metric: Which match counts as a hit.
 
     Returns:
         One `Paired` for each subject and query split that has both conditions under at least one
@@ -222,7 +226,7 @@ def _sums(
     for condition, cell, right in zip(("id", "ood"), (inside, outside), hits, strict=True):
         found[f"left_{condition}"] = np.nansum(right[~kept])
         found[f"open_{condition}"] = np.count_nonzero(~cell.answered)
-        for name in ("coverage", "raw", "canonical"):
+        for name in ("coverage", "raw", "canonical", "execution"):
             found[f"{name}_{condition}"] = getattr(cell, name)[kept].sum()
     return {name: float(value) for name, value in found.items()}
 
@@ -255,12 +259,24 @@ def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None
         )
 
 
+_UNKNOWN: Mapping[Metric, str] = MappingProxyType(
+    {
+        "raw": "the results are damaged",
+        "canonical": "run the sweep with `canonical: true`, or with `predictions: full`",
+        "execution": "run the sweep with `predictions: full`, and on benchmarks whose programs are "
+        "run (`execution` of their cards)",
+    }
+)
+"""Why a match may not be known, and what to do."""
+
+
 def _hits(cell: Cell, metric: Metric, names: NDArray[np.object_]) -> Floats:
     """(Q,): NaN where there is no answer."""
     hits: Floats = np.where(cell.answered, getattr(cell, metric), np.nan)
     if (unknown := np.isnan(hits) & cell.answered).any():
         query = names[cell.queries[unknown.argmax()]]
         raise AnalysisError(
-            f"query `{query}` counts as scored and has no {metric} score\n  {cell.name}"
+            f"query `{query}` counts as scored and has no {metric} score: {_UNKNOWN[metric]}\n"
+            f"  {cell.name}"
         )
     return hits

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from icl_gap.records import SizeSource
 from icl_gap.text import shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
-Metric = Literal["raw", "canonical"]
+Metric = Literal["raw", "canonical", "execution"]
+"""Which match counts: of strings, of normal forms, or of what programs do; see `records.Score`."""
+MATCHES: Mapping[Metric, str] = MappingProxyType(
+    {
+        "raw": "raw exact match",
+        "canonical": "canonical exact match",
+        "execution": "execution match",
+    }
+)
+"""What a reader is told of each."""
 ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
 """What a gap can be fitted against; see `icl_gap.analysis.scale`."""
 
@@ -104,9 +115,11 @@ class GapPoint(Subject):
     tests: tuple[McNemar, ...]
     """One for each seed."""
     raw: Accuracies | None
-    """Exact match of strings; as `canonical`, None where it is not known of some answers."""
+    """Exact match of strings; as the next two, None where it is not known of some answers."""
     canonical: Accuracies | None
     """Exact match of normal forms."""
+    execution: Accuracies | None
+    """Match of what the programs do."""
     n_queries: int
     """Different queries that were answered under at least one seed."""
     n_seeds: int

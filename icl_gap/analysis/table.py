@@ -33,6 +33,7 @@ def table(analysis: Analysis) -> list[dict[str, str]]:
 def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
     """One row for each gap: what stands beside it, as text."""
     skips = any(point.bounds for point in analysis.points)
+    executed = any(point.execution for point in analysis.points)
     return [
         {
             "benchmark": point.benchmark,
@@ -41,6 +42,7 @@ def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
             "queries": point.query_split,
             "raw ID/OOD": _both(point.raw),
             "canonical ID/OOD": _both(point.canonical),
+            **({"execution ID/OOD": _both(point.execution)} if executed else {}),
             "Fieller": _ends(point.fieller),
             "detectable gap": _number(point.detectable),
             "McNemar p": " ".join(_p_value(test.p_value) for test in point.tests),

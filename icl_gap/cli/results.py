@@ -13,14 +13,15 @@ from icl_gap.errors import AnalysisError
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis, ScaleKey
+    from icl_gap.analysis import Metric as MetricName
     from icl_gap.plots import FigureRecipe
     from icl_gap.store import Results
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="What `icl-gap run` wrote.")]
 # The choices stand here too, as an import of the analysis would delay every command.
 Metric = Annotated[
-    Literal["raw", "canonical"],
-    typer.Option(help="Exact match of the strings, or of their normal forms."),
+    Literal["raw", "canonical", "execution"],
+    typer.Option(help="Match of the strings, of their normal forms, or of what programs do."),
 ]
 Against = Annotated[
     Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"],
@@ -52,7 +53,7 @@ def analyze(
 
 def analysis_of(
     results: Results,
-    metric: Literal["raw", "canonical"] = "raw",
+    metric: MetricName = "raw",
     against: ScaleKey = "n_params",
     *,
     estimated_sizes: bool = False,
@@ -121,11 +122,11 @@ def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> Non
         analysis: Of these cells.
         evidence: Print a table of tests and other intervals too.
     """
-    from icl_gap.analysis import SCALES, common_table, evidence_table, fit_table, table
+    from icl_gap.analysis import MATCHES, SCALES, common_table, evidence_table, fit_table, table
     from icl_gap.precision import read_checks
 
     words = ("benchmark", "model", "queries", "family")
-    title = f"{analysis.metric} exact match, {analysis.confidence:.0%} intervals"
+    title = f"{MATCHES[analysis.metric]}, {analysis.confidence:.0%} intervals"
     if rows := table(analysis):
         show_table(rows, title=title, left=words)
     if evidence and (rows := evidence_table(analysis)):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from icl_gap.cli.console import say, show_table, track
+from icl_gap.cli.console import say, show_table, waiting
 
 
 def score(
@@ -21,18 +21,24 @@ def score(
     dataset: Annotated[str, typer.Option(help="Whose normal form to use: a card's name or path.")],
 ) -> None:
     """Score anyone's predictions by exact match."""
-    from icl_gap import data, scoring
+    from icl_gap import scoring
+    from icl_gap.api import exact_match_batch
 
-    form = data.load_card(dataset).canonical
     lines = list(scoring.read_predictions(predictions))
-    scores = [
-        scoring.score(line.prediction, line.target, form)
-        for line in track(lines, "scoring", len(lines))
-    ]
+    with waiting("scoring"):
+        scores = exact_match_batch(
+            [line.prediction for line in lines],
+            [line.target for line in lines],
+            dataset=dataset,
+            example_ids=[line.id for line in lines],
+        )
     summary = scoring.summarize(scores)
     say(f"{summary.n:,} predictions")
     say(f"raw exact match        {summary.raw:.4f}")
     say(f"canonical exact match  {summary.canonical:.4f}")
+    if summary.execution is not None:
+        of = "" if summary.n_executed == summary.n else f" (of {summary.n_executed:,} that ran)"
+        say(f"execution match        {summary.execution:.4f}{of}")
     if summary.reasons:
         rows = [{"reason": r, "predictions": f"{n:,}"} for r, n in summary.reasons.items()]
         show_table(rows, left=("reason",))

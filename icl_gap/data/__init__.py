@@ -11,7 +11,7 @@ from __future__ import annotations
 from icl_gap.data.cards import DatasetCard, SplitSpec, list_cards, load_card
 from icl_gap.data.fetch import Fetched, fetch
 from icl_gap.data.info import BenchmarkInfo, SideInfo, describe
-from icl_gap.data.loading import OPTIONS, load
+from icl_gap.data.loading import OPTIONS, load, load_world
 from icl_gap.data.verify import FileCheck, SplitCheck, Verification, verify
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "list_cards",
     "load",
     "load_card",
+    "load_world",
     "verify",
 ]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from icl_gap.errors import DataError, Place
-from icl_gap.records import CanonicalForm
+from icl_gap.records import CanonicalForm, Execution
 from icl_gap.specs import Spec, read_spec, shipped
 
 Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "tsv"]
@@ -119,6 +119,8 @@ class DatasetCard(Spec):
     citation: str
     canonical: CanonicalForm
     """The normal form by which predictions are compared."""
+    execution: Execution | None = None
+    """What running its programs comes to; null where they are not run."""
     template: dict[str, str]
     """`instruction`, `source_label` and `target_label` of the default prompt."""
     loader: Loader
@@ -137,6 +139,8 @@ class DatasetCard(Spec):
         if generated != any(s.kind == "grammar" for s in self.sources):
             names = ", ".join(sorted(GENERATED))
             raise ValueError(f"sources: `grammar` goes with the loaders {names} alone")
+        if self.execution == "geobase" and self.loader != "geoquery":
+            raise ValueError("execution: `geobase` goes with the loader geoquery alone")
         on_disk = any(s.kind in {"local", "url"} for s in self.sources)
         needed = SPLIT_FILES[self.loader] if on_disk else frozenset()
         for name, split in self.splits.items():

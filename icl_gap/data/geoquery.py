@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from icl_gap.data.examples import Sides
-from icl_gap.data.funql import normalize, parse, question, spaced, with_placeholders
+from icl_gap.data.funql import Term, normalize, parse, question, spaced, with_placeholders
 from icl_gap.data.places import read_text
 from icl_gap.errors import DataError, Place
-from icl_gap.records import Example
+from icl_gap.records import Example, World
 
 ROWS, FACTS = "all.jsonl", "geobase"
 
@@ -68,6 +68,21 @@ def read_rows(rows: Path, facts: Path, *, placeholders: bool) -> list[Example]:
     ]
 
 
+def read_world(rows: Path, facts: Path) -> World:
+    """Read what the programs are asked of.
+
+    Args:
+        rows: As in `read_rows`.
+        facts: As in `read_rows`.
+    """
+    states = state_names(facts)
+    mentions = {}
+    for number, line in enumerate(read_text(rows).splitlines()):
+        source, target = _pair(number, line, rows)
+        mentions[_id(number)] = with_placeholders(source, target, states)[2]
+    return World(read_text(facts), mentions)
+
+
 def state_names(facts: Path) -> dict[str, str]:
     """The name of each state by its abbreviation.
 
@@ -83,9 +98,20 @@ def state_names(facts: Path) -> dict[str, str]:
 def _example(
     number: int, line: str, states: dict[str, str], placeholders: bool, path: Path
 ) -> Example:
+    source, target = _pair(number, line, path)
+    if placeholders:
+        source, target, _ = with_placeholders(source, target, states)
+    return Example(_id(number), source, spaced(target))
+
+
+def _id(number: int) -> str:
+    return f"geo-{number}"
+
+
+def _pair(number: int, line: str, path: Path) -> tuple[str, Term]:
     try:
         row: dict[str, Any] = json.loads(line)
-        source, target = question(row["query"]), normalize(parse(row["funql"]))
+        return question(row["query"]), normalize(parse(row["funql"]))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"not a row of GeoQuery: {error}",
@@ -93,9 +119,6 @@ def _example(
             allowed='a JSON object with "query" and "funql"',
             place=Place(path, number + 1),
         ) from error
-    if placeholders:
-        source, target, _ = with_placeholders(source, target, states)
-    return Example(f"geo-{number}", source, spaced(target))
 
 
 def _members(path: Path, n_rows: int) -> tuple[list[int], list[int]]:

@@ -13,7 +13,7 @@ from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
 from icl_gap.data.examples import Sides, by_content, fingerprint
 from icl_gap.data.places import Found, at_hand, cache_root, not_here, sources_at_hand
 from icl_gap.errors import DataError
-from icl_gap.records import Benchmark
+from icl_gap.records import Benchmark, World
 
 LOADER_VERSION = 1
 """Raised by every change to what a loader makes of the same files."""
@@ -62,6 +62,26 @@ def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any
     if first.partial is None:
         return first
     return next((other for other in benchmarks if other.partial is None), first)
+
+
+def load_world(card: DatasetCard, split: str, root: Path | None = None) -> World | None:
+    """Load what a benchmark's programs are asked of.
+
+    Args:
+        card: From `load_card`.
+        split: One of `card.splits`.
+        root: As in `load`.
+
+    Returns:
+        None where they are asked of nothing.
+
+    Raises:
+        DataError: As in `load`.
+    """
+    if card.execution != "geobase":
+        return None
+    _, (_, *files) = _located(card, split_of(card, split), root)[0]
+    return geoquery.read_world(*files)
 
 
 def _load_from(

@@ -91,7 +91,7 @@ def _spec(
             "fingerprint": study.benchmark.fingerprint,
         },
         "model": dict(subject.identity.key),
-        "sampler": _sampler(sweep),
+        "sampler": sweep.sampler.model_dump(mode="json"),
         "template": study.template.model_dump(mode="json"),
         "decoding": {
             "method": "greedy",
@@ -100,6 +100,7 @@ def _spec(
             "canonical": sweep.canonical,
         },
         "canonical": study.form,
+        "execution": study.execution,
         "query_split": at.query_split,
         "condition": at.condition,
         "shots": at.shots,
@@ -116,10 +117,3 @@ def _max_new_bytes(asked: Sequence[Example]) -> int:
     """
     longest = max((len(example.target.encode()) for example in asked), default=0)
     return longest + longest // 4 + 16
-
-
-def _sampler(sweep: SweepSpec) -> dict[str, Any]:
-    told = sweep.sampler.model_dump(mode="json")
-    if sweep.order == "chosen":  # the default, which older cells do not name: keys stay as they are
-        del told["order"]
-    return told

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from icl_gap import data, models, prompts, sampling
+from icl_gap import data, models, prompts, sampling, scoring
 from icl_gap.config import DatasetEntry, SweepSpec
 from icl_gap.errors import InputError
-from icl_gap.records import Benchmark, CanonicalForm, Example, Split
+from icl_gap.records import Benchmark, CanonicalForm, Example, Execution, Split
 from icl_gap.specs import check_spec
 from icl_gap.track import Track
 
@@ -25,6 +25,9 @@ class Study:
     benchmark: Benchmark
     template: prompts.Template
     form: CanonicalForm
+    execution: Execution | None
+    alike: scoring.Alike | None
+    """Whether two programs come to the same, as `execution` has it."""
     queries: Mapping[Split, Sequence[Example]]
     """Of each side that the sweep asks, in the order asked."""
 
@@ -101,7 +104,8 @@ def _study(entry: DatasetEntry, sweep: SweepSpec) -> Study:
         split: sampling.queries(benchmark, split, sweep.sampler, sweep.limit)
         for split in sweep.query_splits
     }
-    return Study(entry, benchmark, template, card.canonical, queries)
+    alike = scoring.alike(card.execution, data.load_world(card, split))
+    return Study(entry, benchmark, template, card.canonical, card.execution, alike, queries)
 
 
 def _each(places: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:

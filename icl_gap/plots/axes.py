@@ -18,7 +18,11 @@ Read = Callable[[GapPoint], float | Estimate | None]
 CELLS = "cells"
 """The x of a heat map, whose columns are no axis."""
 METRICS: Mapping[Metric, str] = MappingProxyType(
-    {"raw": "exact match", "canonical": "exact match, canonical"}
+    {
+        "raw": "exact match",
+        "canonical": "exact match, canonical",
+        "execution": "execution match",
+    }
 )
 TICK_ROOM = 0.33
 """Inches that the label of a size needs."""

@@ -85,7 +85,7 @@ def titled(svg: str) -> str:
 _PARTS = {
     **dict.fromkeys(("a_id", "a_ood", "gap", "smooth"), ("", "_low", "_high")),
     **dict.fromkeys(("fieller", "bounds"), ("_low", "_high")),
-    **dict.fromkeys(("raw", "canonical"), ("_id", "_ood")),
+    **dict.fromkeys(("raw", "canonical", "execution"), ("_id", "_ood")),
 }
 """What becomes several columns, and their endings."""
 

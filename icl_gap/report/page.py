@@ -13,7 +13,15 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from icl_gap.analysis import SCALES, Analysis, common_table, evidence_table, fit_table, table
+from icl_gap.analysis import (
+    MATCHES,
+    SCALES,
+    Analysis,
+    common_table,
+    evidence_table,
+    fit_table,
+    table,
+)
 from icl_gap.errors import InputError
 from icl_gap.lookup import read_texts
 from icl_gap.precision import read_checks
@@ -94,6 +102,7 @@ def _page(results: Results, analysis: Analysis, blocks: Blocks, track: Track) ->
     return environment.get_template("report.html").generate(
         name=results.sweep.get("name") or results.folder.name,
         analysis=analysis,
+        match=MATCHES[analysis.metric],
         scale="all parameters"
         if analysis.against == "n_params"
         else SCALES[analysis.against].label,

@@ -381,7 +381,9 @@ function facts({ record, exemplars }) {
     ["Exemplars", exemplars.length], ["Coverage", Number(record.coverage).toFixed(3)],
     ["Prompt tokens", record.prompt_tokens], ["First divergence", record.divergence?.position],
     ["Ended by", record.finish_reason], ["Gold log-likelihood", likely],
-    ["Raw / canonical", `${yes(record.raw)} / ${yes(record.canonical)}`], ["Reason", record.reason],
+    ["Raw / canonical / execution",
+      [record.raw, record.canonical, record.execution].map(yes).join(" / ")],
+    ["Reason", record.reason],
   ].filter(([, value]) => value !== null && value !== undefined);
   return make("dl", { cls: "facts" }, ...shown.map(([name, value]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, visible(String(value))))));

@@ -49,7 +49,7 @@ class Requests:
     Args:
         blocks: Where to put what is looked at later.
         texts: Of the benchmarks.
-        metric: Which exact match makes a request right.
+        metric: Which match makes a request right.
     """
 
     def __init__(self, blocks: Blocks, texts: Texts, metric: Metric) -> None:
@@ -121,7 +121,7 @@ class Requests:
     def _code(self, record: Record) -> int:
         if record.status != "scored":
             return self._outcomes.setdefault(record.status, len(self._outcomes))
-        hit = record.raw if self._metric == "raw" else record.canonical
+        hit: bool | None = getattr(record, self._metric)
         return 2 if hit is None else int(hit)
 
     def _describe(self, info: CellInfo, rows: int) -> None:

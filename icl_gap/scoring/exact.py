@@ -1,5 +1,7 @@
 """The scorer: raw and canonical exact match, and the reason where they are not both plain.
 
+Whether two programs that differ in normal form do the same all the same, `meaning` tells.
+
 A reason is None where the strings are equal. Otherwise it is one of the strings below; where both
 texts mean the same, it lists, joined by `, `, what sets them apart.
 
@@ -38,17 +40,26 @@ texts mean the same, it lists, joined by `, `, what sets them apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar, assert_never
 
 from icl_gap.errors import InputError
 from icl_gap.records import CanonicalForm, Score
 from icl_gap.scoring import funql, sparql
 from icl_gap.scoring.faults import MalformedError, UndecidedError
+from icl_gap.scoring.meaning import Alike
 
 Program = TypeVar("Program")
 
 
-def score(prediction: str, target: str, form: CanonicalForm) -> Score:
+def score(
+    prediction: str,
+    target: str,
+    form: CanonicalForm,
+    *,
+    alike: Alike | None = None,
+    example_id: str | None = None,
+) -> Score:
     """Compare a prediction with its target.
 
     Any two strings have a score. The work is bounded by the length of the texts, but for the search
@@ -58,11 +69,21 @@ def score(prediction: str, target: str, form: CanonicalForm) -> Score:
         prediction: What the model answered; may be any text.
         target: The gold program.
         form: The normal form in which both are compared.
+        alike: How to compare what they do; without it, `execution` is not known.
+        example_id: Whose programs they are; GeoQuery's cannot be run without it.
 
     Returns:
-        Raw and canonical match, and the reason (see the table above).
+        Raw, canonical and execution match, and the reason (see the table above) of the first two.
     """
     prediction, target = prediction.strip(), target.strip()
+    found = _by_form(prediction, target, form)
+    if alike is None:
+        return found
+    same = found.canonical or alike(prediction, target, example_id)
+    return replace(found, execution=same)
+
+
+def _by_form(prediction: str, target: str, form: CanonicalForm) -> Score:
     if prediction == target:
         return Score(raw=True, canonical=True)
     match form:
@@ -77,7 +98,12 @@ def score(prediction: str, target: str, form: CanonicalForm) -> Score:
 
 
 def score_batch(
-    predictions: Sequence[str], targets: Sequence[str], form: CanonicalForm
+    predictions: Sequence[str],
+    targets: Sequence[str],
+    form: CanonicalForm,
+    *,
+    alike: Alike | None = None,
+    example_ids: Sequence[str | None] | None = None,
 ) -> list[Score]:
     """Compare predictions with their targets, pair by pair.
 
@@ -85,6 +111,8 @@ def score_batch(
         predictions: What the model answered.
         targets: The gold programs, in the same order.
         form: The normal form in which they are compared.
+        alike: As in `score`.
+        example_ids: Whose programs they are, in the same order; default: not known.
 
     Returns:
         One score a pair.
@@ -92,14 +120,18 @@ def score_batch(
     Raises:
         InputError: There are more of the one than of the other.
     """
-    if len(predictions) != len(targets):
-        raise InputError(
-            "predictions and targets do not pair up",
-            value=f"{len(predictions)} predictions, {len(targets)} targets",
-            allowed="one target for each prediction, in the same order",
-        )
-    pairs = zip(predictions, targets, strict=True)
-    return [score(prediction, target, form) for prediction, target in pairs]
+    for name, others in (("targets", targets), ("example ids", example_ids)):
+        if others is not None and len(predictions) != len(others):
+            raise InputError(
+                f"predictions and {name} do not pair up",
+                value=f"{len(predictions)} predictions, {len(others)} {name}",
+                allowed="one for each prediction, in the same order",
+            )
+    ids = [None] * len(predictions) if example_ids is None else example_ids
+    return [
+        score(prediction, target, form, alike=alike, example_id=example_id)
+        for prediction, target, example_id in zip(predictions, targets, ids, strict=True)
+    ]
 
 
 def _compare(

@@ -34,7 +34,12 @@ class Summary:
     raw: float
     """Share of equal strings, in [0, 1]."""
     canonical: float
-    """Share of equal meanings, in [0, 1]."""
+    """Share of equal normal forms, in [0, 1]."""
+    execution: float | None
+    """Share of programs that do the same, in [0, 1], of those of which it is known; None where it
+    is known of none."""
+    n_executed: int
+    """Of how many it is known."""
     reasons: dict[str, int]
     """How often each reason was given, the most frequent first, then by name."""
 
@@ -77,10 +82,13 @@ def summarize(scores: Iterable[Score]) -> Summary:
     if not scores:
         raise InputError("there is nothing to score", allowed="at least one prediction")
     counts = Counter(score.reason for score in scores if score.reason is not None)
+    executed = [score.execution for score in scores if score.execution is not None]
     return Summary(
         n=len(scores),
         raw=sum(score.raw for score in scores) / len(scores),
         canonical=sum(score.canonical for score in scores) / len(scores),
+        execution=sum(executed) / len(executed) if executed else None,
+        n_executed=len(executed),
         reasons=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
     )
 

@@ -39,6 +39,7 @@ _FIELDS = pa.schema(
         ("finish_reason", pa.string()),
         ("raw", pa.bool_()),
         ("canonical", pa.bool_()),
+        ("execution", pa.bool_()),
         ("reason", pa.string()),
         ("divergence", _DIVERGENCE),
         ("gold_logprob", pa.float64()),
@@ -57,6 +58,7 @@ OUTCOMES = (
     "coverage",
     "raw",
     "canonical",
+    "execution",
     "gold_logprob",
 )
 """The columns of requests that `analyze` needs."""

@@ -71,6 +71,8 @@ def paired(
         raw_ood=zeros,
         canonical_id=zeros,
         canonical_ood=zeros,
+        execution_id=zeros,
+        execution_ood=zeros,
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from icl_gap.analysis import GapPoint
+from icl_gap.analysis import Accuracies, GapPoint
 from icl_gap.analysis.bootstrap import Draws
 from icl_gap.analysis.evidence import fieller, holm
 from icl_gap.analysis.pairing import Floats
@@ -162,7 +162,7 @@ def test_the_smooth_gap_leaves_out_what_has_no_likelihood() -> None:
     assert point(inside, outside).smooth is None
 
 
-def test_both_kinds_of_exact_match_are_told() -> None:
+def test_all_kinds_of_match_are_told() -> None:
     inside, outside = both([True, True, False, False], [True, False, False, False])
     strict = replace(
         inside, records=tuple(replace(r, raw=n == 0) for n, r in enumerate(inside.records))
@@ -175,6 +175,16 @@ def test_both_kinds_of_exact_match_are_told() -> None:
         inside, records=(record("test-0", hit=True, canonical=None), *inside.records[1:])
     )
     assert point(unknown, outside).canonical is None
+    assert found.execution is None
+    ran = [
+        replace(
+            each, records=tuple(replace(r, execution=n < 3) for n, r in enumerate(each.records))
+        )
+        for each in (inside, outside)
+    ]
+    executed = point(*ran)
+    assert executed.execution == Accuracies(0.75, 0.75)
+    assert (executed.raw, executed.canonical) == (point(inside, outside).raw, executed.raw)
 
 
 @pytest.mark.parametrize("true_gap", [0.0, 0.3])

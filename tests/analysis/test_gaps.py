@@ -62,6 +62,8 @@ def test_the_metric_chooses_which_match_counts() -> None:
         for c in results
     ]
     assert points(strict, metric="canonical")["test"].a_id.value == 1
+    with pytest.raises(AnalysisError, match=r"no execution score: .*`predictions: full`"):
+        points(strict, metric="execution")
     assert points(strict, metric="raw")["test"].a_id.value == 0
 
 

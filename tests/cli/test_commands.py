@@ -175,7 +175,17 @@ def test_score_reads_anyone_s_file(cli, tmp_path) -> None:
     assert outcome.code == 0
     assert re.search(r"raw exact match\s+0.2500", outcome.out)
     assert re.search(r"canonical exact match\s+0.5000", outcome.out)
+    assert re.search(r"execution match\s+0.5000\n", outcome.out)
     assert "spacing" in outcome.out
+
+
+def test_score_runs_the_programs_whose_ids_it_knows(cli, tmp_path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    row = {"prediction": "answer ( city )", "target": "answer ( intersection ( city , all ) )"}
+    path.write_text("\n".join(json.dumps(r) for r in (row, {**row, "id": "geo-0"})))
+    outcome = cli("score", path, "--dataset", "geoquery")
+    assert re.search(r"canonical exact match\s+0.0000", outcome.out)
+    assert re.search(r"execution match\s+1.0000 \(of 1 that ran\)", outcome.out)
 
 
 def test_data_commands_work_without_files(cli) -> None:

@@ -143,11 +143,6 @@ def test_the_order_moves_exemplars_and_nothing_else(toy_card, selection) -> None
             assert right.prompt.exemplars == right.exemplars.examples
 
 
-def test_a_sampler_is_described_as_before_it_had_an_order(toy_card) -> None:
-    (cell, *_) = plan_sweep(sweep(toy_card)).cells
-    assert cell.info.spec["sampler"] == {"selection": "oracle_coverage", "hold_out": "source"}
-
-
 def test_what_is_finished_is_not_drawn_unless_what_is_computed_with_it_is_not(toy_card) -> None:
     plan = outline_sweep(sweep(toy_card, models=["nearest", TIGHT], shots=[9]))
     of_tight = [cell.info.key for cell in plan.cells if cell.info.family == "opt"]

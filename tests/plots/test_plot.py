@@ -18,6 +18,7 @@ from icl_gap.analysis import (
     Estimate,
     GapFit,
     GapPoint,
+    Metric,
     Trend,
 )
 from icl_gap.errors import AnalysisError, InputError
@@ -57,6 +58,7 @@ def point(model: str, family: str, n_params: int | None, gap: float | None) -> G
         tests=(),
         raw=Accuracies(0.5, 0.25),
         canonical=Accuracies(0.5, 0.25),
+        execution=None,
         n_queries=90,
         n_seeds=5,
         n_skipped=2,
@@ -235,10 +237,14 @@ def test_every_kind_of_figure_can_be_drawn(
     assert ("opt-350m" in text) == (x == "shots")
 
 
-def test_canonical_accuracies_are_called_so(tmp_path: Path) -> None:
-    analysis = replace(ANALYSIS, metric="canonical")
+@pytest.mark.parametrize(
+    ("metric", "named"),
+    [("canonical", "exact match, canonical"), ("execution", "execution match")],
+)
+def test_accuracies_are_called_by_their_metric(metric: Metric, named: str, tmp_path: Path) -> None:
+    analysis = replace(ANALYSIS, metric=metric)
     recipe = changed(ACCURACY, query_split="pooled")
-    assert "exact match, canonical" in drawn_text(analysis, recipe, tmp_path)
+    assert named in drawn_text(analysis, recipe, tmp_path)
 
 
 def test_labels_do_not_lie_over_each_other() -> None:

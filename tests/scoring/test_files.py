@@ -71,8 +71,18 @@ def test_summary() -> None:
     equal = Score(raw=True, canonical=True)
     found = summarize(iter([different, spaced, empty, equal, different]))
     reasons = {"different program": 2, "empty": 1, "spacing": 1}
-    assert found == Summary(n=5, raw=0.2, canonical=0.4, reasons=reasons)
+    assert found == Summary(
+        n=5, raw=0.2, canonical=0.4, execution=None, n_executed=0, reasons=reasons
+    )
     assert list(found.reasons) == list(reasons)
+
+
+def test_a_summary_tells_of_how_many_programs_it_is_known_what_they_do() -> None:
+    found = summarize(
+        Score(raw=False, canonical=False, reason="different program", execution=execution)
+        for execution in (True, None, False, True)
+    )
+    assert (found.execution, found.n_executed) == (2 / 3, 3)
 
 
 @given(st.lists(st.sampled_from((None, "spacing", "empty")), min_size=1))
