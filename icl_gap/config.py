@@ -16,13 +16,14 @@ from icl_gap.specs import Spec, read_spec
 
 Overflow = Literal["error", "skip", "drop_shots"]
 Executor = Literal["local", "ray"]
+Control = Literal["shuffled_targets", "targets_only"]
 Whole = Annotated[int, Field(strict=True)]
 """`true` and `2.0` are no whole numbers."""
 Shots = Annotated[Whole, Field(ge=0)]
 
 
-class DatasetEntry(Spec):
-    """A benchmark of a sweep; `scan` alone is short for `{name: scan}`."""
+class BenchmarkEntry(Spec):
+    """A benchmark; `scan` alone is short for `{name: scan}`."""
 
     name: str
     """Of a shipped card, or the path of a card of one's own."""
@@ -30,8 +31,21 @@ class DatasetEntry(Spec):
     """Default: the card's own."""
     options: dict[str, bool] = Field(default_factory=dict)
     """Of the benchmark's loader, e.g. `postprocess: false` for CFQ."""
+
+
+class DatasetEntry(BenchmarkEntry):
+    """A benchmark of a sweep."""
+
     template: Template | None = None
     """Default: the card's own."""
+    exemplars_from: BenchmarkEntry | None = None
+    """Another benchmark to draw exemplars from, as a control: from its train or its test side, as
+    it would be here."""
+
+    @field_validator("exemplars_from", mode="before")
+    @classmethod
+    def _benchmark_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
 
 
 class SweepSpec(Spec):
@@ -52,6 +66,9 @@ class SweepSpec(Spec):
     hold_out: HoldOut = "source"
     order: Order = "chosen"
     """In which order a prompt's exemplars stand; see `SamplerSpec`."""
+    control: Control | None = None
+    """What exemplars show in place of pairs that belong together: each another's target, or no
+    source. `coverage` stays that of the exemplars as they were chosen."""
     overflow: Overflow = "error"
     """What to do with a prompt that does not fit the model's context: stop before anything runs,
     leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
@@ -71,7 +88,12 @@ class SweepSpec(Spec):
     @property
     def sampler(self) -> SamplerSpec:
         """The sweep's choice of exemplars."""
-        return SamplerSpec(selection=self.selection, hold_out=self.hold_out, order=self.order)
+        return SamplerSpec(
+            selection=self.selection,
+            hold_out=self.hold_out,
+            order=self.order,
+            shuffled_targets=self.control == "shuffled_targets",
+        )
 
     @field_validator("datasets", mode="before")
     @classmethod

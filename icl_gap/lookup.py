@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from icl_gap import data
-from icl_gap.config import DatasetEntry
+from icl_gap.config import BenchmarkEntry, DatasetEntry
 from icl_gap.errors import InputError
-from icl_gap.records import Benchmark, CanonicalForm, CellInfo, Example
-from icl_gap.sampling import pool_split
+from icl_gap.prompts import Template, shown
+from icl_gap.records import Benchmark, CanonicalForm, CellInfo, Example, Record
+from icl_gap.sampling import crossed, origins, pool_split
 from icl_gap.specs import check_spec
+
+
+class Examples(Mapping[str, Example]):
+    """Examples by their ids, and those that have the source of one and the target of another."""
+
+    def __init__(self, benchmarks: Iterable[Benchmark] = ()) -> None:
+        self._plain = {e.id: e for b in benchmarks for e in (*b.train, *b.test)}
+
+    def __getitem__(self, id_: str) -> Example:
+        if id_ in self._plain:
+            return self._plain[id_]
+        one, other = origins(id_)
+        return crossed(self._plain[one], self._plain[other])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plain)
+
+    def __len__(self) -> int:
+        return len(self._plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A benchmark of a sweep, at hand."""
+
+    queries: Benchmark
+    exemplars: Benchmark
+    """Where exemplars come from; mostly the same."""
+    form: CanonicalForm
+    """How programs are written."""
+    examples: Examples
+    """Of both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
     """The examples of the benchmarks that are at hand."""
 
-    examples: Mapping[str, Mapping[str, Example]] = field(default_factory=dict)
-    """By the benchmark's fingerprint, then by id."""
-    benchmarks: Mapping[str, tuple[Benchmark, CanonicalForm]] = field(default_factory=dict)
-    """By the fingerprint, with how their programs are written."""
+    found: Mapping[str, Found] = field(default_factory=dict)
+    """By the fingerprint of the benchmark that queries come from."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """Why a benchmark (`scan/mcd1`) could not be read."""
 
-    def of(self, info: CellInfo) -> Mapping[str, Example]:
+    def of(self, info: CellInfo) -> Examples:
         """The examples that a cell was made from; none where they are not at hand."""
-        return self.examples.get(fingerprint(info), {})
+        found = self.found.get(fingerprint(info))
+        return Examples() if found is None else found.examples
+
+    def shown(self, info: CellInfo, record: Record) -> tuple[Example, ...]:
+        """The exemplars of a request as its prompt shows them, if `of` has its examples."""
+        examples = self.of(info)
+        template = check_spec(info.spec["template"], Template)
+        return shown(template, tuple(examples[each] for each in record.exemplar_ids))
 
     def pool(self, info: CellInfo) -> Sequence[Example]:
         """What a cell's exemplars were drawn from, if `of` has its examples."""
-        benchmark, _ = self.benchmarks[fingerprint(info)]
+        benchmark = self.found[fingerprint(info)].exemplars
         return benchmark.examples(pool_split(info.query_split, info.condition))
 
     def form(self, info: CellInfo) -> CanonicalForm:
         """How the programs of a cell are written, if `of` has its examples."""
-        return self.benchmarks[fingerprint(info)][1]
+        return self.found[fingerprint(info)].form
 
     def why_not(self, info: CellInfo) -> str | None:
         """Why the texts of a cell are missing, and what to do; None where they are here."""
@@ -66,8 +104,7 @@ def read_texts(sweep: Mapping[str, Any]) -> Texts:
     Args:
         sweep: The sweep as run.
     """
-    examples: dict[str, Mapping[str, Example]] = {}
-    benchmarks: dict[str, tuple[Benchmark, CanonicalForm]] = {}
+    found: dict[str, Found] = {}
     problems: dict[str, str] = {}
     for value in sweep.get("datasets") or ():
         try:
@@ -78,14 +115,20 @@ def read_texts(sweep: Mapping[str, Any]) -> Texts:
             continue
         split = entry.split or card.default_split
         try:
-            benchmark = data.load(card, split, None, **entry.options)
+            queries = data.load(card, split, None, **entry.options)
+            other = entry.exemplars_from
+            exemplars = queries if other is None else _load(other)
         except InputError as error:
             problems[f"{card.name}/{split}"] = error.problem
             continue
-        both = (*benchmark.train, *benchmark.test)
-        examples[benchmark.fingerprint] = {example.id: example for example in both}
-        benchmarks[benchmark.fingerprint] = benchmark, card.canonical
-    return Texts(examples, benchmarks, problems)
+        both = [queries] if exemplars is queries else [queries, exemplars]
+        found[queries.fingerprint] = Found(queries, exemplars, card.canonical, Examples(both))
+    return Texts(found, problems)
+
+
+def _load(entry: BenchmarkEntry) -> Benchmark:
+    card = data.load_card(entry.name)
+    return data.load(card, entry.split or card.default_split, None, **entry.options)
 
 
 def _name(entry: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
-from icl_gap.records import Exemplars, Prompt
+from icl_gap.records import Example, Exemplars, Prompt
 from icl_gap.specs import Spec
 
 
@@ -19,6 +21,9 @@ class Template(Spec):
     """The first block; left out where it is empty."""
     source_label: str
     target_label: str
+    exemplar_sources: bool = True
+    """Whether exemplars show their sources; without them they show what answers look like, and not
+    what they answer."""
     separator: str = Field(default="\n\n", min_length=1)
     """Between blocks."""
     stop: str = Field(default="\n", min_length=1)
@@ -33,7 +38,14 @@ def render(template: Template, exemplars: Exemplars) -> Prompt:
     """
     query = exemplars.query
     text = "".join(parts(template, exemplars))
-    return Prompt(query.id, query.source, exemplars.examples, text)
+    return Prompt(query.id, query.source, shown(template, exemplars.examples), text)
+
+
+def shown(template: Template, exemplars: tuple[Example, ...]) -> tuple[Example, ...]:
+    """What a prompt shows of its exemplars: without a source that stays hidden."""
+    if template.exemplar_sources:
+        return exemplars
+    return tuple(replace(example, source="") for example in exemplars)
 
 
 def parts(template: Template, exemplars: Exemplars) -> list[str]:
@@ -44,13 +56,17 @@ def parts(template: Template, exemplars: Exemplars) -> list[str]:
         the first begin with a space.
     """
     opening = template.instruction and template.instruction + template.separator
-    between = template.separator + template.source_label
-    shown = (
-        f" {example.source}\n{template.target_label} {example.target}{between}"
+    label = template.source_label if template.exemplar_sources else template.target_label
+    blocks = [
+        f" {example.source}\n{template.target_label} {example.target}"
+        if template.exemplar_sources
+        else f" {example.target}"
         for example in exemplars.examples
-    )
+    ]
     asked = f" {exemplars.query.source}\n{template.target_label}"
-    return [opening + template.source_label, *shown, asked]
+    starts = [opening, *(block + template.separator for block in blocks)]
+    labels = [*[label] * len(blocks), template.source_label]
+    return [start + label for start, label in zip(starts, labels, strict=True)] + [asked]
 
 
 def gold(target: str) -> str:

@@ -107,17 +107,17 @@ def test_full_predictions_follow_everything(card: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("predictions", "says", "expected"),
     [
-        ("verdict", [" I_TURN_RIGHT", " I_TURN_RIGHT", "\n"], (True, True)),
-        ("verdict", [" I_TURN_LEFT", " I_TURN_LEFT", "\n"], (False, None)),  # not followed
-        ("full", [" I_TURN_LEFT", "\n"], (False, False)),
-        ("full", [" I_TURN_LEFT", " I_TURN_LEFT", "\n"], (False, True)),
+        ("verdict", [" I_TURN_LEFT", " I_TURN_RIGHT", " I_WALK", "\n"], (True, True)),
+        ("verdict", [" I_RUN", "\n"], (False, None)),  # not followed
+        ("full", [" I_RUN", "\n"], (False, False)),
+        ("full", [" I_WALK", "\n"], (False, True)),
     ],
 )
 def test_a_whole_answer_is_run(
     tmp_path: Path, predictions: str, says: list[str], expected: tuple[bool, bool | None]
 ) -> None:
     walks = CARD.replace("canonical: funql", "canonical: tokens\nexecution: walk")
-    card = write_card(tmp_path, walks, "I_TURN_RIGHT I_TURN_RIGHT")
+    card = write_card(tmp_path, walks, "I_TURN_LEFT I_TURN_RIGHT I_WALK")
     found = record(card, tmp_path, says, predictions=predictions)
     assert (found.canonical, found.execution) == expected
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from icl_gap.prompts import Template, answer, render
+from icl_gap.prompts import Template, answer, parts, render
 from icl_gap.records import Example, Exemplars
 
 TEMPLATE = Template(instruction="Translate.", source_label="Command:", target_label="Actions:")
@@ -36,3 +36,16 @@ def test_the_hash_is_of_the_text() -> None:
     one, two = (render(TEMPLATE, Exemplars(QUERY, SHOWN[:n], (0,) * (n + 1))) for n in (1, 2))
     assert one.sha256 != two.sha256
     assert len(one.sha256) == 64
+
+
+def test_without_their_sources_exemplars_are_a_list_of_answers() -> None:
+    bare = TEMPLATE.model_copy(update={"exemplar_sources": False})
+    exemplars = Exemplars(QUERY, SHOWN, (0, 0, 0))
+    prompt = render(bare, exemplars)
+    assert prompt.text == (
+        "Translate.\n\nActions: WALK\n\nActions: TURN_LEFT RUN\n\nCommand: jump twice\nActions:"
+    )
+    assert [example.source for example in prompt.exemplars] == ["", ""]
+    assert all(part.startswith(" ") for part in parts(bare, exemplars)[1:])
+    none = Exemplars(QUERY, (), (0,))
+    assert render(bare, none).text == render(TEMPLATE, none).text

@@ -53,7 +53,7 @@ class Ruler:
 
     def __init__(self, form: CanonicalForm) -> None:
         self._form = form
-        self._known: dict[str, _Parts] = {}
+        self._known: dict[Example, _Parts] = {}
 
     def measure(self, query: Example, exemplars: Sequence[Example]) -> Measures:
         """Measure one request.
@@ -78,17 +78,17 @@ class Ruler:
         )
 
     def _parts(self, example: Example) -> _Parts:
-        if example.id not in self._known:
+        if example not in self._known:
             try:
                 tree = read_tree(example.target, self._form)
             except MalformedError:
                 tree = read_tree(example.target, "tokens")
-            self._known[example.id] = _Parts(
+            self._known[example] = _Parts(
                 frozenset(example.source.split()),
                 example.target.split(),
                 local_structures(tree),
             )
-        return self._known[example.id]
+        return self._known[example]
 
 
 def _share(wanted: Collection[object], held: Collection[object]) -> float:

@@ -156,7 +156,7 @@ def _gather(
         if record.status != "scored":
             continue
         query = examples[record.query_id]
-        shown = [examples[each] for each in record.exemplar_ids]
+        shown = texts.shown(info, record)
         measures = [float(value) for value in asdict(ruler.measure(query, shown)).values()]
         gathered.measured[at, info.condition].append(measures)
         place = (record.query_id, info.seed)

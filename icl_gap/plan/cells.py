@@ -11,7 +11,7 @@ from typing import Any
 
 from icl_gap.config import SweepSpec
 from icl_gap.plan.parts import Study, Subject
-from icl_gap.records import SCHEMA_VERSION, CellInfo, Condition, Example, Split
+from icl_gap.records import SCHEMA_VERSION, Benchmark, CellInfo, Condition, Example, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,8 @@ def _spec(
         overflow["conditions"] = sorted(sweep.conditions)
     return {
         "schema_version": SCHEMA_VERSION,
-        "dataset": {
-            "name": study.benchmark.name,
-            "split": study.benchmark.split,
-            "fingerprint": study.benchmark.fingerprint,
-        },
+        "dataset": _told(study.benchmark),
+        "exemplars_from": None if study.shown is study.benchmark else _told(study.shown),
         "model": dict(subject.identity.key),
         "sampler": sweep.sampler.model_dump(mode="json"),
         "template": study.template.model_dump(mode="json"),
@@ -107,6 +104,14 @@ def _spec(
         "seed": at.seed,
         "limit": sweep.limit,
         "overflow": overflow,
+    }
+
+
+def _told(benchmark: Benchmark) -> dict[str, str]:
+    return {
+        "name": benchmark.name,
+        "split": benchmark.split,
+        "fingerprint": benchmark.fingerprint,
     }
 
 

@@ -165,7 +165,7 @@ class Layout:
         if key not in self._pools:
             tokenize = str.split if subject.tokenizer is None else subject.tokenizer
             structures = partial(scoring.structures, form=study.form)
-            self._pools[key] = sampling.Pool(study.benchmark, split, tokenize, structures)
+            self._pools[key] = sampling.Pool(study.shown, split, tokenize, structures)
         return self._pools[key]
 
     def _reserve(self, cell: Cell) -> int:

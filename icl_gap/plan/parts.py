@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from icl_gap import data, models, prompts, sampling, scoring
-from icl_gap.config import DatasetEntry, SweepSpec
+from icl_gap.config import BenchmarkEntry, DatasetEntry, SweepSpec
 from icl_gap.errors import InputError
 from icl_gap.records import Benchmark, CanonicalForm, Example, Execution, Split
 from icl_gap.specs import check_spec
@@ -23,6 +23,8 @@ class Study:
 
     entry: DatasetEntry
     benchmark: Benchmark
+    shown: Benchmark
+    """Where exemplars come from; mostly the same."""
     template: prompts.Template
     form: CanonicalForm
     execution: Execution | None
@@ -89,23 +91,41 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
 
 
 def _study(entry: DatasetEntry, sweep: SweepSpec) -> Study:
-    card = data.load_card(entry.name)
-    split = entry.split or card.default_split
-    benchmark = data.load(card, split, None, **entry.options)
+    card, benchmark = _load(entry)
+    shown = benchmark
+    if entry.exemplars_from is not None:
+        try:
+            _, shown = _load(entry.exemplars_from)
+        except InputError as error:
+            error.within("exemplars_from")
+            raise
     template = entry.template or check_spec(card.template, prompts.Template)
-    for example in (*benchmark.train, *benchmark.test):
-        if template.stop in example.target:
-            raise InputError(
-                f"the target of {example.id} holds the template's stop, so no answer can be right",
-                value=template.stop,
-                allowed="a stop that no target holds",
-            )
+    if sweep.control == "targets_only":
+        template = template.model_copy(update={"exemplar_sources": False})
+    _check_stop(template.stop, benchmark)
+    if shown is not benchmark:
+        _check_stop(template.stop, shown)
     queries = {
         split: sampling.queries(benchmark, split, sweep.sampler, sweep.limit)
         for split in sweep.query_splits
     }
-    alike = scoring.alike(card.execution, data.load_world(card, split))
-    return Study(entry, benchmark, template, card.canonical, card.execution, alike, queries)
+    alike = scoring.alike(card.execution, data.load_world(card, benchmark.split))
+    return Study(entry, benchmark, shown, template, card.canonical, card.execution, alike, queries)
+
+
+def _load(entry: BenchmarkEntry) -> tuple[data.DatasetCard, Benchmark]:
+    card = data.load_card(entry.name)
+    return card, data.load(card, entry.split or card.default_split, None, **entry.options)
+
+
+def _check_stop(stop: str, benchmark: Benchmark) -> None:
+    for example in (*benchmark.train, *benchmark.test):
+        if stop in example.target:
+            raise InputError(
+                f"the target of {example.id} holds the template's stop, so no answer can be right",
+                value=stop,
+                allowed="a stop that no target holds",
+            )
 
 
 def _each(places: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:

@@ -554,14 +554,15 @@ function joined(found) {
 const parts = (value) => value.split(/\s+/).filter(Boolean);
 
 /** The query's words and its gold answer's tokens, each with the first exemplar that holds it. */
-function covered({ query, exemplars }) {
+function covered({ query, exemplars, cell }) {
+  const hidden = report.templates[cell.template]?.exemplar_sources === false;
   const [words, tokens] = [new Map(), new Map()];
   if (query[1] === null) return { words, tokens };
   for (const word of parts(query[1])) words.set(word, 0);
   for (const token of parts(query[2])) tokens.set(token, 0);
   exemplars.forEach(([, source, target], n) => {
     if (source === null) return;
-    for (const word of parts(source)) if (words.get(word) === 0) words.set(word, n + 1);
+    for (const word of hidden ? [] : parts(source)) if (words.get(word) === 0) words.set(word, n + 1);
     for (const token of parts(target)) if (tokens.get(token) === 0) tokens.set(token, n + 1);
   });
   return { words, tokens };
@@ -602,10 +603,11 @@ function prompt(one) {
 /** The prompt's blocks; their texts joined are the prompt, letter by letter. */
 function blocksOf(one, template) {
   const { words, tokens } = covered(one);
-  const blocks = one.exemplars.map(([, source, target]) => [
-    `${template.source_label} `, ...markedIn(source, words, "word"),
-    `\n${template.target_label} `, ...markedIn(target, tokens, "token"),
-  ]);
+  const blocks = one.exemplars.map(([, source, target]) => {
+    const answer = [`${template.target_label} `, ...markedIn(target, tokens, "token")];
+    if (!template.exemplar_sources) return answer;
+    return [`${template.source_label} `, ...markedIn(source, words, "word"), "\n", ...answer];
+  });
   if (template.instruction) blocks.unshift([template.instruction]);
   const last = `${template.source_label} ${one.query[1]}\n${template.target_label}`;
   return [...blocks.map((block) => make("span", {}, ...block, template.separator)), make("span", {}, last)];

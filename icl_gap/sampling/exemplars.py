@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Literal, assert_never
 
 from icl_gap.errors import SamplingError
@@ -19,6 +19,8 @@ from icl_gap.sampling.strategies import STRATEGIES, Selection
 from icl_gap.sampling.stream import Stream, rank
 from icl_gap.specs import Spec
 
+_CROSS = "+"
+"""Stands in no benchmark's ids."""
 Order = Literal["chosen", "reversed", "nearest_last", "shuffled"]
 
 
@@ -38,6 +40,10 @@ class SamplerSpec(Spec):
     """In which order those that are shown stand: as chosen, the last one first, the one whose words
     are most like the query's last, or at random. It changes no choice."""
 
+    shuffled_targets: bool = False
+    """A control: each exemplar shows the target of the one chosen after it in place of its own, so
+    that sources and targets are what they were and no longer belong together."""
+
 
 def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: int) -> Exemplars:
     """Draw the exemplars of one query.
@@ -52,7 +58,7 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
         seed: The cell's seed.
 
     Returns:
-        Exactly `shots` exemplars, and the coverage after each.
+        Exactly `shots` exemplars, and the coverage after each, as they were chosen.
 
     Raises:
         SamplingError: The pool holds too few examples besides those held out.
@@ -60,15 +66,29 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
     taken = pool.held_out(query, spec.hold_out)
     key = (query.id,) if spec.selection != "shared" else ()
     positions = STRATEGIES[spec.selection](pool, query, taken, Stream(seed, pool.name, *key))
-    chosen = list(islice(positions, shots))
-    if len(chosen) < shots:
+    beyond = int(spec.shuffled_targets and shots > 0)
+    chosen = list(islice(positions, shots + beyond))
+    if len(chosen) < shots + beyond:
         raise SamplingError(
             f"too few exemplars in {pool.name} for query {query.id} ({spec.selection})",
             value=shots,
-            allowed=f"at most {len(chosen)} shots",
+            allowed=f"at most {len(chosen) - beyond} shots",
         )
-    examples = tuple(pool.examples[position] for position in chosen)
-    return Exemplars(query, examples, _coverage(pool, query, chosen))
+    examples = [pool.examples[position] for position in chosen]
+    if spec.shuffled_targets:
+        examples = [crossed(one, next_) for one, next_ in pairwise(examples)]
+    return Exemplars(query, tuple(examples), _coverage(pool, query, chosen[:shots]))
+
+
+def crossed(one: Example, other: Example) -> Example:
+    """The source of one example with the target of another; `origins` tells of which."""
+    return Example(f"{one.id}{_CROSS}{other.id}", one.source, other.target)
+
+
+def origins(example_id: str) -> tuple[str, str]:
+    """The ids of the examples that a source and its target come from; mostly the same one."""
+    one, _, other = example_id.partition(_CROSS)
+    return one, other or one
 
 
 def arrange(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:

@@ -8,7 +8,7 @@ from icl_gap import load_benchmark
 from icl_gap.data import cogs, load_card
 from icl_gap.errors import DataError
 
-CASES = sorted(set(load_card("cogs").splits) - cogs.WHOLE)
+CASES = sorted(set(load_card("cogs").splits) - cogs.WHOLE - cogs.CATEGORIES.keys())
 
 
 def test_there_is_a_split_for_each_case() -> None:
@@ -27,6 +27,16 @@ def test_a_case_is_a_part_of_the_generalization_set(data_root) -> None:
 def test_the_cases_are_the_generalization_set(data_root) -> None:
     sizes = [len(load_benchmark("cogs", case, root=data_root).test) for case in CASES]
     assert sizes == [1_000] * 21
+
+
+def test_the_categories_share_the_cases_out(data_root) -> None:
+    assert sorted(case for cases in cogs.CATEGORIES.values() for case in cases) == CASES
+    tested = {
+        name: len(load_benchmark("cogs", name, root=data_root).test) for name in cogs.CATEGORIES
+    }
+    assert tested == {name: 1_000 * len(cases) for name, cases in cogs.CATEGORIES.items()}
+    # CoFe has a hundred of each case in the first two, where its paper counts 1,100 and 700.
+    assert (tested["prim_subs"], tested["prim_alte"]) == (11_000, 7_000)
 
 
 def test_nothing_of_the_generalization_set_recurs_in_train(data_root) -> None:

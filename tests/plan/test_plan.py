@@ -200,3 +200,31 @@ def test_a_target_that_holds_the_stop_is_refused(toy_card) -> None:
     }
     with pytest.raises(InputError, match="holds the template's stop"):
         plan_sweep(sweep(toy_card, datasets=[entry]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"control": "shuffled_targets"},
+        {"control": "targets_only"},
+        {"datasets": [{"exemplars_from": {"name": "scan"}}]},
+        {"datasets": [{"exemplars_from": {"name": "scan", "split": "mcd1"}}]},
+    ],
+)
+def test_a_control_makes_other_cells(toy_card, change) -> None:
+    if "datasets" in change:
+        change = {"datasets": [{"name": toy_card, **change["datasets"][0]}]}
+    plain, other = plan_sweep(sweep(toy_card)), plan_sweep(sweep(toy_card, **change))
+    assert not {c.info.key for c in plain.cells} & {c.info.key for c in other.cells}
+    for cell, twin in zip(plain.cells, other.cells, strict=True):
+        asked, again = plain.requests(cell), other.requests(twin)
+        assert [each.query_id for each in asked] == [each.query_id for each in again]
+        same = [a.prompt.text == b.prompt.text for a, b in zip(asked, again, strict=True)]
+        assert all(same) if cell.info.shots == 0 else not any(same)
+
+
+def test_an_unknown_benchmark_of_exemplars_is_named_with_its_place(toy_card) -> None:
+    entry = {"name": toy_card, "exemplars_from": {"name": "nowhere"}}
+    with pytest.raises(DataError) as error:
+        plan_sweep(sweep(toy_card, datasets=[entry]))
+    assert "datasets[0].exemplars_from" in str(error.value)

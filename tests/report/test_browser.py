@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from studies import right_or_wrong, save_card, save_study
+from toys import sweep
+
+from icl_gap.run import run_sweep
 
 
 @pytest.fixture
@@ -99,6 +102,23 @@ def test_the_prompt_shown_is_the_prompt_that_was_hashed(page, study) -> None:
     recorded = [cell.records[0].prompt_sha256 for cell in list(study)[:2]]
     shown = page.texts("#request pre.prompt")
     assert [hashlib.sha256(text.encode()).hexdigest() for text in shown] == recorded
+    page.until("return document.querySelectorAll('#request [data-hash=same]').length === 2")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"control": "shuffled_targets"},
+        {"control": "targets_only"},
+        {"datasets": [{"exemplars_from": "scan"}]},
+    ],
+    ids=str,
+)
+def test_the_prompts_of_controls_are_shown_as_they_were(opened, toy_card, tmp_path, change) -> None:
+    if "datasets" in change:
+        change = {"datasets": [{"name": toy_card, **change["datasets"][0]}]}
+    page = opened(run_sweep(sweep(toy_card, shots=[2], **change), tmp_path / "results"))
+    page.open()
     page.until("return document.querySelectorAll('#request [data-hash=same]').length === 2")
 
 

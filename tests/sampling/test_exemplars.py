@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import get_args
 
 import pytest
@@ -16,6 +17,7 @@ from icl_gap.sampling import (
     Pool,
     SamplerSpec,
     Selection,
+    origins,
     pool_split,
     queries,
     sample,
@@ -54,6 +56,32 @@ def test_shots_are_nested(bench, side, condition, seed, selection, data) -> None
     many = sample(spec, pool, query, shots=most, seed=seed)
     fewer = data.draw(st.integers(0, most))
     assert sample(spec, pool, query, shots=fewer, seed=seed) == many.first(fewer)
+
+
+@given(benchmarks(), sides, conditions, seeds, st.sampled_from(SELECTIONS), st.data())
+def test_shuffled_targets_are_those_of_the_exemplars_chosen_next(
+    bench, side, condition, seed, selection, data
+) -> None:
+    plain = SamplerSpec(selection=selection)
+    asked = queries(bench, side, plain)
+    assume(asked)
+    query = data.draw(st.sampled_from(asked))
+    pool = Pool(bench, pool_split(side, condition))
+    most = room(plain, pool, query)
+    assume(most > 1)
+    shuffled = SamplerSpec(selection=selection, shuffled_targets=True)
+    own = sample(plain, pool, query, shots=most, seed=seed)
+    found = sample(shuffled, pool, query, shots=most - 1, seed=seed)
+    assert [each.source for each in found.examples] == [e.source for e in own.examples[:-1]]
+    assert [each.target for each in found.examples] == [e.target for e in own.examples[1:]]
+    assert [origins(each.id) for each in found.examples] == [
+        (one.id, other.id) for one, other in pairwise(own.examples)
+    ]
+    assert found.coverage == own.first(most - 1).coverage
+    fewer = data.draw(st.integers(0, most - 1))
+    assert sample(shuffled, pool, query, shots=fewer, seed=seed) == found.first(fewer)
+    with pytest.raises(SamplingError, match=f"at most {most - 1} shots"):
+        sample(shuffled, pool, query, shots=most, seed=seed)
 
 
 @given(benchmarks(), sides, conditions, seeds, st.sampled_from(SELECTIONS), st.data())
