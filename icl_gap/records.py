@@ -20,12 +20,13 @@ or estimated by others."""
 Predictions = Literal["verdict", "full"]
 """How much of an answer is found out: whether it is right, and if not, where it goes wrong; or all
 of it."""
-CanonicalForm = Literal["tokens", "sparql", "funql"]
+CanonicalForm = Literal["tokens", "sparql", "funql", "number"]
 """The normal form of a benchmark's programs.
 
 - `tokens` (SCAN): the sequence of tokens between white space.
 - `sparql` (CFQ): the clauses as a set, variables up to one renaming, spacing.
 - `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
+- `number` (GSM): the number that the answer comes to.
 """
 Execution = Literal["canonical", "walk", "geobase"]
 """What running a benchmark's programs comes to.

@@ -17,6 +17,7 @@ from icl_gap.analysis.points import (
     Needed,
     Note,
     QuerySplit,
+    ReasoningGap,
     ScaleKey,
     SlopeWithout,
     Subject,
@@ -28,6 +29,7 @@ from icl_gap.analysis.table import (
     evidence_table,
     fit_table,
     human,
+    reasoning_table,
     size_text,
     table,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "Needed",
     "Note",
     "QuerySplit",
+    "ReasoningGap",
     "Scale",
     "ScaleKey",
     "SlopeWithout",
@@ -59,6 +62,7 @@ __all__ = [
     "evidence_table",
     "fit_table",
     "human",
+    "reasoning_table",
     "size_text",
     "table",
 ]

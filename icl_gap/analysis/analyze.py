@@ -24,9 +24,10 @@ def analyze(
     """Relative generalization gaps with their intervals, and their fit against scale.
 
     Pure: the same requests in any order give the same numbers. The formulas stand in
-    `icl_gap.analysis.gaps` (the gap), `icl_gap.analysis.bootstrap` (the intervals) and
-    `icl_gap.analysis.fit` (the fit). Intervals come from resampling, so where every request has the
-    same outcome they have no width; that is no proof of certainty.
+    `icl_gap.analysis.gaps` (the gap), `icl_gap.analysis.bootstrap` (the intervals),
+    `icl_gap.analysis.fit` (the fit) and `icl_gap.analysis.composition` (the reasoning gap).
+    Intervals come from resampling, so where every request has the same outcome they have no width;
+    that is no proof of certainty.
 
     Args:
         results: Requests of finished cells, as `load_results` gives them; rows in any order.
@@ -42,6 +43,7 @@ def analyze(
         AnalysisError: There are no results, or ID and OOD cells cannot be compared.
         InputError: An argument is not possible.
     """
+    from icl_gap.analysis.composition import reasoning_gaps
     from icl_gap.analysis.fit import fit_gaps
     from icl_gap.analysis.gaps import measure
     from icl_gap.analysis.pairing import pair
@@ -52,6 +54,9 @@ def analyze(
         raise AnalysisError("there are no finished cells to analyze; run the sweep first")
     paired, missing = pair(results, metric)
     measured, remarks = measure(paired, resamples=resamples, seed=seed, confidence=confidence)
+    reasoning, incomplete = reasoning_gaps(
+        paired, resamples=resamples, seed=seed, confidence=confidence
+    )
     fits, common, unfitted = fit_gaps(
         measured, SCALES[against], confidence=confidence, estimated_sizes=estimated_sizes
     )
@@ -59,7 +64,8 @@ def analyze(
         points=tuple(each.point for each in measured),
         fits=fits,
         common=common,
-        notes=merge_notes([*missing, *remarks, *unfitted]),
+        reasoning=reasoning,
+        notes=merge_notes([*missing, *remarks, *incomplete, *unfitted]),
         metric=metric,
         resamples=resamples,
         seed=seed,

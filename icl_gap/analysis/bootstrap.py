@@ -71,8 +71,8 @@ def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: flo
         streams[key].append(n)
     for (*where, query_ids), members in streams.items():
         totals = np.stack([_outcomes(blocks[n]).sum(axis=1) for n in members])
-        generator = _generator(seed, *where, query_ids)
-        for rows, weights in _chunks(generator, resamples, len(query_ids)):
+        stream = generator(seed, *where, query_ids)
+        for rows, weights in chunks(stream, resamples, len(query_ids)):
             sums[members, rows] = np.tensordot(totals, weights, axes=(2, 1)).transpose(0, 2, 1)
     means = _means(np.moveaxis(sums, 2, 0))
     for n, block in enumerate(blocks):
@@ -127,8 +127,8 @@ def _seed_shifts(block: Paired, resamples: int, seed: int, confidence: float) ->
     if n_seeds < 2:
         return np.zeros((4, resamples))
     # Both query splits of a benchmark have the same weights, so that they pool jointly.
-    generator = _generator(seed, block.subject.dataset, block.subject.split, block.seeds)
-    sums = totals @ _weights(generator, resamples, n_seeds).T
+    stream = generator(seed, block.subject.dataset, block.subject.split, block.seeds)
+    sums = totals @ _weights(stream, resamples, n_seeds).T
     shifts = _means(sums) - _means(totals.sum(axis=1))[:, None]
     accuracy = _seed_part(outcomes[:2], outcomes[2])
     likelihood = _seed_part(outcomes[3:5], outcomes[5])
@@ -164,21 +164,29 @@ def _seed_part(outcomes: Floats, answered: Floats) -> float:
     return max(parts)
 
 
-def _chunks(
-    generator: np.random.Generator, resamples: int, n: int
-) -> Iterator[tuple[slice, Floats]]:
+def chunks(stream: np.random.Generator, resamples: int, n: int) -> Iterator[tuple[slice, Floats]]:
+    """How often each of n things is drawn in n draws with replacement, for some resamples each.
+
+    Args:
+        stream: From `generator`.
+        resamples: B, of all chunks together.
+        n: How many things.
+
+    Yields:
+        Which resamples, and (their number, n) weights.
+    """
     step = max(1, CHUNK // n)
     for start in range(0, resamples, step):
         stop = min(start + step, resamples)
-        yield slice(start, stop), _weights(generator, stop - start, n)
+        yield slice(start, stop), _weights(stream, stop - start, n)
 
 
-def _weights(generator: np.random.Generator, rows: int, n: int) -> Floats:
-    """(rows, n): how often each of n things is drawn in n draws with replacement."""
-    drawn = generator.integers(n, size=(rows, n)) + np.arange(rows)[:, None] * n
+def _weights(stream: np.random.Generator, rows: int, n: int) -> Floats:
+    drawn = stream.integers(n, size=(rows, n)) + np.arange(rows)[:, None] * n
     return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
 
 
-def _generator(*coordinates: object) -> np.random.Generator:
+def generator(*coordinates: object) -> np.random.Generator:
+    """A random stream that depends on nothing but what it is for."""
     digest = hashlib.sha256(json.dumps(coordinates).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))

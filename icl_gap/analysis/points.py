@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from icl_gap.records import SizeSource
+from icl_gap.records import Condition, SizeSource
 from icl_gap.text import shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
@@ -133,6 +133,25 @@ class GapPoint(Subject):
     coverage_id: float
     """Mean share of a query's primitives that its exemplars hold, in [0, 1]."""
     coverage_ood: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningGap:
+    """What one model loses where two questions become one; see `composition`."""
+
+    model: str
+    n_params: int | None
+    dataset: str
+    query_split: QuerySplit
+    condition: Condition
+    shots: int
+    composed: Estimate
+    """Accuracy on composed questions, in [0, 1]."""
+    first: Estimate
+    second: Estimate
+    gap: Estimate
+    """S_comp - S_1 * S_2, in [-1, 1]: below 0 where composing costs more than answering both."""
+    n_pairs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +302,8 @@ class Analysis:
     fits: tuple[GapFit, ...]
     common: tuple[CommonSlope, ...]
     """Of benchmarks, shots and query splits that several families have fits for."""
+    reasoning: tuple[ReasoningGap, ...]
+    """Of benchmarks that have composed questions and their parts."""
     notes: tuple[Note, ...]
     metric: Metric
     resamples: int

@@ -82,6 +82,25 @@ def common_table(analysis: Analysis) -> list[dict[str, str]]:
     ]
 
 
+def reasoning_table(analysis: Analysis) -> list[dict[str, str]]:
+    """One row for each reasoning gap: accuracies on composed questions and on their parts."""
+    return [
+        {
+            "benchmark": found.dataset,
+            "model": found.model,
+            "params": human(found.n_params),
+            "shots": str(found.shots),
+            "queries": found.query_split,
+            "exemplars": found.condition.upper(),
+            "S_comp": _text(found.composed),
+            "S_1": _text(found.first),
+            "S_2": _text(found.second),
+            "S_comp - S_1 S_2": _text(found.gap),
+        }
+        for found in analysis.reasoning
+    ]
+
+
 def human(count: float | None) -> str:
     """A large number in three digits, e.g. `6.7B` or `3.2e21`; a dash for None."""
     if count is None:

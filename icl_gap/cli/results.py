@@ -122,20 +122,28 @@ def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> Non
         analysis: Of these cells.
         evidence: Print a table of tests and other intervals too.
     """
-    from icl_gap.analysis import MATCHES, SCALES, common_table, evidence_table, fit_table, table
+    from icl_gap.analysis import (
+        MATCHES,
+        SCALES,
+        common_table,
+        evidence_table,
+        fit_table,
+        reasoning_table,
+        table,
+    )
     from icl_gap.precision import read_checks
 
-    words = ("benchmark", "model", "queries", "family")
-    title = f"{MATCHES[analysis.metric]}, {analysis.confidence:.0%} intervals"
-    if rows := table(analysis):
-        show_table(rows, title=title, left=words)
-    if evidence and (rows := evidence_table(analysis)):
-        show_table(rows, title="beside the gaps; one test for each seed", left=words)
-    if rows := fit_table(analysis):
-        title = f"fit of the gap against scale: {SCALES[analysis.against].label}"
-        show_table(rows, title=title, left=words)
-    if rows := common_table(analysis):
-        show_table(rows, title="one slope for all families", left=(*words, "families"))
+    tables = {
+        f"{MATCHES[analysis.metric]}, {analysis.confidence:.0%} intervals": table(analysis),
+        "beside the gaps; one test for each seed": evidence_table(analysis) if evidence else [],
+        f"fit of the gap against scale: {SCALES[analysis.against].label}": fit_table(analysis),
+        "one slope for all families": common_table(analysis),
+        "reasoning gap of composed questions": reasoning_table(analysis),
+    }
+    words = ("benchmark", "model", "queries", "family", "families", "exemplars")
+    for title, rows in tables.items():
+        if rows:
+            show_table(rows, title=title, left=words)
     if unresolved := [point for point in analysis.points if point.gap is None]:
         first = unresolved[0]
         say(

@@ -15,7 +15,7 @@ from icl_gap.errors import DataError, Place
 from icl_gap.records import CanonicalForm, Execution
 from icl_gap.specs import Spec, read_spec, shipped
 
-Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "tsv"]
+Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "gsm", "tsv"]
 GENERATED: frozenset[Loader] = frozenset({"scan", "listops", "logic"})
 """The loaders that need no file."""
 
@@ -28,6 +28,7 @@ SPLIT_FILES: dict[Loader, frozenset[str]] = {
     "cfq": frozenset({"members"}),
     "geoquery": frozenset({"members"}),
     "cogs": frozenset({"train", "test"}),
+    "gsm": frozenset({"train", "test"}),
     "tsv": frozenset({"train", "test"}),
 }
 """The keys of `files` that a split has under each loader."""
@@ -105,7 +106,7 @@ class SplitSpec(Spec):
     test: int | None = Field(default=None, gt=0)
     files: dict[str, Inside] = Field(default_factory=dict)
     """`members`: the file of row numbers (cfq, geoquery); `train`, `test`: the rows
-    (cogs, tsv)."""
+    (cogs, gsm, tsv)."""
     config: str | None = None
     """Its name in a hub repository."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, assert_never
 
-from icl_gap.data import cache, cfq, cogs, geoquery, hub, listops, logic, scan, tsv
+from icl_gap.data import cache, cfq, cogs, geoquery, gsm, hub, listops, logic, scan, tsv
 from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
 from icl_gap.data.examples import Sides, by_content, fingerprint
 from icl_gap.data.places import Found, at_hand, cache_root, not_here, sources_at_hand
@@ -25,6 +25,7 @@ OPTIONS: dict[Loader, dict[str, bool]] = {
     "listops": {},
     "logic": {},
     "cogs": {},
+    "gsm": {"solutions": True},
     "tsv": {},
 }
 """The options of each loader with their defaults."""
@@ -34,6 +35,8 @@ GENERATORS: dict[Loader, Callable[..., Sides]] = {
     "logic": logic.generate,
 }
 """What makes a split of the benchmarks that need no file, from its name and the options."""
+SPLIT_BY_NAME: dict[Loader, Callable[..., Sides]] = {"cogs": cogs.read, "gsm": gsm.read}
+"""What makes several splits of the same files."""
 
 
 def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any) -> Benchmark:
@@ -43,7 +46,8 @@ def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any
         card: From `load_card`.
         split: One of `card.splits`.
         root: The data folder; by default `ICL_GAP_DATA`. What was fetched is found without it.
-        **options: `action_prefix` (scan), `postprocess` (cfq), `placeholders` (geoquery).
+        **options: `action_prefix` (scan), `postprocess` (cfq), `placeholders` (geoquery),
+            `solutions` (gsm).
 
     Returns:
         Both sides. The first source that holds the split whole is taken; where none does, the
@@ -144,7 +148,7 @@ def _inputs(card: DatasetCard, split: SplitSpec, found: Found) -> list[str]:
             return cfq.inputs(found.folder, split.files["members"])
         case "geoquery":
             return geoquery.inputs(split.files["members"])
-        case "cogs" | "tsv":
+        case "cogs" | "gsm" | "tsv":
             return [split.files["train"], split.files["test"]]
     assert_never(card.loader)
 
@@ -165,8 +169,8 @@ def _read(
             return cfq.read(inputs, **options)
         case "geoquery":
             return geoquery.read(inputs, **options)
-        case "cogs":
-            return cogs.read(split, inputs)
+        case "cogs" | "gsm":
+            return SPLIT_BY_NAME[card.loader](split, inputs, **options)
         case "tsv":
             return tsv.read(card.name, inputs)
         case "scan" | "listops" | "logic":

@@ -20,6 +20,7 @@ from icl_gap.analysis import (
     common_table,
     evidence_table,
     fit_table,
+    reasoning_table,
     table,
 )
 from icl_gap.errors import InputError
@@ -36,7 +37,8 @@ from icl_gap.track import Track, untracked
 PARTS = Path(__file__).parent
 WORDS = frozenset({
     "benchmark", "model", "queries", "family", "families", "best form", "status", "where",
-    "identity", "part used", "fingerprint (sha256)", "texts in this page", "to resolve it",
+    "exemplars", "identity", "part used", "fingerprint (sha256)", "texts in this page",
+    "to resolve it",
 })  # fmt: skip
 """Columns of text; the others hold numbers, which stand to the right."""
 
@@ -130,6 +132,7 @@ def _tables(analysis: Analysis) -> dict[str, list[dict[str, str]]]:
         "gaps": table(analysis),
         "fits": fit_table(analysis),
         "common": common_table(analysis),
+        "reasoning": reasoning_table(analysis),
         "evidence": evidence_table(analysis),
     }
 

@@ -14,9 +14,10 @@ texts mean the same, it lists, joined by `, `, what sets them apart.
     true       punctuation             sparql         a dot more, or less, beside a clause
     true       namespace               sparql         `ns:film.film` for `film.film`
     true       brackets                funql          brackets around a whole expression
-    true       spacing                 all            white space only
+    true       spacing                 all but last   white space only
+    true       wording                 number         another text with the same final number
     false      empty                   all            the prediction holds white space only
-    false      malformed: WHAT         sparql, funql  the prediction is no program
+    false      malformed: WHAT         all but first  the prediction is no program
     false      malformed target: WHAT  all            the target is none, so nothing is judged
     false      different program       all            both are well formed and differ in meaning
     false      undecided: WHAT         sparql         the search for a renaming outgrew its bound
@@ -35,6 +36,7 @@ texts mean the same, it lists, joined by `, `, what sets them apart.
     names side by side    funql          there is no comma between them
     quotes                funql          a `'` is never closed
     search bound reached  sparql         see `isomorphism.WORK_BOUND`
+    no number             number         there is none in it
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from typing import TypeVar, assert_never
 
 from icl_gap.errors import InputError
 from icl_gap.records import CanonicalForm, Score
-from icl_gap.scoring import funql, sparql
+from icl_gap.scoring import funql, number, sparql
 from icl_gap.scoring.faults import MalformedError, UndecidedError
 from icl_gap.scoring.meaning import Alike
 
@@ -93,6 +95,8 @@ def _by_form(prediction: str, target: str, form: CanonicalForm) -> Score:
             return _compare(prediction, target, sparql.parse, sparql.differences)
         case "funql":
             return _compare(prediction, target, funql.parse, funql.differences)
+        case "number":
+            return _compare(prediction, target, number.parse, number.differences)
         case _:
             assert_never(form)
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from icl_gap.records import CanonicalForm
-from icl_gap.scoring import prefix_funql, prefix_sparql
-from icl_gap.scoring.faults import UndecidedError
+from icl_gap.scoring import number, prefix_funql, prefix_sparql
+from icl_gap.scoring.faults import MalformedError, UndecidedError
 from icl_gap.scoring.prefix_words import starts_words
 
 _HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
@@ -45,8 +45,18 @@ def can_match(text: str, target: str, form: CanonicalForm) -> bool:
         case "funql":
             program = prefix_funql.read_target(target)
             return program is not None and prefix_funql.can_become(text, program)
+        case "number":  # whatever was written, `#### 72` may follow
+            return _has_number(target)
         case _:
             assert_never(form)
+
+
+def _has_number(target: str) -> bool:
+    try:
+        number.parse(target)
+    except MalformedError:
+        return False
+    return True
 
 
 def _is_possible(text: str, query: prefix_sparql.Target) -> bool:

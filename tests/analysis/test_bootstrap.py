@@ -93,7 +93,7 @@ def drawn(blocks: list[Paired], *, resamples: int = 50, seed: int = 0) -> list[D
 @pytest.mark.parametrize("shape", [(3, 7), (1, 20), (4, 1)])
 def test_draws_agree_with_a_loop_over_resamples(shape: tuple[int, int]) -> None:
     block, resamples = random_block(0, shape), 60
-    query_stream = bootstrap._generator(5, "scan", "mcd1", "test", block.query_ids)
+    query_stream = bootstrap.generator(5, "scan", "mcd1", "test", block.query_ids)
     query_weights = bootstrap._weights(query_stream, resamples, shape[1])
     (found,) = drawn([block], resamples=resamples, seed=5)
     for b in range(resamples):

@@ -27,7 +27,15 @@ def card_file(tmp_path: Path, plain: dict[str, Any]) -> CardFile:
 
 def test_the_shipped_cards_are_valid_and_named_as_their_files() -> None:
     cards = list_cards()
-    assert [card.name for card in cards] == ["cfq", "cogs", "geoquery", "listops", "logic", "scan"]
+    assert [card.name for card in cards] == [
+        "cfq",
+        "cogs",
+        "geoquery",
+        "gsm",
+        "listops",
+        "logic",
+        "scan",
+    ]
     assert cards == [load_card(card.name) for card in cards]
 
 
@@ -52,7 +60,7 @@ def test_an_unknown_name_lists_what_there_is(name: str) -> None:
     with pytest.raises(DataError) as caught:
         load_card(name)
     assert caught.value.value == name
-    assert "cfq, cogs, geoquery, listops, logic, scan" in str(caught.value.allowed)
+    assert "cfq, cogs, geoquery, gsm, listops, logic, scan" in str(caught.value.allowed)
 
 
 def test_a_card_that_is_not_there_is_named() -> None:

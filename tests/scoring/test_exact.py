@@ -56,6 +56,7 @@ def test_an_empty_answer_says_so(form: CanonicalForm) -> None:
         "tokens": "WALK",
         "sparql": "SELECT count ( * ) WHERE { M0 a film }",
         "funql": "answer ( city )",
+        "number": "3",
     }[form]
     assert score("\t", target, form).reason == "empty"
     assert score(target, "\t", form).reason == "malformed target: empty"

@@ -19,6 +19,7 @@ TARGETS = st.sampled_from(
         "SELECT DISTINCT ?x0 WHERE { ?x0 p ?x1 }",
         "intersection ( a , b )",
         "f ( 'a b' )",
+        "so 4 apples #### 12",
     )
 )
 

@@ -1,0 +1,86 @@
+"""The reasoning gap of composed questions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from analysis.synthetic import analyze, cell
+
+from icl_gap.analysis import ReasoningGap, reasoning_table
+from icl_gap.records import CellResult, Condition
+
+SPLITS = ("composed", "first", "second")
+
+
+def asked(split: str, condition: Condition, hits: list[bool], **changes: object) -> CellResult:
+    made = cell(condition, hits, dataset="gsm", split=split, **changes)
+    records = tuple(
+        replace(record, query_id=f"gsm-test{n}-{split}") for n, record in enumerate(made.records)
+    )
+    return replace(made, records=records)
+
+
+def study(composed: list[bool], first: list[bool], second: list[bool]) -> list[CellResult]:
+    return [
+        asked(split, condition, hits if condition == "id" else [False] * len(hits))
+        for split, hits in zip(SPLITS, (composed, first, second), strict=True)
+        for condition in ("id", "ood")
+    ]
+
+
+def gaps(cells: list[CellResult], **options: object) -> dict[str, ReasoningGap]:
+    return {found.condition: found for found in analyze(cells, **options).reasoning}
+
+
+def test_the_gap_is_that_of_the_accuracies() -> None:
+    found = gaps(
+        study([True] * 2 + [False] * 6, [True] * 6 + [False] * 2, [True] * 4 + [False] * 4)
+    )["id"]
+    values = [each.value for each in (found.composed, found.first, found.second, found.gap)]
+    assert values == [0.25, 0.75, 0.5, 0.25 - 0.375]
+    assert found.n_pairs == 8
+    assert found.gap.low < found.gap.value < found.gap.high
+
+
+def test_pairs_are_resampled_with_all_their_questions() -> None:
+    """Where the parts are right of the same pairs, the composed ones too, no resample differs from
+    S - S * S."""
+    right = [True] * 30 + [False] * 10
+    found = gaps(study(right, right, right), resamples=500)["id"]
+    share = found.composed
+    assert (found.first, found.second) == (share, share)
+    lows = [value - value**2 for value in (share.low, share.high)]
+    assert found.gap.low >= min(*lows, share.value - share.value**2) - 1e-9
+    assert found.gap.high <= 0.25
+
+
+def test_what_nothing_answers_right_has_no_gap() -> None:
+    found = gaps(study([True] * 4, [True] * 4, [True] * 4))["ood"]
+    assert found.gap.value == 0
+
+
+@pytest.mark.parametrize("truth", [0.0, -0.2])
+def test_intervals_hold_the_truth_about_as_often_as_they_claim(truth: float) -> None:
+    rng = np.random.default_rng(7)
+    held = 0
+    for _ in range(100):
+        first, second = rng.random(150) < 0.8, rng.random(150) < 0.7
+        composed = rng.random(150) < 0.8 * 0.7 + truth
+        found = gaps(study(composed.tolist(), first.tolist(), second.tolist()), resamples=400)
+        held += found["id"].gap.low <= truth <= found["id"].gap.high
+    assert 0.88 <= held / 100 <= 1
+
+
+def test_a_missing_part_is_told() -> None:
+    cells = [c for c in study([True] * 4, [True] * 4, [True] * 4) if c.info.split != "second"]
+    found = analyze(cells)
+    assert found.reasoning == ()
+    assert any("the split `second` is missing" in str(note) for note in found.notes)
+
+
+def test_the_table_names_conditions() -> None:
+    rows = reasoning_table(analyze(study([True, False], [True, True], [True, True])))
+    assert [row["exemplars"] for row in rows] == ["ID", "OOD"]
+    assert rows[0]["S_comp - S_1 S_2"].startswith("-0.500 [")

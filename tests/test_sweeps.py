@@ -1,0 +1,53 @@
+"""The sweeps that ship, on small parts of what they ask."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from icl_gap.analysis import analyze
+from icl_gap.config import read_sweep
+from icl_gap.run import run_sweep
+from icl_gap.specs import shipped
+
+SWEEPS = sorted(path.stem for path in shipped("sweeps").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_sweep_is_one_and_named_as_its_file(name: str) -> None:
+    assert read_sweep(shipped("sweeps") / f"{name}.yaml").name == name
+
+
+def test_the_baseline_runs_on_the_other_benchmarks(tmp_path: Path) -> None:
+    sweep = read_sweep(shipped("sweeps") / "more.yaml")
+    few = sweep.model_copy(update={"limit": 20, "seeds": (0,)})
+    found = analyze(run_sweep(few, tmp_path / "more").frame(), resamples=100)
+    assert {point.dataset for point in found.points} == {"cogs", "listops", "logic"}
+    assert {point.n_queries for point in found.points if point.query_split == "test"} == {20}
+
+
+def save_gsm(folder: Path) -> None:
+    """Sums of two numbers, in the form of GSM8K."""
+    folder.mkdir()
+    for side, start in (("train", 5), ("test", 7)):
+        rows = [
+            {
+                "question": f"{n} boxes and {start} more?",
+                "answer": f"{n}+{start}=<<{n}+{start}={n + start}>>{n + start}.\n#### {n + start}",
+            }
+            for n in range(20, 60)
+        ]
+        (folder / f"{side}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+
+def test_composed_questions_have_a_reasoning_gap(monkeypatch, tmp_path: Path) -> None:
+    save_gsm(tmp_path / "gsm8k")
+    monkeypatch.setenv("ICL_GAP_DATA", str(tmp_path))
+    sweep = read_sweep(shipped("sweeps") / "gsm.yaml")
+    results = run_sweep(sweep, tmp_path / "results")
+    found = analyze(results.frame(), metric="canonical", resamples=100)
+    asked = {(gap.query_split, gap.condition, gap.shots) for gap in found.reasoning}
+    assert len(asked) == len(found.reasoning) == 2 * 2 * 3
+    assert all(gap.n_pairs > 5 for gap in found.reasoning)
