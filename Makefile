@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[quantization,api,ray]' --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[quantization,api,ray,embedding]' --group dev
 	touch $@
 
 # What the engine is measured against; nothing else needs it.

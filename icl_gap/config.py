@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from icl_gap.models import ModelEntry
+from icl_gap.models import EmbedderSpec, ModelEntry
 from icl_gap.prompts import Template
 from icl_gap.records import Condition, Predictions, Split
 from icl_gap.sampling import Order, SamplerSpec, Selection
@@ -63,6 +63,8 @@ class SweepSpec(Spec):
     limit: int | None = Field(default=1045, ge=1, strict=True)
     """At most so many queries of each split; null for all."""
     selection: Selection = "oracle_coverage"
+    embedder: EmbedderSpec = EmbedderSpec()
+    """Finds the sources that are alike, for `selection: embedding`; a name alone is its `model`."""
     hold_out: HoldOut = "source"
     order: Order = "chosen"
     """In which order a prompt's exemplars stand; see `SamplerSpec`."""
@@ -99,6 +101,11 @@ class SweepSpec(Spec):
     @classmethod
     def _dataset_names(cls, value: Any) -> Any:
         return _each(value, lambda entry: {"name": entry})
+
+    @field_validator("embedder", mode="before")
+    @classmethod
+    def _embedder_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
 
     @field_validator("models", mode="before")
     @classmethod

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from icl_gap.records import Benchmark, Divergence, Example, Record, Usage
 
@@ -49,3 +53,12 @@ def records(draw: st.DrawFn) -> Record:
         seconds=draw(st.floats(0, 10)),
         usage=draw(st.none() | st.builds(Usage, st.integers(0, 99), st.integers(0, 99))),
     )
+
+
+def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Words counted by the sum of their characters, as vectors of unit length."""
+    counts = np.full((len(texts), 16), 0.1, np.float32)
+    for row, text in zip(counts, texts, strict=True):
+        for word in text.split():
+            row[sum(map(ord, word)) % 16] += 1
+    return counts / np.linalg.norm(counts, axis=1, keepdims=True)

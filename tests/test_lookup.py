@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from tiny import save_embedder
 from toys import sweep
 
 from icl_gap.config import SweepSpec
@@ -29,6 +30,8 @@ WAYS = [
 
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_every_prompt_is_had_back_from_its_record(toy_card, tmp_path, way) -> None:
+    if way == {"selection": "embedding"}:
+        way = {**way, "embedder": str(save_embedder(tmp_path, ["one", "two"]))}
     check_prompts(sweep(toy_card, **way), tmp_path)
 
 

@@ -11,6 +11,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    BertConfig,
+    BertModel,
     BloomConfig,
     CodeGenConfig,
     FalconConfig,
@@ -21,6 +23,7 @@ from transformers import (
     OPTConfig,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerFast,
     Qwen2Config,
 )
 
@@ -142,3 +145,29 @@ def save_tiny(folder: Path, architecture: str, tokenizer: Tokenizer, **options: 
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     return folder
+
+
+def save_embedder(folder: Path, words: Sequence[str]) -> Path:
+    """Write a model of sentence-transformers: a small BERT with random weights, its mean pooled."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    bert, marks = folder / "bert", ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    tokenizer = Tokenizer(
+        models.WordLevel({w: n for n, w in enumerate((*marks, *words))}, unk_token="[UNK]")
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    names = dict(zip(("pad", "unk", "cls", "sep", "mask"), marks, strict=True))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, **{f"{name}_token": mark for name, mark in names.items()}
+    ).save_pretrained(bert)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = BertConfig(
+        **shape, vocab_size=tokenizer.get_vocab_size(), intermediate_size=32, initializer_range=0.5
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        BertModel(config).save_pretrained(bert)
+    parts = [Transformer(str(bert)), Pooling(shape["hidden_size"])]
+    SentenceTransformer(modules=parts, device="cpu").save(str(folder / "embedder"))
+    return folder / "embedder"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from icl_gap.models.base import Model, Outcome, Question, Tokenizer
+from icl_gap.models.embedding import Embedder, EmbedderSpec, identify_embedder
 from icl_gap.models.identity import Identity, identify
 from icl_gap.models.spec import (
     ApiSpec,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApiSpec",
+    "Embedder",
+    "EmbedderSpec",
     "FamilySpec",
     "Identity",
     "Model",
@@ -39,6 +42,7 @@ __all__ = [
     "UntrainedSpec",
     "expand",
     "identify",
+    "identify_embedder",
     "load",
     "load_tokenizer",
     "save_untrained",

@@ -89,6 +89,7 @@ def _spec(
         "exemplars_from": None if study.shown is study.benchmark else _told(study.shown),
         "model": dict(subject.identity.key),
         "sampler": sweep.sampler.model_dump(mode="json"),
+        "embedder": None if study.embed is None else study.embed.key,
         "template": study.template.model_dump(mode="json"),
         "decoding": {
             "method": "greedy",

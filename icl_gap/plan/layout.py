@@ -142,11 +142,14 @@ class Layout:
         subject, study, info = cell.subject, cell.study, cell.info
         shots, key = max(subject.shots), self._key(cell, condition)
         if key not in self._drawn:
+            queries = study.queries[info.query_split]
+            if study.embed is not None:  # all at once: many times faster than one by one
+                study.embed([query.source for query in queries])
             pool = self._pool(study, subject, sampling.pool_split(info.query_split, condition))
             try:
                 exemplars = [
                     sampling.sample(self._sweep.sampler, pool, query, shots=shots, seed=info.seed)
-                    for query in study.queries[info.query_split]
+                    for query in queries
                 ]
             except SamplingError as error:
                 error.at(key=subject.place_of_shots)
@@ -165,7 +168,7 @@ class Layout:
         if key not in self._pools:
             tokenize = str.split if subject.tokenizer is None else subject.tokenizer
             structures = partial(scoring.structures, form=study.form)
-            self._pools[key] = sampling.Pool(study.shown, split, tokenize, structures)
+            self._pools[key] = sampling.Pool(study.shown, split, tokenize, structures, study.embed)
         return self._pools[key]
 
     def _reserve(self, cell: Cell) -> int:

@@ -32,6 +32,8 @@ class Study:
     """Whether two programs come to the same, as `execution` has it."""
     queries: Mapping[Split, Sequence[Example]]
     """Of each side that the sweep asks, in the order asked."""
+    embed: models.Embedder | None
+    """What finds sources alike, where the sweep asks for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +62,8 @@ def studies(sweep: SweepSpec, track: Track) -> list[Study]:
     """
     entries = track(sweep.datasets, "reading benchmarks", len(sweep.datasets))
     places = [f"datasets[{index}]" for index in range(len(sweep.datasets))]
-    found = _each(places, entries, lambda entry: _study(entry, sweep))
+    embed = _embedder(sweep)
+    found = _each(places, entries, lambda entry: _study(entry, sweep, embed))
     _check_distinct(places, [f"{s.benchmark.name}/{s.benchmark.split}" for s in found])
     return found
 
@@ -90,7 +93,7 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
     return found
 
 
-def _study(entry: DatasetEntry, sweep: SweepSpec) -> Study:
+def _study(entry: DatasetEntry, sweep: SweepSpec, embed: models.Embedder | None) -> Study:
     card, benchmark = _load(entry)
     shown = benchmark
     if entry.exemplars_from is not None:
@@ -110,7 +113,27 @@ def _study(entry: DatasetEntry, sweep: SweepSpec) -> Study:
         for split in sweep.query_splits
     }
     alike = scoring.alike(card.execution, data.load_world(card, benchmark.split))
-    return Study(entry, benchmark, shown, template, card.canonical, card.execution, alike, queries)
+    return Study(
+        entry=entry,
+        benchmark=benchmark,
+        shown=shown,
+        template=template,
+        form=card.canonical,
+        execution=card.execution,
+        alike=alike,
+        queries=queries,
+        embed=embed,
+    )
+
+
+def _embedder(sweep: SweepSpec) -> models.Embedder | None:
+    if sweep.selection != "embedding":
+        return None
+    try:
+        return models.Embedder(models.identify_embedder(sweep.embedder))
+    except InputError as error:
+        error.within("embedder")
+        raise
 
 
 def _load(entry: BenchmarkEntry) -> tuple[data.DatasetCard, Benchmark]:

@@ -11,10 +11,11 @@ from icl_gap.sampling.exemplars import (
     sample,
     sample_exemplars,
 )
-from icl_gap.sampling.pool import Pool, Tokenize
+from icl_gap.sampling.pool import Embed, Pool, Tokenize
 from icl_gap.sampling.strategies import Selection
 
 __all__ = [
+    "Embed",
     "Order",
     "Pool",
     "SamplerSpec",

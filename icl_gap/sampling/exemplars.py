@@ -14,7 +14,7 @@ from typing import Literal, assert_never
 
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Condition, Example, Exemplars, Split
-from icl_gap.sampling.pool import HoldOut, Pool, Tokenize, is_reserved
+from icl_gap.sampling.pool import Embed, HoldOut, Pool, Tokenize, is_reserved
 from icl_gap.sampling.strategies import STRATEGIES, Selection
 from icl_gap.sampling.stream import Stream, rank
 from icl_gap.specs import Spec
@@ -156,6 +156,7 @@ def sample_exemplars(
     selection: Selection = "oracle_coverage",
     tokenize: Tokenize = str.split,
     structures: Tokenize = str.split,
+    embed: Embed | None = None,
     limit: int | None = None,
 ) -> list[Exemplars]:
     """Draw the exemplars of all queries of a split.
@@ -169,6 +170,7 @@ def sample_exemplars(
         selection: See `SamplerSpec`.
         tokenize: Target text to tokens; a model's tokenizer, to follow Hosseini et al. 2022.
         structures: Target text to its local structures, for `cover_structures`.
+        embed: Texts to their embeddings, for `embedding`.
         limit: At most so many queries; None for all.
 
     Returns:
@@ -185,7 +187,7 @@ def sample_exemplars(
         if number is not None and number < 0:
             raise SamplingError(f"{name} is negative", value=number, allowed="0 or more")
     spec = SamplerSpec(selection=selection)
-    pool = Pool(benchmark, pool_split(query_split, condition), tokenize, structures)
+    pool = Pool(benchmark, pool_split(query_split, condition), tokenize, structures, embed)
     asked = queries(benchmark, query_split, spec, limit)
     return [sample(spec, pool, query, shots=shots, seed=seed) for query in asked]
 

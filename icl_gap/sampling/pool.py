@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Example, Split
 from icl_gap.sampling.index import Index
 from icl_gap.sampling.stream import rank
@@ -20,6 +21,8 @@ Primitive = tuple[Literal["word", "token"], Hashable]
 HoldOut = Literal["source", "template"]
 Scores = NDArray[np.float32]
 """A number for each example of a pool."""
+Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts to their embeddings, (n, d), rows of unit length."""
 
 _PLACEHOLDER = re.compile(r"\b([Mmx])\d+\b")
 _RESERVED_SHARE = 64 / 256
@@ -71,6 +74,7 @@ class Pool:
         tokenize: Target text to tokens, for the primitives.
         structures: Target text to its local structures, for `cover_structures`; by default its
             words.
+        embed: Texts to their embeddings, for `embedding`.
     """
 
     def __init__(
@@ -79,11 +83,13 @@ class Pool:
         split: Split,
         tokenize: Tokenize = str.split,
         structures: Tokenize = str.split,
+        embed: Embed | None = None,
     ) -> None:
         self.name = f"{benchmark.name}/{benchmark.split}/{split}"
         self.examples = benchmark.examples(split)
         self.tokenize = tokenize
         self.structures_of = structures
+        self._embed = embed
         self._wants: dict[tuple[str, str], Wants] = {}
         self._scored: tuple[str | None, Scores] = (None, np.zeros(0, np.float32))
         """The last query's source and its scores, of which a pool of CFQ's has 400 kB each."""
@@ -121,6 +127,33 @@ class Pool:
             scores = self._bm25.get_scores(words) if some else np.zeros_like(self.lengths)
             self._scored = query.source, scores
         return scores
+
+    def likeness(self, query: Example) -> Scores:
+        """How alike the source of each example and a query's are, by the cosine of embeddings.
+
+        To six decimals: beyond these it may differ with what is embedded together.
+
+        Raises:
+            SamplingError: There is nothing to embed with.
+        """
+        if not self.examples:
+            return np.zeros(0, np.float32)
+        (vector,) = self._embedded([query.source])
+        scores: Scores = np.round(self._vectors @ vector, 6)
+        return scores
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float32]:
+        return self._embedded([example.source for example in self.examples])
+
+    def _embedded(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self._embed is None:
+            raise SamplingError(
+                "there is nothing to embed with",
+                value="selection: embedding",
+                allowed="a function `embed`, from texts to vectors of unit length",
+            )
+        return self._embed(texts)
 
     @cached_property
     def _bm25(self) -> Any:

@@ -25,6 +25,7 @@ Selection = Literal[
     "random",
     "shared",
     "bm25",
+    "embedding",
     "cover_words",
     "cover_structures",
     "dpp",
@@ -72,6 +73,11 @@ def bm25(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterato
     return _ranked(range(len(pool.examples)), pool.relevance(query), taken, stream)
 
 
+def embedding(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+    """Those first whose sources' embeddings are most like the query's; equal ones at random."""
+    return _ranked(range(len(pool.examples)), pool.likeness(query), taken, stream)
+
+
 def length(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Those first whose sources have most nearly as many words as the query's."""
     near = -np.abs(pool.lengths - len(query.source.split()))
@@ -112,6 +118,7 @@ STRATEGIES: Mapping[Selection, Strategy] = MappingProxyType(
         "random": uniform,
         "shared": shared,
         "bm25": bm25,
+        "embedding": embedding,
         "cover_words": cover_words,
         "cover_structures": cover_structures,
         "dpp": dpp,

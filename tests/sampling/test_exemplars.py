@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from strategies import benchmarks
+from strategies import benchmarks, embed
 
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Example
@@ -51,7 +51,7 @@ def test_shots_are_nested(bench, side, condition, seed, selection, data) -> None
     asked = queries(bench, side, spec)
     assume(asked)
     query = data.draw(st.sampled_from(asked))
-    pool = Pool(bench, pool_split(side, condition))
+    pool = Pool(bench, pool_split(side, condition), embed=embed)
     most = room(spec, pool, query)
     many = sample(spec, pool, query, shots=most, seed=seed)
     fewer = data.draw(st.integers(0, most))
@@ -66,7 +66,7 @@ def test_shuffled_targets_are_those_of_the_exemplars_chosen_next(
     asked = queries(bench, side, plain)
     assume(asked)
     query = data.draw(st.sampled_from(asked))
-    pool = Pool(bench, pool_split(side, condition))
+    pool = Pool(bench, pool_split(side, condition), embed=embed)
     most = room(plain, pool, query)
     assume(most > 1)
     shuffled = SamplerSpec(selection=selection, shuffled_targets=True)
@@ -91,7 +91,7 @@ def test_the_query_is_never_among_its_exemplars(
     spec = SamplerSpec(
         selection=selection, hold_out=data.draw(st.sampled_from(["source", "template"]))
     )
-    pool = Pool(bench, pool_split(side, condition))
+    pool = Pool(bench, pool_split(side, condition), embed=embed)
     for query in queries(bench, side, spec):
         shown = sample(spec, pool, query, shots=room(spec, pool, query), seed=seed).examples
         assert query.id not in {example.id for example in shown}
@@ -106,7 +106,7 @@ def test_exemplars_do_not_depend_on_limit_or_order(
     bench, side, condition, seed, selection, limit
 ) -> None:
     spec = SamplerSpec(selection=selection)
-    pool = Pool(bench, pool_split(side, condition))
+    pool = Pool(bench, pool_split(side, condition), embed=embed)
     asked = queries(bench, side, spec)
     shots = min((room(spec, pool, query) for query in asked), default=0)
     everything = {q.id: sample(spec, pool, q, shots=shots, seed=seed) for q in reversed(asked)}
@@ -117,6 +117,7 @@ def test_exemplars_do_not_depend_on_limit_or_order(
         shots=shots,
         seed=seed,
         selection=selection,
+        embed=embed,
         limit=limit,
     )
     assert [e.query for e in some] == asked[:limit]
@@ -126,7 +127,7 @@ def test_exemplars_do_not_depend_on_limit_or_order(
 @given(benchmarks(), sides, conditions, seeds)
 def test_coverage_comes_first_and_is_complete_where_it_can_be(bench, side, condition, seed) -> None:
     spec = SamplerSpec()
-    pool = Pool(bench, pool_split(side, condition))
+    pool = Pool(bench, pool_split(side, condition), embed=embed)
     for query in queries(bench, side, spec, limit=4):
         drawn = sample(spec, pool, query, shots=room(spec, pool, query), seed=seed)
         wanted = primitives(query, str.split)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import embed
 
 from icl_gap.errors import SamplingError
 from icl_gap.records import Benchmark, Example, Exemplars
@@ -28,7 +29,7 @@ def pool(*sources: str, targets: dict[str, str] | None = None) -> Pool:
         Example(f"p{n}", source, (targets or {}).get(source, source.upper()))
         for n, source in enumerate(sources or SOURCES)
     )
-    return Pool(Benchmark("toy", "toy", rows, (QUERY,), fingerprint="0"), "train")
+    return Pool(Benchmark("toy", "toy", rows, (QUERY,), fingerprint="0"), "train", embed=embed)
 
 
 def chosen(selection: str, shots: int, seed: int = 0, **of: Pool) -> list[str]:
@@ -46,6 +47,23 @@ def test_what_fits_alike_is_drawn_at_random_and_by_the_seed() -> None:
     first = {chosen("bm25", 1, seed, pool=alike)[0] for seed in range(40)}
     assert first == {f"walk {n}" for n in range(6)}
     assert chosen("bm25", 6, 3, pool=alike) == chosen("bm25", 6, 3, pool=alike)
+
+
+def test_embeddings_find_what_is_most_alike() -> None:
+    wanted, *others = embed([QUERY.source, *SOURCES])
+    likeness = {
+        source: float(other @ wanted) for source, other in zip(SOURCES, others, strict=True)
+    }
+    found = chosen("embedding", len(SOURCES))
+    assert [likeness[each] for each in found] == sorted(likeness.values(), reverse=True)
+
+
+def test_without_an_embedding_there_is_nothing_to_choose_by() -> None:
+    bench = Benchmark("toy", "toy", (Example("a", "walk", "W"),), (QUERY,), fingerprint="0")
+    with pytest.raises(SamplingError, match="nothing to embed with"):
+        sample_exemplars(
+            bench, query_split="test", condition="ood", shots=1, seed=0, selection="embedding"
+        )
 
 
 def test_length_takes_the_nearest() -> None:
@@ -101,7 +119,8 @@ def test_the_greedy_choice_is_the_largest_determinant_each_time(seed, n) -> None
 def test_sources_without_words_fit_nothing_and_are_no_error(selection, source, rows) -> None:
     examples = tuple(Example(f"p{n}", row, "T") for n, row in enumerate(rows))
     query = Example("q", source, "T")
-    of = Pool(Benchmark("toy", "toy", examples, (query,), fingerprint="0"), "train")
+    bench = Benchmark("toy", "toy", examples, (query,), fingerprint="0")
+    of = Pool(bench, "train", embed=embed)
     spec = SamplerSpec(selection=selection)
     drawn = sample(spec, of, query, shots=len(rows), seed=0)
     assert {example.id for example in drawn.examples} == {example.id for example in examples}
