@@ -61,11 +61,11 @@ class Texts:
         found = self.found.get(fingerprint(info))
         return Examples() if found is None else found.examples
 
-    def shown(self, info: CellInfo, record: Record) -> tuple[Example, ...]:
-        """The exemplars of a request as its prompt shows them, if `of` has its examples."""
-        examples = self.of(info)
-        template = check_spec(info.spec["template"], Template)
-        return shown(template, tuple(examples[each] for each in record.exemplar_ids))
+    def shown(self, info: CellInfo, records: Iterable[Record]) -> Iterator[tuple[Example, ...]]:
+        """The exemplars of each request as its prompt shows them, if `of` has its examples."""
+        examples, template = self.of(info), check_spec(info.spec["template"], Template)
+        for record in records:
+            yield shown(template, tuple(examples[each] for each in record.exemplar_ids))
 
     def pool(self, info: CellInfo) -> Sequence[Example]:
         """What a cell's exemplars were drawn from, if `of` has its examples."""

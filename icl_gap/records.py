@@ -37,6 +37,9 @@ Execution = Literal["canonical", "walk", "geobase"]
 - `geobase` (GeoQuery): the answer over the database of the benchmark.
 """
 
+Metric = Literal["raw", "canonical", "execution"]
+"""Which match counts: of strings, of normal forms, or of what programs do; see `Score`."""
+
 SCHEMA_VERSION = 4
 """Of the files in a results folder; a change that alters a key or a field raises it."""
 

@@ -55,12 +55,13 @@ def check_prompts(spec: SweepSpec, tmp_path: Path) -> Results:
     for cell in results:
         template = check_spec(cell.info.spec["template"], Template)
         examples = texts.of(cell.info)
-        for record in cell.records:
+        shown = list(texts.shown(cell.info, cell.records))
+        for record, seen in zip(cell.records, shown, strict=True):
             chosen = tuple(examples[each] for each in record.exemplar_ids)
             asked = Exemplars(examples[record.query_id], chosen, (0.0,) * (len(chosen) + 1))
             prompt = render(template, asked)
             assert prompt.sha256 == record.prompt_sha256
-            assert prompt.exemplars == texts.shown(cell.info, record)
+            assert prompt.exemplars == seen
             checked += len(chosen)
     assert checked
     return results

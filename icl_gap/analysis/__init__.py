@@ -13,7 +13,6 @@ from icl_gap.analysis.points import (
     GapPoint,
     LeftOut,
     McNemar,
-    Metric,
     Needed,
     Note,
     QuerySplit,
@@ -33,6 +32,7 @@ from icl_gap.analysis.table import (
     size_text,
     table,
 )
+from icl_gap.records import Metric
 
 __all__ = [
     "MATCHES",

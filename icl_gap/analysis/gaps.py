@@ -16,11 +16,10 @@ from icl_gap.analysis.points import (
     Accuracies,
     Estimate,
     GapPoint,
-    Metric,
     QuerySplit,
     Subject,
 )
-from icl_gap.records import Split
+from icl_gap.records import Metric, Split
 
 FOLDS = 10
 """Parts of the queries, among which a trend over sizes is tested."""

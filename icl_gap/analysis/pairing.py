@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from icl_gap.analysis.cells import Cell, Floats, cells_of
-from icl_gap.analysis.points import Metric, Subject
+from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError
-from icl_gap.records import Condition, Split
+from icl_gap.records import Condition, Metric, Split
 
 Cells: TypeAlias = Mapping[tuple[Condition, int], Cell]
 """The cells of one subject and query split, by condition and seed."""

@@ -7,12 +7,10 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from icl_gap.records import Condition, SizeSource
+from icl_gap.records import Condition, Metric, SizeSource
 from icl_gap.text import shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
-Metric = Literal["raw", "canonical", "execution"]
-"""Which match counts: of strings, of normal forms, or of what programs do; see `records.Score`."""
 MATCHES: Mapping[Metric, str] = MappingProxyType(
     {
         "raw": "raw exact match",

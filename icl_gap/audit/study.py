@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from csv import writer
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +16,26 @@ from icl_gap.audit.divergence import atom_divergence, compound_divergence, trees
 from icl_gap.audit.explained import Explained, Pairs, explain
 from icl_gap.audit.kinds import kind_of
 from icl_gap.audit.measures import MEASURES, Ruler
-from icl_gap.errors import AnalysisError
+from icl_gap.errors import AnalysisError, InputError
 from icl_gap.lookup import Texts, fingerprint, read_texts
-from icl_gap.records import CellInfo, Condition, Record
+from icl_gap.records import CellInfo, Condition, Metric, Record
 from icl_gap.store import Results
 from icl_gap.track import Track, untracked
+
+COLUMNS = (
+    "model",
+    "benchmark",
+    "query_split",
+    "shots",
+    "condition",
+    "seed",
+    "query_id",
+    *MEASURES,
+    "kind",
+    "diverged",
+)
+"""Of the file of requests: `kind` is `right`, or one of `KINDS`; `diverged`, where an answer leaves
+the gold one, by its length."""
 
 
 class Place(NamedTuple):
@@ -100,16 +118,50 @@ class _Asked(NamedTuple):
     measures: list[float]
 
 
-def audit(results: Results, *, track: Track = untracked) -> Audit:
+def audit(
+    results: Results,
+    *,
+    metric: Metric = "raw",
+    csv: Path | None = None,
+    track: Track = untracked,
+) -> Audit:
     """Audit a study.
 
     Args:
         results: Its cells; they are read one at a time.
+        metric: Which match makes an answer right.
+        csv: A file to write what was measured of each request to, a row each: `COLUMNS`.
         track: Shows progress.
 
     Raises:
-        AnalysisError: The benchmarks that it was made from are not at hand.
+        AnalysisError: The benchmarks that it was made from are not at hand, or the match is not
+            known of some answers.
+        InputError: The file cannot be written.
     """
+    with _sheet(csv) as write:
+        return _audit(results, metric, write, track)
+
+
+Write = Callable[[Sequence[object]], object]
+
+
+@contextmanager
+def _sheet(path: Path | None) -> Iterator[Write]:
+    """Rows go to a file, or nowhere."""
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            write = writer(file, lineterminator="\n").writerow
+            write(COLUMNS)
+            yield write
+    except OSError as error:
+        problem = f"cannot write what was measured: {error.strerror}"
+        raise InputError(problem, value=str(path)) from error
+
+
+def _audit(results: Results, metric: Metric, write: Write, track: Track) -> Audit:
     texts = read_texts(results.sweep)
     gathered, missing, rulers = _Gathered(), dict[str, None](), dict[str, Ruler]()
     for number in track(range(len(results)), "measuring", len(results)):
@@ -118,7 +170,8 @@ def audit(results: Results, *, track: Track = untracked) -> Audit:
             missing[why] = None
             continue
         ruler = rulers.setdefault(fingerprint(info), Ruler(texts.form(info)))
-        _gather(gathered, info, results[number].records, texts, ruler)
+        for row in _gather(gathered, info, results[number].records, texts, ruler, metric=metric):
+            write(row)
     if not gathered.measured:
         raise AnalysisError(
             "nothing can be audited:\n" + "\n".join(missing or ["no finished cell"])
@@ -148,28 +201,39 @@ def _gather(
     records: Sequence[Record],
     texts: Texts,
     ruler: Ruler,
-) -> None:
+    *,
+    metric: Metric,
+) -> Iterator[list[object]]:
+    """Take a cell, and give a row of `COLUMNS` for each of its requests."""
     examples = texts.of(info)
     at = Place(f"{info.dataset}/{info.split}", info.query_split, info.shots)
     asked = gathered.queries.setdefault((at.benchmark, at.query_split, info.condition), (info, {}))
-    for record in records:
-        if record.status != "scored":
-            continue
+    scored = [record for record in records if record.status == "scored"]
+    for record, shown in zip(scored, texts.shown(info, scored), strict=True):
         query = examples[record.query_id]
-        shown = texts.shown(info, record)
         measures = [float(value) for value in asdict(ruler.measure(query, shown)).values()]
         gathered.measured[at, info.condition].append(measures)
         place = (record.query_id, info.seed)
-        found = _Asked(bool(record.raw), measures)
+        right: bool | None = getattr(record, metric)
+        if right is None:
+            raise AnalysisError(
+                f"{at.benchmark} {info.model}: query `{record.query_id}` has no {metric} score; "
+                "audit another metric, or run the sweep with `predictions: full`"
+            )
+        found = _Asked(right, measures)
         gathered.requests[info.model, at][info.condition][place] = found
         asked[1][query.target] = None
-        if not record.raw:
+        kind, diverged = "right", None
+        if not right:
             key = (info.model, at, info.condition)
             targets = [each.target for each in shown]
             kind = kind_of(record.prediction, query.target, targets, texts.form(info))
             gathered.kinds[key][kind] += 1
             if record.divergence is not None and record.gold_tokens:
-                gathered.diverged[key].append(record.divergence.position / record.gold_tokens)
+                diverged = record.divergence.position / record.gold_tokens
+                gathered.diverged[key].append(diverged)
+        told = [info.model, *at, info.condition, info.seed, record.query_id]
+        yield [*told, *measures, kind, diverged]
 
 
 def _pairs(requests: Mapping[Condition, Mapping[tuple[str, int], _Asked]]) -> Pairs | None:

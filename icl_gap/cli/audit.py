@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from icl_gap.cli.console import say, show_table, track
-from icl_gap.cli.results import Folder
+from icl_gap.cli.results import Folder, Metric
 
 if TYPE_CHECKING:
     from icl_gap.audit import Audit
@@ -21,6 +22,10 @@ WORDS = ("benchmark", "model", "queries", "exemplars")
 def audit(
     results: Folder,
     *,
+    metric: Metric = "raw",
+    csv: Annotated[
+        Path | None, typer.Option(help="A file for what was measured of each request.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show what exemplars cover, what of the gap that explains, and how answers are wrong.
@@ -30,7 +35,7 @@ def audit(
     from icl_gap.audit import audit as audited
     from icl_gap.store import open_results
 
-    found = audited(open_results(results), track=track)
+    found = audited(open_results(results), metric=metric, csv=csv, track=track)
     if as_json:
         say(json.dumps(found.to_json(), indent=1))
         return

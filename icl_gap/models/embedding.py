@@ -8,9 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from icl_gap.errors import ModelError
 from icl_gap.models import hub
 from icl_gap.models.folder import sha256
@@ -18,9 +15,9 @@ from icl_gap.models.quiet import quiet_transformers
 from icl_gap.specs import Spec
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
-
-Vectors = NDArray[np.float32]
 
 _UNREAD = ("README", "LICENSE", ".")
 """How the names of files begin that change no embedding."""
@@ -82,9 +79,9 @@ class Embedder:
         """As that of the identity."""
         self._folder = identity.folder
         self._model: SentenceTransformer | None = None
-        self._known: dict[str, Vectors] = {}
+        self._known: dict[str, NDArray[np.float32]] = {}
 
-    def __call__(self, texts: Sequence[str]) -> Vectors:
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts in float32.
 
         Returns:
@@ -93,6 +90,8 @@ class Embedder:
         Raises:
             ModelError: The model cannot be loaded.
         """
+        import numpy as np
+
         if new := [text for text in dict.fromkeys(texts) if text not in self._known]:
             found = self._loaded().encode(new, normalize_embeddings=True, show_progress_bar=False)
             self._known.update(zip(new, np.asarray(found, np.float32), strict=True))

@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
 import pytest
 from studies import Asked, save_card, save_study
 
 from icl_gap.audit import audit
-from icl_gap.audit.study import Place
-from icl_gap.errors import AnalysisError
+from icl_gap.audit.measures import MEASURES
+from icl_gap.audit.study import COLUMNS, Place
+from icl_gap.errors import AnalysisError, InputError
 from icl_gap.store import Results
 
 
@@ -50,6 +52,32 @@ def test_exemplars_of_the_own_side_cover_more(study) -> None:
     atoms_in, _ = found.divergences["toy/plain", "test", "id"]
     atoms_out, _ = found.divergences["toy/plain", "test", "ood"]
     assert atoms_in < 0.3 < atoms_out
+
+
+def test_each_request_can_be_had_as_a_row(study, tmp_path) -> None:
+    path = tmp_path / "requests.csv"
+    found = audit(study, csv=path)
+    rows = pd.read_csv(path)
+    assert tuple(rows.columns) == COLUMNS
+    assert len(rows) == sum(len(cell.records) for cell in study)
+    means = rows.groupby(["benchmark", "query_split", "shots", "condition"])[list(MEASURES)].mean()
+    for (at, condition), told in found.coverage.items():
+        assert means.loc[(*at, condition)].to_dict() == pytest.approx(told)
+    wrong = rows[(rows.model == "large") & (rows.query_split == "test") & (rows.shots == 2)]
+    assert wrong.kind.value_counts().to_dict() == {"right": 9, "ran on": 3}
+    with pytest.raises(InputError, match="cannot write"):
+        audit(study, csv=tmp_path / "no" / "folder.csv")
+
+
+def test_the_metric_chooses_what_is_right(tmp_path) -> None:
+    def spaced(asked: Asked) -> dict[str, Any]:
+        return {"raw": False, "canonical": True, "prediction": f" {asked.gold}  "}
+
+    study = save_study(tmp_path / "s", save_card(tmp_path / "data"), spaced)
+    assert sum(sum(kinds.values()) for kinds in audit(study).kinds.values()) > 0
+    assert audit(study, metric="canonical").kinds == {}
+    with pytest.raises(AnalysisError, match="no execution score"):
+        audit(study, metric="execution")
 
 
 def test_all_of_it_is_json(study) -> None:
