@@ -39,6 +39,8 @@ Execution = Literal["canonical", "walk", "geobase"]
 
 Metric = Literal["raw", "canonical", "execution"]
 """Which match counts: of strings, of normal forms, or of what programs do; see `Score`."""
+ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
+"""What a gap can be fitted against; see `icl_gap.analysis.scale`."""
 
 SCHEMA_VERSION = 4
 """Of the files in a results folder; a change that alters a key or a field raises it."""

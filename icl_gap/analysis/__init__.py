@@ -17,7 +17,6 @@ from icl_gap.analysis.points import (
     Note,
     QuerySplit,
     ReasoningGap,
-    ScaleKey,
     SlopeWithout,
     Subject,
     Trend,
@@ -32,7 +31,7 @@ from icl_gap.analysis.table import (
     size_text,
     table,
 )
-from icl_gap.records import Metric
+from icl_gap.records import Metric, ScaleKey
 
 __all__ = [
     "MATCHES",

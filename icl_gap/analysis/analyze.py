@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from icl_gap.analysis.points import Analysis, ScaleKey, merge_notes
+from icl_gap.analysis.points import Analysis, merge_notes
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.records import Metric
+from icl_gap.records import Metric, ScaleKey
 
 if TYPE_CHECKING:
     import pandas as pd

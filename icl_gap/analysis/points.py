@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from icl_gap.records import Condition, Metric, SizeSource
+from icl_gap.records import Condition, Metric, ScaleKey, SizeSource
 from icl_gap.text import shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
@@ -19,8 +19,6 @@ MATCHES: Mapping[Metric, str] = MappingProxyType(
     }
 )
 """What a reader is told of each."""
-ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
-"""What a gap can be fitted against; see `icl_gap.analysis.scale`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from icl_gap.analysis.points import GapPoint, ScaleKey, Subject
+from icl_gap.analysis.points import GapPoint, Subject
+from icl_gap.records import ScaleKey
 
 ESTIMATED = "its size is only estimated"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.cli.console import say, show_table, track
-from icl_gap.cli.results import Folder, Metric
+from icl_gap.cli.results import Folder, Match
 
 if TYPE_CHECKING:
     from icl_gap.audit import Audit
@@ -22,7 +22,7 @@ WORDS = ("benchmark", "model", "queries", "exemplars")
 def audit(
     results: Folder,
     *,
-    metric: Metric = "raw",
+    metric: Match = "raw",
     csv: Annotated[
         Path | None, typer.Option(help="A file for what was measured of each request.")
     ] = None,

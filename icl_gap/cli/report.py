@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from icl_gap.cli.console import say, track
-from icl_gap.cli.results import Against, EstimatedSizes, Folder, Metric, analysis_of
+from icl_gap.cli.results import Against, EstimatedSizes, Folder, Match, analysis_of
 
 
 def report(
@@ -18,7 +18,7 @@ def report(
         typer.Option("--out", "-o", help="The file.", show_default="RESULTS/report.html"),
     ] = None,
     *,
-    metric: Metric = "raw",
+    metric: Match = "raw",
     against: Against = "n_params",
     estimated_sizes: EstimatedSizes = False,
 ) -> None:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from icl_gap.cli.console import say, show_table, track, waiting
 from icl_gap.errors import AnalysisError
+from icl_gap.records import Metric, ScaleKey
 
 if TYPE_CHECKING:
-    from icl_gap.analysis import Analysis, ScaleKey
-    from icl_gap.analysis import Metric as MetricName
+    from icl_gap.analysis import Analysis
     from icl_gap.plots import FigureRecipe
     from icl_gap.store import Results
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="What `icl-gap run` wrote.")]
-# The choices stand here too, as an import of the analysis would delay every command.
-Metric = Annotated[
-    Literal["raw", "canonical", "execution"],
+Match = Annotated[
+    Metric,
     typer.Option(help="Match of the strings, of their normal forms, or of what programs do."),
 ]
 Against = Annotated[
-    Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"],
+    ScaleKey,
     typer.Option(help="What gaps are fitted against."),
 ]
 EstimatedSizes = Annotated[
@@ -35,7 +34,7 @@ EstimatedSizes = Annotated[
 def analyze(
     results: Folder,
     *,
-    metric: Metric = "raw",
+    metric: Match = "raw",
     against: Against = "n_params",
     estimated_sizes: EstimatedSizes = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -53,7 +52,7 @@ def analyze(
 
 def analysis_of(
     results: Results,
-    metric: MetricName = "raw",
+    metric: Metric = "raw",
     against: ScaleKey = "n_params",
     *,
     estimated_sizes: bool = False,
@@ -80,7 +79,7 @@ def plot(
         Path | None, typer.Option(help="Folder for the figures.", show_default="RESULTS/figures")
     ] = None,
     *,
-    metric: Metric = "raw",
+    metric: Match = "raw",
     against: Against = "n_params",
     estimated_sizes: EstimatedSizes = False,
 ) -> None:
