@@ -76,6 +76,31 @@ def points(tmp_path_factory) -> list[GapPoint]:
     return list(analyze(results.frame(), resamples=500).points)
 
 
+@pytest.mark.parametrize(
+    ("change", "most"),
+    [
+        ({"control": "shuffled_targets"}, 0.15),
+        ({"control": "targets_only"}, 0.05),
+        ({"datasets": [{"name": "scan", "split": "mcd1", "exemplars_from": "listops"}]}, 0.05),
+    ],
+    ids=str,
+)
+def test_the_controls_take_away_what_exemplars_tell(change, most, tmp_path) -> None:
+    fields = {
+        "name": "controls",
+        "datasets": [{"name": "scan", "split": "mcd1"}],
+        "models": ["nano-codegen-l"],
+        "query_splits": ["train"],
+        "shots": [10],
+        "seeds": [0],
+        "limit": 40,
+    }
+    cells = run_sweep(check_spec({**fields, **change}, SweepSpec), tmp_path / "results")
+    hits = [record.raw for cell in cells for record in cell.records]
+    assert len(hits) == 80
+    assert sum(hits) / len(hits) <= most
+
+
 def test_the_family_and_its_control_ship_and_are_measured() -> None:
     assert {*DEFAULT, CONTROL, BLOOM} == set(shipped_models())
     sweep = read_sweep(shipped("sweeps") / "nano.yaml")
