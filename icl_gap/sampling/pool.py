@@ -164,6 +164,11 @@ class Pool:
         return found
 
     @cached_property
+    def positions(self) -> NDArray[np.int64]:
+        """Of all examples."""
+        return np.arange(len(self.examples))
+
+    @cached_property
     def lengths(self) -> Scores:
         """The number of words of each example's source."""
         return np.array([len(e.source.split()) for e in self.examples], np.float32)

@@ -8,7 +8,7 @@ the first k of k + 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 from types import MappingProxyType
 from typing import Literal
 
@@ -70,18 +70,18 @@ def shared(pool: Pool, _: Example, taken: set[int], stream: Stream) -> Iterator[
 
 def bm25(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Those first whose sources fit the query's best; equal ones at random."""
-    return _ranked(range(len(pool.examples)), pool.relevance(query), taken, stream)
+    return _ranked(pool.positions, pool.relevance(query), taken, stream)
 
 
 def embedding(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Those first whose sources' embeddings are most like the query's; equal ones at random."""
-    return _ranked(range(len(pool.examples)), pool.likeness(query), taken, stream)
+    return _ranked(pool.positions, pool.likeness(query), taken, stream)
 
 
 def length(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Those first whose sources have most nearly as many words as the query's."""
     near = -np.abs(pool.lengths - len(query.source.split()))
-    return _ranked(range(len(pool.examples)), near, taken, stream)
+    return _ranked(pool.positions, near, taken, stream)
 
 
 def cover_words(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
@@ -157,14 +157,27 @@ def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Itera
 
 
 def _ranked(
-    positions: Sequence[int], scores: Scores, taken: set[int], stream: Stream
+    positions: Sequence[int] | NDArray[np.int64], scores: Scores, taken: set[int], stream: Stream
 ) -> Iterator[int]:
     """The positions by falling score, equal ones in random order; adds each to `taken`."""
-    here = np.asarray(positions, np.int64)
-    order = here[np.argsort(-scores[here], kind="stable")]
-    breaks = np.flatnonzero(np.diff(scores[order])) + 1
-    for start, end in pairwise([0, *breaks.tolist(), len(order)]):
-        yield from _untaken(order[start:end].tolist(), taken, stream)
+    here = np.asarray(positions)
+    for equals in _falling(scores[here]):
+        yield from _untaken(here[equals].tolist(), taken, stream)
+
+
+def _falling(scores: Scores) -> Iterator[NDArray[np.int64]]:
+    """Where the best score stands, then where the next best, and so on.
+
+    Few are ever asked for, so no more are sorted than that: the best, then eight times as many.
+    """
+    above, wanted = np.inf, 64
+    while above > -np.inf:
+        least = -np.inf if wanted >= len(scores) else np.partition(scores, -wanted)[-wanted]
+        some = np.flatnonzero((scores >= least) & (scores < above))
+        order = some[np.argsort(-scores[some], kind="stable")]
+        breaks = np.flatnonzero(np.diff(scores[order])) + 1
+        yield from np.split(order, breaks)
+        above, wanted = least, 8 * wanted
 
 
 def _kernel(pool: Pool, candidates: Sequence[int], scores: Scores) -> NDArray[np.float64]:

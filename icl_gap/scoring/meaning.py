@@ -1,4 +1,8 @@
-"""Whether two programs come to the same when they are run."""
+"""Whether two programs come to the same when they are run.
+
+That is less than the same meaning: another program may happen to have the same answer. Of
+GeoQuery's 880 gold programs 59 have an empty one, which any program without an answer matches.
+"""
 
 from __future__ import annotations
 

@@ -74,17 +74,24 @@ def local_structures(tree: Tree, size: int = 2) -> frozenset[Structure]:
         tree: The tree.
         size: How many nodes a structure has; with 1, the labels themselves.
     """
+    return _structures_up_to(tree, size)[-1]
+
+
+def _structures_up_to(tree: Tree, size: int) -> list[frozenset[Structure]]:
+    """Those of 1, 2, … nodes."""
     siblings = tree.siblings
     chains: list[set[Structure]] = [{(label,)} for label in tree.labels]
+    found = [frozenset().union(*chains)]
     for _ in range(size - 1):
         longer: list[set[Structure]] = []
-        for node, label in enumerate(tree.labels):
-            before = ((CHILD, tree.parents[node]), (SIBLING, siblings[node]))
-            longer.append(
-                {(*chain, how, label) for how, at in before if at >= 0 for chain in chains[at]}
-            )
+        for label, parent, sibling in zip(tree.labels, tree.parents, siblings, strict=True):
+            here = {(*chain, CHILD, label) for chain in chains[parent]} if parent >= 0 else set()
+            if sibling >= 0:
+                here.update([(*chain, SIBLING, label) for chain in chains[sibling]])
+            longer.append(here)
         chains = longer
-    return frozenset().union(*chains)
+        found.append(frozenset().union(*chains))
+    return found
 
 
 def structures(program: str, form: CanonicalForm) -> list[Structure]:
@@ -98,7 +105,7 @@ def structures(program: str, form: CanonicalForm) -> list[Structure]:
         tree = read_tree(program, form)
     except MalformedError:
         tree = read_tree(program, "tokens")
-    return [each for size in (3, 2, 1) for each in sorted(local_structures(tree, size))]
+    return [each for some in reversed(_structures_up_to(tree, 3)) for each in sorted(some)]
 
 
 def _of_funql(expression: funql.Expression) -> Tree:
