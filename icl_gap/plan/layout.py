@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from icl_gap import prompts, sampling, scoring
 from icl_gap.config import SweepSpec
@@ -167,7 +166,7 @@ class Layout:
         key = (study, subject.identity.tokenizer, split)
         if key not in self._pools:
             tokenize = str.split if subject.tokenizer is None else subject.tokenizer
-            structures = partial(scoring.structures, form=study.form)
+            structures = scoring.Structures(study.form)
             self._pools[key] = sampling.Pool(study.shown, split, tokenize, structures, study.embed)
         return self._pools[key]
 

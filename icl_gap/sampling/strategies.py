@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from icl_gap.records import Example
 from icl_gap.sampling.index import Index
-from icl_gap.sampling.pool import Pool, Scores
+from icl_gap.sampling.pool import Pool, Scores, template
 from icl_gap.sampling.stream import Stream
 
 Selection = Literal[
@@ -87,14 +87,14 @@ def length(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Itera
 def cover_words(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the words of the query's source, then as `bm25`; Cover-Utt of Levy et al. 2022."""
     held = pool.words.held(dict.fromkeys(query.source.split()))
-    yield from _covering(pool.words, held, pool.relevance(query), taken, stream)
+    yield from _covering(pool, query, taken, stream, pool.words, held)
     yield from bm25(pool, query, taken, stream)
 
 
 def cover_structures(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the local structures of the gold target, then as `bm25`; Cover-LS with an oracle."""
     held = pool.structures.held(dict.fromkeys(pool.structures_of(query.target)))
-    yield from _covering(pool.structures, held, pool.relevance(query), taken, stream)
+    yield from _covering(pool, query, taken, stream, pool.structures, held)
     yield from bm25(pool, query, taken, stream)
 
 
@@ -127,17 +127,31 @@ STRATEGIES: Mapping[Selection, Strategy] = MappingProxyType(
 )
 
 
-def _covering(
-    index: Index, held: Sequence[int], scores: Scores, taken: set[int], stream: Stream
+def _covering(  # noqa: PLR0917 (a strategy's arguments, and what to cover)
+    pool: Pool,
+    query: Example,
+    taken: set[int],
+    stream: Stream,
+    index: Index,
+    held: Sequence[int],
 ) -> Iterator[int]:
-    """For each item that is not yet covered, in this order, the example with it that fits best."""
-    needed = set(held)
+    """For each item that is not yet covered, in this order, the example with it that fits best.
+
+    Levy et al. 2022, algorithm 1: of examples with one program template, no second one.
+    """
+    needed, scores = set(held), pool.relevance(query)
+    barred, templates = set(taken), set[str]()
     for item in held:
         if item not in needed:
             continue
-        for position in islice(_ranked(index.postings[item], scores, taken, stream), 1):
-            yield position
-            needed.difference_update(index.items[position])
+        for position in _ranked(index.postings[item], scores, barred, stream):
+            shape = template(pool.examples[position])
+            if shape not in templates:
+                templates.add(shape)
+                taken.add(position)
+                yield position
+                needed.difference_update(index.items[position])
+                break
 
 
 def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Iterator[int]:

@@ -7,18 +7,18 @@ from icl_gap.scoring.faults import MalformedError
 from icl_gap.scoring.files import Prediction, Summary, read_predictions, summarize
 from icl_gap.scoring.meaning import Alike, alike
 from icl_gap.scoring.prefix import can_match
-from icl_gap.scoring.trees import structures
+from icl_gap.scoring.trees import Structures
 
 __all__ = [
     "Alike",
     "MalformedError",
     "Prediction",
+    "Structures",
     "Summary",
     "alike",
     "can_match",
     "read_predictions",
     "score",
     "score_batch",
-    "structures",
     "summarize",
 ]

@@ -94,6 +94,16 @@ def test_structures_of_the_gold_target_are_covered() -> None:
     assert set(chosen("cover_structures", 2, pool=some)) == {"look", "walk"}
 
 
+def test_a_template_is_not_shown_twice_while_something_is_uncovered() -> None:
+    rows = {"a b": "F ( m0 )", "c": "F ( m7 )", "c x y z": "G"}
+    some = tuple(Example(source, source, target) for source, target in rows.items())
+    query = Example("q", "a b c", "T ( m0 )")
+    of = Pool(Benchmark("toy", "toy", some, (query,), fingerprint="0"), "train")
+    drawn = sample(SamplerSpec(selection="cover_words"), of, query, shots=3, seed=0)
+    # `c` alone fits better than the longer one, but its template is the first one's.
+    assert [example.source for example in drawn.examples] == ["a b", "c x y z", "c"]
+
+
 def test_a_dpp_takes_no_near_copy_while_something_else_fits() -> None:
     some = pool("walk and run", "walk and run", "run thrice now", "look")
     assert set(chosen("dpp", 2, pool=some)) == {"walk and run", "run thrice now"}

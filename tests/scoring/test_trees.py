@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap import load_benchmark
 from icl_gap.scoring.faults import MalformedError
-from icl_gap.scoring.trees import Tree, local_structures, read_tree
+from icl_gap.scoring.trees import LARGEST, Structures, Tree, local_structures, read_tree
 
 RIVERS = "answer ( intersection ( river , loc_2 ( m0 ) , longest ( river ) ) )"
 FILMS = "SELECT DISTINCT ?x0 WHERE { ?x0 a film.actor . M1 film.editor.film ?x0 }"
@@ -67,3 +71,39 @@ def test_every_published_program_has_a_tree(name, form, data_root) -> None:
         tree = read_tree(example.target, form)
         assert tree.parents[0] == -1
         assert all(0 <= parent < node for node, parent in enumerate(tree.parents) if node)
+
+
+@given(st.lists(st.sampled_from(["walk", "run", "turn"]), max_size=8))
+def test_numbered_structures_are_those_of_the_tree(tokens: list[str]) -> None:
+    """Two programs share as many numbers as structures."""
+    other = ["walk", "turn", "run", "run"]
+    numbered = Structures("tokens")
+    mine, theirs = (numbered(" ".join(each)) for each in (tokens, other))
+    trees = [read_tree(" ".join(each), "tokens") for each in (tokens, other)]
+    sizes = range(LARGEST, 0, -1)
+    structures = [[local_structures(tree, each) for each in sizes] for tree in trees]
+    assert len(mine) == len(set(mine)) == sum(map(len, structures[0]))
+    both = sum(len(one & two) for one, two in zip(*structures, strict=True))
+    assert len(set(mine) & set(theirs)) == both
+
+
+def test_structures_are_numbered_alike_whatever_order_sets_have() -> None:
+    code = (
+        "from icl_gap.scoring import Structures\n"
+        "print(Structures('funql')('answer ( intersection ( river , longest ( river ) ) )'))"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(printed) == 1
+
+
+def test_what_is_no_program_is_numbered_as_a_row_of_tokens() -> None:
+    assert len(Structures("funql")("answer (")) == 7
