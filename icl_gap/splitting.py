@@ -104,6 +104,8 @@ def save(divided: Divided, card: DatasetCard, name: str, folder: Path) -> Path:
     sizes = {"train": len(divided.train), "test": len(divided.test)}
     fields = card.model_dump(mode="json", include={"licence", "citation", "canonical", "template"})
     fields |= {
+        # A database's questions are known by their ids, and those of pairs are others.
+        "execution": None if card.execution == "geobase" else card.execution,
         "name": name,
         "title": f"{card.title}, divided anew",
         "loader": "tsv",

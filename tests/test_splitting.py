@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import icl_gap
 from icl_gap.audit import atom_divergence, compound_divergence
 from icl_gap.audit.divergence import trees
-from icl_gap.data import load_card
+from icl_gap.data import load, load_card
 from icl_gap.errors import DataError
 from icl_gap.records import Benchmark, Example
 from icl_gap.sampling.pool import template
@@ -94,6 +94,16 @@ def test_a_split_is_saved_as_a_benchmark(tmp_path) -> None:
     assert len(loaded.train) == len(found.train)
     with pytest.raises(DataError, match="already"):
         save(found, card, "scan-random", tmp_path)
+
+
+@pytest.mark.parametrize(("name", "execution"), [("scan", "walk"), ("geoquery", None)])
+def test_a_card_s_programs_are_run_as_before_where_they_can_be(
+    tmp_path, data_root, name, execution
+) -> None:
+    card = load_card(name)
+    benchmark = load(card, card.default_split, data_root)
+    found = divide(benchmark, card.canonical, "random", share=0.2, seed=0)
+    assert load_card(save(found, card, "new", tmp_path)).execution == execution
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 7.0])
