@@ -102,7 +102,17 @@ FIT = GapFit(
     left_out=(),
     band=(BandPoint(3.5e8, 0.75, 0.7, 0.8), BandPoint(3.5e9, 0.5, 0.45, 0.55)),
 )
-ANALYSIS = Analysis(POINTS, (FIT,), (), (), "raw", 5000, 0, 0.95)
+ANALYSIS = Analysis(
+    points=POINTS,
+    fits=(FIT,),
+    common=(),
+    reasoning=(),
+    notes=(),
+    metric="raw",
+    resamples=5000,
+    seed=0,
+    confidence=0.95,
+)
 
 
 def drawn_text(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> str:
