@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from icl_gap.audit.divergence import atom_divergence, compound_divergence, trees
-from icl_gap.audit.explained import Explained, Pairs, explain
+from icl_gap.audit.explained import RESAMPLES, Explained, Pairs, explain
 from icl_gap.audit.kinds import kind_of
 from icl_gap.audit.measures import MEASURES, Ruler
 from icl_gap.errors import AnalysisError, InputError
@@ -123,6 +123,7 @@ def audit(
     *,
     metric: Metric = "raw",
     csv: Path | None = None,
+    resamples: int = RESAMPLES,
     track: Track = untracked,
 ) -> Audit:
     """Audit a study.
@@ -131,6 +132,7 @@ def audit(
         results: Its cells; they are read one at a time.
         metric: Which match makes an answer right.
         csv: A file to write what was measured of each request to, a row each: `COLUMNS`.
+        resamples: Of all intervals.
         track: Shows progress.
 
     Raises:
@@ -139,7 +141,7 @@ def audit(
         InputError: The file cannot be written.
     """
     with _sheet(csv) as write:
-        return _audit(results, metric, write, track)
+        return _audit(results, metric, write, resamples, track)
 
 
 Write = Callable[[Sequence[object]], object]
@@ -161,7 +163,7 @@ def _sheet(path: Path | None) -> Iterator[Write]:
         raise InputError(problem, value=str(path)) from error
 
 
-def _audit(results: Results, metric: Metric, write: Write, track: Track) -> Audit:
+def _audit(results: Results, metric: Metric, write: Write, resamples: int, track: Track) -> Audit:
     texts = read_texts(results.sweep)
     gathered, missing, rulers = _Gathered(), dict[str, None](), dict[str, Ruler]()
     for number in track(range(len(results)), "measuring", len(results)):
@@ -183,7 +185,7 @@ def _audit(results: Results, metric: Metric, write: Write, track: Track) -> Audi
         },
         divergences=dict(_divergences(gathered, texts)),
         explained={
-            at: explain(pairs)
+            at: explain(pairs, resamples=resamples)
             for at, requests in track(
                 gathered.requests.items(), "resampling", len(gathered.requests)
             )

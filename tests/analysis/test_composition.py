@@ -9,7 +9,10 @@ import pytest
 from analysis.synthetic import analyze, cell
 
 from icl_gap.analysis import ReasoningGap, reasoning_table
+from icl_gap.analysis.composition import reasoning_gaps
+from icl_gap.analysis.pairing import pair
 from icl_gap.records import CellResult, Condition
+from icl_gap.store import frame_of
 
 SPLITS = ("composed", "first", "second")
 
@@ -65,12 +68,15 @@ def test_what_nothing_answers_right_has_no_gap() -> None:
 def test_intervals_hold_the_truth_about_as_often_as_they_claim(truth: float) -> None:
     rng = np.random.default_rng(7)
     held = 0
-    for _ in range(100):
+    studies = 60
+    for _ in range(studies):
         first, second = rng.random(150) < 0.8, rng.random(150) < 0.7
         composed = rng.random(150) < 0.8 * 0.7 + truth
-        found = gaps(study(composed.tolist(), first.tolist(), second.tolist()), resamples=400)
-        held += found["id"].gap.low <= truth <= found["id"].gap.high
-    assert 0.88 <= held / 100 <= 1
+        blocks, _ = pair(frame_of(study(composed.tolist(), first.tolist(), second.tolist())), "raw")
+        found, _ = reasoning_gaps(blocks, resamples=200, seed=0, confidence=0.95)
+        (inside,) = (each.gap for each in found if each.condition == "id")
+        held += inside.low <= truth <= inside.high
+    assert held / studies >= 0.88
 
 
 def test_a_missing_part_is_told() -> None:

@@ -27,7 +27,7 @@ def study(tmp_path) -> Results:
 
 
 def test_every_request_is_in_it(study) -> None:
-    found = audit(study)
+    found = audit(study, resamples=20)
     place = Place("toy/plain", "test", 2)
     assert set(found.coverage) == {
         (Place("toy/plain", side, shots), condition)
@@ -43,7 +43,7 @@ def test_every_request_is_in_it(study) -> None:
 
 
 def test_exemplars_of_the_own_side_cover_more(study) -> None:
-    found = audit(study)
+    found = audit(study, resamples=20)
     place = Place("toy/plain", "test", 2)
     inside, outside = (found.coverage[place, condition] for condition in ("id", "ood"))
     assert inside["source_coverage"] > outside["source_coverage"]
@@ -56,7 +56,7 @@ def test_exemplars_of_the_own_side_cover_more(study) -> None:
 
 def test_each_request_can_be_had_as_a_row(study, tmp_path) -> None:
     path = tmp_path / "requests.csv"
-    found = audit(study, csv=path)
+    found = audit(study, resamples=20, csv=path)
     rows = pd.read_csv(path)
     assert tuple(rows.columns) == COLUMNS
     assert len(rows) == sum(len(cell.records) for cell in study)
@@ -66,7 +66,7 @@ def test_each_request_can_be_had_as_a_row(study, tmp_path) -> None:
     wrong = rows[(rows.model == "large") & (rows.query_split == "test") & (rows.shots == 2)]
     assert wrong.kind.value_counts().to_dict() == {"right": 9, "ran on": 3}
     with pytest.raises(InputError, match="cannot write"):
-        audit(study, csv=tmp_path / "no" / "folder.csv")
+        audit(study, resamples=20, csv=tmp_path / "no" / "folder.csv")
 
 
 def test_the_metric_chooses_what_is_right(tmp_path) -> None:
@@ -74,14 +74,14 @@ def test_the_metric_chooses_what_is_right(tmp_path) -> None:
         return {"raw": False, "canonical": True, "prediction": f" {asked.gold}  "}
 
     study = save_study(tmp_path / "s", save_card(tmp_path / "data"), spaced)
-    assert sum(sum(kinds.values()) for kinds in audit(study).kinds.values()) > 0
-    assert audit(study, metric="canonical").kinds == {}
+    assert sum(sum(kinds.values()) for kinds in audit(study, resamples=20).kinds.values()) > 0
+    assert audit(study, metric="canonical", resamples=20).kinds == {}
     with pytest.raises(AnalysisError, match="no execution score"):
         audit(study, metric="execution")
 
 
 def test_all_of_it_is_json(study) -> None:
-    told = json.loads(json.dumps(audit(study).to_json()))
+    told = json.loads(json.dumps(audit(study, resamples=20).to_json()))
     assert {row["condition"] for row in told["coverage"]} == {"id", "ood"}
     assert len(told["explained"]) == 2 * 2 * 2
     assert told["kinds"][0]["kinds"] == {"ran on": 3}
@@ -91,4 +91,4 @@ def test_without_the_texts_it_says_what_to_do(study, tmp_path) -> None:
     for path in (tmp_path / "data" / "toy").iterdir():
         path.write_text("other\tTHINGS\n", encoding="utf-8")
     with pytest.raises(AnalysisError, match="Try again with the data of the run"):
-        audit(study)
+        audit(study, resamples=20)
