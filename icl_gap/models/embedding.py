@@ -55,9 +55,8 @@ def identify_embedder(spec: EmbedderSpec) -> EmbedderIdentity:
         )
     local = Path(spec.model).expanduser()
     if not local.is_dir():
-        commit = hub.resolve(spec.model, spec.revision).name
-        key = {"repo": spec.model, "commit": commit}
-        return EmbedderIdentity(hub.fetch_weights(spec.model, commit), key)
+        fetched = hub.fetch_embedder(spec.model, spec.revision)
+        return EmbedderIdentity(fetched, {"repo": spec.model, "commit": fetched.name})
     paths = sorted(path for path in local.rglob("*") if path.is_file())
     files = {
         path.relative_to(local).as_posix(): sha256(path)

@@ -49,6 +49,24 @@ def fetch_weights(model: str, commit: str) -> Path:
     return folder if found else _snapshot(model, commit, _PICKLED)
 
 
+def fetch_embedder(model: str, revision: str | None) -> Path:
+    """Fetch a model of sentence-transformers: its small files, and the weights of all its parts.
+
+    Args:
+        model: The name on the hub.
+        revision: A branch, tag or commit; None for the main branch.
+
+    Returns:
+        The folder of one commit in the local cache; its name is the commit.
+
+    Raises:
+        ModelError: As for `resolve`.
+    """
+    folder = _snapshot(model, revision, (*SMALL_FILES, "*.safetensors"))
+    found = any(folder.rglob("*.safetensors"))
+    return folder if found else _snapshot(model, revision, (*SMALL_FILES, "*.bin"))
+
+
 def _snapshot(model: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
     from huggingface_hub import snapshot_download
 

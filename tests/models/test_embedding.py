@@ -47,6 +47,23 @@ def test_a_model_is_its_files_and_not_its_place(folder: Path, tmp_path: Path) ->
     assert embedder(copy).key != key
 
 
+def test_a_model_of_the_hub_embeds_from_the_cache(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--org--tiny"
+    shutil.copytree(folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    cached = Embedder(identify_embedder(EmbedderSpec(model="org/tiny")))
+    assert cached.key == {"repo": "org/tiny", "commit": commit}
+    assert (cached(["walk"]) == embedder(folder)(["walk"])).all()
+    with pytest.raises(ModelError, match="not to be had from the hub"):
+        identify_embedder(EmbedderSpec(model="org/other"))
+
+
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="not a model of sentence-transformers"):
