@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cache
 from typing import get_args
 
 import numpy as np
@@ -17,6 +18,7 @@ from icl_gap.sampling.pool import template
 from icl_gap.scoring.trees import read_tree
 from icl_gap.splitting import (
     MOST_ATOM_DIVERGENCE,
+    Divided,
     Method,
     _counts,
     _divergence,
@@ -30,9 +32,14 @@ SCAN = icl_gap.load_benchmark("scan", "mcd1")
 EVERY = {example.id for example in (*SCAN.train, *SCAN.test)}
 
 
+@cache
+def divided(method: Method) -> Divided:
+    return divide(SCAN, "tokens", method, share=0.2, seed=0)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_example_is_on_one_side(method) -> None:
-    found = divide(SCAN, "tokens", method, share=0.2, seed=0)
+    found = divided(method)
     train, test = ({example.id for example in side} for side in (found.train, found.test))
     assert train | test == EVERY
     assert not train & test
@@ -42,14 +49,14 @@ def test_every_example_is_on_one_side(method) -> None:
 
 
 def test_mcd_reaches_more_compound_divergence_than_any_other_and_keeps_the_atoms() -> None:
-    found = {method: divide(SCAN, "tokens", method, share=0.2, seed=0) for method in METHODS}
+    found = {method: divided(method) for method in METHODS}
     mcd = found.pop("mcd")
     assert mcd.atom_divergence <= MOST_ATOM_DIVERGENCE
     assert mcd.compound_divergence > 5 * max(f.compound_divergence for f in found.values())
 
 
 def test_the_longest_are_tested() -> None:
-    found = divide(SCAN, "tokens", "length", share=0.2, seed=0)
+    found = divided("length")
     longest = max(len(example.target.split()) for example in found.train)
     assert all(len(example.target.split()) > longest for example in found.test)
 
@@ -62,7 +69,7 @@ def test_templates_are_on_one_side(data_root) -> None:
 
 
 def test_the_divergences_are_those_of_the_audit() -> None:
-    found = divide(SCAN, "tokens", "mcd", share=0.1, seed=3)
+    found = divided("mcd")
     pool, queries = (
         trees((example.target for example in side), "tokens") for side in (found.train, found.test)
     )

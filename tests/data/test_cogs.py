@@ -6,6 +6,7 @@ import pytest
 
 from icl_gap import load_benchmark
 from icl_gap.data import cogs, load_card
+from icl_gap.data.places import at_hand
 from icl_gap.errors import DataError
 
 CASES = sorted(set(load_card("cogs").splits) - cogs.WHOLE - cogs.CATEGORIES.keys())
@@ -24,17 +25,23 @@ def test_a_case_is_a_part_of_the_generalization_set(data_root) -> None:
     assert case.partial is whole.partial is None
 
 
-def test_the_cases_are_the_generalization_set(data_root) -> None:
-    sizes = [len(load_benchmark("cogs", case, root=data_root).test) for case in CASES]
-    assert sizes == [1_000] * 21
+@pytest.fixture
+def only_tested(data_root, tmp_path) -> list[Path]:
+    """The generalization set beside an empty train set, which is read sooner."""
+    gen = at_hand(data_root / "cogs", "gen.tsv")
+    assert gen is not None
+    return [_file(tmp_path / "none.tsv", ""), gen]
 
 
-def test_the_categories_share_the_cases_out(data_root) -> None:
+def test_the_cases_are_the_generalization_set(only_tested) -> None:
+    assert [len(cogs.read(case, only_tested).test) for case in CASES] == [1_000] * 21
+
+
+def test_the_categories_share_the_cases_out(only_tested) -> None:
     assert sorted(case for cases in cogs.CATEGORIES.values() for case in cases) == CASES
-    tested = {
-        name: len(load_benchmark("cogs", name, root=data_root).test) for name in cogs.CATEGORIES
-    }
+    tested = {name: len(cogs.read(name, only_tested).test) for name in cogs.CATEGORIES}
     assert tested == {name: 1_000 * len(cases) for name, cases in cogs.CATEGORIES.items()}
+    assert tested == {name: load_card("cogs").splits[name].test for name in tested}
     # CoFe has a hundred of each case in the first two, where its paper counts 1,100 and 700.
     assert (tested["prim_subs"], tested["prim_alte"]) == (11_000, 7_000)
 
