@@ -30,7 +30,7 @@ def load_benchmark(
     """
     card = data.load_card(name)
     folder = None if root is None else Path(root)
-    return data.load(card, split or card.default_split, folder, **options)
+    return data.load(card, split, folder, **options)
 
 
 def exact_match(
@@ -85,6 +85,6 @@ def exact_match_batch(
 def _alike(card: DatasetCard) -> scoring.Alike | None:
     """How to run a benchmark's programs; None where its files are not at hand."""
     try:
-        return scoring.alike(card.execution, data.load_world(card, card.default_split))
+        return scoring.alike(card.execution, data.load_world(card))
     except DataError:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from icl_gap import data
-from icl_gap.config import BenchmarkEntry, DatasetEntry
+from icl_gap.config import DatasetEntry
 from icl_gap.errors import InputError
 from icl_gap.prompts import Template, shown
 from icl_gap.records import Benchmark, CanonicalForm, CellInfo, Example, Record
@@ -38,13 +38,12 @@ class Examples(Mapping[str, Example]):
 class Found:
     """A benchmark of a sweep, at hand."""
 
-    queries: Benchmark
     exemplars: Benchmark
-    """Where exemplars come from; mostly the same."""
+    """Where exemplars come from; mostly where queries do."""
     form: CanonicalForm
     """How programs are written."""
     examples: Examples
-    """Of both."""
+    """Of both, queries and exemplars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +112,18 @@ def read_texts(sweep: Mapping[str, Any]) -> Texts:
         except InputError as error:
             problems[_name(value)] = error.problem
             continue
-        split = entry.split or card.default_split
         try:
-            queries = data.load(card, split, None, **entry.options)
-            other = entry.exemplars_from
-            exemplars = queries if other is None else _load(other)
+            queries = exemplars = data.load(card, entry.split, None, **entry.options)
+            if (other := entry.exemplars_from) is not None:
+                exemplars = data.load(
+                    data.load_card(other.name), other.split, None, **other.options
+                )
         except InputError as error:
-            problems[f"{card.name}/{split}"] = error.problem
+            problems[f"{card.name}/{entry.split or card.default_split}"] = error.problem
             continue
         both = [queries] if exemplars is queries else [queries, exemplars]
-        found[queries.fingerprint] = Found(queries, exemplars, card.canonical, Examples(both))
+        found[queries.fingerprint] = Found(exemplars, card.canonical, Examples(both))
     return Texts(found, problems)
-
-
-def _load(entry: BenchmarkEntry) -> Benchmark:
-    card = data.load_card(entry.name)
-    return data.load(card, entry.split or card.default_split, None, **entry.options)
 
 
 def _name(entry: Any) -> str:

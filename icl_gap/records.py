@@ -28,6 +28,8 @@ CanonicalForm = Literal["tokens", "sparql", "funql", "number"]
 - `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
 - `number` (GSM): the number that the answer comes to.
 """
+ANSWER_MARK = "####"
+"""Stands before the final answer in solutions of the form of GSM8K."""
 Execution = Literal["canonical", "walk", "geobase"]
 """What running a benchmark's programs comes to.
 

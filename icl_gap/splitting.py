@@ -19,8 +19,7 @@ from icl_gap.data import DatasetCard
 from icl_gap.errors import DataError, Place
 from icl_gap.records import Benchmark, CanonicalForm, Example
 from icl_gap.sampling.pool import template
-from icl_gap.scoring import MalformedError
-from icl_gap.scoring.trees import Tree, local_structures, read_tree
+from icl_gap.scoring.trees import Tree, local_structures, tree_of
 
 Method = Literal["mcd", "length", "template", "random"]
 Mask = NDArray[np.bool_]
@@ -61,7 +60,7 @@ def divide(
         DataError: A side would be empty.
     """
     examples = list({e.id: e for e in chain(benchmark.train, benchmark.test)}.values())
-    trees = [_tree(example.target, form) for example in examples]
+    trees = [tree_of(example.target, form) for example in examples]
     atoms, compounds = _counts(trees, (1,)), _counts(trees, COMPOUND_SIZES)
     wanted = round(share * len(examples))
     if not 0 < wanted < len(examples):
@@ -214,13 +213,6 @@ def _counts(trees: Sequence[Tree], sizes: Sequence[int]) -> Counts:
             columns.append(numbers.setdefault(item, len(numbers)))
     shape = (len(trees), len(numbers))
     return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-
-
-def _tree(program: str, form: CanonicalForm) -> Tree:
-    try:
-        return read_tree(program, form)
-    except MalformedError:
-        return read_tree(program, "tokens")
 
 
 def _mask(n: int, chosen: NDArray[np.int64]) -> Mask:

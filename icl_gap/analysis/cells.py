@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.records import Condition, Split
+from icl_gap.records import Condition, Metric, Split
 from icl_gap.store import OUTCOMES
 from icl_gap.text import shots_text
 
@@ -116,9 +116,7 @@ def _arrays(results: pd.DataFrame, codes: NDArray[np.int64]) -> dict[str, NDArra
         "failed": (results["status"] == "failed").to_numpy(dtype=np.bool_),
         "shots": floats("shots_effective"),
         "coverage": floats("coverage"),
-        "raw": floats("raw"),
-        "canonical": floats("canonical"),
-        "execution": floats("execution"),
+        **{metric: floats(metric) for metric in get_args(Metric)},
         "logprob": floats("gold_logprob"),
     }
 

@@ -6,7 +6,7 @@ questions against what it would be were the two parts answered independently of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 import numpy as np
@@ -51,9 +51,7 @@ def reasoning_gaps(
             remarks.append((text, three[0].subject.place))
             continue
         whole = [block for block in three if block is not None]
-        found.extend(
-            _gap(whole, condition, resamples, seed, confidence) for condition in get_args(Condition)
-        )
+        found += _gaps(whole, resamples, seed, confidence)
     return tuple(found), remarks
 
 
@@ -61,41 +59,50 @@ def _place(block: Paired) -> tuple[str, str, int, str]:
     return block.subject.dataset, block.subject.model, block.subject.shots, block.query_split
 
 
-def _gap(
-    three: Sequence[Paired], condition: Condition, resamples: int, seed: int, confidence: float
-) -> ReasoningGap:
-    composed = three[0]
+def _gaps(
+    three: Sequence[Paired], resamples: int, seed: int, confidence: float
+) -> Iterator[ReasoningGap]:
+    """ID and OOD, under the same resamples.
+
+    Args:
+        three: The composed questions, the first ones, the second ones.
+        resamples: B.
+        seed: Of the whole analysis.
+        confidence: Of all intervals.
+    """
     names = sorted({_pair(id_) for block in three for id_ in block.query_ids})
     numbers = {name: n for n, name in enumerate(names)}
-    hits, answered = np.zeros((3, len(names))), np.zeros((3, len(names)))
+    hits, answered = np.zeros((2, 3, len(names))), np.zeros((3, len(names)))
     for row, block in enumerate(three):
         columns = [numbers[_pair(id_)] for id_ in block.query_ids]
-        right = block.hits_id if condition == "id" else block.hits_ood
-        np.add.at(hits[row], columns, right.sum(axis=0))
+        for side, right in enumerate((block.hits_id, block.hits_ood)):
+            np.add.at(hits[side, row], columns, right.sum(axis=0))
         np.add.at(answered[row], columns, block.answered.sum(axis=0))
-    drawn = np.empty((3, resamples))
-    stream = generator(seed, composed.subject.dataset, composed.query_split, names)
+    of = three[0].subject
+    drawn = np.empty((2, 3, resamples))
+    stream = generator(seed, of.dataset, three[0].query_split, names)
     for rows, weights in chunks(stream, resamples, len(names)):
-        drawn[:, rows] = _shares(hits @ weights.T, answered @ weights.T)
-    shares = _shares(hits.sum(axis=1), answered.sum(axis=1))
-    accuracies = [
-        Estimate(float(value), *interval(draws, confidence, worst=(0.0, 1.0)))
-        for value, draws in zip(shares, drawn, strict=True)
-    ]
-    ends = interval(_loss(drawn), confidence, worst=(-1.0, 1.0))
-    return ReasoningGap(
-        model=composed.subject.model,
-        n_params=composed.subject.n_params,
-        dataset=composed.subject.dataset,
-        query_split=composed.query_split,
-        condition=condition,
-        shots=composed.subject.shots,
-        composed=accuracies[0],
-        first=accuracies[1],
-        second=accuracies[2],
-        gap=Estimate(float(_loss(shares)), *ends),
-        n_pairs=len(names),
-    )
+        drawn[..., rows] = _shares(hits @ weights.T, answered @ weights.T)
+    shares = _shares(hits.sum(axis=2), answered.sum(axis=1))
+    for condition, values, draws in zip(get_args(Condition), shares, drawn, strict=True):
+        composed, first, second = (
+            Estimate(float(value), *interval(each, confidence, worst=(0.0, 1.0)))
+            for value, each in zip(values, draws, strict=True)
+        )
+        ends = interval(_loss(draws), confidence, worst=(-1.0, 1.0))
+        yield ReasoningGap(
+            model=of.model,
+            n_params=of.n_params,
+            dataset=of.dataset,
+            query_split=three[0].query_split,
+            condition=condition,
+            shots=of.shots,
+            composed=composed,
+            first=first,
+            second=second,
+            gap=Estimate(float(_loss(values)), *ends),
+            n_pairs=len(names),
+        )
 
 
 def _pair(query_id: str) -> str:

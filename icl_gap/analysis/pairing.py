@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import numpy as np
 import pandas as pd
@@ -226,7 +226,7 @@ def _sums(
     for condition, cell, right in zip(("id", "ood"), (inside, outside), hits, strict=True):
         found[f"left_{condition}"] = np.nansum(right[~kept])
         found[f"open_{condition}"] = np.count_nonzero(~cell.answered)
-        for name in ("coverage", "raw", "canonical", "execution"):
+        for name in ("coverage", *get_args(Metric)):
             found[f"{name}_{condition}"] = getattr(cell, name)[kept].sum()
     return {name: float(value) for name, value in found.items()}
 

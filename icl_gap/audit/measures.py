@@ -8,8 +8,7 @@ from dataclasses import dataclass, fields
 from rapidfuzz.distance import Levenshtein
 
 from icl_gap.records import CanonicalForm, Example
-from icl_gap.scoring import MalformedError
-from icl_gap.scoring.trees import Structure, local_structures, read_tree
+from icl_gap.scoring.trees import Structure, local_structures, tree_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +78,10 @@ class Ruler:
 
     def _parts(self, example: Example) -> _Parts:
         if example not in self._known:
-            try:
-                tree = read_tree(example.target, self._form)
-            except MalformedError:
-                tree = read_tree(example.target, "tokens")
             self._known[example] = _Parts(
                 frozenset(example.source.split()),
                 example.target.split(),
-                local_structures(tree),
+                local_structures(tree_of(example.target, self._form)),
             )
         return self._known[example]
 

@@ -51,7 +51,7 @@ def info(
     from icl_gap.data import describe, load, load_card
 
     card = load_card(name)
-    found = describe(load(card, split or card.default_split, root))
+    found = describe(load(card, split, root))
     say(card.title)
     say(f"licence: {card.licence}\ncitation: {card.citation}\nsplit: {found.split}")
     if found.partial:

@@ -31,7 +31,7 @@ def split(
     from icl_gap.splitting import divide, save
 
     card = load_card(name)
-    benchmark = load(card, of or card.default_split, root)
+    benchmark = load(card, of, root)
     with waiting("dividing"):
         divided = divide(benchmark, card.canonical, method, share=share, seed=seed)
     path = save(divided, card, f"{card.name}-{method}", out)

@@ -23,9 +23,7 @@ from typing import Any
 from icl_gap.data.examples import Sides, one_line
 from icl_gap.data.places import read_text
 from icl_gap.errors import DataError, Place
-from icl_gap.records import Example
-
-MARK = "####"
+from icl_gap.records import ANSWER_MARK, Example
 
 _CALCULATION = re.compile(r"<<[^>]*>>")
 _NUMBER = re.compile(r"(?<![\w.,:/])\d+(?:,\d{3})*(?!\w|[.,:/]?\d)", re.ASCII)
@@ -86,7 +84,7 @@ def _example(side: str, number: int, pair: Composed, split: str, *, solutions: b
             source = f"Let X be the answer to Q1. Q1: {first.text} Q2: {about_x}"
             solution = f"{first.solution} So X is {first.answer}. {second.solution}"
             answer = second.answer
-    target = f"{solution} {MARK} {answer}" if solutions else str(answer)
+    target = f"{solution} {ANSWER_MARK} {answer}" if solutions else str(answer)
     return Example(f"gsm-{side}{number}-{split}", source, target)
 
 
@@ -130,7 +128,7 @@ def _rows(path: Path) -> Iterator[Question]:
             text, whole = one_line(row["question"]), one_line(row["answer"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise _fault(line, path, number) from error
-        solution, mark, answer = _CALCULATION.sub("", whole).rpartition(MARK)
+        solution, mark, answer = _CALCULATION.sub("", whole).rpartition(ANSWER_MARK)
         if not mark or not text:
             raise _fault(line, path, number)
         if (value := answer.strip().replace(",", "")).isdecimal() and value.isascii():

@@ -39,12 +39,14 @@ SPLIT_BY_NAME: dict[Loader, Callable[..., Sides]] = {"cogs": cogs.read, "gsm": g
 """What makes several splits of the same files."""
 
 
-def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any) -> Benchmark:
+def load(
+    card: DatasetCard, split: str | None = None, root: Path | None = None, **options: Any
+) -> Benchmark:
     """Load a benchmark under one of its splits.
 
     Args:
         card: From `load_card`.
-        split: One of `card.splits`.
+        split: One of `card.splits`; default: the card's own.
         root: The data folder; by default `ICL_GAP_DATA`. What was fetched is found without it.
         **options: `action_prefix` (scan), `postprocess` (cfq), `placeholders` (geoquery),
             `solutions` (gsm).
@@ -57,6 +59,7 @@ def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any
         DataError: The split or an option does not exist, the data is not on this machine, or it is
             not what the card says.
     """
+    split = split or card.default_split
     spec, chosen = split_of(card, split), _checked(card, options)
     benchmarks = (
         _load_from(card, split, found, inputs, chosen)
@@ -68,12 +71,14 @@ def load(card: DatasetCard, split: str, root: Path | None = None, **options: Any
     return next((other for other in benchmarks if other.partial is None), first)
 
 
-def load_world(card: DatasetCard, split: str, root: Path | None = None) -> World | None:
+def load_world(
+    card: DatasetCard, split: str | None = None, root: Path | None = None
+) -> World | None:
     """Load what a benchmark's programs are asked of.
 
     Args:
         card: From `load_card`.
-        split: One of `card.splits`.
+        split: As in `load`; the files that are looked for are its own.
         root: As in `load`.
 
     Returns:
@@ -84,7 +89,7 @@ def load_world(card: DatasetCard, split: str, root: Path | None = None) -> World
     """
     if card.execution != "geobase":
         return None
-    _, (_, *files) = _located(card, split_of(card, split), root)[0]
+    _, (_, *files) = _located(card, split_of(card, split or card.default_split), root)[0]
     return geoquery.read_world(*files)
 
 

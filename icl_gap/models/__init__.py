@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from icl_gap.models.base import Model, Outcome, Question, Tokenizer
-from icl_gap.models.embedding import Embedder, EmbedderSpec, identify_embedder
+from icl_gap.models.embedding import Embedder, EmbedderSpec, find_embedder
 from icl_gap.models.identity import Identity, identify
 from icl_gap.models.spec import (
     ApiSpec,
@@ -41,8 +41,8 @@ __all__ = [
     "TransformersSpec",
     "UntrainedSpec",
     "expand",
+    "find_embedder",
     "identify",
-    "identify_embedder",
     "load",
     "load_tokenizer",
     "save_untrained",

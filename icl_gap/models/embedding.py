@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icl_gap.errors import ModelError
 from icl_gap.models import hub
-from icl_gap.models.folder import sha256
+from icl_gap.models.folder import fingerprints, parts_of_embedder
 from icl_gap.models.quiet import quiet_transformers
 from icl_gap.specs import Spec
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
-
-_UNREAD = ("README", "LICENSE", ".")
-"""How the names of files begin that change no embedding."""
 
 
 class EmbedderSpec(Spec):
@@ -32,17 +28,8 @@ class EmbedderSpec(Spec):
     """A branch, tag or commit of the hub; by default the main branch."""
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedderIdentity:
-    """Who a model is: all that can change its embeddings."""
-
-    folder: Path
-    key: dict[str, Any]
-    """Hashes of files or a commit, never paths."""
-
-
-def identify_embedder(spec: EmbedderSpec) -> EmbedderIdentity:
-    """Find out who a model is; its files are fetched.
+def find_embedder(spec: EmbedderSpec) -> Embedder:
+    """Find a model, by its folder or on the hub, from which its files are fetched.
 
     Raises:
         ModelError: There is no such model, or the library is not installed.
@@ -54,29 +41,23 @@ def identify_embedder(spec: EmbedderSpec) -> EmbedderIdentity:
             allowed="pip install 'icl-gap[embedding]'",
         )
     local = Path(spec.model).expanduser()
-    if not local.is_dir():
-        fetched = hub.fetch_embedder(spec.model, spec.revision)
-        return EmbedderIdentity(fetched, {"repo": spec.model, "commit": fetched.name})
-    paths = sorted(path for path in local.rglob("*") if path.is_file())
-    files = {
-        path.relative_to(local).as_posix(): sha256(path)
-        for path in paths
-        if not path.name.startswith(_UNREAD)
-    }
-    return EmbedderIdentity(local, {"files": files})
+    if local.is_dir():
+        return Embedder(local, {"files": fingerprints(local, parts_of_embedder(local))})
+    fetched = hub.fetch_embedder(spec.model, spec.revision)
+    return Embedder(fetched, {"repo": spec.model, "commit": fetched.name})
 
 
 class Embedder:
     """Embeds texts, each once.
 
     Args:
-        identity: Which model; it is loaded when it is first needed.
+        folder: Where the model's files lie; they are loaded when they are first needed.
+        key: Who it is: all that can change an embedding, as hashes of files or a commit.
     """
 
-    def __init__(self, identity: EmbedderIdentity) -> None:
-        self.key = identity.key
-        """As that of the identity."""
-        self._folder = identity.folder
+    def __init__(self, folder: Path, key: dict[str, Any]) -> None:
+        self.key = key
+        self._folder = folder
         self._model: SentenceTransformer | None = None
         self._known: dict[str, NDArray[np.float32]] = {}
 

@@ -127,18 +127,27 @@ def fingerprints(folder: Path, weights: Iterable[Path]) -> dict[str, str]:
 
     Args:
         folder: The model's folder.
-        weights: The files of weights in it that are used.
+        weights: The files in it that count beside its small ones: weights, or those of folders
+            within.
 
     Raises:
         ModelError: A file cannot be read.
     """
     small = (path for pattern in SMALL_FILES for path in folder.glob(pattern) if path.is_file())
     files = sorted({*_with_influence(small), *weights})
+    names = [path.relative_to(folder).as_posix() for path in files]
     try:
         with ThreadPoolExecutor(4) as pool:
-            return dict(zip((path.name for path in files), pool.map(sha256, files), strict=True))
+            return dict(zip(names, pool.map(sha256, files), strict=True))
     except OSError as error:
         raise ModelError(f"cannot read {error.filename}", value=str(folder)) from error
+
+
+def parts_of_embedder(folder: Path) -> list[Path]:
+    """A model of sentence-transformers: its weights, and what counts in the folders within."""
+    weights = (path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern))
+    inner = (path for path in folder.glob("[!.]*/*") if path.is_file())
+    return [*weights, *_with_influence(inner)]
 
 
 def sha256(path: Path) -> str:

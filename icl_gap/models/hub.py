@@ -13,6 +13,8 @@ from icl_gap.models.folder import SMALL_FILES
 
 _SAFE = ("model.safetensors", "model-*.safetensors")
 _PICKLED = ("pytorch_model*.bin",)
+_SAFE_PARTS = ("*.safetensors", "*/*.safetensors")
+_PICKLED_PARTS = ("*.bin", "*/*.bin")
 
 
 def resolve(model: str, revision: str | None) -> Path:
@@ -44,9 +46,7 @@ def fetch_weights(model: str, commit: str) -> Path:
     Raises:
         ModelError: As for `resolve`.
     """
-    folder = _snapshot(model, commit, _SAFE)
-    found = any(path for pattern in _SAFE for path in folder.glob(pattern))
-    return folder if found else _snapshot(model, commit, _PICKLED)
+    return _with_weights(model, commit, _SAFE, _PICKLED)
 
 
 def fetch_embedder(model: str, revision: str | None) -> Path:
@@ -62,9 +62,14 @@ def fetch_embedder(model: str, revision: str | None) -> Path:
     Raises:
         ModelError: As for `resolve`.
     """
-    folder = _snapshot(model, revision, (*SMALL_FILES, "*.safetensors"))
-    found = any(folder.rglob("*.safetensors"))
-    return folder if found else _snapshot(model, revision, (*SMALL_FILES, "*.bin"))
+    folder = _snapshot(model, revision, SMALL_FILES)
+    return _with_weights(model, folder.name, _SAFE_PARTS, _PICKLED_PARTS)
+
+
+def _with_weights(model: str, commit: str, safe: tuple[str, ...], pickled: tuple[str, ...]) -> Path:
+    folder = _snapshot(model, commit, safe)
+    found = any(path for pattern in safe for path in folder.glob(pattern))
+    return folder if found else _snapshot(model, commit, pickled)
 
 
 def _snapshot(model: str, revision: str | None, patterns: tuple[str, ...]) -> Path:

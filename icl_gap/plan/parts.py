@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from icl_gap import data, models, prompts, sampling, scoring
-from icl_gap.config import BenchmarkEntry, DatasetEntry, SweepSpec
+from icl_gap.config import DatasetEntry, SweepSpec
 from icl_gap.errors import InputError
 from icl_gap.records import Benchmark, CanonicalForm, Example, Execution, Split
 from icl_gap.specs import check_spec
@@ -94,11 +94,11 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
 
 
 def _study(entry: DatasetEntry, sweep: SweepSpec, embed: models.Embedder | None) -> Study:
-    card, benchmark = _load(entry)
-    shown = benchmark
-    if entry.exemplars_from is not None:
+    card = data.load_card(entry.name)
+    benchmark = shown = data.load(card, entry.split, None, **entry.options)
+    if (other := entry.exemplars_from) is not None:
         try:
-            _, shown = _load(entry.exemplars_from)
+            shown = data.load(data.load_card(other.name), other.split, None, **other.options)
         except InputError as error:
             error.within("exemplars_from")
             raise
@@ -112,7 +112,7 @@ def _study(entry: DatasetEntry, sweep: SweepSpec, embed: models.Embedder | None)
         split: sampling.queries(benchmark, split, sweep.sampler, sweep.limit)
         for split in sweep.query_splits
     }
-    alike = scoring.alike(card.execution, data.load_world(card, benchmark.split))
+    alike = scoring.alike(card.execution, data.load_world(card, entry.split))
     return Study(
         entry=entry,
         benchmark=benchmark,
@@ -130,15 +130,10 @@ def _embedder(sweep: SweepSpec) -> models.Embedder | None:
     if sweep.selection != "embedding":
         return None
     try:
-        return models.Embedder(models.identify_embedder(sweep.embedder))
+        return models.find_embedder(sweep.embedder)
     except InputError as error:
         error.within("embedder")
         raise
-
-
-def _load(entry: BenchmarkEntry) -> tuple[data.DatasetCard, Benchmark]:
-    card = data.load_card(entry.name)
-    return card, data.load(card, entry.split or card.default_split, None, **entry.options)
 
 
 def _check_stop(stop: str, benchmark: Benchmark) -> None:

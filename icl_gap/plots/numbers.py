@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 from xml.sax.saxutils import escape, unescape
 
-from icl_gap.analysis import Estimate, GapPoint, size_text
+from icl_gap.analysis import Estimate, GapPoint, Metric, size_text
 from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def titled(svg: str) -> str:
 _PARTS = {
     **dict.fromkeys(("a_id", "a_ood", "gap", "smooth"), ("", "_low", "_high")),
     **dict.fromkeys(("fieller", "bounds"), ("_low", "_high")),
-    **dict.fromkeys(("raw", "canonical", "execution"), ("_id", "_ood")),
+    **dict.fromkeys(get_args(Metric), ("_id", "_ood")),
 }
 """What becomes several columns, and their endings."""
 

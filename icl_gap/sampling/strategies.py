@@ -87,14 +87,14 @@ def length(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Itera
 def cover_words(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the words of the query's source, then as `bm25`; Cover-Utt of Levy et al. 2022."""
     held = pool.words.held(dict.fromkeys(query.source.split()))
-    yield from _covering(pool, query, taken, stream, pool.words, held)
+    yield from _covering(pool, query, taken, stream, index=pool.words, held=held)
     yield from bm25(pool, query, taken, stream)
 
 
 def cover_structures(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the local structures of the gold target, then as `bm25`; Cover-LS with an oracle."""
     held = pool.structures.held(dict.fromkeys(pool.structures_of(query.target)))
-    yield from _covering(pool, query, taken, stream, pool.structures, held)
+    yield from _covering(pool, query, taken, stream, index=pool.structures, held=held)
     yield from bm25(pool, query, taken, stream)
 
 
@@ -127,11 +127,12 @@ STRATEGIES: Mapping[Selection, Strategy] = MappingProxyType(
 )
 
 
-def _covering(  # noqa: PLR0917 (a strategy's arguments, and what to cover)
+def _covering(
     pool: Pool,
     query: Example,
     taken: set[int],
     stream: Stream,
+    *,
     index: Index,
     held: Sequence[int],
 ) -> Iterator[int]:

@@ -14,10 +14,10 @@ texts mean the same, it lists, joined by `, `, what sets them apart.
     true       punctuation             sparql         a dot more, or less, beside a clause
     true       namespace               sparql         `ns:film.film` for `film.film`
     true       brackets                funql          brackets around a whole expression
-    true       spacing                 all but last   white space only
+    true       spacing                 not number     white space only
     true       wording                 number         another text with the same final number
     false      empty                   all            the prediction holds white space only
-    false      malformed: WHAT         all but first  the prediction is no program
+    false      malformed: WHAT         not tokens     the prediction is no program
     false      malformed target: WHAT  all            the target is none, so nothing is judged
     false      different program       all            both are well formed and differ in meaning
     false      undecided: WHAT         sparql         the search for a renaming outgrew its bound

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from icl_gap.records import ANSWER_MARK
 from icl_gap.scoring.faults import MalformedError
-
-MARK = "####"
-"""Stands before the final answer in solutions of the form of GSM8K."""
 
 _NUMBER = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?", re.ASCII)
 
@@ -19,7 +17,7 @@ def parse(text: str) -> Fraction:
     Raises:
         MalformedError: There is none.
     """
-    _, mark, tail = text.rpartition(MARK)
+    _, mark, tail = text.rpartition(ANSWER_MARK)
     found = _NUMBER.findall(tail)
     if not found:
         raise MalformedError("no number")

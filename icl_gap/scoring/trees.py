@@ -72,6 +72,14 @@ def read_tree(program: str, form: CanonicalForm) -> Tree:
             return Tree((ROOT, *tokens), (-1, *[0] * len(tokens)))
 
 
+def tree_of(text: str, form: CanonicalForm) -> Tree:
+    """The tree of any text; what is no program of the language is a row of tokens."""
+    try:
+        return read_tree(text, form)
+    except MalformedError:
+        return read_tree(text, "tokens")
+
+
 def local_structures(tree: Tree, size: int = 2) -> frozenset[Structure]:
     """The local structures: chains of nodes, each a child or the next sibling of the one before.
 
@@ -112,30 +120,31 @@ class Structures:
         Args:
             program: The program; one that is none counts as a row of tokens.
         """
-        try:
-            tree = read_tree(program, self._form)
-        except MalformedError:
-            tree = read_tree(program, "tokens")
-        nodes = list(zip(tree.labels, tree.parents, tree.siblings, strict=True))
+        tree = tree_of(program, self._form)
+        links = [
+            [(how, at) for how, at in ((CHILD, parent), (SIBLING, sibling)) if at >= 0]
+            for parent, sibling in zip(tree.parents, tree.siblings, strict=True)
+        ]
+        nodes = list(zip(tree.labels, links, strict=True))
         sizes = [[[self._numbers[-1, CHILD, label]] for label in tree.labels]]
         for _ in range(LARGEST - 1):
             sizes.append(self._longer(nodes, sizes[-1]))
         return list(dict.fromkeys(chain.from_iterable(chain.from_iterable(reversed(sizes)))))
 
     def _longer(
-        self, nodes: Sequence[tuple[str, int, int]], chains: Sequence[Sequence[int]]
+        self,
+        nodes: Sequence[tuple[str, Sequence[tuple[str, int]]]],
+        chains: Sequence[Sequence[int]],
     ) -> list[list[int]]:
         """What the chains that end at each node become with one node more, at its end."""
         numbers = self._numbers
         longer = []
-        for label, parent, sibling in nodes:
+        for label, links in nodes:
             here = []
-            if parent >= 0:
-                for known in chains[parent]:  # in loops: twice as fast as comprehensions here
-                    here.append(numbers[known, CHILD, label])  # noqa: PERF401
-            if sibling >= 0:
-                for known in chains[sibling]:
-                    here.append(numbers[known, SIBLING, label])  # noqa: PERF401
+            for how, at in links:
+                for known in chains[at]:
+                    # A node has few chains: comprehensions take a quarter to half as long again.
+                    here.append(numbers[known, how, label])  # noqa: PERF401
             longer.append(here)
         return longer
 

@@ -11,7 +11,7 @@ from tiny import save_embedder
 from toys import sweep
 
 from icl_gap.errors import ModelError
-from icl_gap.models import Embedder, EmbedderSpec, identify_embedder
+from icl_gap.models import Embedder, EmbedderSpec, find_embedder
 from icl_gap.plan import plan_sweep
 
 WORDS = ("walk", "run", "jump", "twice", "left")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def embedder(folder: Path) -> Embedder:
-    return Embedder(identify_embedder(EmbedderSpec(model=str(folder))))
+    return find_embedder(EmbedderSpec(model=str(folder)))
 
 
 def test_vectors_have_unit_length_whatever_they_are_embedded_with(folder: Path) -> None:
@@ -57,11 +57,11 @@ def test_a_model_of_the_hub_embeds_from_the_cache(
     (repository / "refs" / "main").write_text(commit, encoding="utf-8")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    cached = Embedder(identify_embedder(EmbedderSpec(model="org/tiny")))
+    cached = find_embedder(EmbedderSpec(model="org/tiny"))
     assert cached.key == {"repo": "org/tiny", "commit": commit}
     assert (cached(["walk"]) == embedder(folder)(["walk"])).all()
     with pytest.raises(ModelError, match="not to be had from the hub"):
-        identify_embedder(EmbedderSpec(model="org/other"))
+        find_embedder(EmbedderSpec(model="org/other"))
 
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
