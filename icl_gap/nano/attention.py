@@ -2,8 +2,9 @@
 
 Softmax over whole rows in float32 takes most of a narrow model's step, and half of the scores of a
 causal row are never needed. Here the queries of a block meet only the keys before the block's end,
-in bfloat16. BLOOM, which does not let its attention be chosen, has it replaced while it trains;
-there the linear biases count from each query, so that near keys keep all their digits.
+in the precision of the autocast around them. BLOOM, which does not let its attention be chosen, has
+it replaced while it trains; there the linear biases count from each query, so that near keys keep
+all their digits.
 """
 
 # mypy: allow-untyped-calls
@@ -24,7 +25,9 @@ from transformers.models.bloom.modeling_bloom import (
     build_alibi_tensor,
 )
 
-BLOCK = 64
+BLOCKS = {torch.bfloat16: 64, torch.float32: 128}
+"""How many queries attend at once: the fastest of those tried with each precision."""
+
 _NAME = "icl_gap_blockwise"
 
 
@@ -70,20 +73,22 @@ def attend(
     """
     rows, heads, length, size = query.shape
     asked = value.dtype
+    mixed = torch.is_autocast_enabled("cpu")
+    dtype = torch.get_autocast_dtype("cpu") if mixed else torch.float32
+    block = BLOCKS[dtype]
     with torch.autocast("cpu", enabled=False):
-        query = query.bfloat16() * (size**-0.5 if scaling is None else scaling)
+        query = query.to(dtype) * (size**-0.5 if scaling is None else scaling)
         query, key, value = (
-            part.bfloat16().reshape(rows * heads, length, size) for part in (query, key, value)
+            part.to(dtype).reshape(rows * heads, length, size) for part in (query, key, value)
         )
         keys = key.transpose(1, 2)
         parts = []
-        for start in range(0, length, BLOCK):
-            end = min(start + BLOCK, length)
-            bias = _causal(start, end).expand(rows * heads, -1, -1)
+        for start in range(0, length, block):
+            end = min(start + block, length)
+            bias = _causal(start, end, dtype).expand(rows * heads, -1, -1)
             if slopes is not None:
-                bias = bias + (slopes.view(-1, 1, 1) * _distances(start, end)).bfloat16().repeat(
-                    rows, 1, 1
-                )
+                linear = slopes.view(-1, 1, 1) * _distances(start, end)
+                bias = bias + linear.to(dtype).repeat(rows, 1, 1)
             scores = torch.baddbmm(bias, query[:, start:end], keys[:, :, :end])
             parts.append(torch.bmm(scores.softmax(-1), value[:, :end]))
         out = torch.cat(parts, 1).reshape(rows, heads, length, size)
@@ -100,9 +105,9 @@ def _bloom_forward(
 
 
 @cache
-def _causal(start: int, end: int) -> torch.Tensor:
+def _causal(start: int, end: int, dtype: torch.dtype) -> torch.Tensor:
     """What is added to the scores of queries start..end against keys 0..end."""
-    return torch.full((end - start, end), float("-inf"), dtype=torch.bfloat16).triu(start + 1)
+    return torch.full((end - start, end), float("-inf"), dtype=dtype).triu(start + 1)
 
 
 @cache

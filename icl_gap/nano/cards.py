@@ -42,9 +42,10 @@ six out of 16 actions, in which at most one word meant what it means in SCAN.
 | data | episodes drawn as training went on; {tokens:,} tokens, in rows of at most {length} |
 | steps | {steps:,}, {warm_up:,} of them on repeated sequences alone |
 | learning rate | {rate:.2g}, falling to zero over the last {decay:.0%} of the steps |
+| weight decay | {weight_decay:g} (AdamW) |
 | seed | {seed} |
 | time | {minutes:.0f} minutes |
-| machine | {machine}; torch {torch} |
+| machine | {machine}; {precision}; torch {torch} |
 
 Exact match with exemplars from the query's own split (ID) and from the other split (OOD), as
 `sweeps/nano.yaml` measures it ({requests} requests a number):
@@ -92,9 +93,11 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         warm_up=recipe.warm_up,
         rate=recipe.peak,
         decay=recipe.decay,
+        weight_decay=recipe.weight_decay,
         seed=recipe.seed,
         minutes=progress["seconds"] / 60,
         machine=told["machine"],
+        precision=told["precision"],
         torch=told["torch"],
         requests=points[0].n_queries * points[0].n_seeds,
         table="\n".join(_table(points)),

@@ -67,6 +67,21 @@ def test_every_family_trains_and_is_written_as_transformers_would(family, tmp_pa
     assert told["progress"]["step"] == 3
 
 
+def test_the_device_decides_the_precision_and_the_folder_tells_it(tmp_path, monkeypatch) -> None:
+    for precision in ("bfloat16", "float32"):
+        monkeypatch.setattr(command, "has_bfloat16", lambda _, name=precision: name == "bfloat16")
+        train(SHORT, tmp_path / precision)
+        told = json.loads((tmp_path / precision / "training_args.json").read_text("utf-8"))
+        assert told["precision"] == precision
+    assert weights(tmp_path / "bfloat16") != weights(tmp_path / "float32")
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="processors tell it on Linux")
+def test_a_processor_with_its_instructions_has_bfloat16() -> None:
+    told = "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    assert command.has_bfloat16(torch.device("cpu")) == told
+
+
 @pytest.mark.slow
 def test_the_warm_up_teaches_copying(tmp_path) -> None:
     recipe = Recipe("codegen", "l", steps=1500, warm_up=1500, decay=0.1)
