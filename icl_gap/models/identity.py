@@ -149,9 +149,9 @@ def _check_library(spec: TransformersSpec) -> None:
     """Find out before anything runs whether the quantization's library is there."""
     if spec.quantization is not None and find_spec("bitsandbytes") is None:
         raise ModelError(
-            "bitsandbytes is not installed",
+            "quantization needs bitsandbytes, which is not installed",
             value=spec.quantization,
-            allowed="pip install 'icl-gap[quantization]'",
+            allowed="`pip install 'icl-gap[quantization]'`, or leave quantization out",
         ).at(key="quantization")
 
 

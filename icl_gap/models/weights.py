@@ -10,7 +10,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -147,12 +146,6 @@ def _size(parameter: nn.Parameter) -> int:
 
 
 def _quantization(bits: Quantization, dtype: Any) -> Any:
-    if find_spec("bitsandbytes") is None:
-        raise ModelError(
-            "quantization needs bitsandbytes, which is not installed",
-            value=bits,
-            allowed="`pip install icl-gap[quantization]`, or leave quantization out",
-        )
     from transformers import BitsAndBytesConfig
 
     match bits:

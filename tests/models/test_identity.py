@@ -83,6 +83,12 @@ def test_what_changes_a_result_is_in_the_key(folder: Path) -> None:
     assert key(folder, device="cpu", shots=(1,), name="x") == key(folder)
 
 
+def test_quantization_without_its_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("icl_gap.models.identity.find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"^quantization: .*bitsandbytes, which is not installed"):
+        key(folder, quantization="4bit")
+
+
 def remove(name: str, folder: Path) -> None:
     (folder / name).unlink()
 

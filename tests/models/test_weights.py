@@ -158,12 +158,6 @@ def test_shared_weights_of_a_pickle_cannot_stay_on_the_disk(opt: Path) -> None:
     assert loaded(opt, device_map="auto").info.n_params
 
 
-def test_quantization_without_its_library(opt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icl_gap.models.weights.find_spec", lambda _: None)
-    with pytest.raises(ModelError, match="bitsandbytes, which is not installed"):
-        loaded(opt, quantization="4bit")
-
-
 def test_a_device_map_gives_the_same_answers(make_model: Any) -> None:
     folder = make_model("bloom")
     plain, mapped = loaded(folder, device="cpu"), loaded(folder, device_map="auto")
