@@ -45,6 +45,8 @@ class Run:
 
     recipe: Recipe
     model: PreTrainedModel
+    bfloat16: bool
+    """Whether its forward passes run in bfloat16; else they do in float32."""
     optimizer: torch.optim.Optimizer
     rng: np.random.Generator
     progress: Progress
@@ -151,7 +153,7 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
         model.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
     )
     rng = np.random.default_rng(recipe.seed)
-    return Run(recipe, model.train(), optimizer, rng, Progress())
+    return Run(recipe, model.train(), has_bfloat16(model.device), optimizer, rng, Progress())
 
 
 def _step(run: Run, batch: Batch) -> None:
@@ -160,7 +162,7 @@ def _step(run: Run, batch: Batch) -> None:
     asked = torch.from_numpy(batch.learned).to(device)[:, 1:]
     for group in run.optimizer.param_groups:
         group["lr"] = run.recipe.rate(run.progress.step)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_bfloat16(device)):
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.bfloat16):
         logits = run.model(input_ids=tokens, use_cache=False).logits[:, :-1]
     loss = functional.cross_entropy(logits[asked].float(), tokens[:, 1:][asked])
     loss.backward()
@@ -208,7 +210,7 @@ def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
         "levels": curriculum(),
         "progress": asdict(run.progress),
         "machine": f"{run.model.device.type}, {torch.get_num_threads()} thread(s), {_processor()}",
-        "precision": "bfloat16" if has_bfloat16(run.model.device) else "float32",
+        "precision": "bfloat16" if run.bfloat16 else "float32",
         "torch": torch.__version__,
     }
     (folder / TRAINING).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
