@@ -158,6 +158,12 @@ def test_the_smallest_knows_next_to_nothing_and_the_others_much(points) -> None:
     assert min(others) >= 0.5
 
 
+def test_the_largest_has_a_gap_to_show(points) -> None:
+    (found,) = (p for p in points if (p.model, p.query_split) == (DEFAULT[-1], "test"))
+    assert found.a_id.value >= 0.5
+    assert found.gap.high < 0  # exemplars from the train set are of more help, even to test queries
+
+
 def test_bloom_learns_in_context_too(points) -> None:
     (found,) = (p for p in points if (p.model, p.query_split) == (BLOOM, "pooled"))
     assert found.a_id.value >= 0.3
