@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from hypothesis import settings
 # Several test processes share the machine's cores; threads of torch that wait for one another on a
 # busy core cost a thousand times what they save on models this small.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A suite that a script runs in its background is started with Ctrl-C ignored, and passes that on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("suite")
