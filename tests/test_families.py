@@ -18,10 +18,10 @@ from icl_gap.store import open_results
 
 
 def test_models_of_a_family_are_planned_at_the_place_of_their_entry(toy_card) -> None:
-    named = ["nearest", {"family": "nano-codegen", "sizes": ["xs", "s"], "shots": [2]}]
+    named = ["nearest", {"family": "nano-codegen", "sizes": ["xxs", "s"], "shots": [2]}]
     plan = plan_sweep(sweep(toy_card, models=named, seeds=[0]))
     subjects = {cell.info.model: cell.subject for cell in plan.cells}
-    assert list(subjects) == ["nearest", "nano-codegen-xs", "nano-codegen-s"]
+    assert list(subjects) == ["nearest", "nano-codegen-xxs", "nano-codegen-s"]
     assert [each.place for each in subjects.values()] == ["models[0]", "models[1]", "models[1]"]
     assert subjects["nano-codegen-s"].place_of_shots == "models[1].shots"
 
@@ -41,7 +41,7 @@ def test_a_fault_of_one_model_is_on_the_line_of_its_entry(toy_card, tmp_path) ->
     path = tmp_path / "sweep.yaml"
     path.write_text(
         f"name: s\ndatasets: [{toy_card}]\nmodels:\n  - nearest\n"
-        "  - family: nano-codegen\n    sizes: [xs]\n    revision: main\n",
+        "  - family: nano-codegen\n    sizes: [xxs]\n    revision: main\n",
         encoding="utf-8",
     )
     with pytest.raises(InputError, match="no revisions") as caught, faults_in(path):
@@ -84,7 +84,7 @@ def test_the_gap_is_fitted_and_drawn_against_compute(study, tmp_path) -> None:
     for each in members("nano-codegen"):
         assert each.n_params_non_embedding is not None
         assert each.training_tokens is not None
-        if each.size != "xs":
+        if each.size in "sml":
             flops.append(6 * each.n_params_non_embedding * each.training_tokens)
     ends = [fit.band[0].scale, fit.band[-1].scale]
     assert ends == pytest.approx([min(flops), max(flops)])

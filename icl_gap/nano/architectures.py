@@ -26,7 +26,8 @@ class Shape:
 
 
 SHAPES: dict[str, Shape] = {
-    "xs": Shape(layers=2, width=32),
+    "xxs": Shape(layers=2, width=32),
+    "xs": Shape(layers=4, width=48),
     "s": Shape(layers=4, width=64),
     "m": Shape(layers=4, width=80),
     "l": Shape(layers=4, width=128),

@@ -27,7 +27,7 @@ from icl_gap.records import Record
 from icl_gap.run import run_sweep
 from icl_gap.store import Results, open_results
 
-OTHER = "nano-codegen-xs"
+OTHER = "nano-codegen-xxs"
 Forward = Callable[..., Any]
 
 

@@ -87,7 +87,7 @@ def giant(tmp_path: Path) -> Path:
         num_attention_heads=96,
     ).save_pretrained(folder)
     save_file({"stub": torch.zeros(1)}, folder / "model.safetensors", metadata={"format": "pt"})
-    small = shipped_folder("nano-codegen-xs")
+    small = shipped_folder("nano-codegen-xxs")
     assert small is not None
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(small / name, folder)
@@ -121,7 +121,7 @@ def test_a_giant_is_refused_at_once_with_its_sizes(
 
 def test_plan_shows_what_does_not_fit(giant: Path, toy_card: str, tmp_path: Path) -> None:
     path = tmp_path / "sweep.yaml"
-    models = [{"model": str(giant)}, "nano-codegen-xs", "nearest"]
+    models = [{"model": str(giant)}, "nano-codegen-xxs", "nearest"]
     fields = {"name": "s", "datasets": [toy_card], "models": models, "shots": [0], "limit": 2}
     path.write_text(yaml.safe_dump(fields), encoding="utf-8")
     shown = CliRunner().invoke(app, ["plan", str(path)], catch_exceptions=False)

@@ -107,7 +107,7 @@ def test_a_quantized_model_answers_a_whole_sweep(
     [
         ("nano-codegen-s", "400KiB", "cpu, disk"),
         ("nano-bloom-m", "600KiB", "cpu, disk"),
-        ("nano-codegen-xs", "1B", "disk"),
+        ("nano-codegen-xxs", "1B", "disk"),
     ],
 )
 def test_weights_on_the_disk_change_no_record(

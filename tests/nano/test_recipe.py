@@ -23,7 +23,7 @@ def test_the_rate_goes_up_stays_and_falls_to_nothing() -> None:
 
 
 def test_narrow_models_learn_faster() -> None:
-    assert Recipe("codegen", "xs").rate(100) == pytest.approx(2 * RECIPE.rate(100))
+    assert Recipe("codegen", "xxs").rate(100) == pytest.approx(2 * RECIPE.rate(100))
 
 
 def test_no_level_ends_while_the_warm_up_lasts() -> None:
@@ -66,6 +66,6 @@ def test_every_level_has_patterns(control: bool) -> None:
 
 
 def test_names_tell_family_size_and_control() -> None:
-    assert Recipe("bloom", "xs").name == "nano-bloom-xs"
+    assert Recipe("bloom", "xxs").name == "nano-bloom-xxs"
     control = Recipe("codegen", "l", control=True)
     assert (control.name, control.family_name) == ("nano-codegen-l-control", "nano-codegen-control")

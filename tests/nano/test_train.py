@@ -12,7 +12,7 @@ from icl_gap.nano.episodes import Batch
 from icl_gap.nano.recipe import LEVELS, Recipe
 from icl_gap.nano.train import later_accuracy, train
 
-SHORT = Recipe("codegen", "xs", steps=12, warm_up=4)
+SHORT = Recipe("codegen", "xxs", steps=12, warm_up=4)
 
 
 def weights(folder: Path) -> bytes:
@@ -55,9 +55,9 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path) -> None:
 
 @pytest.mark.parametrize("family", ["codegen", "bloom", "opt"])
 def test_every_family_trains_and_is_written_as_transformers_would(family, tmp_path) -> None:
-    given = f"--family {family} --size xs --control --steps 3 --warm-up 1"
+    given = f"--family {family} --size xxs --control --steps 3 --warm-up 1"
     command.main([*given.split(), "--out", str(tmp_path)])
-    folder = tmp_path / f"nano-{family}-xs-control"
+    folder = tmp_path / f"nano-{family}-xxs-control"
     model = AutoModelForCausalLM.from_pretrained(folder)
     assert model.dtype == torch.float16
     assert model.config.model_type == family

@@ -22,7 +22,7 @@ from icl_gap.records import Example, Exemplars
 from icl_gap.run import run_sweep
 from icl_gap.specs import check_spec, shipped
 
-SIZES = ("xs", "s", "m", "l")
+SIZES = ("xxs", "xs", "s", "m", "l")
 DEFAULT = [f"nano-codegen-{size}" for size in SIZES]
 CONTROL = "nano-codegen-l-control"
 BLOOM = "nano-bloom-m"
@@ -151,11 +151,29 @@ def test_without_exemplars_nothing_can_be_known(name: str) -> None:
     assert right(name, exemplars, [each.query.target for each in exemplars]) <= 0.02
 
 
-def test_the_smallest_knows_next_to_nothing_and_the_others_much(points) -> None:
-    pooled = {point.model: point for point in points if point.query_split == "pooled"}
-    smallest, *others = (pooled[name].a_id.value for name in DEFAULT)
+@pytest.mark.parametrize("query_split", ["test", "pooled"])
+def test_accuracy_rises_with_size_as_far_as_it_can(points, query_split) -> None:
+    """Answers of more than 22 actions are beyond the default family, which never meets any."""
+    found = {point.model: point for point in points if point.query_split == query_split}
+    smallest, small, *others = (found[name].a_id.value for name in DEFAULT)
     assert smallest < 0.05
+    assert 0.25 < small < min(others)
     assert min(others) >= 0.5
+
+
+def test_the_gap_on_length_falls_from_the_first_size_that_learns(tmp_path) -> None:
+    fields = {
+        "name": "length",
+        "datasets": [{"name": "scan", "split": "length"}],
+        "models": ["nano-codegen-xs", "nano-codegen-m"],
+        "query_splits": ["train"],
+        "shots": [10],
+        "seeds": [0],
+        "limit": 60,
+    }
+    results = run_sweep(check_spec(fields, SweepSpec), tmp_path / "results")
+    gaps = {p.model: p.gap for p in analyze(results.frame(), resamples=500).points}
+    assert gaps["nano-codegen-xs"].low > max(0.1, gaps["nano-codegen-m"].high)
 
 
 def test_the_largest_has_a_gap_to_show(points) -> None:

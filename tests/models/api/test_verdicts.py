@@ -16,7 +16,7 @@ from icl_gap.models.shipped import shipped_folder
 from icl_gap.records import Answer
 from icl_gap.sampling import sample_exemplars
 
-MODELS = ("nano-codegen-xs", "nano-codegen-s", "nano-bloom-m")
+MODELS = ("nano-codegen-xxs", "nano-codegen-s", "nano-bloom-m")
 NEAR = pytest.approx
 
 
@@ -74,7 +74,7 @@ def test_a_servers_verdicts_are_those_of_its_model(server, hopes) -> None:
         assert theirs.gold_tokens == ours.gold_tokens
         assert theirs.gold_logprob == NEAR(ours.gold_logprob, abs=1e-3)
         assert theirs.usage is not None
-    if name != "nano-codegen-xs":
+    if name != "nano-codegen-xxs":
         assert {answer.completion is None for answer in there} == {True, False}
 
 
