@@ -6,8 +6,13 @@ from icl_gap.config import SweepSpec
 from icl_gap.specs import check_spec
 
 
-def sweep(card: str, **changes: object) -> SweepSpec:
-    """Sixteen cells of four requests on the benchmark of a card, of `nearest` unless changed."""
+def sweep(card: str | dict[str, str], **changes: object) -> SweepSpec:
+    """Sixteen cells of four requests on the benchmark of a card, of `nearest` unless changed.
+
+    Args:
+        card: A benchmark, as sweeps name it.
+        changes: Of the sweep's fields.
+    """
     fields = {
         "name": "s",
         "datasets": [card],

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from asking import complete
 from safetensors import safe_open
+from toys import sweep
 
 import icl_gap
 from icl_gap.analysis import GapPoint, analyze
-from icl_gap.config import SweepSpec, read_sweep
+from icl_gap.config import read_sweep
 from icl_gap.models import Model, TransformersSpec, identify, load
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.recipe import Recipe
@@ -20,12 +21,15 @@ from icl_gap.nano.words import SLOT_ACTIONS
 from icl_gap.prompts import render
 from icl_gap.records import Example, Exemplars
 from icl_gap.run import run_sweep
-from icl_gap.specs import check_spec, shipped
+from icl_gap.specs import shipped
 
 SIZES = ("xxs", "xs", "s", "m", "l")
 DEFAULT = [f"nano-codegen-{size}" for size in SIZES]
 CONTROL = "nano-codegen-l-control"
 BLOOM = "nano-bloom-m"
+MCD1 = {"name": "scan", "split": "mcd1"}
+LENGTH = {"name": "scan", "split": "length"}
+TEN_SHOTS = {"shots": [10], "seeds": [0]}
 OTHER = dict(
     zip(SLOT_ACTIONS, ("LOOK", "RUN", "JUMP", "WALK", "TURN_RIGHT", "TURN_LEFT"), strict=True)
 )
@@ -64,15 +68,8 @@ def drawn(shots: int) -> list[Exemplars]:
 @pytest.fixture(scope="module")
 def points(tmp_path_factory) -> list[GapPoint]:
     """Ten shots on MCD1, 80 queries a side."""
-    fields = {
-        "name": "nano",
-        "datasets": [{"name": "scan", "split": "mcd1"}],
-        "models": [*DEFAULT, CONTROL, BLOOM],
-        "shots": [10],
-        "seeds": [0],
-        "limit": 80,
-    }
-    results = run_sweep(check_spec(fields, SweepSpec), tmp_path_factory.mktemp("nano"))
+    spec = sweep(MCD1, models=[*DEFAULT, CONTROL, BLOOM], **TEN_SHOTS, limit=80)
+    results = run_sweep(spec, tmp_path_factory.mktemp("nano"))
     return list(analyze(results.frame(), resamples=500).points)
 
 
@@ -81,21 +78,13 @@ def points(tmp_path_factory) -> list[GapPoint]:
     [
         ({"control": "shuffled_targets"}, 0.15),
         ({"control": "targets_only"}, 0.05),
-        ({"datasets": [{"name": "scan", "split": "mcd1", "exemplars_from": "listops"}]}, 0.05),
+        ({"datasets": [{**MCD1, "exemplars_from": "listops"}]}, 0.05),
     ],
     ids=str,
 )
 def test_the_controls_take_away_what_exemplars_tell(change, most, tmp_path) -> None:
-    fields = {
-        "name": "controls",
-        "datasets": [{"name": "scan", "split": "mcd1"}],
-        "models": ["nano-codegen-l"],
-        "query_splits": ["train"],
-        "shots": [10],
-        "seeds": [0],
-        "limit": 40,
-    }
-    cells = run_sweep(check_spec({**fields, **change}, SweepSpec), tmp_path / "results")
+    of_train = {"models": ["nano-codegen-l"], "query_splits": ["train"], "limit": 40}
+    cells = run_sweep(sweep(MCD1, **TEN_SHOTS, **of_train, **change), tmp_path / "results")
     hits = [record.raw for cell in cells for record in cell.records]
     assert len(hits) == 80
     assert sum(hits) / len(hits) <= most
@@ -103,8 +92,8 @@ def test_the_controls_take_away_what_exemplars_tell(change, most, tmp_path) -> N
 
 def test_the_family_and_its_control_ship_and_are_measured() -> None:
     assert {*DEFAULT, CONTROL, BLOOM} == set(shipped_models())
-    sweep = read_sweep(shipped("sweeps") / "nano.yaml")
-    assert {entry.model for entry in sweep.models} == set(shipped_models())
+    measured = read_sweep(shipped("sweeps") / "nano.yaml")
+    assert {entry.model for entry in measured.models} == set(shipped_models())
 
 
 def test_they_are_small() -> None:
@@ -162,16 +151,9 @@ def test_accuracy_rises_with_size_as_far_as_it_can(points, query_split) -> None:
 
 
 def test_the_gap_on_length_falls_from_the_first_size_that_learns(tmp_path) -> None:
-    fields = {
-        "name": "length",
-        "datasets": [{"name": "scan", "split": "length"}],
-        "models": ["nano-codegen-xs", "nano-codegen-m"],
-        "query_splits": ["train"],
-        "shots": [10],
-        "seeds": [0],
-        "limit": 60,
-    }
-    results = run_sweep(check_spec(fields, SweepSpec), tmp_path / "results")
+    models = ["nano-codegen-xs", "nano-codegen-m"]
+    of_train = {"models": models, "query_splits": ["train"], "limit": 60}
+    results = run_sweep(sweep(LENGTH, **TEN_SHOTS, **of_train), tmp_path / "results")
     gaps = {p.model: p.gap for p in analyze(results.frame(), resamples=500).points}
     assert gaps["nano-codegen-xs"].low > max(0.1, gaps["nano-codegen-m"].high)
 
