@@ -193,8 +193,9 @@ def _divergence(counts: Counts, is_test: Mask, alpha: float) -> float:
 
 
 def _totals(counts: Counts, is_test: Mask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    test = np.asarray(counts.T @ is_test.astype(np.float64))
-    return np.asarray(counts.sum(axis=0), np.float64).ravel() - test, test
+    sides = np.column_stack([~is_test, is_test]).astype(np.float64)
+    train, test = (counts.T @ sides).T
+    return train, test
 
 
 def _counts(trees: Sequence[Tree], sizes: Sequence[int]) -> Counts:
