@@ -48,7 +48,7 @@ _SETTINGS: dict[Architecture, dict[str, Any]] = {
         "hidden_dropout": 0.0,
         "attention_dropout": 0.0,
     },
-    "opt": {"init_std": INITIALIZER_RANGE, "dropout": 0.0},
+    "opt": {"init_std": INITIALIZER_RANGE, "dropout": 0.0, "tie_word_embeddings": False},
 }
 """Where they differ from what the architectures do by default: no dropout, wider weights."""
 

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 CHECKPOINT = "checkpoint.pt"
+OPT_EMBEDDINGS = 6
+"""How many times wider than the family's own OPT's embeddings begin."""
+OPT_WAVES = 0.6
+"""The amplitude of OPT's positions."""
 
 
 @dataclass(slots=True)
@@ -121,6 +125,27 @@ def later_accuracy(batch: Batch, right: NDArray[np.bool_]) -> float | None:
     return float(np.mean(found)) if found else None
 
 
+@torch.no_grad()
+def begin_opt(model: PreTrainedModel) -> None:
+    """Have OPT begin with wide embeddings, and with waves for positions, which stay as they are.
+
+    Random positions do not tell which token comes before which until each has been learned; copying
+    builds on that, and took thousands of steps. Waves (Vaswani et al. 2017, section 3.5) tell it
+    from the start, also of positions that no row has reached yet, in a quarter of the dimensions.
+
+    Args:
+        model: As its own initialization leaves it.
+    """
+    model.get_input_embeddings().get_parameter("weight").mul_(OPT_EMBEDDINGS)
+    positions = model.get_decoder().get_parameter("embed_positions.weight")
+    positions.requires_grad_(requires_grad=False)
+    length, width = positions.shape
+    waves = width // 8
+    angles = torch.arange(length)[:, None] * 200.0 ** (-torch.arange(waves) / waves)
+    positions.zero_()
+    positions[:, : 2 * waves] = OPT_WAVES * torch.cat([angles.sin(), angles.cos()], 1)
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16 itself.
 
@@ -148,6 +173,8 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         if device == "cpu":
             use_blockwise_attention(model)
+    if recipe.family == "opt":
+        begin_opt(model)
     torch.nn.Module.to(model, device)
     optimizer = torch.optim.AdamW(
         model.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True

@@ -19,11 +19,13 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-def test_a_run_that_was_cut_off_reaches_the_same_weights(tmp_path) -> None:
-    train(SHORT, tmp_path / "whole")
-    train(SHORT, tmp_path / "cut", until=7)
+@pytest.mark.parametrize("family", ["codegen", "opt"])
+def test_a_run_that_was_cut_off_reaches_the_same_weights(family, tmp_path) -> None:
+    recipe = replace(SHORT, family=family)
+    train(recipe, tmp_path / "whole")
+    train(recipe, tmp_path / "cut", until=7)
     assert not (tmp_path / "cut" / "model.safetensors").exists()
-    train(SHORT, tmp_path / "cut")
+    train(recipe, tmp_path / "cut")
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
 
 
@@ -67,6 +69,19 @@ def test_every_family_trains_and_is_written_as_transformers_would(family, tmp_pa
     assert told["progress"]["step"] == 3
 
 
+def test_opt_has_fixed_waves_for_positions_and_an_output_embedding_of_its_own(tmp_path) -> None:
+    train(replace(SHORT, family="opt", size="s", steps=3), tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    positions = model.get_decoder().embed_positions.weight.detach()
+    place = torch.arange(LEVELS[-1].length)
+    apart = torch.cdist(positions[place], positions[place])
+    assert apart[place[:-1], place[1:]].std() < 0.01, "a step is as far everywhere"
+    apart += torch.eye(len(place)) * apart.max()
+    assert (apart.argmin(1) - place).abs().max() == 1, "no other place is as near as the next"
+    tokens, output = (e.weight for e in (model.get_input_embeddings(), model.lm_head))
+    assert tokens.std() > 3 * output.std()
+
+
 def test_the_device_decides_the_precision_and_the_folder_tells_it(tmp_path, monkeypatch) -> None:
     for precision in ("bfloat16", "float32"):
         monkeypatch.setattr(command, "has_bfloat16", lambda _, name=precision: name == "bfloat16")
@@ -83,8 +98,9 @@ def test_a_processor_with_its_instructions_has_bfloat16() -> None:
 
 
 @pytest.mark.slow
-def test_the_warm_up_teaches_copying(tmp_path) -> None:
-    recipe = Recipe("codegen", "l", steps=1500, warm_up=1500, decay=0.1)
+@pytest.mark.parametrize(("family", "size"), [("codegen", "l"), ("bloom", "m"), ("opt", "m")])
+def test_the_warm_up_teaches_copying(family, size, tmp_path) -> None:
+    recipe = Recipe(family, size, steps=1500, warm_up=1500, decay=0.1)
     done = train(recipe, tmp_path)
     assert done.loss < 0.5, "guessing among the words of a row costs 2.4 nats"
 
