@@ -58,7 +58,9 @@ class Episodes:
         self._weights = np.array([pattern.commands for pattern in patterns], dtype=np.float64)
         self._lengths = np.array([len(pattern.target) for pattern in patterns])
 
-    def draw(self, rng: np.random.Generator, level: Level, *, repeats: float) -> Batch:
+    def draw(
+        self, rng: np.random.Generator, level: Level, *, repeats: float, few: float = 0.0
+    ) -> Batch:
         """Draw the rows of one step.
 
         Args:
@@ -66,6 +68,8 @@ class Episodes:
             level: How many rows, how long, of which patterns; a row's last item is cut off.
             repeats: The part of the rows that are random sequences, each repeated; copying is
                 learned from these.
+            few: The part of those that are made of a few different tokens, where what comes next
+                shows only in several tokens before it.
 
         Returns:
             The rows.
@@ -82,14 +86,17 @@ class Episodes:
         chances = np.cumsum(np.ones_like(weights) if level.even else weights)
         for row in range(level.rows):
             if rng.random() < repeats:
-                self._repeat(rng, batch, row)
+                self._repeat(rng, batch, row, few)
             else:
                 self._episode(rng, batch, row, allowed, chances)
         return batch
 
-    def _repeat(self, rng: np.random.Generator, batch: Batch, row: int) -> None:
+    def _repeat(self, rng: np.random.Generator, batch: Batch, row: int, few: float) -> None:
         period = int(rng.integers(4, 21))
-        unit = rng.choice(np.concatenate([self._words, self._actions]), period)
+        tokens = np.concatenate([self._words, self._actions])
+        if few and rng.random() < few:
+            tokens = rng.choice(tokens, int(rng.integers(2, 9)), replace=False)
+        unit = rng.choice(tokens, period)
         batch.tokens[row] = np.resize(unit, batch.tokens.shape[1])
         batch.learned[row, period:] = True
 

@@ -69,6 +69,8 @@ class Recipe:
     """Steps on repeated sequences alone."""
     repeats: float = 0.1
     """The part of the rows that are repeated sequences after that."""
+    few: float = 0.0
+    """The part of the repeated sequences that are made of few different tokens."""
     learning_rate: float = 1.5e-3
     """At a width of 128; for narrower models, larger by the root of the ratio."""
     weight_decay: float = 0.01

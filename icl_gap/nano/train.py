@@ -90,6 +90,7 @@ def train(
             run.rng,
             level,
             repeats=1.0 if run.progress.step < recipe.warm_up else recipe.repeats,
+            few=recipe.few,
         )
         _step(run, batch)
         run.progress.seconds = time.perf_counter() - started

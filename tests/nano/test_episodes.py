@@ -27,8 +27,8 @@ DEFAULT = Episodes(Recipe("codegen", "s").patterns(), scan_template(), encode)
 
 def draw(episodes: Episodes, seed: int, **changes: float) -> Batch:
     asked = {"rows": 2, "length": 600, "longest": 48} | changes
-    repeats = asked.pop("repeats", 0.0)
-    return episodes.draw(np.random.default_rng(seed), Level(**asked), repeats=repeats)
+    shares = {share: asked.pop(share, 0.0) for share in ("repeats", "few")}
+    return episodes.draw(np.random.default_rng(seed), Level(**asked), **shares)
 
 
 def text_of(tokens: np.ndarray) -> str:
@@ -158,15 +158,26 @@ def test_answers_are_no_longer_than_asked(seed: int, level) -> None:
     assert all(len(answer.split()) <= level.longest for answer in answers)
 
 
-@given(seed=st.integers(0, 10**6))
-def test_repeats_repeat_and_are_learned_from_the_second_time_on(seed: int) -> None:
-    batch = draw(ALL, seed, repeats=1.0, length=80)
+@given(seed=st.integers(0, 10**6), few=st.sampled_from([0.0, 0.5, 1.0]))
+def test_repeats_repeat_and_are_learned_from_the_second_time_on(seed: int, few: float) -> None:
+    batch = draw(ALL, seed, repeats=1.0, length=80, few=few)
     for tokens, learned, item in zip(batch.tokens, batch.learned, batch.item, strict=True):
         period = int(np.argmax(learned))
         assert 4 <= period <= 20
         assert learned[period:].all()
         assert (tokens[period:] == tokens[:-period]).all()
         assert (item == -1).all()
+
+
+def test_repeats_are_of_few_tokens_as_often_as_asked() -> None:
+    def distinct(few: float) -> np.ndarray:
+        rows = [row for seed in range(100) for row in draw(ALL, seed, repeats=1.0, few=few).tokens]
+        return np.array([len(set(row.tolist())) for row in rows])
+
+    assert distinct(1.0).max() <= 8
+    many = (distinct(0.0) > 8).mean()
+    assert many > 0.5
+    assert (distinct(0.3) > 8).mean() == pytest.approx(0.7 * many, abs=0.08)
 
 
 def test_the_same_seed_draws_the_same_rows() -> None:
