@@ -26,7 +26,7 @@ from icl_gap.specs import shipped
 SIZES = ("xxs", "xs", "s", "m", "l")
 DEFAULT = [f"nano-codegen-{size}" for size in SIZES]
 CONTROL = "nano-codegen-l-control"
-BLOOM = "nano-bloom-m"
+BLOOM = ["nano-bloom-s", "nano-bloom-m"]
 MCD1 = {"name": "scan", "split": "mcd1"}
 LENGTH = {"name": "scan", "split": "length"}
 TEN_SHOTS = {"shots": [10], "seeds": [0]}
@@ -68,7 +68,7 @@ def drawn(shots: int) -> list[Exemplars]:
 @pytest.fixture(scope="module")
 def points(tmp_path_factory) -> list[GapPoint]:
     """Ten shots on MCD1, 80 queries a side."""
-    spec = sweep(MCD1, models=[*DEFAULT, CONTROL, BLOOM], **TEN_SHOTS, limit=80)
+    spec = sweep(MCD1, models=[*DEFAULT, CONTROL, *BLOOM], **TEN_SHOTS, limit=80)
     results = run_sweep(spec, tmp_path_factory.mktemp("nano"))
     return list(analyze(results.frame(), resamples=500).points)
 
@@ -91,7 +91,7 @@ def test_the_controls_take_away_what_exemplars_tell(change, most, tmp_path) -> N
 
 
 def test_the_family_and_its_control_ship_and_are_measured() -> None:
-    assert {*DEFAULT, CONTROL, BLOOM} == set(shipped_models())
+    assert {*DEFAULT, CONTROL, *BLOOM} == set(shipped_models())
     measured = read_sweep(shipped("sweeps") / "nano.yaml")
     assert {entry.model for entry in measured.models} == set(shipped_models())
 
@@ -164,8 +164,9 @@ def test_the_largest_has_a_gap_to_show(points) -> None:
     assert found.gap.high < 0  # exemplars from the train set are of more help, even to test queries
 
 
-def test_bloom_learns_in_context_too(points) -> None:
-    (found,) = (p for p in points if (p.model, p.query_split) == (BLOOM, "pooled"))
+@pytest.mark.parametrize("name", BLOOM)
+def test_bloom_learns_in_context_too(points, name) -> None:
+    (found,) = (p for p in points if (p.model, p.query_split) == (name, "pooled"))
     assert found.a_id.value >= 0.3
 
 
