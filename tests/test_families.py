@@ -84,7 +84,7 @@ def test_the_gap_is_fitted_and_drawn_against_compute(study, tmp_path) -> None:
     for each in members("nano-codegen"):
         assert each.n_params_non_embedding is not None
         assert each.training_tokens is not None
-        if each.size in "sml":
+        if each.size in ("s", "m", "l"):
             flops.append(6 * each.n_params_non_embedding * each.training_tokens)
     ends = [fit.band[0].scale, fit.band[-1].scale]
     assert ends == pytest.approx([min(flops), max(flops)])

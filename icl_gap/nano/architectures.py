@@ -50,7 +50,8 @@ _SETTINGS: dict[Architecture, dict[str, Any]] = {
     },
     "opt": {"init_std": INITIALIZER_RANGE, "dropout": 0.0, "tie_word_embeddings": False},
 }
-"""Where they differ from what the architectures do by default: no dropout, wider weights."""
+"""Where they differ from what the architectures do by default: no dropout, wider weights, and an
+output embedding of OPT's own, as one tied to wide input embeddings hardly learned to copy."""
 
 
 def build_config(

@@ -58,9 +58,7 @@ class Episodes:
         self._weights = np.array([pattern.commands for pattern in patterns], dtype=np.float64)
         self._lengths = np.array([len(pattern.target) for pattern in patterns])
 
-    def draw(
-        self, rng: np.random.Generator, level: Level, *, repeats: float, few: float = 0.0
-    ) -> Batch:
+    def draw(self, rng: np.random.Generator, level: Level, *, repeats: float, few: float) -> Batch:
         """Draw the rows of one step.
 
         Args:
@@ -94,7 +92,7 @@ class Episodes:
     def _repeat(self, rng: np.random.Generator, batch: Batch, row: int, few: float) -> None:
         period = int(rng.integers(4, 21))
         tokens = np.concatenate([self._words, self._actions])
-        if few and rng.random() < few:
+        if few and rng.random() < few:  # nothing drawn at 0: those recipes' rows stay as they were
             tokens = rng.choice(tokens, int(rng.integers(2, 9)), replace=False)
         unit = rng.choice(tokens, period)
         batch.tokens[row] = np.resize(unit, batch.tokens.shape[1])

@@ -41,6 +41,8 @@ OPT_EMBEDDINGS = 6
 """How many times wider than the family's own OPT's embeddings begin."""
 OPT_WAVES = 0.6
 """The amplitude of OPT's positions."""
+OPT_SLOWEST = 200.0
+"""How many times slower than the fastest its slowest wave is, about; that turns in 6 tokens."""
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ def begin_opt(model: PreTrainedModel) -> None:
     positions.requires_grad_(requires_grad=False)
     length, width = positions.shape
     waves = width // 8
-    angles = torch.arange(length)[:, None] * 200.0 ** (-torch.arange(waves) / waves)
+    angles = torch.arange(length)[:, None] * OPT_SLOWEST ** (-torch.arange(waves) / waves)
     positions.zero_()
     positions[:, : 2 * waves] = OPT_WAVES * torch.cat([angles.sin(), angles.cos()], 1)
 
