@@ -26,7 +26,7 @@ from torch.nn import functional
 from icl_gap.models.quiet import quiet_transformers
 from icl_gap.models.shipped import FAMILY_MARK
 from icl_gap.models.spec import Architecture
-from icl_gap.nano.architectures import SHAPES, build_config
+from icl_gap.nano.architectures import HEADS, SHAPES, build_config
 from icl_gap.nano.attention import use_blockwise_attention
 from icl_gap.nano.episodes import Batch, Episodes
 from icl_gap.nano.recipe import LEVELS, TRAINING, Progress, Recipe, curriculum, options
@@ -41,8 +41,10 @@ OPT_EMBEDDINGS = 6
 """How many times wider than the family's own OPT's embeddings begin."""
 OPT_WAVES = 0.6
 """The amplitude of OPT's positions."""
-OPT_SLOWEST = 200.0
-"""How many times slower than the fastest its slowest wave is, about; that turns in 6 tokens."""
+OPT_SHARPNESS = 1.6
+"""How large the weights are by which its first heads look back, at a width of 128."""
+OPT_LOOKING_BACK = 2
+"""How many of its layers begin with such heads."""
 
 
 @dataclass(slots=True)
@@ -130,23 +132,46 @@ def later_accuracy(batch: Batch, right: NDArray[np.bool_]) -> float | None:
 
 @torch.no_grad()
 def begin_opt(model: PreTrainedModel) -> None:
-    """Have OPT begin with wide embeddings, and with waves for positions, which stay as they are.
+    """Have OPT begin with wide embeddings, waves for positions, and heads that look back.
 
     Random positions do not tell which token comes before which until each has been learned; copying
     builds on that, and took thousands of steps. Waves (Vaswani et al. 2017, section 3.5) tell it
-    from the start, also of positions that no row has reached yet, in a quarter of the dimensions.
+    from the start, also of positions that no row has reached yet. Their speeds rise to half a turn
+    a token: the fast ones set neighbours apart, the slow ones near from far. They rise almost as
+    squares; by exact squares, some distance within a row looks like none. As waves turn alike at
+    every position, one matrix takes a head from each token to the one so many before it; the first
+    layers' heads begin with those of 1 to 4, as sharp at any width.
 
     Args:
         model: As its own initialization leaves it.
     """
     model.get_input_embeddings().get_parameter("weight").mul_(OPT_EMBEDDINGS)
-    positions = model.get_decoder().get_parameter("embed_positions.weight")
+    decoder = model.get_decoder()
+    positions = decoder.get_parameter("embed_positions.weight")
     positions.requires_grad_(requires_grad=False)
     length, width = positions.shape
-    waves = width // 8
-    angles = torch.arange(length)[:, None] * OPT_SLOWEST ** (-torch.arange(waves) / waves)
+    head = width // HEADS
+    speeds = torch.pi * ((torch.arange(head // 2) + 0.5) / (head // 2)) ** 1.9
+    angles = torch.arange(length)[:, None] * speeds
+    sharpness = OPT_SHARPNESS * (128 / width) ** 0.25
     positions.zero_()
-    positions[:, : 2 * waves] = OPT_WAVES * torch.cat([angles.sin(), angles.cos()], 1)
+    positions[:, :head] = OPT_WAVES * torch.cat([angles.sin(), angles.cos()], 1)
+    for layer in range(OPT_LOOKING_BACK):
+        query, key = (
+            decoder.get_parameter(f"layers.{layer}.self_attn.{part}_proj.weight").view(
+                HEADS, head, width
+            )[:, :, :head]
+            for part in "qk"
+        )
+        key[:] = sharpness * torch.eye(head)
+        for number in range(HEADS):
+            query[number] = sharpness * _turned_back((number + 1) * speeds)
+
+
+def _turned_back(angles: torch.Tensor) -> torch.Tensor:
+    """What takes the sines and cosines of some angles to those of the angles less the given."""
+    sines, cosines = torch.diag(angles.sin()), torch.diag(angles.cos())
+    return torch.cat([torch.cat([cosines, -sines], 1), torch.cat([sines, cosines], 1)])
 
 
 def has_bfloat16(device: torch.device) -> bool:
