@@ -138,9 +138,9 @@ def begin_opt(model: PreTrainedModel) -> None:
     builds on that, and took thousands of steps. Waves (Vaswani et al. 2017, section 3.5) tell it
     from the start, also of positions that no row has reached yet. Their speeds rise to half a turn
     a token: the fast ones set neighbours apart, the slow ones near from far. They rise almost as
-    squares; by exact squares, some distance within a row looks like none. As waves turn alike at
-    every position, one matrix takes a head from each token to the one so many before it; the first
-    layers' heads begin with those of 1 to 4, as sharp at any width.
+    squares; by exact ones, tokens 512 apart would look alike at a width of 64. As waves turn alike
+    at every position, one matrix takes a head from each token to the one so many before it; the
+    first layers' heads begin with those of 1 to 4, as sharp at any width.
 
     Args:
         model: As its own initialization leaves it.
