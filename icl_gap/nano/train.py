@@ -151,21 +151,20 @@ def begin_opt(model: PreTrainedModel) -> None:
     positions.requires_grad_(requires_grad=False)
     length, width = positions.shape
     head = width // HEADS
-    speeds = torch.pi * ((torch.arange(head // 2) + 0.5) / (head // 2)) ** 1.9
+    waves = head // 2
+    speeds = torch.pi * ((torch.arange(waves) + 0.5) / waves) ** 1.9
     angles = torch.arange(length)[:, None] * speeds
-    sharpness = OPT_SHARPNESS * (128 / width) ** 0.25
     positions.zero_()
     positions[:, :head] = OPT_WAVES * torch.cat([angles.sin(), angles.cos()], 1)
+    begun = {
+        "q_proj": torch.stack([_turned_back(back * speeds) for back in range(1, HEADS + 1)]),
+        "k_proj": torch.eye(head),
+    }
+    sharpness = OPT_SHARPNESS * (128 / width) ** 0.25
     for layer in range(OPT_LOOKING_BACK):
-        query, key = (
-            decoder.get_parameter(f"layers.{layer}.self_attn.{part}_proj.weight").view(
-                HEADS, head, width
-            )[:, :, :head]
-            for part in "qk"
-        )
-        key[:] = sharpness * torch.eye(head)
-        for number in range(HEADS):
-            query[number] = sharpness * _turned_back((number + 1) * speeds)
+        for part, turn in begun.items():
+            weight = decoder.get_parameter(f"layers.{layer}.self_attn.{part}.weight")
+            weight.view(HEADS, head, width)[:, :, :head] = sharpness * turn
 
 
 def _turned_back(angles: torch.Tensor) -> torch.Tensor:

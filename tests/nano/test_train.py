@@ -79,6 +79,9 @@ def test_opt_has_fixed_waves_for_positions_and_an_output_embedding_of_its_own(tm
     assert apart[place[:-1], place[1:]].std() < 0.01, "a step is as far everywhere"
     apart += torch.eye(len(place)) * apart.max()
     assert apart.min() > 0.5 * apart.mean(), "no place looks like another"
+    near = (place[:, None] - place).abs() <= 10
+    nearest = apart.where(near, torch.inf).argmin(1)
+    assert (nearest - place).abs().max() == 1, "near by, no other place is as near as the next"
     tokens, output = (e.weight for e in (model.get_input_embeddings(), model.lm_head))
     assert tokens.std() > 3 * output.std()
 
