@@ -164,7 +164,9 @@ def test_the_largest_has_a_gap_to_show(points) -> None:
     assert found.gap.high < 0  # exemplars from the train set are of more help, even to test queries
 
 
-@pytest.mark.parametrize(("name", "least"), zip(BLOOM, (0.25, 0.3, 0.3), strict=True), ids=BLOOM)
+@pytest.mark.parametrize(
+    ("name", "least"), list(zip(BLOOM, (0.25, 0.3, 0.3), strict=True)), ids=BLOOM
+)
 def test_bloom_learns_in_context_too(points, name, least) -> None:
     (found,) = (p for p in points if (p.model, p.query_split) == (name, "pooled"))
     assert found.a_id.value >= least
