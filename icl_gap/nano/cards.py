@@ -15,7 +15,7 @@ from typing import Any
 from icl_gap.analysis import GapPoint, analyze
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.patterns import HELD_OUT_SPLITS, held_out, patterns
-from icl_gap.nano.recipe import TRAINING, Optimizer, Recipe, curriculum
+from icl_gap.nano.recipe import TRAINING, Recipe, curriculum
 from icl_gap.store import OUTCOMES, open_results
 from icl_gap.text import shots_text
 
@@ -42,7 +42,7 @@ six out of 16 actions, in which at most one word meant what it means in SCAN.
 | data | episodes drawn as training went on; {tokens:,} tokens, in rows of at most {length} |
 | steps | {steps:,}, {warm_up:,} of them on repeated sequences alone |
 | learning rate | {rate:.2g}, falling to zero over the last {decay:.0%} of the steps |
-| weight decay | {weight_decay:g} ({optimizer}) |
+| weight decay | {weight_decay:g} (AdamW) |
 | seed | {seed} |
 | time | {minutes:.0f} minutes |
 | machine | {machine}; {precision}; torch {torch} |
@@ -66,11 +66,6 @@ What it gets right on these it owes to its exemplars or to generalization."""
 _CONTROL = """\
 **Control family.** It saw all of SCAN's {all} command patterns, those of the test sets too (under
 other lexicons): nothing about a test set is new to it but what its words mean."""
-
-_OPTIMIZERS: dict[Optimizer, str] = {
-    "adamw": "AdamW",
-    "muon": "Muon for the matrices inside the layers, AdamW for all else",
-}
 
 
 def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
@@ -99,7 +94,6 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         rate=recipe.peak,
         decay=recipe.decay,
         weight_decay=recipe.weight_decay,
-        optimizer=_OPTIMIZERS[recipe.optimizer],
         seed=recipe.seed,
         minutes=progress["seconds"] / 60,
         machine=told["machine"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 from math import sqrt
-from typing import Any, Literal
+from typing import Any
 
 from icl_gap.models.spec import Architecture
 from icl_gap.nano.architectures import SHAPES, Shape
@@ -19,7 +19,6 @@ TRAINING = "training_args.json"
 """The file beside a model's weights that tells how it was trained."""
 
 STEPS = 48_000
-Optimizer = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,6 @@ class Recipe:
     """The part of the rows that are repeated sequences after that."""
     few: float = 0.0
     """The part of the repeated sequences that are made of few different tokens."""
-    optimizer: Optimizer = "adamw"
-    """What moves the matrices inside the layers; all else is moved by AdamW."""
     learning_rate: float = 1.5e-3
     """At a width of 128; for narrower models, larger by the root of the ratio."""
     weight_decay: float = 0.01

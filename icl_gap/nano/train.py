@@ -29,16 +29,7 @@ from icl_gap.models.spec import Architecture
 from icl_gap.nano.architectures import HEADS, SHAPES, build_config
 from icl_gap.nano.attention import use_blockwise_attention
 from icl_gap.nano.episodes import Batch, Episodes
-from icl_gap.nano.muon import Muon
-from icl_gap.nano.recipe import (
-    LEVELS,
-    TRAINING,
-    Optimizer,
-    Progress,
-    Recipe,
-    curriculum,
-    options,
-)
+from icl_gap.nano.recipe import LEVELS, TRAINING, Progress, Recipe, curriculum, options
 from icl_gap.nano.tokenizer import END, build_tokenizer, save_tokenizer, scan_template
 
 if TYPE_CHECKING:
@@ -64,7 +55,7 @@ class Run:
     model: PreTrainedModel
     bfloat16: bool
     """Whether its forward passes run in bfloat16; else they do in float32."""
-    optimizers: list[torch.optim.Optimizer]
+    optimizer: torch.optim.Optimizer
     rng: np.random.Generator
     progress: Progress
 
@@ -212,44 +203,26 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
     if recipe.family == "opt":
         begin_opt(model)
     torch.nn.Module.to(model, device)
-    rng = np.random.default_rng(recipe.seed)
-    optimizers = _optimizers(recipe, model)
-    return Run(recipe, model.train(), has_bfloat16(model.device), optimizers, rng, Progress())
-
-
-def _optimizers(recipe: Recipe, model: PreTrainedModel) -> list[torch.optim.Optimizer]:
-    output = model.get_output_embeddings()
-    inner = [
-        module.weight
-        for module in model.modules()
-        if isinstance(module, torch.nn.Linear) and module is not output
-    ]
-    by_muon = inner if recipe.optimizer == "muon" else []
-    taken = set(map(id, by_muon))
-    adamw = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if id(parameter) not in taken],
-        betas=(0.9, 0.98),
-        weight_decay=recipe.weight_decay,
-        fused=True,
+    optimizer = torch.optim.AdamW(
+        model.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
     )
-    return [adamw, Muon(by_muon, weight_decay=recipe.weight_decay)] if by_muon else [adamw]
+    rng = np.random.default_rng(recipe.seed)
+    return Run(recipe, model.train(), has_bfloat16(model.device), optimizer, rng, Progress())
 
 
 def _step(run: Run, batch: Batch) -> None:
     device = run.model.device
     tokens = torch.from_numpy(batch.tokens).to(device)
     asked = torch.from_numpy(batch.learned).to(device)[:, 1:]
-    rate = run.recipe.rate(run.progress.step)
-    for group in [group for each in run.optimizers for group in each.param_groups]:
-        group["lr"] = rate
+    for group in run.optimizer.param_groups:
+        group["lr"] = run.recipe.rate(run.progress.step)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.bfloat16):
         logits = run.model(input_ids=tokens, use_cache=False).logits[:, :-1]
     loss = functional.cross_entropy(logits[asked].float(), tokens[:, 1:][asked])
     loss.backward()
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-    for optimizer in run.optimizers:
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
     right: NDArray[np.bool_] = (logits.argmax(-1) == tokens[:, 1:]).cpu().numpy()
     run.progress.note(
         loss=loss.item(), accuracy=later_accuracy(batch, right), tokens=batch.tokens.size
@@ -263,7 +236,7 @@ def _keep(run: Run, kept: Path) -> None:
             "recipe": asdict(run.recipe),
             "levels": curriculum(),
             "model": run.model.state_dict(),
-            "optimizers": [each.state_dict() for each in run.optimizers],
+            "optimizer": run.optimizer.state_dict(),
             "rng": json.dumps(run.rng.bit_generator.state),
             "progress": asdict(run.progress),
         },
@@ -277,8 +250,7 @@ def _resume(run: Run, kept: Path) -> None:
     if (state["recipe"], state["levels"]) != (asdict(run.recipe), curriculum()):
         raise ValueError(f"{kept} is the checkpoint of another recipe: give another folder")
     run.model.load_state_dict(state["model"])
-    for optimizer, kept_state in zip(run.optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(kept_state)
+    run.optimizer.load_state_dict(state["optimizer"])
     run.rng.bit_generator.state = json.loads(state["rng"])
     run.progress = Progress(**state["progress"])
 
@@ -321,9 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", choices=list(SHAPES), required=True)
     parser.add_argument("--control", action="store_true", help="see the held-out patterns too")
     for name, default in options().items():
-        choices = get_args(Optimizer) if name == "optimizer" else None
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=type(default), default=default, choices=choices)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--out", type=Path, required=True, help="the model's folder is made in it")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of a CPU; more help little")

@@ -20,12 +20,9 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    [SHORT, replace(SHORT, family="opt"), replace(SHORT, optimizer="muon")],
-    ids=["codegen", "opt", "muon"],
-)
-def test_a_run_that_was_cut_off_reaches_the_same_weights(recipe, tmp_path) -> None:
+@pytest.mark.parametrize("family", ["codegen", "opt"])
+def test_a_run_that_was_cut_off_reaches_the_same_weights(family, tmp_path) -> None:
+    recipe = replace(SHORT, family=family)
     train(recipe, tmp_path / "whole")
     train(recipe, tmp_path / "cut", until=7)
     assert not (tmp_path / "cut" / "model.safetensors").exists()
@@ -71,26 +68,6 @@ def test_every_family_trains_and_is_written_as_transformers_would(family, tmp_pa
     told = json.loads((folder / "training_args.json").read_text(encoding="utf-8"))
     assert told["recipe"] == {**told["recipe"], "family": family, "steps": 3, "control": True}
     assert told["progress"]["step"] == 3
-
-
-@pytest.mark.parametrize("family", ["codegen", "bloom", "opt"])
-def test_muon_moves_the_matrices_inside_the_layers_alone(family, tmp_path) -> None:
-    weights = {}
-    for optimizer in ("adamw", "muon"):
-        recipe = replace(SHORT, family=family, optimizer=optimizer)
-        train(recipe, tmp_path / optimizer, until=1)
-        kept = torch.load(tmp_path / optimizer / "checkpoint.pt", weights_only=True)
-        weights[optimizer] = kept["model"]
-    moved_otherwise = {
-        name for name, own in weights["adamw"].items() if not own.equal(weights["muon"][name])
-    }
-    inside = {
-        name
-        for name, own in weights["adamw"].items()
-        if own.ndim == 2 and ("layers." in name or ".h." in name)
-    }
-    assert len(inside) >= 2 * SHORT.shape.layers
-    assert moved_otherwise == inside
 
 
 def test_opt_has_fixed_waves_for_positions_and_an_output_embedding_of_its_own(tmp_path) -> None:
