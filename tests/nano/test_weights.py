@@ -27,6 +27,7 @@ SIZES = ("xxs", "xs", "s", "m", "l")
 DEFAULT = [f"nano-codegen-{size}" for size in SIZES]
 CONTROL = "nano-codegen-l-control"
 BLOOM = [f"nano-bloom-{size}" for size in ("xs", "s", "m")]
+OPT = "nano-opt-l"
 MCD1 = {"name": "scan", "split": "mcd1"}
 LENGTH = {"name": "scan", "split": "length"}
 TEN_SHOTS = {"shots": [10], "seeds": [0]}
@@ -68,7 +69,7 @@ def drawn(shots: int) -> list[Exemplars]:
 @pytest.fixture(scope="module")
 def points(tmp_path_factory) -> list[GapPoint]:
     """Ten shots on MCD1, 80 queries a side."""
-    spec = sweep(MCD1, models=[*DEFAULT, CONTROL, *BLOOM], **TEN_SHOTS, limit=80)
+    spec = sweep(MCD1, models=[*DEFAULT, CONTROL, *BLOOM, OPT], **TEN_SHOTS, limit=80)
     results = run_sweep(spec, tmp_path_factory.mktemp("nano"))
     return list(analyze(results.frame(), resamples=500).points)
 
@@ -91,7 +92,7 @@ def test_the_controls_take_away_what_exemplars_tell(change, most, tmp_path) -> N
 
 
 def test_the_family_and_its_control_ship_and_are_measured() -> None:
-    assert {*DEFAULT, CONTROL, *BLOOM} == set(shipped_models())
+    assert {*DEFAULT, CONTROL, *BLOOM, OPT} == set(shipped_models())
     measured = read_sweep(shipped("sweeps") / "nano.yaml")
     assert {entry.model for entry in measured.models} == set(shipped_models())
 
@@ -165,9 +166,11 @@ def test_the_largest_has_a_gap_to_show(points) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), list(zip(BLOOM, (0.25, 0.3, 0.3), strict=True)), ids=BLOOM
+    ("name", "least"),
+    [*zip(BLOOM, (0.25, 0.3, 0.3), strict=True), (OPT, 0.25)],
+    ids=[*BLOOM, OPT],
 )
-def test_bloom_learns_in_context_too(points, name, least) -> None:
+def test_the_other_architectures_learn_in_context_too(points, name, least) -> None:
     (found,) = (p for p in points if (p.model, p.query_split) == (name, "pooled"))
     assert found.a_id.value >= least
 
