@@ -30,15 +30,38 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+NEEDS = {"data_root": "data", "browser": "browser"}
+"""Fixtures that not every machine can give, and the mark of the tests that need them."""
+DATA = os.environ.get("ICL_GAP_DATA")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that needs the benchmark files or a browser, so that none can forget to."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for fixture, mark in NEEDS.items():
+            if fixture in fixtures:
+                item.add_marker(mark)
+            elif item.get_closest_marker(mark):
+                raise pytest.UsageError(f"{item.nodeid}: marked {mark}; take the fixture {fixture}")
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """The folder of published benchmark files; `.ci/run` insists on it where it exists."""
-    folder = os.environ.get("ICL_GAP_DATA")
-    if not folder:
+    """Return the folder of published benchmark files; `.ci/run` insists on it where it exists."""
+    if not DATA:
         pytest.skip("ICL_GAP_DATA is not set: it names the folder of published benchmark files")
-    root = Path(folder).resolve()
+    root = Path(DATA).resolve()
     assert root.is_dir(), f"ICL_GAP_DATA names {root}, which is no folder"
     return root
+
+
+@pytest.fixture(autouse=True)
+def _bare_unless_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the benchmark files from tests that do not ask for them, as a bare machine would."""
+    if DATA and not request.node.get_closest_marker("data"):
+        monkeypatch.delenv("ICL_GAP_DATA")
 
 
 @pytest.fixture(autouse=True)

@@ -64,11 +64,12 @@ def limited(kind: int, most: int) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("changes", "kind", "most", "said"),
     [
-        (
+        pytest.param(
             {"models": [UNTRAINED], "seeds": list(range(10))},
             resource.RLIMIT_NOFILE,
             40,
             "cannot be written: Too many open files",
+            marks=pytest.mark.slow,
         ),
         ({"limit": 30}, resource.RLIMIT_FSIZE, 9_000, "cannot be written: File too large"),
     ],
@@ -131,7 +132,14 @@ mounting = pytest.mark.skipif(not may_mount(), reason="no leave to mount a file 
 
 
 @mounting
-@pytest.mark.parametrize("size", ["100k", "400k", "700k"])
+@pytest.mark.parametrize(
+    "size",
+    [
+        pytest.param("100k", marks=pytest.mark.slow),
+        "400k",
+        pytest.param("700k", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_disk_stops_the_run_with_a_clear_word(path, tmp_path, size) -> None:
     code, err = on_a_small_disk(path, tmp_path, size=size, prepare="true")
     assert code == 1

@@ -24,12 +24,19 @@ ODD = {
     "not yet": "\ufeff\u2028\u2029\x85\x0b\x0c",
     "long": "x " * 500_000,
 }
+TOGETHER = " ".join(ODD[name] for name in ODD if name != "long")
+"""All short ones in one text; each of them alone takes a second."""
 NAME = "m\x1b[2J\u202e"
 
 
-@pytest.fixture(params=ODD)
+@pytest.fixture(
+    params=[
+        pytest.param(TOGETHER, id="together"),
+        *(pytest.param(text, id=name, marks=pytest.mark.slow) for name, text in ODD.items()),
+    ]
+)
 def text(request: pytest.FixtureRequest) -> str:
-    return ODD[request.param]
+    return request.param
 
 
 @pytest.fixture

@@ -296,7 +296,7 @@ run_sweep(read_sweep(sys.argv[1]), sys.argv[2], track=track)
     ("model", "name", "steps"),
     [
         ({"kind": "nearest"}, "nearest", [0, 1, 7, 25, 25, 18]),
-        (UNTRAINED, "opt-1x32", [5, 50]),
+        pytest.param(UNTRAINED, "opt-1x32", [5, 50], marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_any_step_it_ends_with_the_same_bytes(

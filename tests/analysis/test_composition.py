@@ -64,7 +64,7 @@ def test_what_nothing_answers_right_has_no_gap() -> None:
     assert found.gap.value == 0
 
 
-@pytest.mark.parametrize("truth", [0.0, -0.2])
+@pytest.mark.parametrize("truth", [pytest.param(0.0, marks=pytest.mark.slow), -0.2])
 def test_intervals_hold_the_truth_about_as_often_as_they_claim(truth: float) -> None:
     rng = np.random.default_rng(7)
     held = 0

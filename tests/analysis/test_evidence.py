@@ -187,7 +187,7 @@ def test_all_kinds_of_match_are_told() -> None:
     assert (executed.raw, executed.canonical) == (point(inside, outside).raw, executed.raw)
 
 
-@pytest.mark.parametrize("true_gap", [0.0, 0.3])
+@pytest.mark.parametrize("true_gap", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])
 def test_a_detectable_gap_is_found_four_times_in_five(true_gap: float) -> None:
     """The detectable gap of a study, taken as the truth of others of its size."""
     rng = np.random.default_rng(3)

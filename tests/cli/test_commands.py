@@ -76,12 +76,13 @@ def test_run_again_says_the_same(cli, sweep, tmp_path) -> None:
     assert cli("run", sweep, "--out", tmp_path / "results") == first
 
 
-def test_a_benchmark_is_divided_anew(cli, tmp_path) -> None:
-    done = cli("split", "scan", "--method", "mcd", "--out", tmp_path)
+@pytest.mark.parametrize("method", ["random", pytest.param("mcd", marks=pytest.mark.slow)])
+def test_a_benchmark_is_divided_anew(cli, tmp_path, method) -> None:
+    done = cli("split", "scan", "--method", method, "--out", tmp_path)
     assert done.code == 0
     assert "divergence of atoms 0.0" in done.out
-    assert cli("data", "info", tmp_path / "scan-mcd.yaml").code == 0
-    again = cli("split", "scan", "--method", "mcd", "--out", tmp_path)
+    assert cli("data", "info", tmp_path / f"scan-{method}.yaml").code == 0
+    again = cli("split", "scan", "--method", method, "--out", tmp_path)
     assert again.code == 2
     assert "already" in again.err
 

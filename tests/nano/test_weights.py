@@ -78,8 +78,10 @@ def points(tmp_path_factory) -> list[GapPoint]:
     ("change", "most"),
     [
         ({"control": "shuffled_targets"}, 0.15),
-        ({"control": "targets_only"}, 0.05),
-        ({"datasets": [{**MCD1, "exemplars_from": "listops"}]}, 0.05),
+        pytest.param({"control": "targets_only"}, 0.05, marks=pytest.mark.slow),
+        pytest.param(
+            {"datasets": [{**MCD1, "exemplars_from": "listops"}]}, 0.05, marks=pytest.mark.slow
+        ),
     ],
     ids=str,
 )
@@ -126,6 +128,16 @@ def test_sizes_grow() -> None:
     assert sizes == sorted(set(sizes))
 
 
+def test_a_model_that_ships_learns_in_context_and_the_smallest_does_not(tmp_path) -> None:
+    models = ["nano-codegen-xxs", "nano-codegen-s"]
+    few = {"models": models, "query_splits": ["train"], "conditions": ["id"], "limit": 40}
+    cells = run_sweep(sweep(MCD1, **TEN_SHOTS, **few), tmp_path / "results")
+    smallest, small = (sum(bool(record.raw) for record in cell.records) / 40 for cell in cells)
+    assert smallest < 0.05
+    assert small > 0.5
+
+
+@pytest.mark.slow
 def test_the_lexicon_comes_from_the_exemplars_alone() -> None:
     exemplars = drawn(10)
     gold = [each.query.target for each in exemplars]
@@ -135,12 +147,13 @@ def test_the_lexicon_comes_from_the_exemplars_alone() -> None:
     assert right("nano-codegen-l", other, [renamed(each.query).target for each in other]) > 0.6
 
 
-@pytest.mark.parametrize("name", ["nano-codegen-l", CONTROL])
+@pytest.mark.parametrize("name", ["nano-codegen-l", pytest.param(CONTROL, marks=pytest.mark.slow)])
 def test_without_exemplars_nothing_can_be_known(name: str) -> None:
     exemplars = drawn(0)
     assert right(name, exemplars, [each.query.target for each in exemplars]) <= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query_split", ["test", "pooled"])
 def test_accuracy_rises_with_size_as_far_as_it_can(points, query_split) -> None:
     """Answers of more than 22 actions are beyond the default family, which never meets any."""
@@ -151,6 +164,7 @@ def test_accuracy_rises_with_size_as_far_as_it_can(points, query_split) -> None:
     assert min(others) >= 0.5
 
 
+@pytest.mark.slow
 def test_the_gap_on_length_falls_from_the_first_size_that_learns(tmp_path) -> None:
     models = ["nano-codegen-xs", "nano-codegen-m"]
     of_train = {"models": models, "query_splits": ["train"], "limit": 60}
@@ -159,12 +173,14 @@ def test_the_gap_on_length_falls_from_the_first_size_that_learns(tmp_path) -> No
     assert gaps["nano-codegen-xs"].low > max(0.1, gaps["nano-codegen-m"].high)
 
 
+@pytest.mark.slow
 def test_the_largest_has_a_gap_to_show(points) -> None:
     (found,) = (p for p in points if (p.model, p.query_split) == (DEFAULT[-1], "test"))
     assert found.a_id.value >= 0.5
     assert found.gap.high < 0  # exemplars from the train set are of more help, even to test queries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "least"),
     [*zip(BLOOM, (0.25, 0.3, 0.3), strict=True), (OPT, 0.25)],
@@ -175,6 +191,7 @@ def test_the_other_architectures_learn_in_context_too(points, name, least) -> No
     assert found.a_id.value >= least
 
 
+@pytest.mark.slow
 def test_the_control_knows_what_the_default_family_must_work_out(points) -> None:
     inside = {point.model: point.a_id.value for point in points if point.query_split == "test"}
     assert inside[CONTROL] > inside["nano-codegen-l"]
