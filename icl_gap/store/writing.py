@@ -18,7 +18,7 @@ import jsonlines
 from icl_gap.errors import StoreError
 from icl_gap.files import append_regular, check_regular, make_folder, read_regular, write_atomically
 from icl_gap.records import SCHEMA_VERSION, CellInfo, Record
-from icl_gap.store.agreement import described_alike
+from icl_gap.store.agreement import same_description
 from icl_gap.store.checking import Checked, Fault, check_file, disagreeing
 from icl_gap.store.files import (
     BEGUN,
@@ -284,7 +284,7 @@ def _taken_up(part: Path, info: CellInfo) -> set[str]:
     found = mend(part)
     if found.problem is not None:
         _tell(_fault(part, found))
-    described = found.info is not None and described_alike(found.info, info)
+    described = found.info is not None and same_description(found.info, info)
     if found.records and not described:
         write_atomically(part, (head_of(info), *found.records))
     elif found.problem is None and found.size < part.stat().st_size:
