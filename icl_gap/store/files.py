@@ -87,6 +87,8 @@ def list_cells(folder: Path, *suffixes: str) -> list[Path]:
     cells = folder / "cells"
     try:
         check_folder(cells)
+    except NotADirectoryError:  # `folder` itself is a file, which whoever writes there is told
+        return []
     except OSError as error:
         raise StoreError(f"{cells}: cannot be read: {error.strerror}") from error
     return [path for suffix in suffixes for path in sorted(cells.glob(f"*{suffix}"))]
