@@ -22,7 +22,7 @@ from icl_gap.store.locking import locked, writes
 from icl_gap.store.manifest import MANIFEST, read_manifest
 from icl_gap.track import Track, untracked
 
-_TIMINGS = ("seconds", "batch_tokens", "usage", "crc")
+_TIMINGS = ("seconds", "batch_tokens", "usage", "served_model", "crc")
 """Fields that may differ where records are the same."""
 
 
