@@ -19,6 +19,7 @@ from icl_gap.models.folder import (
     sha256,
     weight_files,
 )
+from icl_gap.models.remote_code import refuse_code
 from icl_gap.models.shipped import FAMILY_MARK, shipped_folder
 from icl_gap.models.spec import (
     ApiSpec,
@@ -126,6 +127,8 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         name = spec.model
     _check_library(spec)
     config = read_config(folder)
+    if not spec.trust_remote_code:
+        refuse_code(folder)
     trained = not config.get(UNTRAINED_MARK, False)
     return Identity(
         name=name,
