@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from serving import Connection, bomb, serving
+from toys import sweep
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.models import ApiSpec, Model, Question, identify, load
@@ -19,6 +20,7 @@ from icl_gap.models.api.budget import Budget
 from icl_gap.models.api.plausible import most_usage
 from icl_gap.models.api.transport import MOST_BYTES
 from icl_gap.records import Answer, Prompt, Usage
+from icl_gap.run import run_sweep
 from icl_gap.specs import check_spec
 
 ASKED = Question(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
@@ -113,6 +115,15 @@ def test_the_model_that_answers_is_the_one_that_was_asked(asked, alias, served) 
     outcome = ask(lambda c, _: c.send_text(" a b", **more), model=asked, model_alias=alias)
     assert isinstance(outcome, Answer)
     assert outcome.served_model == served
+
+
+def test_records_hold_the_name_of_the_model_that_answered(toy_card, tmp_path) -> None:
+    with serving(lambda c, _: c.send_text(" A 1", model="m-2024")) as server:
+        one = {"kind": "api", "model": "m", "base_url": server.url, "model_alias": "m-2024"}
+        plan = sweep(toy_card, models=[one], seeds=[0], limit=2)
+        results = run_sweep(plan, tmp_path / "out")
+    assert {record.served_model for cell in results for record in cell.records} == {"m-2024"}
+    assert set(results.frame().served_model) == {"m-2024"}
 
 
 @pytest.mark.parametrize("served", ["gpt-4o-2024-08-06", "gpt-4", "gpt-4o@dev"])
