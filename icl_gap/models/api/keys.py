@@ -18,8 +18,8 @@ MASK = "…"
 _WITHHELD = f"{MASK} (withheld: it holds the key)"
 _TELLING = 8
 """Characters of a key that give it away. A shorter key cannot be told from ordinary text."""
-_DEPTH = 2
-"""Layers of escapes that are taken off: JSON in JSON, percent signs that are escaped themselves."""
+_DEPTH = 3
+"""Layers of escapes that are taken off: JSON in JSON in a body, percent signs that are escaped."""
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 
 

@@ -126,6 +126,14 @@ def test_no_reason_gives_a_key_away(key, encoding, before, after, cut) -> None:
             assert not any(part in reason for part in parts(key))
 
 
+@given(KEYS, st.sampled_from(list(ENCODINGS)), AROUND, AROUND, st.booleans())
+def test_no_body_hides_a_key(key, encoding, before, after, ascii_only) -> None:
+    choice = {"text": before + ENCODINGS[encoding](key) + after, "finish_reason": "stop"}
+    assert holds_key(json.dumps({"choices": [choice]}, ensure_ascii=ascii_only), key)
+    choice["text"] = before + key[:7] + after
+    assert not holds_key(json.dumps({"choices": [choice]}, ensure_ascii=ascii_only), key)
+
+
 @given(KEYS, AROUND, AROUND)
 def test_what_is_not_the_key_is_left(key, before, after) -> None:
     assert without_key(before + key + after, key) == f"{before}…{after}"
