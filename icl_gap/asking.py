@@ -67,6 +67,7 @@ def _answered(
         gold_tokens=answer.gold_tokens,
         batch_tokens=answer.batch_tokens,
         usage=answer.usage,
+        served_model=answer.served_model,
     )
     completion = answer.completion
     if completion is None:  # wrong for good; as a program too, unless that was not asked

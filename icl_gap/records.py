@@ -182,6 +182,8 @@ class Answer:
     """The token budget under which it was found, where memory ran out under the one asked for."""
     usage: Usage | None = None
     """What a server counted, over all requests that the answer took."""
+    served_model: str | None = None
+    """The model that a server says has answered; None where it names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +260,8 @@ class Record:
     """The token budget, where memory ran out and it was halved; as `seconds`."""
     usage: Usage | None = None
     """What a server counted; as `seconds`."""
+    served_model: str | None = None
+    """The model that a server says has answered: the one asked for, or an alias; as `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)

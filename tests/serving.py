@@ -9,9 +9,11 @@ import select
 import socket
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,11 @@ class Connection(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: Server
+    body: Body
+    """What was asked last."""
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = self.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         with self.server.counted(body, dict(self.headers)):
             self.server.answer(self, body)
 
@@ -46,9 +50,10 @@ class Connection(BaseHTTPRequestHandler):
         self.wfile.write(content)
         self.close_connection = length is not None or self.close_connection
 
-    def send_text(self, text: str, **more: Any) -> None:
-        choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
-        usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    def send_text(self, text: str, *, finish_reason: str = "stop", **more: Any) -> None:
+        choice = {"index": 0, "text": text, "finish_reason": finish_reason, "logprobs": None}
+        new = min(3, self.body["max_tokens"])
+        usage = {"prompt_tokens": 7, "completion_tokens": new, "total_tokens": 7 + new}
         self.send_json({"object": "text_completion", "choices": [choice], "usage": usage} | more)
 
     def send_json(self, value: object, status: int = 200, **headers: str) -> None:
@@ -153,6 +158,20 @@ def _half(connection: Connection) -> None:
     connection.send(200, b'{"choices": [{"text": " A', length=200)
 
 
+@cache
+def bomb(most_bytes: int) -> bytes:
+    """A gzipped body that is an answer, and longer than so many bytes once it is decompressed."""
+    choice = {"text": " A", "finish_reason": "stop"}
+    gzip, blank = zlib.compressobj(1, wbits=31), b" " * 2**20
+    parts = [gzip.compress(blank) for _ in range(most_bytes // len(blank) + 1)]
+    end = gzip.compress(json.dumps({"choices": [choice]}).encode())
+    return b"".join((*parts, end, gzip.flush()))
+
+
+def _bomb(connection: Connection) -> None:
+    connection.send(200, bomb(64 * 2**20), content_encoding="gzip")
+
+
 def _nothing(connection: Connection) -> None:
     connection.close_connection = True
 
@@ -174,6 +193,18 @@ _FAULTS: dict[str, Callable[[Connection], None]] = {
         {"choices": [{"text": "", "finish_reason": "content_filter"}]}
     ),
     "error with 200": lambda c: c.send_json({"error": {"message": "overloaded"}}),
+    "redirect": lambda c: c.send(307, b"", location="https://example.invalid/v1/completions"),
+    "error beside choices": lambda c: c.send_text(" A", error={"message": "overloaded"}),
+    "another model": lambda c: c.send_text(" A", model="another"),
+    "cut short": lambda c: c.send_text(" A", finish_reason="length"),
+    "negative usage": lambda c: c.send_text(
+        " A", usage={"prompt_tokens": -7, "completion_tokens": 3}
+    ),
+    "absurd usage": lambda c: c.send_text(
+        " A", usage={"prompt_tokens": 7, "completion_tokens": 10**9}
+    ),
+    "bomb": _bomb,
+    "echo of the key": lambda c: c.send_text(c.headers["authorization"]),
     "nothing": _nothing,
     "slow": _nothing,
 }

@@ -52,6 +52,7 @@ def records(draw: st.DrawFn) -> Record:
         gold_tokens=draw(st.none() | st.integers(0, 99)),
         seconds=draw(st.floats(0, 10)),
         usage=draw(st.none() | st.builds(Usage, st.integers(0, 99), st.integers(0, 99))),
+        served_model=draw(maybe),
     )
 
 

@@ -88,6 +88,7 @@ def plan(
     ] = None,
 ) -> None:
     """Show a sweep's grid, prompts and fit; run nothing."""
+    from icl_gap.cli.servers import server_rows
     from icl_gap.config import read_sweep
     from icl_gap.plan import plan_sweep
 
@@ -110,6 +111,9 @@ def plan(
     needs = _memory_rows(planned)
     if needs:
         show_table(needs, title="memory, before anything is loaded", left=("model", "fits here"))
+    servers = server_rows(planned)
+    if servers:
+        show_table(servers, title="servers", left=tuple(servers[0]))
     for note in _damage(planned):
         say(f"note: {note}")
 

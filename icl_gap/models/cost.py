@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from icl_gap.errors import ModelError
 from icl_gap.models.engine.trie import Sizes
 from icl_gap.models.identity import Identity
+from icl_gap.models.remote_code import needs_trust, refuse_code
 from icl_gap.models.spec import (
     ApiSpec,
     ModelSpec,
@@ -141,7 +142,7 @@ def config_of(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Pre
         identity: What `identify` found of it.
 
     Raises:
-        ModelError: Its `config.json` describes no model that `transformers` knows.
+        ModelError: Its `config.json` describes no model that `transformers` knows, or names code.
     """
     from transformers import AutoConfig
 
@@ -149,6 +150,8 @@ def config_of(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Pre
         case TransformersSpec():
             if identity.folder is None:
                 raise ValueError(f"{identity.name} is no model with files")
+            if not spec.trust_remote_code:
+                refuse_code(identity.folder)
             try:
                 config: PreTrainedConfig = AutoConfig.from_pretrained(
                     str(identity.folder), **_trust(spec)
@@ -165,6 +168,8 @@ def config_of(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Pre
 
 
 def _unmade(error: Exception, identity: Identity) -> ModelError:
+    if "trust_remote_code" in str(error):
+        return needs_trust(identity.name)
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelError(f"cannot make the model: {reason}", value=identity.name)
 

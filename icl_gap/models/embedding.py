@@ -11,6 +11,7 @@ from icl_gap.errors import ModelError
 from icl_gap.models import hub
 from icl_gap.models.folder import fingerprints, parts_of_embedder
 from icl_gap.models.quiet import quiet_transformers
+from icl_gap.models.remote_code import refuse_embedder_code
 from icl_gap.specs import Spec
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ def find_embedder(spec: EmbedderSpec) -> Embedder:
         )
     local = Path(spec.model).expanduser()
     if local.is_dir():
+        refuse_embedder_code(local)
         return Embedder(local, {"files": fingerprints(local, parts_of_embedder(local))})
     fetched = hub.fetch_embedder(spec.model, spec.revision)
+    refuse_embedder_code(fetched)
     return Embedder(fetched, {"repo": spec.model, "commit": fetched.name})
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, assert_never
-from urllib.parse import urlsplit
 
 from icl_gap.errors import ModelError
 from icl_gap.models import hub
+from icl_gap.models.api.address import check_server
 from icl_gap.models.folder import (
     context_length,
     fingerprints,
@@ -20,6 +19,7 @@ from icl_gap.models.folder import (
     sha256,
     weight_files,
 )
+from icl_gap.models.remote_code import refuse_code
 from icl_gap.models.shipped import FAMILY_MARK, shipped_folder
 from icl_gap.models.spec import (
     ApiSpec,
@@ -127,6 +127,8 @@ def _identify_transformers(spec: TransformersSpec) -> Identity:
         name = spec.model
     _check_library(spec)
     config = read_config(folder)
+    if not spec.trust_remote_code:
+        refuse_code(folder)
     trained = not config.get(UNTRAINED_MARK, False)
     return Identity(
         name=name,
@@ -231,7 +233,7 @@ def _identify_scripted(spec: ScriptedSpec) -> Identity:
 
 
 def _identify_api(spec: ApiSpec) -> Identity:
-    _check_server(spec)
+    check_server(spec)
     folder = None if spec.tokenizer is None else _tokenizer_folder(spec.tokenizer)
     files = {} if folder is None else _tokenizer_files(folder)
     if folder is not None and not files:
@@ -264,23 +266,3 @@ def _tokenizer_folder(tokenizer: str) -> Path:
     if local.exists() or _is_path(tokenizer):
         return local
     return hub.resolve(tokenizer, None)
-
-
-def _check_server(spec: ApiSpec) -> None:
-    """Find out before anything runs whether a server can be asked; no secret is shown."""
-    missing = [name for name in ("openai", "tenacity") if find_spec(name) is None]
-    if missing:
-        raise ModelError(
-            f"{' and '.join(missing)} not installed", allowed="pip install 'icl-gap[api]'"
-        ).at(key="kind")
-    url = urlsplit(spec.base_url)
-    if url.username or url.password or url.query or url.fragment:
-        raise ModelError(
-            "base_url holds more than an address",
-            allowed="https://HOST/PATH; the key in the environment variable of `api_key_env`",
-        ).at(key="base_url")
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", spec.api_key_env):
-        raise ModelError(
-            "api_key_env is no name of an environment variable",
-            allowed="upper-case letters, digits and _: the name of a variable, not the key itself",
-        ).at(key="api_key_env")

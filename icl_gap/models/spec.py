@@ -27,6 +27,7 @@ Quantization = Literal["8bit", "4bit"]
 BosPolicy = Literal["tokenizer", "always", "never"]
 Architecture = Literal["opt", "bloom", "codegen"]
 PromptLogprobs = Literal["auto", "echo", "prompt_logprobs", "none"]
+ModelName = Annotated[str, Field(min_length=1)]
 
 
 class ModelSpecBase(Spec):
@@ -152,8 +153,13 @@ class ApiSpec(ModelSpecBase):
     """What the server calls it."""
     base_url: str = Field(default="https://api.openai.com/v1", pattern=r"^https?://\S+$")
     """What comes before `/completions`."""
+    model_alias: tuple[ModelName, ...] = ()
+    """Other names, one or a list, under which the server may say that this model answers: OpenAI
+    answers `gpt-4o` as `gpt-4o-2024-08-06`. An answer under any other name is a failure."""
     api_key_env: str = "OPENAI_API_KEY"
     """The environment variable that holds the key. A server on this machine may need none."""
+    allow_plain_http: StrictBool = False
+    """Send the key over http to another machine, where the network can read it."""
     concurrency: PositiveInt = 8
     """The most requests under way at a time."""
     deadline: PositiveFloat = 120.0
@@ -179,6 +185,11 @@ class ApiSpec(ModelSpecBase):
     logprobs: PromptLogprobs = "auto"
     """How the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
     `prompt_logprobs` (vLLM); `auto` asks it when the model is loaded."""
+
+    @field_validator("model_alias", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, names: object) -> object:
+        return (names,) if isinstance(names, str) else names
 
     @field_validator("base_url")
     @classmethod

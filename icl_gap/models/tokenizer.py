@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from icl_gap.errors import ModelError
 from icl_gap.models.folder import read_optional_json
 from icl_gap.models.pieces import Count, Encode, by_pieces
+from icl_gap.models.remote_code import needs_trust
 from icl_gap.models.spec import BosPolicy
 
 if TYPE_CHECKING:
@@ -229,6 +230,8 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
                 str(folder), trust_remote_code=trust_remote_code
             )
         except Exception as error:  # whatever a tokenizer's files can do wrong
+            if "trust_remote_code" in str(error):
+                raise needs_trust(str(folder)) from error
             raise ModelError(
                 f"cannot load the tokenizer: {_first_line(error)}", value=str(folder)
             ) from error

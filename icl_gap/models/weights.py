@@ -20,6 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from icl_gap.errors import ModelError
 from icl_gap.models.folder import check_weights, is_safe, weight_files
 from icl_gap.models.quiet import quiet_transformers
+from icl_gap.models.remote_code import needs_trust, refuse_code
 from icl_gap.models.spec import Quantization, TransformersSpec
 
 # Buffers that old versions of transformers saved beside the weights, and that it now computes.
@@ -39,6 +40,8 @@ def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
     """
     files = weight_files(folder)
     check_weights(files)
+    if not spec.trust_remote_code:
+        refuse_code(folder)
     device = None if spec.device_map is not None else pick_device(spec.device)
     options: dict[str, Any] = {
         "dtype": "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype),
@@ -177,9 +180,5 @@ def _check_report(report: Mapping[str, Any], folder: Path) -> None:
 def _explain(error: Exception, folder: Path) -> ModelError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if "trust_remote_code" in str(error):
-        return ModelError(
-            "this model comes with Python code, which is not run unless the file says so",
-            value=str(folder),
-            allowed="`trust_remote_code: true`, once you have read that code",
-        )
+        return needs_trust(str(folder))
     return ModelError(f"cannot load the model: {reason}", value=str(folder))

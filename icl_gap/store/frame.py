@@ -48,6 +48,7 @@ _FIELDS = pa.schema(
         ("seconds", pa.float64()),
         ("batch_tokens", pa.int64()),
         ("usage", _USAGE),
+        ("served_model", pa.string()),
     ]
 )
 _STATUSES = pa.array(get_args(Status))

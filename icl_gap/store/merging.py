@@ -30,7 +30,7 @@ from icl_gap.store.manifest import (
 from icl_gap.store.mending import remove_left_over
 from icl_gap.track import Track, untracked
 
-_TIMINGS = ("seconds", "batch_tokens", "usage", "crc")
+_TIMINGS = ("seconds", "batch_tokens", "usage", "served_model", "crc")
 """Fields that may differ where records are the same."""
 
 

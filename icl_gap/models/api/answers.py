@@ -15,7 +15,7 @@ from icl_gap.models.tokenizer import TextTokenizer
 from icl_gap.records import Completion, Divergence, FinishReason, Usage
 
 _SHOWN = 10_000
-"""Bytes of a body; who shows it shortens it, once the key is out of it."""
+"""Bytes of a body; `told` shortens it, once the key is out of it."""
 _LONGEST_TOKEN = 512
 """More characters than a token of any vocabulary has."""
 
@@ -45,6 +45,8 @@ class Served:
     usage: Usage | None
     choice: Mapping[str, Any]
     """All that was said of it."""
+    model: str | None = None
+    """The model that the server says has answered; None where it names none."""
 
 
 def read_body(content: bytes) -> Served:
@@ -61,14 +63,17 @@ def read_body(content: bytes) -> Served:
     except (ValueError, RecursionError):
         raise BodyError(f"the body is not JSON: {content[:_SHOWN]!r}") from None
     match body:
+        case {"error": error} if error is not None:
+            raise BodyError(f"it is an error: {json.dumps(error)}", _claimed(body))
+        case {"choices": [{"error": error}]} if error is not None:
+            raise BodyError(f"it is an error: {json.dumps(error)}", _claimed(body))
         case {"choices": [{"text": str(text), "finish_reason": "stop" | "length"} as choice]}:
-            return Served(text, _end(choice), _usage(body.get("usage")), choice)
+            return Served(text, _end(choice), _usage(body), choice, _model(body))
         case {"choices": [{"text": str(), "finish_reason": str(end)}]}:
-            usage = _usage(body.get("usage"))
-            raise BodyError(f"it is no answer: finish_reason is {end!r}", usage, final=True)
-        case {"error": _}:
-            raise BodyError(f"it is an error: {json.dumps(body['error'])}")
-    raise BodyError("it lacks one choice with text and finish_reason")
+            raise BodyError(
+                f"it is no answer: finish_reason is {end!r}", _claimed(body), final=True
+            )
+    raise BodyError("it lacks one choice with text and finish_reason", _claimed(body))
 
 
 def _end(choice: Mapping[str, Any]) -> FinishReason:
@@ -77,11 +82,47 @@ def _end(choice: Mapping[str, Any]) -> FinishReason:
     return "stop" if isinstance(choice.get("stop_reason", ""), str) else "eos"
 
 
-def _usage(found: object) -> Usage | None:
-    match found:
-        case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-            return Usage(prompt, completion)
-    return None
+def _usage(body: Mapping[str, Any]) -> Usage | None:
+    """The tokens that a body says it took; None where it does not say.
+
+    Raises:
+        BodyError: It says what no number of tokens can be.
+    """
+    found = body.get("usage")
+    if found is None:
+        return None
+    if not isinstance(found, dict):
+        raise BodyError("its usage is no object", final=True)
+    prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
+    if prompt is None or completion is None:
+        return None
+    return Usage(_count(prompt), _count(completion))
+
+
+def _count(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise BodyError(f"its usage cannot be: {json.dumps(value)[:_SHOWN]} tokens", final=True)
+
+
+def _claimed(body: object) -> Usage | None:
+    """The tokens that a body without an answer says it took, where that can be read."""
+    try:
+        return _usage(body) if isinstance(body, dict) else None
+    except BodyError:
+        return None
+
+
+def _model(body: Mapping[str, Any]) -> str | None:
+    """The model that a body names; None where it names none.
+
+    Raises:
+        BodyError: What stands there is no name.
+    """
+    model = body.get("model")
+    if model is None or isinstance(model, str):
+        return model or None
+    raise BodyError("its model is no name", final=True)
 
 
 def read_answer(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +11,8 @@ from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
 from icl_gap.models.api.answers import Served, read_answer
 from icl_gap.models.api.budget import Budget
 from icl_gap.models.api.client import Client, connect
-from icl_gap.models.api.failures import RequestError, told
+from icl_gap.models.api.failures import LONGEST_ADVICE, RequestError, told
+from icl_gap.models.api.keys import read_key
 from icl_gap.models.api.logprobs import FIELDS, Finding, Mode, gives_logprobs, judge, read_forced
 from icl_gap.models.api.parallel import in_parallel
 from icl_gap.models.api.stops import Stops
@@ -123,12 +121,12 @@ class ApiModel:
         try:
             session = connect(self._spec, self._key, self._budget, self._stops)
             (mode,) = in_parallel(session, (_PROBE,), _find_mode, limit=1)
-        except Exception as error:  # whatever an address or a server can do wrong
-            reason = told(str(error) or type(error).__name__, self._key)
-            raise ModelError(
-                f"{self.info.name} does not answer: {reason}", value=self._spec.base_url
-            ) from error
-        return mode
+        except Exception as error:  # noqa: BLE001 (whatever an address or a server can do wrong)
+            reason = told(str(error) or type(error).__name__, self._key, LONGEST_ADVICE)
+        else:
+            return mode
+        # Raised here, where no other exception is at hand that may hold the request with its key.
+        raise ModelError(f"{self.info.name} does not answer: {reason}", value=self._spec.base_url)
 
 
 def _unpaid(outcome: Answer | IclGapError) -> Answer | IclGapError:
@@ -169,6 +167,7 @@ class _Asked:
         self._question = question
         self._tokenizer = tokenizer
         self._usage: Usage | None = None
+        self._served_model: str | None = None
         self._room = room_for(question, (), None)
         """The most tokens that the answer may take."""
         self._fits = True
@@ -191,7 +190,7 @@ class _Asked:
         if mode is not None and self._fits and self._question.gold.strip():
             finding = await self._forced(mode)
         if finding is not None and finding.answer is not None:
-            return replace(finding.answer, usage=self._usage)
+            return replace(finding.answer, usage=self._usage, served_model=self._served_model)
         return await self._decoded(finding)
 
     async def _forced(self, mode: Mode) -> Finding | None:
@@ -215,7 +214,7 @@ class _Asked:
             "stop": [question.stop],
         }
         served = await self._send(fields)
-        _check_whole(served, question, self._room)
+        _check_whole(served, self._room)
         completion, divergence = read_answer(served, question, self._tokenizer)
         return Answer(
             completion=completion,
@@ -223,10 +222,12 @@ class _Asked:
             gold_logprob=None if finding is None else finding.gold_logprob,
             gold_tokens=None if finding is None else finding.gold_tokens,
             usage=self._usage,
+            served_model=self._served_model,
         )
 
-    async def _send(self, fields: dict[str, Any]) -> Any:
+    async def _send(self, fields: dict[str, Any]) -> Served:
         served = await self._client.complete(fields)
+        self._served_model = served.model
         if served.usage is not None:
             before = self._usage or Usage(0, 0)
             self._usage = Usage(
@@ -236,25 +237,18 @@ class _Asked:
         return served
 
 
-def _check_whole(served: Served, question: Question, most: int) -> None:
-    """Check that an answer was not cut before its time: a part of an answer is none.
+def _check_whole(served: Served, most: int) -> None:
+    """Check that a server that counts no tokens did not cut an answer before it began.
 
     Args:
-        served: The answer.
-        question: What was asked.
+        served: The answer; for one with a count, `check_served` has done it.
         most: The tokens asked for.
 
     Raises:
-        InferenceError: It was.
+        InferenceError: It did.
     """
-    if served.finish_reason != "length" or question.stop in served.text:
-        return
-    written = None if served.usage is None else served.usage.completion_tokens
-    long = len(served.text.encode(errors="replace")) > question.max_new_bytes
-    if not served.text or (written is not None and written < most and not long):
-        raise InferenceError(
-            f"the server cut the answer short, after {written or 0} of {most} tokens"
-        )
+    if served.finish_reason == "length" and not served.text:
+        raise InferenceError(f"the server cut the answer short, after 0 of {most} tokens")
 
 
 def load_api(spec: ApiSpec, identity: Identity, tokenizer: TextTokenizer | None) -> ApiModel:
@@ -268,30 +262,4 @@ def load_api(spec: ApiSpec, identity: Identity, tokenizer: TextTokenizer | None)
     Raises:
         ModelError: There is no key, or the server does not answer.
     """
-    return ApiModel(spec, identity, tokenizer, _key(spec))
-
-
-def _key(spec: ApiSpec) -> str | None:
-    """The key, from the environment alone; None where the server is on this machine."""
-    key = os.environ.get(spec.api_key_env, "").strip()
-    if not key:
-        if _is_here(spec.base_url):
-            return None
-        raise ModelError(
-            f"the environment variable {spec.api_key_env} holds no key for {spec.base_url}",
-            allowed=f"export {spec.api_key_env}=…, or another variable's name as `api_key_env`",
-        ).at(key="api_key_env")
-    if not re.fullmatch(r"[!-~]+", key):
-        raise ModelError(
-            f"the environment variable {spec.api_key_env} holds what is no key",
-            allowed="visible ASCII characters without spaces",
-        ).at(key="api_key_env")
-    return key
-
-
-def _is_here(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return ApiModel(spec, identity, tokenizer, read_key(spec))

@@ -8,6 +8,8 @@ from icl_gap.records import Usage
 
 _PER_TOKENS = 1_000_000
 """Prices are for so many tokens."""
+_MOST_TOKENS = 10**9
+"""More than a request can take; a server that claims more makes the sum no better."""
 
 
 class SpentError(InferenceError):
@@ -47,12 +49,15 @@ class Budget:
         self.requests += 1
 
     def pay(self, usage: Usage) -> None:
-        """Add what an answer cost.
+        """Add what an answer cost, which is never less than nothing.
 
         Args:
             usage: Its tokens.
         """
         price = self._spec.price
         if price is not None:
-            prompt = usage.prompt_tokens * price.prompt
-            self.cost += (prompt + usage.completion_tokens * price.completion) / _PER_TOKENS
+            prompt, completion = (
+                min(max(0, tokens), _MOST_TOKENS)
+                for tokens in (usage.prompt_tokens, usage.completion_tokens)
+            )
+            self.cost += (prompt * price.prompt + completion * price.completion) / _PER_TOKENS

@@ -22,8 +22,18 @@ from tenacity import (
 
 from icl_gap.models.api.answers import BodyError, Served, read_body
 from icl_gap.models.api.budget import Budget
-from icl_gap.models.api.failures import PassingError, RequestError, refused, told
+from icl_gap.models.api.failures import (
+    LONGEST_ADVICE,
+    LONGEST_REASON,
+    PassingError,
+    RequestError,
+    refused,
+    told,
+)
+from icl_gap.models.api.keys import holds_key
+from icl_gap.models.api.plausible import check_served, most_usage
 from icl_gap.models.api.stops import Stops
+from icl_gap.models.api.transport import BoundedClient, RefusedBodyError
 from icl_gap.models.spec import ApiSpec
 from icl_gap.records import Usage
 
@@ -102,9 +112,9 @@ class Client:
         except RequestError as error:
             sending.crashes += error.status == _CRASH
             if error.status in _WORKED:
-                self._budget.pay(error.usage or _most(fields))
+                self._budget.pay(error.usage or _most_of(fields))
             raise
-        self._budget.pay(served.usage or _most(fields))
+        self._budget.pay(served.usage or _most_of(fields))
         self._stops.note(sending.fields, fields)
         return served
 
@@ -114,25 +124,56 @@ class Client:
         Args:
             fields: Of the body.
             seconds: How long it may take, its body included.
+
+        Raises:
+            RequestError: It was not answered. It is raised where no other exception is at hand, for
+                those of the library hold the request, and with it the key.
         """
+        outcome = await self._outcome(fields, seconds)
+        if isinstance(outcome, RequestError):
+            raise outcome
+        return outcome
+
+    async def _outcome(self, fields: Mapping[str, Any], seconds: float) -> Served | RequestError:
+        """The answer to a request, or why there is none."""
         try:
             async with asyncio.timeout(seconds):
                 raw = await self._openai.completions.with_raw_response.create(
                     model=self._spec.model, temperature=0, **fields
                 )
-                return read_body(raw.content)
+            return self._read(raw.content, fields)
         except APIStatusError as error:
-            raise refused(error, self._spec, self._key) from None
+            return refused(error, self._spec, self._key)
         except (APITimeoutError, TimeoutError):
-            raise PassingError(f"no answer within {seconds:.1f} s") from None
+            return PassingError(f"no answer within {seconds:.1f} s")
         except APIConnectionError as error:
             cause = error.__cause__ or error
             reason = str(cause) or type(cause).__name__
-            raise PassingError(told(f"connection: {reason}", self._key)) from None
+            return PassingError(told(f"connection: {reason}", self._key))
+        except RefusedBodyError as error:
+            return RequestError(f"status {error.status}, but {error}", error.status)
         except BodyError as error:
             kind = RequestError if error.final else PassingError
-            reason = told(f"status 200, but {error}", self._key)
-            raise kind(reason, _OK, usage=error.usage) from None
+            longest = LONGEST_ADVICE if error.final else LONGEST_REASON
+            reason = told(f"status 200, but {error}", self._key, longest)
+            return kind(reason, _OK, usage=error.usage)
+
+    def _read(self, content: bytes, fields: Mapping[str, Any]) -> Served:
+        """Read a body, as far as it can be the answer to what was sent.
+
+        Raises:
+            BodyError: It cannot be, or gives the key away.
+        """
+        served = read_body(content)
+        if holds_key(content.decode(errors="replace"), self._key):
+            raise BodyError(
+                f"it repeats the key of the environment variable {self._spec.api_key_env}, so that "
+                "it cannot be stored",
+                served.usage,
+                final=True,
+            )
+        check_served(served, self._spec, _most_of(fields))
+        return served
 
     def _wait(self, state: RetryCallState) -> float:
         """Seconds until the next try: what the server asks, else exponential with full jitter."""
@@ -163,9 +204,8 @@ class _Sending:
         return time.monotonic() - self._began
 
 
-def _most(fields: Mapping[str, Any]) -> Usage:
-    """What a request may have used at most, where the server does not say."""
-    return Usage(len(fields["prompt"].encode(errors="replace")), fields["max_tokens"])
+def _most_of(fields: Mapping[str, Any]) -> Usage:
+    return most_usage(fields["prompt"], fields["max_tokens"])
 
 
 @asynccontextmanager
@@ -180,12 +220,21 @@ async def connect(
         budget: Counts what is sent.
         stops: What is known of the server; grows.
     """
-    for name in _TALKERS:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _quiet()
     async with AsyncOpenAI(
         base_url=spec.base_url,
         api_key=key or "none",
         max_retries=0,
         timeout=spec.deadline,
+        http_client=BoundedClient(),
     ) as openai:
         yield Client(openai, spec, key, budget=budget, stops=stops)
+
+
+def _quiet() -> None:
+    """Keep the libraries from logging requests and responses, whatever level somebody has set."""
+    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _TALKERS]
+    for name in {*_TALKERS, *known}:
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.WARNING:
+            logger.setLevel(logging.WARNING)

@@ -5,16 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin
 
 from openai import APIStatusError
 
 from icl_gap.errors import InferenceError
+from icl_gap.models.api.keys import without_key
 from icl_gap.models.spec import ApiSpec
 from icl_gap.records import Usage
+from icl_gap.text import printable
 
 _PASSING = frozenset({408, 409, 429})
 """Statuses below 500 after which the same request may succeed."""
-_LONGEST_REASON = 200
+LONGEST_REASON = 200
+LONGEST_ADVICE = 500
+"""Characters of a reason that ends with what to do about it, whose foreign parts are cut before."""
 
 
 class RequestError(InferenceError):
@@ -65,6 +70,7 @@ def refused(error: APIStatusError, spec: ApiSpec, key: str | None) -> RequestErr
         key: What must not be shown.
     """
     status = error.status_code
+    message = told(_message(error) or "no reason given", key)
     match status:
         case 401 | 403:
             return RequestError(
@@ -74,27 +80,44 @@ def refused(error: APIStatusError, spec: ApiSpec, key: str | None) -> RequestErr
             )
         case 404:
             return RequestError(
-                f"status 404: the server knows no model {spec.model!r}, or base_url is not where "
-                "its /completions are",
+                f"status 404: {message}; the server knows no model {spec.model!r}, or base_url is "
+                "not where its /completions are",
                 status,
             )
-    reason = told(f"status {status}: {_message(error) or 'no reason given'}", key)
+        case _ if 300 <= status < 400:
+            return RequestError(f"status {status}: {_redirect(error, key)}", status)
+    reason = told(f"status {status}: {message}", key)
     if status in _PASSING or status >= 500:
         return PassingError(reason, status, wait=retry_after(error.response.headers))
     return RequestError(reason, status)
 
 
-def told(reason: str, key: str | None) -> str:
-    """A reason on one line, short, and without the key.
+def told(reason: str, key: str | None, longest: int = LONGEST_REASON) -> str:
+    """A reason on one line, short, printable, and without the key.
 
     Args:
         reason: What a server or a library says.
         key: What must not be shown.
+        longest: Characters of it that are shown at most.
     """
-    if key is not None:
-        reason = reason.replace(key, "…")
-    line = " ".join(reason.split())
-    return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 1]}…"
+    line = printable(" ".join(without_key(reason, key).split()))
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _redirect(error: APIStatusError, key: str | None) -> str:
+    """Where a server would send the request on to, and with it the key."""
+    location = error.response.headers.get("location", "")
+    try:
+        target = urljoin(str(error.request.url), location)
+    except ValueError:
+        target = location
+    if not location:
+        return "the server redirects, without saying where to; redirects are not followed"
+    target = told(target.removesuffix("/completions"), key)
+    return (
+        f"the server redirects to {target}, and redirects are not followed, as the key would go "
+        f"there; if you trust it, put it in the model's entry: `base_url: {target}`"
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from icl_gap.errors import InferenceError
 from icl_gap.models.api.answers import Served
 from icl_gap.models.base import Question
 from icl_gap.models.ending import BROKEN, ended, may_spell, readings
@@ -23,6 +24,8 @@ FIELDS: Mapping[Mode, Mapping[str, Any]] = {
     "prompt_logprobs": {"extra_body": {"prompt_logprobs": 1}},
 }
 """What a request says to get the log-probabilities of its prompt."""
+_ROUNDING = 1e-6
+"""How far above 0 a log-probability may come to lie by the rounding of float32; it counts as 0."""
 _SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 """What reading raises where a server leaves something out, or sends it in another shape."""
 
@@ -60,6 +63,9 @@ def read_forced(mode: Mode, served: Served, gold: str) -> tuple[Forced, ...] | N
 
     Returns:
         None where there are no log-probabilities, or where no token begins with the gold answer.
+
+    Raises:
+        InferenceError: A log-probability is above 0 or not finite.
     """
     try:
         return _ending(gold, *_READERS[mode](served.choice))
@@ -73,6 +79,9 @@ def gives_logprobs(mode: Mode, served: Served) -> bool:
     Args:
         mode: How it was asked.
         served: What it sent back.
+
+    Raises:
+        InferenceError: A log-probability is above 0 or not finite.
     """
     try:
         tokens, written = _READERS[mode](served.choice)
@@ -181,14 +190,22 @@ def _ranked(entries: Sequence[Mapping[str, Any]]) -> Forced | None:
     return _forced(str(own["decoded_token"]), own["logprob"], others)
 
 
-def _forced(text: str, logprob: float, others: Mapping[str, float]) -> Forced | None:
-    """A token among others; None where a log-probability is no number."""
-    if not all(map(math.isfinite, (logprob, *others.values()))):
-        return None
+def _forced(text: str, logprob: float, others: Mapping[str, float]) -> Forced:
+    """A token among others.
+
+    Raises:
+        InferenceError: A log-probability is none, and nothing that comes with it can be trusted.
+    """
+    for value in (logprob, *others.values()):
+        if not math.isfinite(value) or value > _ROUNDING:
+            raise InferenceError(
+                f"the server gives a token the log-probability {value:.6g}: it must be a finite "
+                "number, at most 0"
+            )
     best = max(others, key=lambda token: others[token], default=text)
     rival = others.get(best, -math.inf)
     holds = None if rival == logprob else logprob > rival
-    return Forced(text, float(logprob), best if holds is False else text, holds)
+    return Forced(text, min(0.0, float(logprob)), best if holds is False else text, holds)
 
 
 _READERS: Mapping[Mode, Callable[[Mapping[str, Any]], tuple[list[Forced | None], int]]] = {

@@ -51,11 +51,8 @@ SURE = [(" a", -0.1, {" a": -0.1}), (" b", -0.1, {" b": -0.1})]
         (SURE, "", 1),
         (SURE, "<s>", 2),
         ([SURE[0], (" b", -0.7, {" c": -0.7})], "", 2),
-        ([SURE[0], (" b", math.nan, {" c": math.nan})], "", 2),
-        ([SURE[0], (" b", -math.inf, {" c": -0.1})], "", 2),
-        ([SURE[0], (" b", -0.1, {" c": math.nan})], "", 2),
     ],
-    ids=["sure", "another echo", "a tie", "NaN", "no chance", "a rival of NaN"],
+    ids=["sure", "another echo", "a tie"],
 )
 def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
     with serving(echoing(tokens, before=before)) as server:
@@ -65,6 +62,41 @@ def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
         assert outcome.completion.text == GOLD
         assert outcome.gold_logprob is None or math.isfinite(outcome.gold_logprob)
         assert len(server.bodies) == sent
+
+
+@pytest.mark.parametrize(
+    ("own", "rival"),
+    [
+        (math.nan, math.nan),
+        (-math.inf, -0.1),
+        (math.inf, -0.1),
+        (-0.1, math.nan),
+        (0.01, -0.1),
+        (-0.1, 2e-6),
+    ],
+)
+def test_a_log_probability_that_is_none_fails_the_request(own, rival) -> None:
+    with serving(echoing([SURE[0], (" b", own, {" c": rival})])) as server:
+        ((_, outcome),) = model(server.url, logprobs="echo").answers([ASKED])
+        assert len(server.bodies) == 1
+    assert isinstance(outcome, InferenceError)
+    assert "log-probability" in str(outcome)
+    assert "a finite number, at most 0" in str(outcome)
+
+
+def test_a_log_probability_that_rounding_has_lifted_above_0_counts_as_0() -> None:
+    with serving(echoing([(" a b", 5e-7, {" a b": 5e-7})])) as server:
+        ((_, outcome),) = model(server.url, logprobs="echo").answers([ASKED])
+    assert isinstance(outcome, Answer)
+    assert outcome.gold_logprob == 0.0
+
+
+def test_a_server_whose_log_probabilities_are_none_fails_its_model() -> None:
+    with (
+        serving(echoing([(" a", math.nan, {" a": math.nan})])) as server,
+        pytest.raises(ModelError, match="the log-probability nan"),
+    ):
+        model(server.url)
 
 
 @pytest.mark.parametrize(("text", "tokens"), [("", 0), (" a", 2), ("", None)])

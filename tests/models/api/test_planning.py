@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 from toys import sweep
+from typer.testing import CliRunner
 
-from icl_gap.errors import ModelError
+from icl_gap.cli import app
+from icl_gap.errors import InputError, ModelError
 from icl_gap.models import ApiSpec, TransformersSpec, identify, load, load_tokenizer
 from icl_gap.models.cost import shape
 from icl_gap.plan import plan_sweep
@@ -39,6 +41,41 @@ def test_the_plan_shows_requests_and_needs_no_key(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert "code-davinci-002" in done.stdout
     assert "4 cells, 12 requests" in done.stdout
+
+
+def test_the_plan_shows_which_key_goes_where_and_never_the_key(
+    toy_card, tmp_path, monkeypatch
+) -> None:
+    key = "sk-never-to-be-shown"
+    monkeypatch.setenv("MY_KEY", key)
+    here = {"kind": "api", "model": "here", "base_url": "http://127.0.0.1:9/v1"}
+    away = {**AWAY, "api_key_env": "MY_KEY", "model_alias": "davinci-2"}
+    plain = {**here, "model": "lan", "base_url": "http://10.0.0.8:8000/v1"}
+    models = [away, here, {**plain, "allow_plain_http": True}]
+    path = tmp_path / "sweep.yaml"
+    fields = {"name": "s", "datasets": [toy_card], "shots": [0], "limit": 2}
+    path.write_text(yaml.safe_dump({**fields, "models": models}))
+    shown = CliRunner().invoke(app, ["plan", str(path)], catch_exceptions=False)
+    assert shown.exit_code == 0
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.output.splitlines()]
+    name, url = AWAY["model"], AWAY["base_url"]
+    assert [name, url, "MY_KEY", f"{name}, davinci-2"] in rows
+    assert ["here", here["base_url"], "OPENAI_API_KEY", "here"] in rows
+    assert ["lan", plain["base_url"], "OPENAI_API_KEY", "lan"] in rows
+    assert key not in shown.output
+
+
+def test_a_plan_names_the_line_of_a_server_that_would_get_the_key_in_plain_text(
+    toy_card, tmp_path
+) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        f"name: s\ndatasets: [{toy_card}]\nshots: [0]\nmodels:\n"
+        "  - kind: api\n    model: m\n    base_url: http://10.0.0.8:8000/v1\n"
+    )
+    with pytest.raises(InputError, match="plain text") as raised:
+        CliRunner().invoke(app, ["plan", str(path)], catch_exceptions=False)
+    assert (raised.value.place.line, raised.value.place.key) == (7, "models[0].base_url")
 
 
 def test_its_tokenizer_measures_prompts_and_draws_the_exemplars_of_its_model(toy_card) -> None:

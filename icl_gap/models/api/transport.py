@@ -1,0 +1,75 @@
+"""The way to a server: no redirect is followed, and no body is read further than it may be long."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Any
+
+from openai import DefaultAsyncHttpxClient
+
+MOST_BYTES = 64 * 2**20
+"""Of a body, once decompressed. What 128,000 tokens with their log-probabilities take is less."""
+_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+
+
+class RefusedBodyError(Exception):
+    """A body that is not read to its end.
+
+    Args:
+        reason: Why.
+        status: The status that came before it.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class BoundedClient(DefaultAsyncHttpxClient):
+    """An HTTP client for servers that nobody vouches for.
+
+    A redirect is a response like another, so that headers, with the key among them, reach nobody
+    but the server that the user names. A body is counted as it is decompressed, that of an error
+    too.
+
+    Args:
+        most_bytes: How long a body may be, once decompressed.
+        **options: Of the client of the library.
+    """
+
+    def __init__(self, *, most_bytes: int = MOST_BYTES, **options: Any) -> None:
+        super().__init__(**options)
+        self._most_bytes = most_bytes
+
+    async def send(self, request: Any, **options: Any) -> Any:
+        """Send a request and read its response, within bounds.
+
+        Raises:
+            RefusedBodyError: The body is too long, or compressed more than once.
+        """
+        options |= {"stream": True, "follow_redirects": False}
+        response = await super().send(request, **options)
+        try:
+            content = await self._read(response)
+        finally:
+            await response.aclose()
+        headers = [pair for pair in response.headers.multi_items() if pair[0] not in _OF_THE_WIRE]
+        return type(response)(
+            response.status_code, headers=headers, content=content, request=response.request
+        )
+
+    async def _read(self, response: Any) -> bytes:
+        if "," in response.headers.get("content-encoding", ""):
+            # A few bytes can keep nested decompressors busy without ever giving a byte to count.
+            raise RefusedBodyError("the body is compressed more than once", response.status_code)
+        parts, length = [], 0
+        async with aclosing(response.aiter_bytes()) as chunks:
+            async for chunk in chunks:
+                length += len(chunk)
+                if length > self._most_bytes:
+                    raise RefusedBodyError(
+                        f"the body is longer than {self._most_bytes:,} bytes, and was not read on",
+                        response.status_code,
+                    )
+                parts.append(chunk)
+        return b"".join(parts)
