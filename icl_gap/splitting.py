@@ -20,6 +20,7 @@ from icl_gap.errors import DataError, Place
 from icl_gap.records import Benchmark, CanonicalForm, Example
 from icl_gap.sampling.pool import template
 from icl_gap.scoring.trees import Tree, local_structures, tree_of
+from icl_gap.text import brief
 
 Method = Literal["mcd", "length", "template", "random"]
 Mask = NDArray[np.bool_]
@@ -40,6 +41,11 @@ class Divided:
     atom_divergence: float
     """From 0 to 1, as `icl-gap audit` has it."""
     compound_divergence: float
+
+    def __repr__(self) -> str:
+        sizes = f"train {len(self.train):,}, test {len(self.test):,}"
+        atoms, compounds = self.atom_divergence, self.compound_divergence
+        return brief("Divided", sizes, f"divergence {atoms:.4f} / {compounds:.4f}")
 
 
 def divide(
