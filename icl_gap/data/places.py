@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import assert_never
+from typing import IO, assert_never
 
 from icl_gap.data.cards import (
     DatasetCard,
@@ -125,6 +125,9 @@ def read_text(path: Path) -> str:
         raise DataError("cannot read the file", value=str(error)).at(file=path) from error
 
 
-def sha256_of(file: BufferedIOBase) -> str:
+def sha256_of(file: IO[bytes] | BufferedIOBase) -> str:
     """The sha256 of an open file, from where it stands to its end, in hexadecimal."""
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := file.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -210,3 +212,110 @@ def test_a_damaged_receipt_is_told(web: Web, plain: dict[str, Any]) -> None:
     (folder / "fetched.json").write_text(json.dumps([1]))
     with pytest.raises(DataError, match="damaged"):
         fetch(card)
+
+
+def fetched_pairs(web: Web, plain: dict[str, Any]) -> tuple[DatasetCard, Path]:
+    """A card of two plain files that have been fetched, and the first of them."""
+    web.files |= {"/train": b"a\tb\n", "/test": b"c\td\n"}
+    files = [
+        {
+            "url": f"{web.url}/{side}",
+            "sha256": hashlib.sha256(web.files[f"/{side}"]).hexdigest(),
+            "to": f"{side}.tsv",
+        }
+        for side in ("train", "test")
+    ]
+    card = card_of(plain, {"kind": "url", "files": files})
+    return card, fetch(card).files[0]
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_fetched_file_without_its_sum_is_no_benchmark_and_is_fetched_again(
+    web: Web, plain: dict[str, Any]
+) -> None:
+    card, train = fetched_pairs(web, plain)
+    train.write_text("x\ty\n")
+    with pytest.raises(DataError, match="not the file that was fetched") as caught:
+        load(card, "plain")
+    assert caught.value.place.file == train
+    assert caught.value.value == hashlib.sha256(b"x\ty\n").hexdigest()
+    assert "icl-gap data fetch greetings" in str(caught.value.allowed)
+    assert not fetch(card).already_here
+    assert load(card, "plain").train[0].target == "b"
+    assert [path for path, _ in web.asked] == ["/train", "/test", "/train"]
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_an_unpacked_file_without_its_sum_is_no_benchmark(web: Web, plain: dict[str, Any]) -> None:
+    card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
+    for train in fetch(card).files:
+        content = train.read_bytes()
+        train.write_text("x\ty\n")
+        with pytest.raises(DataError, match="not the file that was fetched"):
+            load(card, "plain")
+        train.write_bytes(content)
+    assert load(card, "plain").train[0].target == "b"
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_receipt_does_not_outrank_the_card(web: Web, plain: dict[str, Any]) -> None:
+    card, train = fetched_pairs(web, plain)
+    train.write_text("x\ty\n")
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in fetch_paths(train)}
+    (train.parent / "fetched.json").write_text(json.dumps(sums))
+    with pytest.raises(DataError, match="not the file that was fetched"):
+        load(card, "plain")
+    assert not verify(card).ok
+
+
+def fetch_paths(train: Path) -> list[Path]:
+    return sorted(train.parent.glob("*.tsv"))
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_file_beside_those_that_were_fetched_is_not_read(web: Web, plain: dict[str, Any]) -> None:
+    card, train = fetched_pairs(web, plain)
+    train.rename(train.with_name("train.tsv.gz"))
+    with pytest.raises(DataError, match="not the file that was fetched"):
+        load(card, "plain")
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_parsed_copy_made_from_a_good_file_is_not_used_for_a_damaged_one(
+    web: Web, plain: dict[str, Any]
+) -> None:
+    card, train = fetched_pairs(web, plain)
+    load(card, "plain")
+    train.write_text("a\tc\n")
+    with pytest.raises(DataError, match="not the file that was fetched"):
+        load(card, "plain")
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_fetched_packed_file_is_checked_as_it_was_sent(web: Web, plain: dict[str, Any]) -> None:
+    packed = gzip.compress(b"a\tb\n", mtime=0)
+    web.files |= {"/train": packed, "/test": packed}
+    files = [
+        {
+            "url": f"{web.url}/{side}",
+            "sha256": hashlib.sha256(packed).hexdigest(),
+            "to": f"{side}.tsv.gz",
+        }
+        for side in ("train", "test")
+    ]
+    card = card_of(plain, {"kind": "url", "files": files})
+    fetch(card)
+    assert load(card, "plain").train[0].target == "b"
+    assert verify(card).ok
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_folder_that_cannot_be_written_is_told(
+    web: Web, plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        fetched_pairs(web, plain)
