@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, assert_never
 
 from icl_gap.data.cards import (
+    RECEIPT,
     DatasetCard,
     GrammarSource,
     HubSource,
@@ -20,9 +21,6 @@ from icl_gap.data.cards import (
     UrlSource,
 )
 from icl_gap.errors import DataError
-
-RECEIPT = "fetched.json"
-"""Lies in a fetched folder once all of it is there: the sha256 of each file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,12 @@ def cache_root() -> Path:
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
-    """Where a source is fetched to; another source, or a changed one, gets another folder."""
-    digest = hashlib.sha256(source.model_dump_json().encode()).hexdigest()
+    """Where a source is fetched to; another source, or a changed one, gets another folder.
+
+    The size of a file says nothing that its sha256 does not.
+    """
+    told = source.model_dump_json(exclude={"files": {"__all__": {"bytes"}}})
+    digest = hashlib.sha256(told.encode()).hexdigest()
     return cache_root() / "data" / f"{card.name}-{digest[:12]}"
 
 

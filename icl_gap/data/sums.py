@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from icl_gap.data.cards import DatasetCard, HubSource, LocalSource, UrlSource
-from icl_gap.data.places import RECEIPT, Found, at_hand, fetched_folder, open_bytes, sha256_of
+from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, LocalSource, UrlSource
+from icl_gap.data.places import Found, at_hand, fetched_folder, open_bytes, sha256_of
 from icl_gap.errors import DataError, Place
 from icl_gap.files import open_regular
 

@@ -6,8 +6,10 @@ import io
 import json
 import os
 import tarfile
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request
 
 import pytest
 
@@ -115,8 +117,109 @@ def test_a_silent_server_counts_as_cut(
     def silent(*_: object, **__: object) -> None:
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(downloading, "urlopen", silent)
+    monkeypatch.setattr(downloading, "_open", silent)
     with pytest.raises(DataError, match="timed out"):
+        download(named(web), tmp_path / "file")
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_a_few_redirects_are_followed(web: Web, tmp_path: Path, steps: int) -> None:
+    file = named(web, url=f"{web.url}/0")
+    web.redirects = {f"/{n}": f"{web.url}/{n + 1}" for n in range(steps)}
+    web.files[f"/{steps}"] = CONTENT
+    download(file, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_no_more_than_five_redirects_are_followed(web: Web, tmp_path: Path, back: bool) -> None:
+    file = named(web, url=f"{web.url}/0")
+    web.redirects = {f"/{n}": f"{web.url}/{(n + 1) % 3 if back else n + 1}" for n in range(9)}
+    with pytest.raises(DataError, match="more than 5 redirects"):
+        download(file, tmp_path / "file")
+    assert len(web.asked) == 6
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://example.com/file", "https"),
+        ("ftp://127.0.0.1/file", "https"),
+        ("file:///etc/hosts", "not allowed"),
+        ("https://me:secret@127.0.0.1/file", "user name"),
+        ("https:///file", "host"),
+    ],
+)
+def test_a_redirect_to_where_nothing_may_come_from_is_refused(
+    web: Web, tmp_path: Path, address: str, reason: str
+) -> None:
+    file = named(web)
+    web.redirects = {"/file": address}
+    with pytest.raises(DataError, match=reason):
+        download(file, tmp_path / "file")
+    assert len(web.asked) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1/file", "http://example.com/file"])
+def test_no_redirect_leads_from_https_to_http(address: str) -> None:
+    request = Request("https://example.com/file")
+    with pytest.raises(DataError, match="http"):
+        downloading._Redirects().redirect_request(
+            request, io.BytesIO(), 302, "", HTTPMessage(), address
+        )
+
+
+def test_no_key_is_sent(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HF_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "secret")
+    file = named(web, url=f"{web.url}/0")
+    web.redirects = {"/0": f"{web.url}/file"}
+    download(file, tmp_path / "file")
+    assert len(web.headers) == 2
+    for headers in web.headers:
+        assert set(headers) == {"host", "user-agent", "accept-encoding", "connection"}
+
+
+def test_an_endless_answer_is_cut_off(web: Web, tmp_path: Path) -> None:
+    file = named(web, bytes=len(CONTENT))
+    web.endless = True
+    with pytest.raises(DataError, match="more than it may") as caught:
+        download(file, tmp_path / "file")
+    assert str(len(CONTENT)) in str(caught.value.allowed)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_too_large_by_its_length_is_not_begun(web: Web, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    with pytest.raises(DataError, match="more than it may"):
+        download(named(web, bytes=1000), tmp_path / "file", lambda *step: told.append(step))
+    assert told == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_and_its_rest_are_bounded_together(web: Web, tmp_path: Path) -> None:
+    file = named(web, bytes=len(CONTENT) - 1)
+    (tmp_path / "file.part").write_bytes(CONTENT[:1000])
+    with pytest.raises(DataError, match="more than it may"):
+        download(file, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_the_size_that_is_declared_comes_whole(web: Web, tmp_path: Path) -> None:
+    download(named(web, bytes=len(CONTENT)), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_file_of_no_declared_size_is_bounded_too(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("icl_gap.data.cards.DOWNLOAD_LIMIT", 1000)
+    with pytest.raises(DataError, match="more than it may"):
         download(named(web), tmp_path / "file")
 
 
