@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from icl_gap.data.addresses import check_address
+from icl_gap.data.paths import expanded, is_file, is_folder, is_there
 from icl_gap.errors import DataError, Place
 from icl_gap.records import CanonicalForm, Execution
 from icl_gap.specs import Spec, read_spec, shipped
@@ -42,9 +43,8 @@ SPLIT_FILES: dict[Loader, frozenset[str]] = {
 
 
 def _plain(text: str) -> str:
-    """Control characters have no place in a path; nor have lone surrogates, which pydantic sees."""
-    if any(unicodedata.category(c) == "Cc" for c in text):
-        raise ValueError("must not hold control characters")
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
+        raise ValueError("must not hold control characters or lone surrogates")
     return text
 
 
@@ -222,7 +222,7 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
     text = str(name_or_path)
     if not text.endswith((".yaml", ".yml")):
         path = shipped("datasets") / f"{text}.yaml"
-        if "/" in text or not path.is_file():
+        if "/" in text or not is_file(path):
             known = ", ".join(sorted(p.stem for p in shipped("datasets").glob("*.yaml")))
             raise DataError(
                 "there is no such benchmark",
@@ -230,8 +230,8 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
                 allowed=f"{known}, or the path of a card of your own (.yaml)",
             )
         return read_spec(path, DatasetCard)
-    path = Path(text).expanduser()
-    if not path.is_file():
+    path = expanded(text)
+    if not is_there(path):
         raise DataError("there is no such card", value=text, place=Place(path))
     return _anchored(read_spec(path, DatasetCard), path.parent.absolute())
 
@@ -240,7 +240,7 @@ def _anchored(card: DatasetCard, folder: Path) -> DatasetCard:
     """The card with the folders that lie beside its file given in full."""
     sources = tuple(
         source.model_copy(update={"folder": str(folder / source.folder)})
-        if source.kind == "local" and (folder / source.folder).is_dir()
+        if source.kind == "local" and is_folder(folder / source.folder)
         else source
         for source in card.sources
     )

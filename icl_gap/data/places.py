@@ -20,6 +20,7 @@ from icl_gap.data.cards import (
     Source,
     UrlSource,
 )
+from icl_gap.data.paths import expanded, is_file, is_folder
 from icl_gap.errors import DataError
 
 
@@ -34,14 +35,14 @@ class Found:
 def data_root(root: Path | None) -> Path | None:
     """The user's data folder: the argument, else `ICL_GAP_DATA`, else none."""
     if root is not None:
-        return root.expanduser()
+        return expanded(root)
     named = os.environ.get("ICL_GAP_DATA")
-    return Path(named).expanduser() if named else None
+    return expanded(named) if named else None
 
 
 def cache_root() -> Path:
     """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`."""
-    return Path(os.environ.get("ICL_GAP_CACHE") or "~/.cache/icl_gap").expanduser()
+    return expanded(os.environ.get("ICL_GAP_CACHE") or "~/.cache/icl_gap")
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
@@ -58,14 +59,14 @@ def sources_at_hand(card: DatasetCard, root: Path | None) -> Iterator[Found]:
     """The sources of a card that are on this machine, in the card's order."""
     for source in card.sources:
         folder = _folder(card, source, data_root(root))
-        if folder is not None and folder.is_dir():
+        if folder is not None and is_folder(folder):
             yield Found(source, folder)
 
 
 def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None:
     match source:
         case LocalSource():
-            folder = Path(source.folder).expanduser()
+            folder = expanded(source.folder)
             if folder.is_absolute():
                 return folder
             return None if root is None else root / folder
@@ -104,7 +105,7 @@ def not_here(card: DatasetCard, root: Path | None, why: str | None = None) -> Da
 def at_hand(folder: Path, name: str) -> Path | None:
     """A file by its name, or the same with `.gz` added; None where there is neither."""
     plain, packed = folder / name, folder / f"{name}.gz"
-    return plain if plain.is_file() else packed if packed.is_file() else None
+    return plain if is_file(plain) else packed if is_file(packed) else None
 
 
 def open_bytes(path: Path) -> BufferedIOBase:
