@@ -6,6 +6,7 @@ before it is read; and so is YAML that would take more to read than its size tel
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ MOST_VALUES = 20_000
 DEEPEST = 30
 LONGEST_NUMBER = 100
 """Characters; Python itself reads thousands of digits, and cannot write them out again."""
+_HALVES = re.compile("[\ud800-\udfff]")
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 Location = tuple[int | str, ...]
@@ -94,7 +96,7 @@ def _invalid(problem: str, path: Path, line: int | None) -> InputError:
 
 
 def _check_events(text: str, path: Path) -> None:
-    """Refuse what would take long to compose, and what could not be used.
+    """Refuse tags, and what would take long to compose.
 
     Composing takes time that grows with the square of the depth.
     """
@@ -108,10 +110,6 @@ def _check_events(text: str, path: Path) -> None:
             raise _too_large(path, line)
         if (tag := getattr(event, "tag", None)) is not None:
             raise _invalid(f"tags such as {tag} are not read", path, line)
-        if isinstance(event, yaml.ScalarEvent) and any(
-            "\ud800" <= c <= "\udfff" for c in event.value
-        ):
-            raise _invalid("text holds half of a surrogate pair, which is no character", path, line)
 
 
 def _too_large(path: Path, line: int | None) -> InputError:
@@ -138,12 +136,12 @@ def _index_lines(
         raise _too_large(path, node.start_mark.line)
     if location in lines:  # an alias may visit a node again, never a location
         raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
-    _check_number(node, location, path)
+    _check_scalar(node, location, path)
     lines[location] = _line(node)
     if isinstance(node, yaml.MappingNode):
         for key, child in node.value:
             inner = (*location, str(key.value))
-            _check_number(key, location, path)
+            _check_scalar(key, location, path)
             _index_lines(child, inner, lines, path)
             lines[inner] = _line(key)
     elif isinstance(node, yaml.SequenceNode):
@@ -151,13 +149,20 @@ def _index_lines(
             _index_lines(child, (*location, index), lines, path)
 
 
-def _check_number(node: yaml.Node, location: Location, path: Path) -> None:
+def _check_scalar(node: yaml.Node, location: Location, path: Path) -> None:
+    place = Place(path, _line(node), key_of(location) or None)
     if node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
         raise InputError(
             "the number is too long",
             value=node.value,
             allowed=f"at most {LONGEST_NUMBER} characters, or text in quotes",
-            place=Place(path, _line(node), key_of(location) or None),
+            place=place,
+        )
+    if isinstance(node, yaml.ScalarNode) and _HALVES.search(node.value):
+        raise InputError(
+            "the text holds half of a surrogate pair, which is no character",
+            value=node.value,
+            place=place,
         )
 
 

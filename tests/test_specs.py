@@ -63,7 +63,7 @@ def test_a_good_file_is_read(tmp_path) -> None:
         (f"name: a\n{'9' * 900}: b\n", 2, None, "the number is too long"),
         ('name: !!int ""\n', 1, None, "not valid YAML: tags"),
         ("name: a\nmodels: !!bool x\n", 2, None, "not valid YAML: tags"),
-        ('name: a\nmodels: "\\ud800"\n', 2, None, "half of a surrogate pair"),
+        ('name: a\nmodels: "\\ud800"\n', 2, "models", "half of a surrogate pair"),
         ('name: a\n"\\udfff": b\n', 2, None, "half of a surrogate pair"),
         ("name: &a [*a]\n", 1, None, "aliases repeat without end"),
         ("name: !!python/object/apply:os.getcwd []\n", 1, None, "not valid YAML"),

@@ -256,6 +256,17 @@ def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) ->
         split=split,
         train=tuple(sides.train),
         test=tuple(sides.test),
-        fingerprint=mark or fingerprint(sides.train, sides.test),
+        fingerprint=mark or _fingerprint(card, split, sides),
         partial=", ".join(short) or None,
     )
+
+
+def _fingerprint(card: DatasetCard, split: str, sides: Sides) -> str:
+    try:
+        return fingerprint(sides.train, sides.test)
+    except UnicodeEncodeError as error:  # JSON can write what UTF-8 cannot
+        raise DataError(
+            f"{card.name} {split}: a text holds half of a surrogate pair, which is no character",
+            value=error.object[max(0, error.start - 30) : error.end + 30],
+            allowed="text that UTF-8 can write",
+        ) from error
