@@ -13,7 +13,7 @@ import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from itertools import chain, count
 from typing import Any, TypeVar
 
@@ -171,7 +171,9 @@ def _lists(rows: Sequence[Record], numbers: Mapping[str, int]) -> bytes:
 
 
 def _row(record: Record, names: Sequence[str]) -> list[Any]:
-    return [getattr(record, name) for name in names]
+    """Fields of a record as JSON holds them: nested records become objects."""
+    values = (getattr(record, name) for name in names)
+    return [asdict(value) if is_dataclass(value) else value for value in values]
 
 
 def _answer(record: Record) -> list[Any]:
