@@ -172,8 +172,12 @@ def _lists(rows: Sequence[Record], numbers: Mapping[str, int]) -> bytes:
 
 def _row(record: Record, names: Sequence[str]) -> list[Any]:
     """Fields of a record as JSON holds them: nested records become objects."""
-    values = (getattr(record, name) for name in names)
-    return [asdict(value) if is_dataclass(value) else value for value in values]
+    return [_plain(getattr(record, name)) for name in names]
+
+
+def _plain(value: Any) -> Any:
+    is_record = is_dataclass(value) and not isinstance(value, type)
+    return asdict(value) if is_record else value
 
 
 def _answer(record: Record) -> list[Any]:
