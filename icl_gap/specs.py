@@ -7,6 +7,8 @@ allowed.
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -27,6 +29,10 @@ class Spec(BaseModel):
 
 _MOST_VALUES = 20_000
 _DEEPEST = 30
+_LARGEST = 2**63 - 1
+"""The largest whole number that results can hold."""
+_LONGEST_NUMBER = 100
+"""Characters; those of 64 bits have no more than 66."""
 
 SpecT = TypeVar("SpecT", bound=Spec)
 Location = tuple[int | str, ...]
@@ -46,6 +52,7 @@ def read_spec(path: Path, spec: type[SpecT]) -> SpecT:
         InputError: The file cannot be read, is not YAML (tags are refused), repeats a key, or does
             not fit `spec`.
     """
+    check_path(path)
     text = _read_text(path)
     lines: dict[Location, int] = {}
     try:
@@ -117,6 +124,36 @@ def shipped(folder: str) -> Path:
     return installed if installed.is_dir() else package.parent / folder
 
 
+def user_path(text: str | Path) -> Path:
+    """A path as a user writes it, `~` standing for a home folder.
+
+    Raises:
+        InputError: There is no such home folder, or no system has such a path.
+    """
+    check_path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = str(text).partition("/")[0].removeprefix("~")
+        problem = f"there is no user `{user}`" if user else "the home folder is not known"
+        allowed = "a path without `~`" if user else "HOME set, or a path without `~`"
+        raise InputError(problem, value=str(text), allowed=allowed) from None
+
+
+def check_path(text: str | Path) -> None:
+    """Check that a file system can have a path at all.
+
+    Raises:
+        InputError: It holds NUL, or a surrogate that stands for no byte.
+    """
+    try:
+        impossible = b"\0" in os.fsencode(text)
+    except UnicodeEncodeError:
+        impossible = True
+    if impossible:
+        raise InputError("no file can have this name", value=str(text), allowed="a path")
+
+
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -152,6 +189,8 @@ def _index_lines(
     if location in lines:  # an alias may visit a node again, never a location
         raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
     lines[location] = _line(node)
+    if isinstance(node, yaml.ScalarNode):
+        _check_number(node, Place(path, _line(node), key_of(location)))
     if isinstance(node, yaml.MappingNode):
         for key, child in node.value:
             _index_lines(child, (*location, str(key.value)), lines, path)
@@ -159,6 +198,24 @@ def _index_lines(
     elif isinstance(node, yaml.SequenceNode):
         for index, child in enumerate(node.value):
             _index_lines(child, (*location, index), lines, path)
+
+
+def _check_number(node: yaml.ScalarNode, place: Place) -> None:
+    """Refuse a number that no field can hold; one of thousands of digits cannot even be shown."""
+    kind = node.tag.removeprefix("tag:yaml.org,2002:")
+    if kind not in {"int", "float"}:
+        return
+    allowed = f"from {-_LARGEST - 1} to {_LARGEST}" if kind == "int" else "a finite number"
+    fault = InputError(
+        "this number is out of range", value=node.value, allowed=allowed, place=place
+    )
+    if len(node.value) > _LONGEST_NUMBER:
+        raise fault
+    number = yaml.safe_load(node.value)
+    if isinstance(number, float) and not math.isfinite(number):
+        raise fault
+    if isinstance(number, int) and not -_LARGEST - 1 <= number <= _LARGEST:
+        raise fault
 
 
 def _line(node: yaml.Node) -> int:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from icl_gap.errors import DataError, Place
 from icl_gap.records import CanonicalForm, Execution
-from icl_gap.specs import Spec, read_spec, shipped
+from icl_gap.specs import Spec, read_spec, shipped, user_path
 
 Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "gsm", "tsv"]
 GENERATED: frozenset[Loader] = frozenset({"scan", "listops", "logic"})
@@ -178,7 +178,7 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
                 allowed=f"{known}, or the path of a card of your own (.yaml)",
             )
         return read_spec(path, DatasetCard)
-    path = Path(text).expanduser()
+    path = user_path(text)
     if not path.is_file():
         raise DataError("there is no such card", value=text, place=Place(path))
     return _anchored(read_spec(path, DatasetCard), path.parent.absolute())

@@ -19,7 +19,8 @@ from icl_gap.data.cards import (
     Source,
     UrlSource,
 )
-from icl_gap.errors import DataError
+from icl_gap.errors import DataError, InputError
+from icl_gap.specs import user_path
 
 RECEIPT = "fetched.json"
 """Lies in a fetched folder once all of it is there: the sha256 of each file."""
@@ -36,14 +37,26 @@ class Found:
 def data_root(root: Path | None) -> Path | None:
     """The user's data folder: the argument, else `ICL_GAP_DATA`, else none."""
     if root is not None:
-        return root.expanduser()
+        return user_path(root)
     named = os.environ.get("ICL_GAP_DATA")
-    return Path(named).expanduser() if named else None
+    return user_path(named) if named else None
 
 
 def cache_root() -> Path:
-    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`."""
-    return Path(os.environ.get("ICL_GAP_CACHE") or "~/.cache/icl_gap").expanduser()
+    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`.
+
+    Raises:
+        InputError: There is neither.
+    """
+    if named := os.environ.get("ICL_GAP_CACHE"):
+        return user_path(named)
+    try:
+        return user_path("~/.cache/icl_gap")
+    except InputError:
+        raise InputError(
+            "there is no home folder to keep a cache in",
+            allowed="a folder named by ICL_GAP_CACHE, or by HOME",
+        ) from None
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
@@ -63,7 +76,7 @@ def sources_at_hand(card: DatasetCard, root: Path | None) -> Iterator[Found]:
 def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None:
     match source:
         case LocalSource():
-            folder = Path(source.folder).expanduser()
+            folder = user_path(source.folder)
             if folder.is_absolute():
                 return folder
             return None if root is None else root / folder
