@@ -87,7 +87,7 @@ def command(*arguments: object) -> int:
         odd = {c for c in text if not (c.isprintable() or c == "\n")}
         assert not odd, f"{odd} reached the terminal"
         assert "Traceback" not in text
-    assert code in {0, 1, 2}, code
+    assert code in {0, 1, 2}, err.getvalue()
     return code
 
 

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from geography import LONGEST, RIVERS, save_geography
 
 import icl_gap
+from icl_gap.errors import InputError
 
 NAMES = {
     "Benchmark",
@@ -84,12 +86,33 @@ def test_scores_know_each_dataset_s_normal_form() -> None:
 def test_scores_tell_what_programs_do() -> None:
     left, right = "I_TURN_LEFT I_TURN_LEFT I_TURN_LEFT", "I_TURN_RIGHT"
     assert icl_gap.exact_match(left, right, dataset="scan").execution
+    assert icl_gap.exact_match("a", "a", dataset="cogs").execution is None
+
+
+@pytest.mark.usefixtures("data_root")
+def test_scores_tell_what_published_programs_do() -> None:
     longest, rivers = "answer ( longest ( river ) )", "answer ( river )"
     asked = icl_gap.exact_match(longest, rivers, dataset="geoquery", example_id="geo-0")
     assert asked.execution is False
     assert icl_gap.exact_match(longest, rivers, dataset="geoquery").execution is None
     assert icl_gap.exact_match(longest, longest, dataset="geoquery").execution is True
-    assert icl_gap.exact_match("a", "a", dataset="cogs").execution is None
+
+
+def test_scores_tell_what_programs_of_a_database_do(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("ICL_GAP_DATA", str(save_geography(tmp_path / "data")))
+    ids = ["geo-1", "geo-0", None, "geo-1"]
+    predictions = [LONGEST] * 3 + ["answer ( nothing )"]
+    found = icl_gap.exact_match_batch(
+        predictions, [RIVERS] * 4, dataset="geoquery", example_ids=ids
+    )
+    assert [score.execution for score in found] == [True, False, None, False]
+    with pytest.raises(InputError, match=r"no examples of 7 of the ids: 'x0', .* and 2 more"):
+        icl_gap.exact_match_batch(
+            [LONGEST] * 8,
+            [RIVERS] * 8,
+            dataset="geoquery",
+            example_ids=["geo-0", *(f"x{n}" for n in range(7))],
+        )
 
 
 def test_scores_need_no_files(monkeypatch, tmp_path) -> None:
