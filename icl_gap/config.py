@@ -13,6 +13,7 @@ from icl_gap.records import Condition, Predictions, Split
 from icl_gap.sampling import Order, SamplerSpec, Selection
 from icl_gap.sampling.pool import HoldOut
 from icl_gap.specs import Spec, read_spec
+from icl_gap.text import brief
 
 Overflow = Literal["error", "skip", "drop_shots"]
 Executor = Literal["local", "ray"]
@@ -144,6 +145,10 @@ class SweepSpec(Spec):
                 "template; use `hold_out: source`"
             )
         return self
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.datasets)} datasets, {len(self.models)} models"
+        return brief("SweepSpec", self.name, counts, f"shots {self.shots}, seeds {self.seeds}")
 
 
 def read_sweep(path: str | Path) -> SweepSpec:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticKnownError
 from icl_gap.errors import InputError, Place
 from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES
 from icl_gap.specs import Spec, read_spec, shipped
+from icl_gap.text import brief
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
@@ -79,6 +80,9 @@ class FigureRecipe(Spec):
         if self.query_split == "all" and self.x != CELLS:
             raise ValueError(f"`query_split: all` is for `x: {CELLS}` only")
         return self
+
+    def __repr__(self) -> str:
+        return brief("FigureRecipe", self.name, f"{self.y} against {self.x}")
 
 
 def read_recipe(path: str | Path) -> FigureRecipe:
