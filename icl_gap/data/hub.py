@@ -65,6 +65,11 @@ def inputs(split_config: str) -> list[str]:
     return [f"{split_config}/{side}" for side in SIDES]
 
 
+def files(folder: Path) -> list[Path]:
+    """The files that `read` reads of a folder, in order."""
+    return sorted(folder.glob("data-*.arrow"))
+
+
 def read(folder: Path, source: HubSource) -> Iterator[Pair]:
     """The pairs of one side.
 
@@ -77,7 +82,7 @@ def read(folder: Path, source: HubSource) -> Iterator[Pair]:
     """
     import pyarrow as pa
 
-    for path in sorted(folder.glob("data-*.arrow")):
+    for path in files(folder):
         try:
             with pa.memory_map(str(path)) as file:
                 table = pa.ipc.open_stream(file).read_all()

@@ -12,10 +12,11 @@ from icl_gap.data import cache, cfq, cogs, geoquery, gsm, hub, listops, logic, s
 from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
 from icl_gap.data.examples import Sides, by_content, fingerprint
 from icl_gap.data.places import Found, at_hand, cache_root, not_here, sources_at_hand
+from icl_gap.data.sums import check_fetched
 from icl_gap.errors import DataError
 from icl_gap.records import Benchmark, World
 
-LOADER_VERSION = 1
+LOADER_VERSION = 2
 """Raised by every change to what a loader makes of the same files."""
 
 OPTIONS: dict[Loader, dict[str, bool]] = {
@@ -89,7 +90,9 @@ def load_world(
     """
     if card.execution != "geobase":
         return None
-    _, (_, *files) = _located(card, split_of(card, split or card.default_split), root)[0]
+    located = _located(card, split_of(card, split or card.default_split), root)
+    found, (_, *files) = located[0]
+    check_fetched(card, found, files)
     return geoquery.read_world(*files)
 
 
@@ -102,6 +105,7 @@ def _load_from(
     known = cache.load(kept)
     if known is not None:
         return _benchmark(card, split, *known)
+    check_fetched(card, found, _files(inputs))
     sides = _read(card, split, found, inputs, options)
     benchmark = _benchmark(card, split, sides, None)
     cache.save(kept, sides, benchmark.fingerprint)
@@ -196,18 +200,20 @@ def _kept(
     card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
 ) -> Path:
     """Where the parsed form is kept: named by all that can change it."""
-    files = [
-        file for path in inputs for file in (sorted(path.iterdir()) if path.is_dir() else [path])
-    ]
     made_from = {
         "version": LOADER_VERSION,
         "loader": card.loader,
         "source": found.source.model_dump() if isinstance(found.source, HubSource) else None,
         "options": options,
-        "files": [cache.file_sha256(file) for file in files],
+        "files": [cache.file_sha256(file) for file in _files(inputs)],
     }
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     return cache_root() / "parsed" / f"{card.name}-{split}-{digest[:32]}.arrow"
+
+
+def _files(inputs: list[Path]) -> list[Path]:
+    """The files that a split is made from: those named, and those of a hub repository's sides."""
+    return [file for path in inputs for file in (hub.files(path) if path.is_dir() else [path])]
 
 
 def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:

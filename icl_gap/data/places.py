@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import assert_never
+from typing import IO, assert_never
 
 from icl_gap.data.cards import (
+    RECEIPT,
     DatasetCard,
     GrammarSource,
     HubSource,
@@ -19,11 +20,9 @@ from icl_gap.data.cards import (
     Source,
     UrlSource,
 )
+from icl_gap.data.paths import expanded, is_file, is_folder
 from icl_gap.errors import DataError, InputError
 from icl_gap.specs import user_path
-
-RECEIPT = "fetched.json"
-"""Lies in a fetched folder once all of it is there: the sha256 of each file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,9 @@ class Found:
 def data_root(root: Path | None) -> Path | None:
     """The user's data folder: the argument, else `ICL_GAP_DATA`, else none."""
     if root is not None:
-        return user_path(root)
+        return expanded(root)
     named = os.environ.get("ICL_GAP_DATA")
-    return user_path(named) if named else None
+    return expanded(named) if named else None
 
 
 def cache_root() -> Path:
@@ -49,7 +48,7 @@ def cache_root() -> Path:
         InputError: There is neither.
     """
     if named := os.environ.get("ICL_GAP_CACHE"):
-        return user_path(named)
+        return expanded(named)
     try:
         return user_path("~/.cache/icl_gap")
     except InputError:
@@ -60,8 +59,12 @@ def cache_root() -> Path:
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
-    """Where a source is fetched to; another source, or a changed one, gets another folder."""
-    digest = hashlib.sha256(source.model_dump_json().encode()).hexdigest()
+    """Where a source is fetched to; another source, or a changed one, gets another folder.
+
+    The size of a file says nothing that its sha256 does not.
+    """
+    told = source.model_dump_json(exclude={"files": {"__all__": {"bytes"}}})
+    digest = hashlib.sha256(told.encode()).hexdigest()
     return cache_root() / "data" / f"{card.name}-{digest[:12]}"
 
 
@@ -69,14 +72,14 @@ def sources_at_hand(card: DatasetCard, root: Path | None) -> Iterator[Found]:
     """The sources of a card that are on this machine, in the card's order."""
     for source in card.sources:
         folder = _folder(card, source, data_root(root))
-        if folder is not None and folder.is_dir():
+        if folder is not None and is_folder(folder):
             yield Found(source, folder)
 
 
 def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None:
     match source:
         case LocalSource():
-            folder = user_path(source.folder)
+            folder = expanded(source.folder)
             if folder.is_absolute():
                 return folder
             return None if root is None else root / folder
@@ -115,7 +118,7 @@ def not_here(card: DatasetCard, root: Path | None, why: str | None = None) -> Da
 def at_hand(folder: Path, name: str) -> Path | None:
     """A file by its name, or the same with `.gz` added; None where there is neither."""
     plain, packed = folder / name, folder / f"{name}.gz"
-    return plain if plain.is_file() else packed if packed.is_file() else None
+    return plain if is_file(plain) else packed if is_file(packed) else None
 
 
 def open_bytes(path: Path) -> BufferedIOBase:
@@ -138,6 +141,9 @@ def read_text(path: Path) -> str:
         raise DataError("cannot read the file", value=str(error)).at(file=path) from error
 
 
-def sha256_of(file: BufferedIOBase) -> str:
+def sha256_of(file: IO[bytes] | BufferedIOBase) -> str:
     """The sha256 of an open file, from where it stands to its end, in hexadecimal."""
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := file.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from icl_gap.analysis import Analysis, analyze
+from icl_gap.documents import read_text
 from icl_gap.errors import InputError, Place
 from icl_gap.plots.content import chosen
 from icl_gap.plots.figure import build
@@ -116,7 +117,7 @@ def _checked(style: Path) -> Path:
     import matplotlib as mpl
 
     try:
-        keys = [line.split(":")[0].strip() for line in style.read_text("utf-8").splitlines()]
+        keys = [line.split(":")[0].strip() for line in read_text(style).split("\n")]
         # matplotlib itself only logs a setting that it does not know.
         for key in keys:
             if key and not key.startswith("#") and key not in mpl.rcParamsDefault:

@@ -91,3 +91,19 @@ def test_what_a_repository_does_not_hold_is_told(
 def test_a_repository_on_the_hub_needs_a_revision(plain: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="needs a revision"):
         fetch(card_of(plain, Path("someone/something")))
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_fetched_file_without_its_sum_is_no_benchmark(
+    repository: Path, plain: dict[str, Any]
+) -> None:
+    card = card_of(plain, repository)
+    for path in fetch(card).files:
+        content = path.read_bytes()
+        flipped = bytearray(content)
+        flipped[len(content) // 2] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(DataError, match="not the file that was fetched"):
+            load(card, "plain")
+        path.write_bytes(content)
+    assert len(load(card, "plain").train) == 2
