@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from icl_gap.analysis import Analysis, analyze
 from icl_gap.documents import read_text
 from icl_gap.errors import InputError, Place
+from icl_gap.files import IrregularError, make_folder, remove_temporaries, write_atomically
 from icl_gap.plots.content import chosen
 from icl_gap.plots.figure import build
 from icl_gap.plots.numbers import csv_text, titled
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
+from icl_gap.store import MANIFEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,8 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
     """Draw a figure and write it, with its points as CSV.
 
     The same results give the same bytes. matplotlib's global state is left as it was, and the
-    user's own matplotlib settings do not count.
+    user's own matplotlib settings do not count. A file is written whole or not at all; nothing
+    reads the CSV back, as it always comes from the results.
 
     Args:
         results: As `load_results` gives them, analyzed with the defaults of `analyze`; or an
@@ -54,9 +57,15 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
     contents = _render(analysis, recipe)
     contents[f"{recipe.name}.csv"] = csv_text(chosen(analysis, recipe)).encode()
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
+        # A link in a results folder, which may come from anywhere, is not followed.
+        make_folder(out_dir, follow=not (out_dir.parent / MANIFEST).exists())
+        remove_temporaries(out_dir)
         for name, content in contents.items():
-            (out_dir / name).write_bytes(content)
+            write_atomically(out_dir / name, [content])
+    except IrregularError as error:
+        raise InputError(
+            f"cannot write the figure: {error.strerror}", value=error.filename
+        ) from error
     except OSError as error:
         raise InputError(
             f"cannot write the figure: {error.strerror}", value=str(out_dir)
