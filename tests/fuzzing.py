@@ -50,7 +50,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
         return
     real = Path(os.path.realpath(os.fsdecode(path)))
     reads = event == "open" and not (arguments[2] or 0) & _WRITING
-    beside = real.is_relative_to(_watched[0].parent)
+    beside = _watched[0].parent in real.parents  # that folder itself is opened to be synced
     may = real == Path(os.devnull) or any(map(real.is_relative_to, _watched))
     if not may and (beside or not reads):
         raise OutsideError(event, str(real))
