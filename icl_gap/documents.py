@@ -6,6 +6,7 @@ before it is read; and so is YAML that would take more to read than its size tel
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ MOST_VALUES = 20_000
 DEEPEST = 30
 LONGEST_NUMBER = 100
 """Characters; Python itself reads thousands of digits, and cannot write them out again."""
+LARGEST = 2**63 - 1
+"""The largest whole number that results can hold."""
 _HALVES = re.compile("[\ud800-\udfff]")
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
@@ -151,19 +154,21 @@ def _index_lines(
 
 def _check_scalar(node: yaml.Node, location: Location, path: Path) -> None:
     place = Place(path, _line(node), key_of(location) or None)
-    if node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
-        raise InputError(
-            "the number is too long",
-            value=node.value,
-            allowed=f"at most {LONGEST_NUMBER} characters, or text in quotes",
-            place=place,
-        )
     if isinstance(node, yaml.ScalarNode) and _HALVES.search(node.value):
-        raise InputError(
-            "the text holds half of a surrogate pair, which is no character",
-            value=node.value,
-            place=place,
-        )
+        problem = "the text holds half of a surrogate pair, which is no character"
+        raise InputError(problem, value=node.value, place=place)
+    if node.tag not in _NUMBERS:
+        return
+    if len(node.value) > LONGEST_NUMBER:
+        allowed = f"at most {LONGEST_NUMBER} characters, or text in quotes"
+        raise InputError("the number is too long", value=node.value, allowed=allowed, place=place)
+    number = yaml.safe_load(node.value)
+    if isinstance(number, float) and not math.isfinite(number):
+        allowed = "a finite number, or text in quotes"
+        raise InputError("not a number", value=node.value, allowed=allowed, place=place)
+    if isinstance(number, int) and not -LARGEST - 1 <= number <= LARGEST:
+        allowed = f"from {-LARGEST - 1} to {LARGEST}, or text in quotes"
+        raise InputError("the number is out of range", value=number, allowed=allowed, place=place)
 
 
 def _line(node: yaml.Node) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,16 +15,23 @@ from pydantic import TypeAdapter, ValidationError
 from icl_gap import models
 from icl_gap.asking import Asked, answer
 from icl_gap.errors import InferenceError, ModelError, StoreError
+from icl_gap.files import write_atomically
 from icl_gap.models import TransformersSpec, UntrainedSpec
 from icl_gap.plan import Plan, Subject
 from icl_gap.records import Condition, Record
-from icl_gap.store import Results
+from icl_gap.store import (
+    PRECISION,
+    DamageError,
+    Results,
+    read_sealed,
+    sealed,
+    set_aside,
+    writes,
+)
+from icl_gap.text import brief
 from icl_gap.track import Track
 
 _log = logging.getLogger(__name__)
-
-FILE = "precision.json"
-"""In a results folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +95,23 @@ class PrecisionCheck:
             f"{self.canonical_flips()} canonical; gap of these {as_run} as run, {exact} in float32"
         )
 
+    def __repr__(self) -> str:
+        return brief(
+            "PrecisionCheck", self.model, f"{len(self.compared)} requests, {self.precision}"
+        )
+
 
 def check_precision(plan: Plan, results: Results, track: Track) -> list[PrecisionCheck]:
     """Answer some requests of each model with weights again, and note what changes.
 
     Requests are chosen by a hash, ID and OOD of a query together. Each is asked by itself, in
     float32 and without quantization. The outcome is kept beside the results, and a model that is
-    there with the same requests is not run again.
+    there with the same requests is not run again. Where what is kept is damaged, it is set aside,
+    with a warning in the log, and made anew.
 
     Args:
         plan: The sweep.
-        results: Its results, whole.
+        results: Its results, whole; nobody else writes to their folder.
         track: Shows progress.
 
     A model that cannot be loaded or fails in float32 is left out, with a warning in the log.
@@ -107,7 +119,7 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
     Raises:
         StoreError: The folder cannot be written.
     """
-    known = {(check.model, check.places): check for check in read_checks(results.folder)}
+    known = {(check.model, check.places): check for check in _kept(results.folder)}
     checks = []
     for subject in dict.fromkeys(cell.subject for cell in plan.cells):
         if not isinstance(subject.spec, TransformersSpec | UntrainedSpec):
@@ -125,7 +137,7 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
             check = PrecisionCheck(name, _precision(subject.spec), compared)
             gc.collect()
         checks.append(check)
-        _write(results.folder / FILE, checks)
+        _write(results.folder, checks)
     return checks
 
 
@@ -136,25 +148,52 @@ def read_checks(folder: Path) -> list[PrecisionCheck]:
         folder: The results folder.
 
     Raises:
-        StoreError: The file is damaged.
+        StoreError: The file is damaged, or cannot be read.
     """
-    path = folder / FILE
-    if not path.exists():
-        return []
     try:
-        return TypeAdapter(list[PrecisionCheck]).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise StoreError(f"{path}: damaged; remove it and run the sweep again") from error
-
-
-def _write(path: Path, checks: Sequence[PrecisionCheck]) -> None:
-    text = json.dumps([asdict(check) for check in checks], indent=1)
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(text + "\n", encoding="utf-8")
-        part.replace(path)
+        return _read(folder)
+    except DamageError as error:
+        raise StoreError(
+            f"{folder / PRECISION}: damaged: {error}; run the sweep again, which sets the file "
+            "aside and makes it anew"
+        ) from error
     except OSError as error:
-        raise StoreError(f"{path.parent}: cannot be written: {error.strerror}") from error
+        raise StoreError(f"{folder / PRECISION}: cannot be read: {error.strerror}") from error
+
+
+def _read(folder: Path) -> list[PrecisionCheck]:
+    """The checks kept beside some results, as `read_checks`.
+
+    Raises:
+        DamageError: The file is not as it was written.
+        OSError: It cannot be read.
+    """
+    try:
+        checks = read_sealed(folder / PRECISION).get("checks")
+        return TypeAdapter(list[PrecisionCheck]).validate_python(checks)
+    except FileNotFoundError:
+        return []
+    except ValidationError as error:
+        raise DamageError("not as it was written") from error
+
+
+def _kept(folder: Path) -> list[PrecisionCheck]:
+    """The checks that need not be made again; a damaged file is set aside."""
+    with writes(folder):
+        try:
+            return _read(folder)
+        except DamageError as error:
+            set_aside(folder / PRECISION)
+            _log.warning(
+                "%s: damaged: %s; it is set aside, and made anew", folder / PRECISION, error
+            )
+            return []
+
+
+def _write(folder: Path, checks: Sequence[PrecisionCheck]) -> None:
+    with writes(folder):
+        content = sealed({"checks": [asdict(check) for check in checks]})
+        write_atomically(folder / PRECISION, [content])
 
 
 def _place(asked: Asked) -> tuple[str, str]:

@@ -50,16 +50,15 @@ def run_sweep(
         units = [unit for cells in groups if (unit := Unit(cells, finished, folder)).pending]
         with ExitStack() as files:
             _run(plan, [files.enter_context(unit) for unit in units], track)
-        failures = list(_failures(units))
-    if failures:
-        raise InferenceError(
-            "\n".join(
-                ["not all cells are finished; running the sweep again tries these:", *failures]
+        if failures := list(_failures(units)):
+            raise InferenceError(
+                "\n".join(
+                    ["not all cells are finished; running the sweep again tries these:", *failures]
+                )
             )
-        )
-    results = open_results(folder)
-    if plan.sweep.precision_check and plan.mine == plan.cells:
-        check_precision(plan, results, track)
+        results = open_results(folder)
+        if plan.sweep.precision_check and plan.mine == plan.cells:
+            check_precision(plan, results, track)
     return results
 
 

@@ -7,6 +7,7 @@ allowed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -95,6 +96,36 @@ def shipped(folder: str) -> Path:
     package = Path(__file__).parent
     installed = package / "_shipped" / folder
     return installed if installed.is_dir() else package.parent / folder
+
+
+def user_path(text: str | Path) -> Path:
+    """A path as a user writes it, `~` standing for a home folder.
+
+    Raises:
+        InputError: There is no such home folder, or no system has such a path.
+    """
+    check_path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = str(text).partition("/")[0].removeprefix("~")
+        problem = f"there is no user `{user}`" if user else "the home folder is not known"
+        allowed = "a path without `~`" if user else "HOME set, or a path without `~`"
+        raise InputError(problem, value=str(text), allowed=allowed) from None
+
+
+def check_path(text: str | Path) -> None:
+    """Check that a file system can have a path at all.
+
+    Raises:
+        InputError: It holds NUL, or a surrogate that stands for no byte.
+    """
+    try:
+        impossible = b"\0" in os.fsencode(text)
+    except UnicodeEncodeError:
+        impossible = True
+    if impossible:
+        raise InputError("no file can have this name", value=str(text), allowed="a path")
 
 
 def _first_fault(

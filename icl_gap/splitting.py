@@ -16,7 +16,7 @@ from scipy import sparse
 
 from icl_gap.audit.divergence import ATOM_ALPHA, COMPOUND_ALPHA, COMPOUND_SIZES
 from icl_gap.data import DatasetCard
-from icl_gap.errors import DataError, Place
+from icl_gap.errors import DataError, InputError, Place
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.records import Benchmark, CanonicalForm, Example
 from icl_gap.sampling.pool import template
@@ -66,7 +66,15 @@ def divide(
 
     Raises:
         DataError: A side would be empty.
+        InputError: The seed is out of range.
     """
+    if not 0 < share < 1:  # holds for NaN too
+        allowed = "a share of the examples: more than 0, less than 1"
+        raise DataError("a side would be empty", value=share, allowed=allowed)
+    if not 0 <= seed < 2**63:
+        raise InputError(
+            "no such seed", value=seed, allowed=f"a whole number from 0 to {2**63 - 1}"
+        )
     examples = list({e.id: e for e in chain(benchmark.train, benchmark.test)}.values())
     trees = [tree_of(example.target, form) for example in examples]
     atoms, compounds = _counts(trees, (1,)), _counts(trees, COMPOUND_SIZES)

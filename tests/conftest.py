@@ -51,26 +51,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 @pytest.fixture
 def toy_card(tmp_path: Path) -> str:
     """The path of a card of a small benchmark: 30 rows a side, two words each."""
-    folder = tmp_path / "toy"
-    folder.mkdir()
-    for side, verbs in (("train", "abc"), ("test", "def")):
-        rows = [f"{verb} {n}\t{verb.upper()} {n}" for verb in verbs for n in range(10)]
-        (folder / f"{side}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    card = tmp_path / "toy.yaml"
-    card.write_text(TOY_CARD, encoding="utf-8")
-    return str(card)
+    from toys import write_toy
 
-
-TOY_CARD = """\
-name: toy
-title: A toy
-licence: CC0
-citation: none
-canonical: tokens
-template: {instruction: Answer., source_label: "Q:", target_label: "A:"}
-loader: tsv
-sources: [{kind: local, folder: toy}]
-default_split: plain
-splits:
-  plain: {train: 30, test: 30, files: {train: train.tsv, test: test.tsv}}
-"""
+    return write_toy(tmp_path)

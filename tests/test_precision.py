@@ -11,6 +11,7 @@ from icl_gap import models
 from icl_gap.errors import ModelError, StoreError
 from icl_gap.precision import Compared, PrecisionCheck, read_checks
 from icl_gap.run import run_sweep
+from icl_gap.store import repair_store, verify_store
 
 CARD = """\
 name: pairs
@@ -74,6 +75,50 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
     monkeypatch.setattr(models, "load", None)  # nothing is asked twice
     run_sweep(spec, tmp_path / "out")
     assert read_checks(results.folder) == [check]
+
+
+def test_a_damaged_file_is_set_aside_and_made_anew_with_a_warning(
+    pairs, tmp_path, coarse, caplog
+) -> None:
+    models_ = [{"model": coarse, "dtype": "bfloat16"}]
+    spec = sweep(pairs, models=models_, shots=[0], seeds=[0], limit=1, precision_check=4)
+    folder = run_sweep(spec, tmp_path / "out").folder
+    checks, path = read_checks(folder), folder / "precision.json"
+    whole = path.read_bytes()
+    for broken in (whole.replace(b"true", b"false", 1), whole.replace(b" ", b"\t", 1), b""):
+        path.write_bytes(broken)
+        with pytest.raises(StoreError, match=r"precision\.json: damaged.*run the sweep again"):
+            read_checks(folder)
+        assert [fault.path for fault in verify_store(folder)] == [path]
+        caplog.clear()
+        run_sweep(spec, folder)
+        assert "it is set aside, and made anew" in caplog.text
+        assert read_checks(folder) == checks
+        assert path.read_bytes() == whole
+    assert len(list((folder / "damaged").iterdir())) == 3
+    path.unlink()
+    path.symlink_to(tmp_path / "victim")
+    with pytest.raises(StoreError, match="a symbolic link"):
+        run_sweep(spec, folder)
+    assert not (tmp_path / "victim").exists()
+
+
+def test_nobody_else_writes_while_precision_is_checked(
+    pairs, tmp_path, coarse, monkeypatch
+) -> None:
+    models_ = [{"model": coarse, "dtype": "bfloat16"}]
+    spec = sweep(pairs, models=models_, shots=[0], seeds=[0], limit=1, precision_check=4)
+
+    checked = []
+
+    def checks(*arguments: object) -> None:
+        checked.append(arguments)
+        with pytest.raises(StoreError, match="another run is writing"):
+            repair_store(tmp_path / "out")
+
+    monkeypatch.setattr("icl_gap.run.check_precision", checks)
+    run_sweep(spec, tmp_path / "out")
+    assert len(checked) == 1
 
 
 def compared(condition: str, as_run: bool, exact: bool) -> Compared:

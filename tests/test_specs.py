@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 
 from icl_gap.errors import InputError
-from icl_gap.specs import Spec, check_spec, line_of, read_spec, shipped
+from icl_gap.specs import Spec, check_spec, line_of, read_spec, shipped, user_path
 
 
 class Inner(Spec):
@@ -65,6 +65,11 @@ def test_a_good_file_is_read(tmp_path) -> None:
         ("name: a\nmodels: !!bool x\n", 2, None, "not valid YAML: tags"),
         ('name: a\nmodels: "\\ud800"\n', 2, "models", "half of a surrogate pair"),
         ('name: a\n"\\udfff": b\n', 2, None, "half of a surrogate pair"),
+        (f"name: a\nmodels: [{{size: {2**63}}}]\n", 2, "models[0].size", "out of range"),
+        (f"name: {-(2**63) - 1}\n", 1, "name", "to 9223372036854775807"),
+        ("name: .inf\n", 1, "name", "allowed: a finite number"),
+        ("name: .nan\n", 1, "name", "allowed: a finite number"),
+        ("name: 1.0e+400\n", 1, "name", "allowed: a finite number"),
         ("name: &a [*a]\n", 1, None, "aliases repeat without end"),
         ("name: !!python/object/apply:os.getcwd []\n", 1, None, "not valid YAML"),
     ],
@@ -144,6 +149,35 @@ def test_a_path_that_cannot_be_is_told(name) -> None:
     with pytest.raises(InputError, match="cannot read the file") as caught:
         read_spec(Path(name), Outer)
     str(caught.value)
+
+
+def test_a_user_path_stands_for_a_home_folder(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~/a") == tmp_path / "a"
+    assert user_path("a/~") == Path("a/~")
+
+
+def test_a_home_folder_that_is_not_known_is_told(monkeypatch) -> None:
+    with pytest.raises(InputError, match="there is no user `no-such-user`"):
+        user_path("~no-such-user/a")
+
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(InputError, match="the home folder is not known"):
+        user_path("~/a")
+
+
+def test_the_largest_numbers_are_read(tmp_path) -> None:
+    path = tmp_path / "outer.yaml"
+    path.write_text(f"name: a\nmodels: [{{size: {2**63 - 1}}}, {{size: {-(2**63)}}}]\n")
+    assert [each.size for each in read_spec(path, Outer).models] == [2**63 - 1, -(2**63)]
+
+
+def test_a_value_that_cannot_be_shown_is_named_by_its_type() -> None:
+    assert "found:   (int that is too long to be shown)" in str(InputError("no", value=10**5000))
 
 
 def test_a_plain_value_is_checked_without_a_file() -> None:

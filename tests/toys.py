@@ -1,6 +1,8 @@
-"""A small sweep, for tests of whatever plans and runs sweeps."""
+"""A small sweep on a small benchmark, for tests of whatever plans and runs sweeps."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from icl_gap.config import SweepSpec
 from icl_gap.specs import check_spec
@@ -22,3 +24,30 @@ def sweep(card: str | dict[str, str], **changes: object) -> SweepSpec:
         "limit": 4,
     }
     return check_spec({**fields, **changes}, SweepSpec)
+
+
+def write_toy(place: Path) -> str:
+    """Write the benchmark of `toy_card`, and return its card's path."""
+    folder = place / "toy"
+    folder.mkdir()
+    for side, verbs in (("train", "abc"), ("test", "def")):
+        rows = [f"{verb} {n}\t{verb.upper()} {n}" for verb in verbs for n in range(10)]
+        (folder / f"{side}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    card = place / "toy.yaml"
+    card.write_text(TOY_CARD, encoding="utf-8")
+    return str(card)
+
+
+TOY_CARD = """\
+name: toy
+title: A toy
+licence: CC0
+citation: none
+canonical: tokens
+template: {instruction: Answer., source_label: "Q:", target_label: "A:"}
+loader: tsv
+sources: [{kind: local, folder: toy}]
+default_split: plain
+splits:
+  plain: {train: 30, test: 30, files: {train: train.tsv, test: test.tsv}}
+"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getwriter
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,9 +18,11 @@ from icl_gap.audit.explained import RESAMPLES, Explained, Pairs, explain
 from icl_gap.audit.kinds import kind_of
 from icl_gap.audit.measures import MEASURES, Ruler
 from icl_gap.errors import AnalysisError, InputError
+from icl_gap.files import replacing
 from icl_gap.lookup import Texts, fingerprint, read_texts
 from icl_gap.records import CellInfo, Condition, Metric, Record
 from icl_gap.store import Results
+from icl_gap.text import brief
 from icl_gap.track import Track, untracked
 
 COLUMNS = (
@@ -91,6 +94,10 @@ class Audit:
             "notes": list(self.notes),
         }
 
+    def __repr__(self) -> str:
+        sizes = f"{len(self.coverage)} means of coverage, {len(self.explained)} gaps explained"
+        return brief("Audit", sizes, f"{len(self.notes)} notes")
+
 
 @dataclass(slots=True)
 class _Gathered:
@@ -154,8 +161,8 @@ def _sheet(path: Path | None) -> Iterator[Write]:
         yield lambda _: None
         return
     try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            write = writer(file, lineterminator="\n").writerow
+        with replacing(path) as file:
+            write = writer(getwriter("utf-8")(file), lineterminator="\n").writerow
             write(COLUMNS)
             yield write
     except OSError as error:

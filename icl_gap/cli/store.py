@@ -11,7 +11,7 @@ import typer
 from icl_gap.cli.console import say, track
 
 if TYPE_CHECKING:
-    from icl_gap.store import Fault
+    from icl_gap.store import Fault, Results
 
 app = typer.Typer(
     help="Check the files of results, and mend what is damaged.", no_args_is_help=True
@@ -21,14 +21,22 @@ Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results fol
 
 @app.command()
 def verify(results: Folder) -> None:
-    """Check every line of every file; exit with 1 if one is damaged."""
-    from icl_gap.store import verify_store
+    """Check every line of every file; exit with 1 if one is damaged or missing.
+
+    Cells that the sweep has not come to are named too; they are no fault.
+    """
+    from icl_gap.store import absent_cells, open_results, verify_store
 
     faults = verify_store(results, track=track)
     _tell(faults)
     if faults:
         say(f"to mend: icl-gap store repair {results}")
         raise typer.Exit(1)
+    found = open_results(results)
+    if absent := absent_cells(results):
+        of = len(found) + len(found.unfinished)
+        say(f"{len(absent)} of {of} cells are not there yet: {', '.join(absent)}")
+    _check_comparable(found)
     say("every file is as it was written")
 
 
@@ -58,6 +66,19 @@ def merge(
     merge_stores(parts, out, track=track)
     results = open_results(out)
     say(f"{len(results)} cells in {out}, {len(results.unfinished)} not finished")
+
+
+def _check_comparable(results: Results) -> None:
+    """Check what every analysis needs of the cells that are there.
+
+    Raises:
+        AnalysisError: They cannot be compared.
+    """
+    from icl_gap.analysis.pairing import pair
+    from icl_gap.store import OUTCOMES
+
+    if results:
+        pair(results.frame(OUTCOMES, track=track), "raw")
 
 
 def _tell(faults: Sequence[Fault]) -> None:

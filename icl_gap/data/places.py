@@ -22,7 +22,8 @@ from icl_gap.data.cards import (
     UrlSource,
 )
 from icl_gap.data.paths import expanded, is_file, is_folder
-from icl_gap.errors import DataError
+from icl_gap.errors import DataError, InputError
+from icl_gap.specs import user_path
 
 LARGEST_TEXT = 2**30
 """The most bytes of a file that is read into memory, decompressed where it is packed."""
@@ -45,8 +46,20 @@ def data_root(root: Path | None) -> Path | None:
 
 
 def cache_root() -> Path:
-    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`."""
-    return expanded(os.environ.get("ICL_GAP_CACHE") or "~/.cache/icl_gap")
+    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`.
+
+    Raises:
+        InputError: There is neither.
+    """
+    if named := os.environ.get("ICL_GAP_CACHE"):
+        return expanded(named)
+    try:
+        return user_path("~/.cache/icl_gap")
+    except InputError:
+        raise InputError(
+            "there is no home folder to keep a cache in",
+            allowed="a folder named by ICL_GAP_CACHE, or by HOME",
+        ) from None
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:

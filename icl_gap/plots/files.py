@@ -10,12 +10,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from icl_gap.analysis import Analysis, analyze
-from icl_gap.documents import read_text
-from icl_gap.errors import InputError, Place
+from icl_gap.errors import InputError
+from icl_gap.files import IrregularError, make_folder, remove_temporaries, write_atomically
 from icl_gap.plots.content import chosen
 from icl_gap.plots.figure import build
 from icl_gap.plots.numbers import csv_text, titled
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
+from icl_gap.plots.style import applied
+from icl_gap.store import MANIFEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,8 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
     """Draw a figure and write it, with its points as CSV.
 
     The same results give the same bytes. matplotlib's global state is left as it was, and the
-    user's own matplotlib settings do not count.
+    user's own matplotlib settings do not count. A file is written whole or not at all; nothing
+    reads the CSV back, as it always comes from the results.
 
     Args:
         results: As `load_results` gives them, analyzed with the defaults of `analyze`; or an
@@ -54,9 +57,15 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
     contents = _render(analysis, recipe)
     contents[f"{recipe.name}.csv"] = csv_text(chosen(analysis, recipe)).encode()
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
+        # A link in a results folder, which may come from anywhere, is not followed.
+        make_folder(out_dir, follow=not (out_dir.parent / MANIFEST).exists())
+        remove_temporaries(out_dir)
         for name, content in contents.items():
-            (out_dir / name).write_bytes(content)
+            write_atomically(out_dir / name, [content])
+    except IrregularError as error:
+        raise InputError(
+            f"cannot write the figure: {error.strerror}", value=error.filename
+        ) from error
     except OSError as error:
         raise InputError(
             f"cannot write the figure: {error.strerror}", value=str(out_dir)
@@ -92,8 +101,7 @@ def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
     import matplotlib as mpl
     from matplotlib.colors import to_hex
 
-    # The file's settings come on top of matplotlib's defaults, not of the user's.
-    with mpl.rc_context(fname=_checked(style_path(recipe))):
+    with applied(style_path(recipe)):
         colours = [to_hex(each["color"]) for each in mpl.rcParams["axes.prop_cycle"]]
         figure = build(analysis, recipe, colours)
         contents = {}
@@ -110,19 +118,3 @@ def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
     if svg := contents.get(f"{recipe.name}.svg"):
         contents[f"{recipe.name}.svg"] = titled(svg.decode()).encode()
     return contents
-
-
-def _checked(style: Path) -> Path:
-    """A style file that matplotlib can read without complaints."""
-    import matplotlib as mpl
-
-    try:
-        keys = [line.split(":")[0].strip() for line in read_text(style).split("\n")]
-        # matplotlib itself only logs a setting that it does not know.
-        for key in keys:
-            if key and not key.startswith("#") and key not in mpl.rcParamsDefault:
-                raise InputError("not a setting of matplotlib", value=key, place=Place(style))
-        mpl.rc_params_from_file(style, fail_on_error=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"not a matplotlib style: {error}", place=Place(style)) from error
-    return style

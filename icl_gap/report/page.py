@@ -24,6 +24,7 @@ from icl_gap.analysis import (
     table,
 )
 from icl_gap.errors import InputError
+from icl_gap.files import make_folder, write_atomically
 from icl_gap.lookup import read_texts
 from icl_gap.precision import read_checks
 from icl_gap.report.blocks import Blocks
@@ -62,14 +63,11 @@ def write_report(
         StoreError: A cell's file is damaged.
     """
     out = Path(out)
-    part = out.with_name(f"{out.name}.part")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent, follow=True)
         with tempfile.TemporaryFile() as waiting:
             pieces = _page(results, analysis, Blocks(waiting), track)
-            with part.open("w", encoding="utf-8") as page:
-                page.writelines(pieces)
-        part.replace(out)
+            write_atomically(out, (piece.encode() for piece in pieces))
     except OSError as error:
         raise InputError(f"cannot write the report: {error.strerror}", value=str(out)) from error
 

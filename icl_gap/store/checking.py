@@ -1,36 +1,32 @@
-"""Damage: found in the files of a results folder, and mended.
-
-What is broken is set aside, never deleted; its good lines are kept, and a run asks for the others.
-"""
+"""Damage: found in the files of a results folder, and told."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from icl_gap.errors import StoreError
+from icl_gap.files import IrregularError, check_regular, read_regular
 from icl_gap.records import CellInfo
+from icl_gap.store.agreement import disagreements
 from icl_gap.store.files import (
     BEGUN,
     FAILED,
+    KEY_LENGTH,
     WHOLE,
     DamageError,
     OtherFormError,
     check_record,
-    head_of,
-    in_state,
     key_of,
+    list_cells,
     read_head,
+    twin_of,
 )
-from icl_gap.store.locking import locked, writes
-from icl_gap.store.manifest import MANIFEST, read_manifest
+from icl_gap.store.manifest import MANIFEST, Manifest, read_manifest
+from icl_gap.store.sealed import PRECISION, read_sealed
 from icl_gap.track import Track, untracked
-
-ASIDE = "damaged"
-"""The folder beside `cells` for files that are set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +70,16 @@ def check_file(path: Path) -> Checked:
     lines, key, begun = _lines(path), key_of(path), path.name.endswith(BEGUN)
     if begun and lines and not lines[-1].endswith(b"\n"):
         lines.pop()
-    if begun and not lines:  # stopped before its first line ended
-        return Checked(None, b"", (), None)
-    info, problems = None, []
-    try:
-        info = read_head(lines[0] if lines else b"", key)
-    except OtherFormError as error:
-        return Checked(None, b"", (), str(error))
-    except DamageError as error:
-        problems.append(str(error))
-    records = []
-    for number, line in enumerate(lines if info is None else lines[1:], start=1):
+    info, head, problems, records = None, b"", list[str](), []
+    if not begun or (lines and not _is_record(lines[0], key)):  # else its first line is to come
+        try:
+            info = read_head(lines[0] if lines else b"", key)
+            head = lines.pop(0)
+        except OtherFormError as error:
+            return Checked(None, b"", (), str(error))
+        except DamageError as error:
+            problems.append(str(error))
+    for number, line in enumerate(lines, start=1):
         try:
             check_record(line, key)
         except DamageError as error:
@@ -93,12 +88,20 @@ def check_file(path: Path) -> Checked:
             records.append(line)
     if info is not None and not begun and not problems:
         problems += _missing(records, info)
-    return Checked(info, lines[0] if info else b"", tuple(records), _told(problems))
+    return Checked(info, head, tuple(records), _told(problems))
+
+
+def _is_record(line: bytes, key: str) -> bool:
+    try:
+        check_record(line, key)
+    except DamageError:
+        return False
+    return True
 
 
 def _lines(path: Path) -> list[bytes]:
     try:
-        return path.read_bytes().splitlines(keepends=True)
+        return read_regular(path).splitlines(keepends=True)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -117,65 +120,10 @@ def _told(problems: list[str]) -> str | None:
     return f"{problems[0]}{more}" if problems else None
 
 
-def mend(path: Path, info: CellInfo | None = None) -> Checked:
-    """Check a cell's file, and set it aside if it is damaged; its good records go on as begun.
-
-    What a begun file of the cell holds already is kept beside them.
-
-    Args:
-        path: The file, in the folder `cells` of a results folder that nobody else writes to.
-        info: The cell, where it is known; else its first line must wait for one who knows it.
-
-    Returns:
-        What was good, and what was wrong.
-
-    Raises:
-        OSError: The folder cannot be written.
-        StoreError: The file cannot be read.
-    """
-    found, begun = check_file(path), in_state(path, BEGUN)
-    if found.problem is not None:
-        before = check_file(begun) if begun != path and begun.exists() else None
-        records = (*(before.records if before else ()), *found.records)
-        head = found.head if info is None else head_of(info)
-        aside = _place_aside(path)
-        os.link(path, aside)  # a stop at any moment leaves the records in one place or the other
-        if records:
-            write_durably(begun, (head or (before.head if before else b""), *records))
-        if begun != path or not records:
-            path.unlink()
-    return found
-
-
-def set_aside(path: Path) -> None:
-    """Move a damaged file that is no cell's to the others that were found damaged."""
-    path.rename(_place_aside(path))
-
-
-def _place_aside(path: Path) -> Path:
-    results = path.parent.parent if path.parent.name == "cells" else path.parent
-    folder = results / ASIDE
-    folder.mkdir(exist_ok=True)
-    names = (f"{path.name}.{n}" for n in range(1, 10**6))
-    return next(folder / name for name in names if not (folder / name).exists())
-
-
-def write_durably(path: Path, lines: Iterable[bytes]) -> None:
-    """Write a file in one step: it is there whole, or as it was.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-
-
 def verify_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]:
-    """Check every file of a results folder: each line of each cell, and the files beside them.
+    """Check a results folder: each line of each cell, the files beside them, and what is missing.
+
+    Cells that a sweep has not come to are no damage; see `absent_cells`.
 
     Args:
         folder: What `icl-gap run` wrote.
@@ -185,38 +133,76 @@ def verify_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]
         StoreError: There is no such folder, or a file cannot be read.
     """
     folder = Path(folder)
-    faults = _check_beside(folder)
-    paths = list(_cells(folder))
-    checked = [(path, check_file(path)) for path in track(paths, "checking", len(paths))]
-    return faults + list(_faults(checked))
+    faults = check_beside(folder)
+    good = []
+    paths = list_cells(folder, WHOLE, FAILED, BEGUN)
+    for path in track(paths, "checking", len(paths)):
+        found = _checked(path)
+        if found.problem is not None:
+            faults.append(Fault(path, found.problem, len(found.records)))
+        elif found.info is not None:
+            good.append((path, found.info))
+    return [*faults, *disagreeing(folder, good), *_twins(folder), *absent_settled(folder)]
 
 
-def repair_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]:
-    """Set damaged files aside and keep their good records, so that a run can go on.
+def absent_cells(folder: str | Path) -> tuple[str, ...]:
+    """The names of the cells that a sweep has not come to: none has a file, or ever was settled.
 
     Args:
         folder: What `icl-gap run` wrote.
-        track: Shows progress.
 
     Returns:
-        What was wrong.
-
-    Raises:
-        StoreError: There is no such folder, another run writes to it, or it cannot be written.
+        None of them where the manifest is damaged, which `verify_store` tells.
     """
     folder = Path(folder)
-    beside = _check_beside(folder)
-    with writes(folder), locked(folder):
-        for fault in beside:
-            if fault.path.exists():
-                set_aside(fault.path)
-        paths = list(_cells(folder))
-        mended = [(path, mend(path)) for path in track(paths, "checking", len(paths))]
-    return beside + list(_faults(mended))
+    manifest = _manifest(folder)
+    there = set(map(key_of, list_cells(folder, WHOLE, FAILED, BEGUN)))
+    known = there.union(manifest.settled if manifest else ())
+    cells = manifest.cells if manifest else ()
+    return tuple(each.name for each in cells if each.key[:KEY_LENGTH] not in known)
 
 
-def _check_beside(folder: Path) -> list[Fault]:
-    """Check the manifest, and that what else stands beside the cells is JSON."""
+def absent_settled(folder: Path) -> list[Fault]:
+    """Find the cells that were settled when a run ended, and of which no file is left."""
+    manifest = _manifest(folder)
+    if manifest is None:
+        return []
+    lost = set(manifest.settled) - set(map(key_of, list_cells(folder, WHOLE, FAILED, BEGUN)))
+    problem = "missing, and was there when the last run ended; run the sweep again"
+    return [
+        Fault(folder / "cells" / f"{each.name}{WHOLE}", problem, 0)
+        for each in manifest.cells
+        if each.key[:KEY_LENGTH] in lost
+    ]
+
+
+def disagreeing(folder: Path, cells: Iterable[tuple[Path, CellInfo]]) -> list[Fault]:
+    """Find the settled cells that must be described anew, as they and others differ.
+
+    Args:
+        folder: The results folder.
+        cells: Files that are whole, and their first lines.
+    """
+    manifest = _manifest(folder)
+    labels = {each.key: each.labels for each in manifest.cells} if manifest else {}
+    settled = {
+        info.key: (path, labels[info.key].of(info))
+        for path, info in cells
+        if info.key in labels and not path.name.endswith(BEGUN)
+    }
+    problems = disagreements(info for _, info in settled.values())
+    return [
+        Fault(settled[key][0], problem, settled[key][1].n_queries)
+        for key, problem in problems.items()
+    ]
+
+
+def check_beside(folder: Path) -> list[Fault]:
+    """Check the manifest and what else stands beside the cells.
+
+    Raises:
+        StoreError: There is no such folder, or a file cannot be read.
+    """
     if not (folder / "cells").is_dir():
         raise StoreError(f"{folder}: no results here; name a folder that `icl-gap run` wrote")
     faults = []
@@ -225,23 +211,50 @@ def _check_beside(folder: Path) -> list[Fault]:
     except StoreError as error:
         problem = str(error).removeprefix(f"{folder / MANIFEST}: ")
         faults.append(Fault(folder / MANIFEST, problem, 0))
-    for path in sorted(folder.glob("*.json")):
-        try:
-            json.loads(path.read_bytes())
-        except (ValueError, RecursionError):
-            if path.name != MANIFEST:
-                faults.append(Fault(path, "not JSON", 0))
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    return faults
+    others = [path for path in sorted(folder.glob("*.json")) if path.name != MANIFEST]
+    told = ((path, _json_problem(path)) for path in others)
+    return faults + [Fault(path, problem, 0) for path, problem in told if problem]
 
 
-def _faults(checked: Iterable[tuple[Path, Checked]]) -> Iterator[Fault]:
-    for path, found in checked:
-        if found.problem is not None:
-            yield Fault(path, found.problem, len(found.records))
+def _json_problem(path: Path) -> str | None:
+    """What is wrong with a JSON file beside the cells; only the package's own has a checksum."""
+    try:
+        if path.name == PRECISION:
+            read_sealed(path)
+        else:
+            json.loads(read_regular(path))
+    except IrregularError as error:
+        return error.strerror
+    except DamageError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    return None
 
 
-def _cells(folder: Path) -> Iterator[Path]:
+def _checked(path: Path) -> Checked:
+    try:
+        check_regular(path)
+    except IrregularError as error:
+        return Checked(None, b"", (), error.strerror)
+    return check_file(path)
+
+
+def _twins(folder: Path) -> Iterator[Fault]:
+    """Second files of a cell in one state."""
     for suffix in (WHOLE, FAILED, BEGUN):
-        yield from sorted((folder / "cells").glob(f"*{suffix}"))
+        first: dict[str, Path] = {}
+        for path in list_cells(folder, suffix):
+            twin = first.setdefault(key_of(path), path)
+            if twin is not path:
+                yield Fault(path, twin_of(twin), 0)
+
+
+def _manifest(folder: Path) -> Manifest | None:
+    """The manifest, where it can be read."""
+    try:
+        return read_manifest(folder)
+    except StoreError:
+        return None

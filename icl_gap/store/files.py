@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import TypeAdapter
 
 from icl_gap.errors import StoreError
+from icl_gap.files import check_folder, open_regular
 from icl_gap.records import (
     SCHEMA_VERSION,
     CellInfo,
@@ -65,12 +66,48 @@ def cell_files(folder: Path, suffix: str) -> dict[str, Path]:
     Args:
         folder: The results folder.
         suffix: `WHOLE`, `FAILED` or `BEGUN`.
+
+    Raises:
+        StoreError: Two files hold one cell, or `cells` is no folder.
     """
-    return {key_of(path): path for path in sorted(folder.glob(f"cells/*{suffix}"))}
+    found: dict[str, Path] = {}
+    for path in list_cells(folder, suffix):
+        first = found.setdefault(key_of(path), path)
+        if first is not path:
+            raise StoreError(f"{path}: {twin_of(first)}")
+    return found
+
+
+def list_cells(folder: Path, *suffixes: str) -> list[Path]:
+    """All files in some states, sorted within each.
+
+    Raises:
+        StoreError: `cells` is no folder.
+    """
+    cells = folder / "cells"
+    try:
+        check_folder(cells)
+    except OSError as error:
+        raise StoreError(f"{cells}: cannot be read: {error.strerror}") from error
+    return [path for suffix in suffixes for path in sorted(cells.glob(f"*{suffix}"))]
+
+
+def twin_of(first: Path) -> str:
+    """What is wrong with a second file of a cell in one state, and what to do."""
+    return (
+        f"a second file of the cell that {first.name} holds; "
+        "find out which of the two is right, and move the other out of the folder"
+    )
 
 
 def settled_files(folder: Path) -> dict[str, Path]:
-    """The files of cells that want no more records, by the start of their keys."""
+    """The files of cells that want no more records, by the start of their keys.
+
+    A run that dies between its last two steps leaves a cell in two states; the later one counts.
+
+    Raises:
+        StoreError: As `cell_files`.
+    """
     return cell_files(folder, FAILED) | cell_files(folder, WHOLE)
 
 
@@ -172,7 +209,7 @@ def read_info(path: Path) -> CellInfo:
         StoreError: The line is damaged, or was written in another form.
     """
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             return read_head(lines.readline(), key_of(path))
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
@@ -189,7 +226,7 @@ def read_cell(path: Path) -> CellResult:
     key = key_of(path)
     records: list[Record] = []
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             info = read_head(lines.readline(), key)
             for line in lines:
                 records.append(read_record(line, key))  # noqa: PERF401 (the good ones are counted)

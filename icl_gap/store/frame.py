@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import compute
 from pyarrow import json as arrow_json
 
+from icl_gap.files import read_regular
 from icl_gap.records import CellInfo, CellResult, Record, Status
 from icl_gap.store.files import check_record, key_of, read_cell
 
@@ -113,7 +114,7 @@ def read_frame(
 def _read(path: Path, info: CellInfo, schema: pa.Schema) -> pa.Table:
     key = key_of(path)
     try:
-        lines = path.read_bytes()
+        lines = read_regular(path)
         start = lines.index(b"\n") + 1
         for line in lines[start:].splitlines(keepends=True):
             check_record(line, key)

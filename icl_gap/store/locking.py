@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from icl_gap.errors import StoreError
+from icl_gap.files import IrregularError, append_regular
 
 
 @contextmanager
@@ -14,11 +15,12 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which the system takes back from a process that dies.
 
     Raises:
+        OSError: The lock cannot be written.
         StoreError: Another process holds it.
     """
     import fcntl
 
-    with (folder / ".lock").open("w") as file:
+    with append_regular(folder / ".lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -37,5 +39,7 @@ def writes(folder: Path) -> Iterator[None]:
     """
     try:
         yield
+    except IrregularError as error:
+        raise StoreError(f"{error.filename}: cannot be written: {error.strerror}") from error
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error.strerror or error}") from error

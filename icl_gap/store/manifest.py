@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +9,10 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from icl_gap.errors import StoreError
-from icl_gap.records import SCHEMA_VERSION, CellInfo, SizeSource
-from icl_gap.store.files import DamageError, OtherFormError, adapter, compact
+from icl_gap.files import write_atomically
+from icl_gap.records import CellInfo, SizeSource
+from icl_gap.store.files import KEY_LENGTH, OtherFormError, adapter, as_json, settled_files
+from icl_gap.store.sealed import read_sealed, sealed
 
 MANIFEST = "sweep.json"
 
@@ -53,6 +53,8 @@ class Manifest:
     schema_version: int
     sweep: dict[str, Any]
     cells: tuple[Entry, ...]
+    settled: tuple[Annotated[str, Field(pattern=rf"^[0-9a-f]{{{KEY_LENGTH}}}$")], ...] = ()
+    """The cells that were settled when the folder was last closed, by the start of their keys."""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -63,7 +65,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        manifest = _manifest(json.loads(path.read_text(encoding="utf-8")))
+        manifest: Manifest = adapter(Manifest).validate_python(read_sealed(path))
     except FileNotFoundError:
         raise StoreError(
             f"{folder}: no results here ({MANIFEST} is missing); "
@@ -73,26 +75,27 @@ def read_manifest(folder: Path) -> Manifest:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     except OtherFormError as error:
         raise StoreError(f"{path}: {error}") from error
-    except (ValueError, AttributeError, RecursionError) as error:
+    except ValueError as error:
         raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
     return manifest
 
 
-def _manifest(value: Any) -> Manifest:
-    version = value.get("schema_version")
-    if isinstance(version, int) and version != SCHEMA_VERSION:
-        raise OtherFormError(version)
-    if value.pop("crc", None) != _manifest_seal(value):
-        raise DamageError("not as it was written")
-    manifest: Manifest = adapter(Manifest).validate_python(value)
-    return manifest
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a results folder.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_atomically(folder / MANIFEST, [sealed(as_json(manifest))])
 
 
-def manifest_text(manifest: Manifest) -> str:
-    """What `sweep.json` says, with a checksum."""
-    value = json.loads(compact(manifest))
-    return json.dumps({**value, "crc": _manifest_seal(value)}, indent=1) + "\n"
+def note_settled(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a results folder, and which of its cells are settled now.
 
-
-def _manifest_seal(value: Any) -> str:
-    return f"{zlib.crc32(compact(value).encode()):08x}"
+    Raises:
+        OSError: It cannot be written.
+        StoreError: Two files hold one cell.
+    """
+    there = settled_files(folder)
+    keys = [entry.key[:KEY_LENGTH] for entry in manifest.cells]
+    write_manifest(folder, replace(manifest, settled=tuple(key for key in keys if key in there)))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 import jsonlines
 
 from icl_gap.errors import StoreError
+from icl_gap.files import append_regular, check_regular, make_folder, read_regular, write_atomically
 from icl_gap.records import SCHEMA_VERSION, CellInfo, Record
-from icl_gap.store.checking import ASIDE, Checked, Fault, mend, set_aside, write_durably
+from icl_gap.store.agreement import described_alike
+from icl_gap.store.checking import Checked, Fault, check_file, disagreeing
 from icl_gap.store.files import (
     BEGUN,
     FAILED,
@@ -32,7 +34,15 @@ from icl_gap.store.files import (
     seal,
 )
 from icl_gap.store.locking import locked, writes
-from icl_gap.store.manifest import MANIFEST, Entry, Labels, Manifest, manifest_text, read_manifest
+from icl_gap.store.manifest import (
+    MANIFEST,
+    Entry,
+    Labels,
+    Manifest,
+    note_settled,
+    read_manifest,
+)
+from icl_gap.store.mending import ASIDE, mend, remove_left_over, set_aside, start_over
 
 _MOST_OPEN = 128
 """Files at a time, of the thousand or so that a process may have."""
@@ -43,6 +53,9 @@ def whole_cells(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
     """The keys of those cells that look finished, by the names of their files alone.
 
     Nothing is opened or written: `open_store` finds which of them are damaged.
+
+    Raises:
+        StoreError: Two files hold one cell.
     """
     whole = cell_files(folder, WHOLE)
     return frozenset(info.key for info in cells if info.key[:KEY_LENGTH] in whole)
@@ -67,21 +80,30 @@ def open_store(
         The keys of those that are finished.
 
     Raises:
-        StoreError: Another run has it open, or the folder cannot be written.
+        StoreError: Another run has it open, two files hold one cell, or the folder cannot be
+            written.
     """
     cells = list(cells)
     entries = tuple(Entry(info.key, cell_name(info), _labels(info)) for info in cells)
-    manifest = manifest_text(Manifest(SCHEMA_VERSION, dict(sweep), entries))
+    manifest = Manifest(SCHEMA_VERSION, dict(sweep), entries)
     with writes(folder):
-        (folder / "cells").mkdir(parents=True, exist_ok=True)
-        lock = locked(folder)
+        make_folder(folder, follow=True)
+        make_folder(folder / "cells")
     with ExitStack() as held:
         with writes(folder):
-            held.enter_context(lock)
+            held.enter_context(locked(folder))
+            remove_left_over(folder)
             _check_manifest(folder)
-            write_durably(folder / MANIFEST, [manifest.encode()])
+            note_settled(folder, manifest)
             finished = frozenset(_finished(folder, cells))
-        yield finished
+        try:
+            yield finished
+        except BaseException:
+            with suppress(OSError, StoreError):  # the run's own error is the one to tell
+                note_settled(folder, manifest)
+            raise
+        with writes(folder):
+            note_settled(folder, manifest)
 
 
 def _labels(info: CellInfo) -> Labels:
@@ -91,6 +113,7 @@ def _labels(info: CellInfo) -> Labels:
 def _check_manifest(folder: Path) -> None:
     """Set a manifest aside that is damaged, or was written in another form."""
     path = folder / MANIFEST
+    check_regular(path)
     if path.exists():
         try:
             read_manifest(folder)
@@ -99,28 +122,35 @@ def _check_manifest(folder: Path) -> None:
             _log.warning("%s; the file is set aside in %s", error, folder / ASIDE)
 
 
-def _finished(folder: Path, cells: Sequence[CellInfo]) -> Iterator[str]:
-    """The keys of finished cells, whose files are found whole."""
+def _finished(folder: Path, cells: Sequence[CellInfo]) -> set[str]:
+    """The keys of finished cells, whose files are found whole and agree on their model."""
     begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
     whole = cell_files(folder, WHOLE)
+    good: dict[str, tuple[Path, CellInfo]] = {}
     for info in cells:
         start = info.key[:KEY_LENGTH]
         if start in whole:
-            if _mended(whole[start], info):
+            if (known := _mended(whole[start])) is not None:
                 for stale in (begun.get(start), failed.get(start)):
                     if stale is not None:  # a run died between its last two steps
                         stale.unlink()
-                yield info.key
+                good[info.key] = (whole[start], known)
         elif start in failed:
-            _mended(failed[start], info)
+            _mended(failed[start])
+    for fault in disagreeing(folder, good.values()):
+        start_over(fault.path, check_file(fault.path))
+        _tell(fault)
+        good = {key: each for key, each in good.items() if each[0] != fault.path}
+    return set(good)
 
 
-def _mended(path: Path, info: CellInfo) -> bool:
-    """Check a file, and mend and tell it where it is damaged; whether it was good."""
-    found = mend(path, info)
+def _mended(path: Path) -> CellInfo | None:
+    """Check a file, and mend and tell it where it is damaged; its first line if it was good."""
+    found = mend(path)
     if found.problem is not None:
-        _tell(path, found)
-    return found.problem is None
+        _tell(_fault(path, found))
+        return None
+    return found.info
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +181,15 @@ class StoreWriter:
         self._sheets = {sheet.info.key: sheet for sheet in sheets}
         self._paths: dict[str, Path] = {}
         self._wanted: dict[str, set[str]] = {}
-        self._open: OrderedDict[str, TextIO] = OrderedDict()
+        self._open: OrderedDict[str, TextIOWrapper] = OrderedDict()
         with writes(folder):
             begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
             for key, sheet in self._sheets.items():
                 start = key[:KEY_LENGTH]
                 fresh = folder / "cells" / f"{cell_name(sheet.info)}{BEGUN}"
                 if start in failed:
-                    begun[start] = failed[start].rename(in_state(failed[start], BEGUN))
+                    check_regular(part := in_state(failed[start], BEGUN))
+                    begun[start] = failed[start].rename(part)
                 self._paths[key] = begun.get(start, fresh)
                 self._wanted[key] = set(sheet.order) - _taken_up(self._paths[key], sheet.info)
                 self._settle(key)
@@ -190,13 +221,14 @@ class StoreWriter:
             self._wanted[key].discard(record.query_id)
             self._settle(key)
 
-    def _file(self, key: str) -> TextIO:
+    def _file(self, key: str) -> TextIOWrapper:
         if key not in self._open:
             if len(self._open) == _MOST_OPEN:
                 self._open.popitem(last=False)[1].close()
-            file = self._paths[key].open("a", encoding="utf-8", newline="\n")
-            if file.tell() == 0:
-                file.write(head_of(self._sheets[key].info).decode())
+            content = append_regular(self._paths[key])
+            if content.tell() == 0:
+                content.write(head_of(self._sheets[key].info))
+            file = TextIOWrapper(content, "utf-8", newline="\n")
             self._open[key] = file
         self._open.move_to_end(key)
         return self._open[key]
@@ -208,12 +240,12 @@ class StoreWriter:
         self._file(key).close()
         del self._open[key]
         part, sheet = self._paths[key], self._sheets[key]
-        head, *lines = part.read_bytes().splitlines(keepends=True)
+        head, *lines = read_regular(part).splitlines(keepends=True)
         records = [(json.loads(line), line) for line in lines]
         last = {record["query_id"]: line for record, line in records}
         statuses = {record["query_id"]: record["status"] for record, _ in records}
         failed = "failed" in statuses.values()
-        write_durably(
+        write_atomically(
             in_state(part, FAILED if failed else WHOLE),
             (head, *(last[query] for query in sheet.order)),
         )
@@ -236,20 +268,35 @@ class StoreWriter:
 def _taken_up(part: Path, info: CellInfo) -> set[str]:
     """Make a begun file ready for more records.
 
+    Its first line stays as it is, unless it is missing or says something else of the model than the
+    model does.
+
+    Args:
+        part: The file, which may be missing.
+        info: The cell, as the loaded model tells it.
+
     Returns:
         The queries that need none.
     """
+    check_regular(part)
     if not part.exists():
         return set()
-    found = mend(part, info)
+    found = mend(part)
     if found.problem is not None:
-        _tell(part, found)
-    elif found.size < part.stat().st_size:
-        os.truncate(part, found.size)
+        _tell(_fault(part, found))
+    described = found.info is not None and described_alike(found.info, info)
+    if found.records and not described:
+        write_atomically(part, (head_of(info), *found.records))
+    elif found.problem is None and found.size < part.stat().st_size:
+        with append_regular(part) as file:
+            file.truncate(found.size)
     records = map(json.loads, found.records)
     return {record["query_id"] for record in records if record["status"] != "failed"}
 
 
-def _tell(path: Path, found: Checked) -> None:
-    fault = Fault(path, str(found.problem), len(found.records))
-    _log.warning("%s; the file is set aside in %s", fault, path.parent.parent / ASIDE)
+def _fault(path: Path, found: Checked) -> Fault:
+    return Fault(path, str(found.problem), len(found.records))
+
+
+def _tell(fault: Fault) -> None:
+    _log.warning("%s; the file is set aside in %s", fault, fault.path.parent.parent / ASIDE)

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import pandas as pd
 import pytest
@@ -12,6 +13,8 @@ from icl_gap.audit.measures import MEASURES
 from icl_gap.audit.study import COLUMNS, Place
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.store import Results
+
+T = TypeVar("T")
 
 
 def half_right(asked: Asked) -> dict[str, Any]:
@@ -67,6 +70,26 @@ def test_each_request_can_be_had_as_a_row(study, tmp_path) -> None:
     assert wrong.kind.value_counts().to_dict() == {"right": 9, "ran on": 3}
     with pytest.raises(InputError, match="cannot write"):
         audit(study, resamples=20, csv=tmp_path / "no" / "folder.csv")
+
+
+def test_rows_are_written_whole_or_not_at_all_and_to_regular_files_alone(study, tmp_path) -> None:
+    path = tmp_path / "requests.csv"
+    path.write_text("as it was")
+
+    def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+        del total
+        yield from items
+        if description == "measuring":
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        audit(study, resamples=20, csv=path, track=track)
+    assert path.read_text() == "as it was"
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    with pytest.raises(InputError, match="must be a regular file"):
+        audit(study, resamples=20, csv=link)
+    assert path.read_text() == "as it was"
 
 
 def test_the_metric_chooses_what_is_right(tmp_path) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from stored import INFO, SOME
+
+from icl_gap.store import Sheet, StoreWriter, open_store
+
 
 def test_a_damaged_store_is_told_mended_and_healed(cli, sweep, tmp_path) -> None:
     out = tmp_path / "results"
@@ -47,6 +53,38 @@ def test_a_name_with_control_characters_is_escaped(cli, tmp_path) -> None:
     assert told.code == 1
     assert "\x1b" not in told.out + told.err
     assert "x.jsonl: empty" in told.out
+
+
+def test_a_missing_cell_is_named(cli, sweep, tmp_path) -> None:
+    out = tmp_path / "results"
+    cli("run", sweep, "--shard", "1/2", "--out", out)
+    told = cli("store", "verify", out)
+    assert told.code == 0
+    start, _, names = told.out.splitlines()[0].partition(": ")
+    assert start == "16 of 32 cells are not there yet"
+    assert len(names.split(", ")) == 16
+    path = min((out / "cells").iterdir())
+    path.unlink()
+    told = cli("store", "verify", out)
+    assert told.code == 1
+    assert f"{path}: missing, and was there when the last run ended; run the sweep" in told.out
+    assert cli("run", sweep, "--out", out).code == 0
+    assert cli("store", "verify", out) == (0, "every file is as it was written\n", "")
+
+
+def test_what_no_analysis_can_compare_is_told(cli, tmp_path) -> None:
+    out = tmp_path / "results"
+    other = replace(INFO, key="cd" * 32, condition="ood")
+    with (
+        open_store(out, {"name": "x"}, [INFO, other]),
+        StoreWriter(out, [Sheet(INFO, "qrs"), Sheet(other, "qrs")]) as writer,
+    ):
+        for record in SOME:
+            writer.append(INFO.key, replace(record, status="scored", raw=True))
+            writer.append(other.key, replace(record, status="scored", raw=True, shots=2))
+    told = cli("store", "verify", out)
+    assert told.code == 1
+    assert "query `q` has 3 effective shots ID and 2 OOD" in told.err
 
 
 def test_parts_are_run_apart_and_merged(cli, sweep, tmp_path) -> None:

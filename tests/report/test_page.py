@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -67,6 +68,24 @@ def test_a_file_that_cannot_be_written_is_the_users_to_mend(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write the report"):
         write_report(results, analyze(results, resamples=200), tmp_path / "file" / "report.html")
+
+
+def test_what_is_no_regular_file_is_not_written_through_nor_replaced(tmp_path) -> None:
+    results = save_study(tmp_path / "s", save_card(tmp_path / "data"))
+    analysis = analyze(results, resamples=200)
+    (tmp_path / "victim").write_text("precious")
+    path = tmp_path / "report.html"
+    path.symlink_to(tmp_path / "victim")
+    for make in (lambda: None, lambda: os.mkfifo(path)):
+        make()
+        with pytest.raises(InputError, match="must be a regular file"):
+            write_report(results, analysis, path)
+        assert not path.is_file() or path.is_symlink()
+        path.unlink()
+    assert (tmp_path / "victim").read_text() == "precious"
+    (tmp_path / "report.html.part").symlink_to(tmp_path / "victim")
+    write_report(results, analysis, path)
+    assert (tmp_path / "victim").read_text() == "precious"
 
 
 def test_a_drawing_gets_a_name() -> None:

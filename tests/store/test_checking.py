@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +15,19 @@ from hypothesis import strategies as st
 from stored import INFO, SOME, finished_keys, forged, fresh, path_of, write
 
 from icl_gap.errors import StoreError
-from icl_gap.store import Sheet, StoreWriter, open_results, open_store, repair_store, verify_store
+from icl_gap.store import (
+    Sheet,
+    StoreWriter,
+    absent_cells,
+    cell_name,
+    merge_stores,
+    open_results,
+    open_store,
+    repair_store,
+    verify_store,
+)
+from icl_gap.store.files import head_of
+from icl_gap.store.sealed import PRECISION, sealed
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 STATES = (".jsonl", ".jsonl.failed", ".jsonl.part")
@@ -108,8 +123,9 @@ def test_a_cell_under_another_name_is_found(tmp_path) -> None:
     with open_store(folder, {"name": "x"}, [INFO, other]) as finished:
         assert finished == {INFO.key}
     path.rename(path.with_name(path.name.replace("abababababababab", "cdcdcdcdcdcdcdcd")))
-    (fault,) = verify_store(folder)
-    assert fault.good == 0
+    other_name, lost = verify_store(folder)
+    assert "first line is not as it was written" in other_name.problem
+    assert (lost.path, lost.good) == (path, 0)
     with open_store(folder, {"name": "x"}, [INFO, other]) as finished:
         assert not finished
         with StoreWriter(folder, [Sheet(other, "qrs")]) as writer:
@@ -209,3 +225,233 @@ def test_a_cell_whose_key_is_not_its_spec_is_no_surprise(tmp_path) -> None:
     path.write_bytes(forged(path.read_bytes(), key="ef" * 32))
     (fault,) = verify_store(folder)
     assert "another cell" in fault.problem
+
+
+def test_every_byte_of_a_first_line_may_change(tmp_path) -> None:
+    """One run heals as many cells as a first line has bytes, each with another one changed."""
+    head = head_of(INFO)
+    infos = [replace(INFO, key=f"{n:04x}" + "ab" * 30) for n in range(len(head))]
+    folder = tmp_path / "out"
+
+    def run() -> None:
+        with (
+            open_store(folder, {"name": "x"}, infos) as finished,
+            StoreWriter(
+                folder, [Sheet(i, "qrs") for i in infos if i.key not in finished]
+            ) as writer,
+        ):
+            for info in infos:
+                for record in SOME:
+                    if writer.wants(info.key, record.query_id):
+                        writer.append(info.key, record)
+
+    run()
+    paths = [folder / "cells" / f"{cell_name(info)}.jsonl" for info in infos]
+    whole = [path.read_bytes() for path in paths]
+    assert {len(each.splitlines(keepends=True)[0]) for each in whole} == {len(head)}
+    for at, (path, content) in enumerate(zip(paths, whole, strict=True)):
+        path.write_bytes(flipped(content, at, at % 8))
+    assert {fault.path for fault in verify_store(folder)} == set(paths)
+    run()
+    assert [path.read_bytes() for path in paths] == whole
+    assert verify_store(folder) == []
+
+
+def test_records_wait_without_a_first_line_until_the_model_is_known(tmp_path, caplog) -> None:
+    folder, path, whole = written(tmp_path)
+    path.write_bytes(flipped(whole, 20, 0))
+    assert not finished_keys(folder)
+    assert path_of(folder, ".jsonl.part").read_bytes() == b"".join(
+        whole.splitlines(keepends=True)[1:]
+    )
+    assert verify_store(folder) == []
+    caplog.clear()
+    assert write(folder, SOME) == 0
+    assert not caplog.records
+    assert path_of(folder).read_bytes() == whole
+
+
+def test_a_begun_file_is_not_lost_where_it_and_the_settled_one_are_damaged(tmp_path) -> None:
+    folder, path, whole = written(tmp_path)
+    head, one, two, three = whole.splitlines(keepends=True)
+    path_of(folder, ".jsonl.part").write_bytes(broken := head + one + two[:-9] + b"\n" + three)
+    path.write_bytes(head + one[:-9] + b"\n" + two + three)
+    assert write(folder, SOME) == 0
+    assert path_of(folder).read_bytes() == whole
+    assert broken in [each.read_bytes() for each in folder.glob("damaged/*")]
+
+
+Use = Callable[[Path], object]
+
+
+def opened(folder: Path) -> None:
+    with open_store(folder, {"name": "x"}, [INFO]):
+        pass
+
+
+USES: dict[str, Use] = {
+    "analyze": open_results,
+    "run": opened,
+    "merge": lambda folder: merge_stores([folder], folder.with_name("out")),
+    "merge into": lambda folder: merge_stores([fresh(folder.parent)], folder),
+    "repair": repair_store,
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_two_files_of_one_cell_are_refused(tmp_path, use) -> None:
+    folder, path, whole = written(tmp_path)
+    copy = path.with_name(f"renamed.{path.name}")
+    copy.write_bytes(whole)
+    (fault,) = verify_store(folder)
+    with pytest.raises(StoreError) as caught:
+        use(folder)
+    for told in (str(fault), str(caught.value)):
+        assert path.name in told
+        assert copy.name in told
+        assert "find out which of the two is right, and move the other out" in told
+    assert path.read_bytes() == copy.read_bytes() == whole
+    assert verify_store(folder) == [fault]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl.failed", ".jsonl.part"])
+def test_two_files_of_one_unfinished_cell_are_refused(tmp_path, suffix) -> None:
+    folder, path, _ = written(tmp_path, suffix)
+    shutil.copy(path, path.with_name(f"renamed.{path.name}"))
+    (fault,) = verify_store(folder)
+    assert "a second file of the cell" in fault.problem
+    with pytest.raises(StoreError, match="a second file of the cell"):
+        opened(folder)
+
+
+def test_a_cell_that_was_settled_and_is_missing_is_named(tmp_path) -> None:
+    folder, path, _ = written(tmp_path)
+    assert absent_cells(folder) == ()
+    path.unlink()
+    (fault,) = verify_store(folder)
+    assert fault.path == path
+    assert "missing" in fault.problem
+    assert repair_store(folder) == [fault]
+    assert absent_cells(folder) == ()
+    assert write(folder, SOME) == 3
+    assert verify_store(folder) == []
+
+
+def test_a_cell_that_a_sweep_has_not_come_to_is_named_and_no_damage(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    assert verify_store(folder) == []
+    assert absent_cells(folder) == (cell_name(INFO),)
+    write(folder, SOME, upto=1)
+    assert absent_cells(folder) == ()
+    path_of(folder, ".jsonl.part").unlink()
+    assert verify_store(folder) == []
+    (folder / "sweep.json").write_text("{")
+    assert absent_cells(folder) == ()
+
+
+@given(st.integers(0, 10**6), st.integers(0, 7))
+@in_one_folder
+def test_any_flipped_bit_of_a_file_beside_the_cells_is_found(tmp_path, at, bit) -> None:
+    folder = fresh(tmp_path)
+    precision = folder / PRECISION
+    precision.write_bytes(sealed({"checks": [{"model": "m", "compared": [], "x": 1.5}]}))
+    assert verify_store(folder) == []
+    for path in (precision, folder / "sweep.json"):
+        good = path.read_bytes()
+        path.write_bytes(flipped(good, at, bit))
+        (fault,) = verify_store(folder)
+        assert fault.path == path
+        path.write_bytes(good)
+
+
+def linked(path: Path) -> None:
+    path.symlink_to(path.parent.parent / "victim" if path.parent.name == "cells" else "../victim")
+
+
+IRREGULAR: dict[str, tuple[Callable[[Path], None], str]] = {
+    "link": (linked, "a symbolic link"),
+    "fifo": (os.mkfifo, "a FIFO"),
+}
+ENTRIES = ["sweep.json", "cells/{}.jsonl", "cells/{}.jsonl.failed", "cells/{}.jsonl.part"]
+
+
+@pytest.mark.parametrize(("make", "kind"), IRREGULAR.values(), ids=IRREGULAR)
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path, entry, make, kind) -> None:
+    folder, _, whole = written(tmp_path)
+    for victim in (tmp_path / "victim", folder / "victim"):
+        victim.write_bytes(whole)
+    if not entry.startswith("sweep"):
+        path_of(folder).unlink()
+    path = folder / entry.format(cell_name(INFO))
+    path.unlink(missing_ok=True)
+    make(path)
+    before = path.lstat()
+    said = f"it is {kind}, and must be a regular file"
+    told = [fault.problem for fault in verify_store(folder) if fault.path == path]
+    assert len(told) == 1
+    assert said in told[0]
+    with pytest.raises(StoreError, match=said) as caught:
+        write(folder, SOME)
+    assert path.name in str(caught.value)
+    with pytest.raises(StoreError, match=said):
+        merge_stores([folder], tmp_path / "out")
+    if path.suffix != ".part":
+        with pytest.raises(StoreError, match=said):
+            list(open_results(folder))
+    assert path.lstat() == before
+    assert repair_store(folder)
+    assert [each.lstat().st_ino for each in folder.glob("damaged/*")] == [before.st_ino]
+    write(folder, SOME)
+    assert verify_store(folder) == []
+    for victim in (tmp_path / "victim", folder / "victim"):
+        assert victim.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", [".lock", "cells", "damaged", "figures"])
+def test_links_in_a_results_folder_are_not_followed(tmp_path, name) -> None:
+    folder, path, whole = written(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    if name == ".lock":
+        elsewhere.write_text("precious")
+        (folder / name).unlink()
+    elif name == "cells":
+        path.parent.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+        path.write_bytes(flipped(whole, 30, 0))
+    (folder / name).symlink_to(elsewhere)
+    before = sorted(each.name for each in elsewhere.glob("*"))
+    for use in (opened, repair_store):
+        with pytest.raises(StoreError, match="a symbolic link, and must be a"):
+            use(folder)
+    if name == "cells":
+        for use in (verify_store, open_results):
+            with pytest.raises(StoreError, match="a symbolic link, and must be a folder"):
+                use(folder)
+    assert sorted(each.name for each in elsewhere.glob("*")) == before
+    assert not elsewhere.is_file() or elsewhere.read_text() == "precious"
+
+
+def test_a_link_to_a_results_folder_goes_on_working(tmp_path) -> None:
+    folder, path, whole = written(tmp_path)
+    moved = folder.rename(tmp_path / "moved")
+    folder.symlink_to(moved)
+    path.write_bytes(flipped(whole, len(whole) - 30, 0))
+    assert len(verify_store(folder)) == 1
+    assert write(folder, SOME) == 1
+    assert open_results(folder)[0].records == tuple(SOME)
+    merge_stores([folder], folder)
+    assert path.read_bytes() == whole
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_one(tmp_path) -> None:
+    name = f".icl-gap-{'0' * 32}.tmp"
+    for use in (opened, repair_store, USES["merge into"]):
+        folder, _, _ = written(tmp_path)
+        (folder / "figures").mkdir()
+        left = [folder / name, folder / "cells" / name, folder / "figures" / name]
+        for path in left:
+            path.touch()
+        use(folder)
+        assert not any(path.exists() for path in left)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 from stored import INFO, SOME, fresh, path_of, write
@@ -12,8 +14,9 @@ from toys import sweep
 from icl_gap.errors import StoreError
 from icl_gap.plan import plan_sweep
 from icl_gap.run import run_sweep
-from icl_gap.store import merge_stores, open_results, open_store, verify_store
+from icl_gap.store import merge_stores, open_results, open_store, repair_store, verify_store
 
+T = TypeVar("T")
 UNTRAINED = {"kind": "untrained", "hidden_size": 16, "layers": 1}
 
 
@@ -78,3 +81,66 @@ def test_a_damaged_part_is_named(tmp_path) -> None:
     path_of(one).write_bytes(path_of(one).read_bytes()[:-4])
     with pytest.raises(StoreError, match=r"record 3 is torn.*store repair"):
         merge_stores([one], tmp_path / "out")
+
+
+def test_a_folder_that_is_there_is_locked_before_it_is_read(tmp_path, monkeypatch) -> None:
+    one, out = fresh(tmp_path), fresh(tmp_path)
+    write(one, SOME)
+    monkeypatch.setattr("icl_gap.store.merging.read_manifest", None)  # nothing is read
+    with (
+        open_store(out, {"name": "x"}, [INFO]),
+        pytest.raises(StoreError, match="another run is writing here"),
+    ):
+        merge_stores([one], out)
+
+
+def test_a_folder_that_a_run_makes_meanwhile_is_left_to_it(tmp_path) -> None:
+    one, out = fresh(tmp_path), tmp_path / "out"
+    write(one, SOME)
+
+    def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+        del description, total
+        write(out, SOME, upto=1)  # while the parts are read
+        return items
+
+    with pytest.raises(StoreError, match="another run began to write here"):
+        merge_stores([one], out, track=track)
+    assert open_results(out).unfinished
+    merge_stores([one], out)
+    assert not open_results(out).unfinished
+
+
+def test_records_that_wait_for_a_first_line_are_not_lost(tmp_path) -> None:
+    one, two = fresh(tmp_path), fresh(tmp_path)
+    write(one, SOME)
+    path = path_of(one)
+    path.write_bytes(path.read_bytes().replace(b'"model"', b'"madel"', 1))
+    repair_store(one)
+    merge_stores([one], tmp_path / "a")
+    assert write(tmp_path / "a", SOME) == 0
+    write(two, SOME[::-1], upto=1)
+    merge_stores([one, two], tmp_path / "b")
+    assert write(tmp_path / "b", SOME) == 0
+    assert open_results(tmp_path / "a")[0] == open_results(tmp_path / "b")[0]
+
+
+@pytest.mark.parametrize("upto", [1, None])
+def test_a_cell_under_an_older_label_is_not_written_twice(tmp_path, upto) -> None:
+    one, out = fresh(tmp_path), fresh(tmp_path)
+    write(one, SOME)
+    write(out, SOME, upto=upto)
+    (old,) = (out / "cells").iterdir()
+    old.rename(old.with_name(f"older.{old.name}"))
+    merge_stores([one], out)
+    assert verify_store(out) == []
+    assert open_results(out)[0].records == tuple(SOME)
+    assert len(list((out / "cells").iterdir())) == 1
+
+
+def test_what_is_settled_is_noted(tmp_path) -> None:
+    one, two = fresh(tmp_path), fresh(tmp_path)
+    write(two, SOME)
+    merge_stores([one, two], tmp_path / "out")
+    path_of(tmp_path / "out").unlink()
+    (fault,) = verify_store(tmp_path / "out")
+    assert "missing" in fault.problem

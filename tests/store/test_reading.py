@@ -10,7 +10,7 @@ from stored import SOME, forged, fresh, path_of, write
 from icl_gap.errors import StoreError
 from icl_gap.records import SCHEMA_VERSION
 from icl_gap.store import Results, open_results
-from icl_gap.store.manifest import Manifest, manifest_text
+from icl_gap.store.manifest import Manifest, write_manifest
 
 VERSION = f'"schema_version":{SCHEMA_VERSION}'.encode()
 
@@ -83,6 +83,6 @@ def test_a_manifest_cannot_name_files_elsewhere(tmp_path) -> None:
     value = json.loads((folder / "sweep.json").read_text())
     del value["crc"]
     value["cells"][0]["key"] = "../../x"
-    (folder / "sweep.json").write_text(manifest_text(Manifest(**value)))
+    write_manifest(folder, Manifest(**value))
     with pytest.raises(StoreError, match="damaged"):
         open_results(folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +16,7 @@ from icl_gap.errors import StoreError
 from icl_gap.records import Record
 from icl_gap.store import Sheet, StoreWriter, cell_name, open_results, open_store
 from icl_gap.store.files import read_record
+from icl_gap.store.manifest import read_manifest
 
 three = st.lists(records(), min_size=3, max_size=3, unique_by=lambda record: record.query_id)
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -186,3 +189,95 @@ def test_what_is_said_of_a_size_is_that_of_the_last_run(tmp_path) -> None:
         pass
     (cell,) = open_results(folder)
     assert cell.info == INFO  # as the weights told
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What is synced, renamed and removed from now on, in order; new files are `new`."""
+    steps: list[tuple[str, str]] = []
+    fsync, rename, unlink = os.fsync, Path.replace, Path.unlink
+
+    def synced(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        steps.append(("sync", "new" if path.suffix == ".tmp" else path.name))
+        fsync(descriptor)
+
+    def replaced(new: Path, path: Path) -> Path:
+        steps.append(("replace", path.name))
+        return rename(new, path)
+
+    def unlinked(path: Path, *, missing_ok: bool = False) -> None:
+        steps.append(("unlink", path.name))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    return steps
+
+
+def test_a_settled_cell_is_on_the_disk_before_what_was_begun_goes(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "new" / "out"
+    steps = recorded(monkeypatch)
+    with open_store(folder, {"name": "x"}, [INFO]):
+        manifest = [("sync", "new"), ("replace", "sweep.json"), ("sync", "out")]
+        folders = [("sync", tmp_path.name), ("sync", "new"), ("sync", "out")]
+        assert steps == [*folders, *manifest]
+        steps.clear()
+        with StoreWriter(folder, [Sheet(INFO, "qrs")]) as writer:
+            for record in SOME:
+                assert steps == []  # records are handed to the system, which takes its time
+                writer.append(INFO.key, record)
+        assert steps == [
+            ("sync", "new"),
+            ("replace", path_of(folder).name),
+            ("sync", "cells"),
+            ("unlink", path_of(folder, ".jsonl.part").name),
+        ]
+        steps.clear()
+    assert steps == manifest
+
+
+def test_what_is_damaged_is_on_the_disk_aside_before_it_goes(tmp_path, monkeypatch) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME)
+    path = path_of(folder)
+    path.write_bytes(path.read_bytes()[:-3])
+    with monkeypatch.context() as patch:
+        steps = recorded(patch)
+        finished_keys(folder)
+    assert steps[steps.index(("sync", "damaged")) :][:5] == [
+        ("sync", "damaged"),
+        ("sync", "new"),
+        ("replace", path_of(folder, ".jsonl.part").name),
+        ("sync", "cells"),
+        ("unlink", path.name),
+    ]
+
+
+def test_a_run_that_fails_notes_what_is_settled(tmp_path) -> None:
+    folder = tmp_path / "out"
+
+    def failing() -> None:
+        with (
+            open_store(folder, {"name": "x"}, [INFO]),
+            StoreWriter(folder, [Sheet(INFO, "qrs")]) as writer,
+        ):
+            for record in SOME:
+                writer.append(INFO.key, record)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert read_manifest(folder).settled == (INFO.key[:16],)
+
+
+def test_a_begun_file_that_says_less_than_the_model_is_described_anew(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    write(folder, SOME)
+    whole = path_of(folder).read_bytes()
+    folder = fresh(tmp_path)
+    plan = replace(INFO, n_params=None, n_params_non_embedding=None)
+    with StoreWriter(folder, [Sheet(plan, "qrs")]) as writer:
+        writer.append(INFO.key, SOME[0])
+    assert write(folder, SOME) == 2
+    assert path_of(folder).read_bytes() == whole
