@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,13 @@ def test_an_unknown_name_lists_what_there_is(name: str) -> None:
         load_card(name)
     assert caught.value.value == name
     assert "cfq, cogs, geoquery, gsm, listops, logic, scan" in str(caught.value.allowed)
+
+
+def test_a_card_that_is_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "card.yaml")
+    with pytest.raises(InputError, match="a FIFO") as caught:
+        load_card(tmp_path / "card.yaml")
+    assert caught.value.place.file == tmp_path / "card.yaml"
 
 
 def test_a_card_that_is_not_there_is_named() -> None:
