@@ -87,13 +87,15 @@ def list_cells(folder: Path, *suffixes: str) -> list[Path]:
     cells = folder / "cells"
     try:
         check_folder(cells)
+    except NotADirectoryError:  # `folder` itself is a file, which whoever writes there is told
+        return []
     except OSError as error:
         raise StoreError(f"{cells}: cannot be read: {error.strerror}") from error
     return [path for suffix in suffixes for path in sorted(cells.glob(f"*{suffix}"))]
 
 
 def twin_of(first: Path) -> str:
-    """What is wrong with a second file of a cell in one state, and what to do."""
+    """The problem of a second file of a cell in one state, and what to do."""
     return (
         f"a second file of the cell that {first.name} holds; "
         "find out which of the two is right, and move the other out of the folder"
