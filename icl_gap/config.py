@@ -13,12 +13,13 @@ from icl_gap.records import Condition, Predictions, Split
 from icl_gap.sampling import Order, SamplerSpec, Selection
 from icl_gap.sampling.pool import HoldOut
 from icl_gap.specs import Spec, read_spec
+from icl_gap.text import brief
 
 Overflow = Literal["error", "skip", "drop_shots"]
 Executor = Literal["local", "ray"]
 Control = Literal["shuffled_targets", "targets_only"]
-Whole = Annotated[int, Field(strict=True)]
-"""`true` and `2.0` are no whole numbers."""
+Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+"""`true` and `2.0` are no whole numbers, and results hold those of 64 bits."""
 Shots = Annotated[Whole, Field(ge=0)]
 
 
@@ -60,7 +61,7 @@ class SweepSpec(Spec):
     conditions: tuple[Condition, ...] = Field(default=("id", "ood"), min_length=1)
     shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
     seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
-    limit: int | None = Field(default=1045, ge=1, strict=True)
+    limit: Whole | None = Field(default=1045, ge=1)
     """At most so many queries of each split; null for all."""
     selection: Selection = "oracle_coverage"
     embedder: EmbedderSpec = EmbedderSpec()
@@ -79,7 +80,7 @@ class SweepSpec(Spec):
     canonical: bool = Field(default=True, strict=True)
     """Follow an answer that leaves the gold answer as long as it can still be an equivalent
     program; without this, such an answer has no canonical score unless `predictions` is full."""
-    precision_check: int = Field(default=0, ge=0, strict=True)
+    precision_check: Whole = Field(default=0, ge=0)
     """How many requests of each model to answer again in float32, one by one, to see which
     answers its precision changes."""
     executor: Executor = "local"
@@ -144,6 +145,10 @@ class SweepSpec(Spec):
                 "template; use `hold_out: source`"
             )
         return self
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.datasets)} datasets, {len(self.models)} models"
+        return brief("SweepSpec", self.name, counts, f"shots {self.shots}, seeds {self.seeds}")
 
 
 def read_sweep(path: str | Path) -> SweepSpec:

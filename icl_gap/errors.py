@@ -96,7 +96,7 @@ class InputError(IclGapError):
     def __str__(self) -> str:
         lines = [f"{self.place}: {self.problem}" if str(self.place) else self.problem]
         if self.value is not None:
-            lines.append(f"  found:   {_clip(repr(self.value))}")
+            lines.append(f"  found:   {_clip(_shown(self.value))}")
         if self.allowed is not None:
             allowed = self.allowed if isinstance(self.allowed, str) else _enumerate(self.allowed)
             lines.append(f"  allowed: {allowed}")
@@ -129,6 +129,13 @@ class StoreError(IclGapError):
 
 class AnalysisError(IclGapError):
     """Results that cannot be compared."""
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # Python writes out no whole number of more than some thousands of digits
+        return f"({type(value).__name__} that is too long to be shown)"
 
 
 def _clip(text: str, width: int = 300) -> str:

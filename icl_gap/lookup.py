@@ -13,6 +13,7 @@ from icl_gap.prompts import Template, shown
 from icl_gap.records import Benchmark, CanonicalForm, CellInfo, Example, Record
 from icl_gap.sampling import crossed, origins, pool_split
 from icl_gap.specs import check_spec
+from icl_gap.text import brief
 
 
 class Examples(Mapping[str, Example]):
@@ -32,6 +33,9 @@ class Examples(Mapping[str, Example]):
 
     def __len__(self) -> int:
         return len(self._plain)
+
+    def __repr__(self) -> str:
+        return brief("Examples", f"{len(self):,} by id")
 
 
 @dataclass(frozen=True, slots=True)

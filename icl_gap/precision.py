@@ -28,6 +28,7 @@ from icl_gap.store import (
     set_aside,
     writes,
 )
+from icl_gap.text import brief
 from icl_gap.track import Track
 
 _log = logging.getLogger(__name__)
@@ -92,6 +93,11 @@ class PrecisionCheck:
             f"precision: {self.model} in {self.precision}, {len(self.compared)} requests again in "
             f"float32: {won + lost} flips ({won} right in float32 alone, {lost} as run alone), "
             f"{self.canonical_flips()} canonical; gap of these {as_run} as run, {exact} in float32"
+        )
+
+    def __repr__(self) -> str:
+        return brief(
+            "PrecisionCheck", self.model, f"{len(self.compared)} requests, {self.precision}"
         )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from icl_gap.text import brief
+
 Split = Literal["train", "test"]
 Condition = Literal["id", "ood"]
 FinishReason = Literal["stop", "eos", "length"]
@@ -75,6 +77,10 @@ class Benchmark:
         """The examples of one side."""
         return self.train if split == "train" else self.test
 
+    def __repr__(self) -> str:
+        sizes = f"train {len(self.train):,}, test {len(self.test):,}"
+        return brief("Benchmark", f"{self.name}/{self.split}", sizes, self.fingerprint[:12])
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -84,6 +90,9 @@ class World:
     """The database, in the form in which it is published."""
     mentions: Mapping[str, Mapping[str, str]]
     """By the example's id: what its placeholders stand for, as a program writes it out."""
+
+    def __repr__(self) -> str:
+        return brief("World", f"{len(self.facts):,} characters", f"{len(self.mentions):,} examples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +114,9 @@ class Exemplars:
         if shots > len(self.examples):
             raise ValueError(f"{shots} shots asked for, {len(self.examples)} drawn")
         return Exemplars(self.query, self.examples[:shots], self.coverage[: shots + 1])
+
+    def __repr__(self) -> str:
+        return brief("Exemplars", self.query.id, f"{len(self.examples)} drawn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,3 +313,8 @@ class CellResult:
 
     info: CellInfo
     records: tuple[Record, ...]
+
+    def __repr__(self) -> str:
+        info = self.info
+        at = f"{info.model} on {info.dataset}/{info.split}"
+        return brief("CellResult", info.key[:12], at, f"{len(self.records):,} records")

@@ -7,15 +7,16 @@ allowed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from icl_gap.documents import Location, key_of, read_lines, read_yaml
 from icl_gap.errors import InputError, Place
 
 
@@ -25,11 +26,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-_MOST_VALUES = 20_000
-_DEEPEST = 30
-
 SpecT = TypeVar("SpecT", bound=Spec)
-Location = tuple[int | str, ...]
 
 
 def read_spec(path: Path, spec: type[SpecT]) -> SpecT:
@@ -43,22 +40,10 @@ def read_spec(path: Path, spec: type[SpecT]) -> SpecT:
         The checked spec.
 
     Raises:
-        InputError: The file cannot be read, is not YAML (tags are refused), repeats a key, or does
-            not fit `spec`.
+        InputError: The file cannot be read, is larger than 1 MiB, is not YAML (tags are refused),
+            repeats a key, or does not fit `spec`.
     """
-    text = _read_text(path)
-    lines: dict[Location, int] = {}
-    try:
-        _check_depth(text, path)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        if node is not None:
-            _index_lines(node, (), lines, path)
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # dates, numbers, depth
-        mark = getattr(error, "problem_mark", None)
-        place = Place(path, None if mark is None else mark.line + 1)
-        problem = getattr(error, "problem", None) or str(error) or "not readable as text"
-        raise InputError(f"not valid YAML: {problem}", place=place) from error
+    value, lines = read_yaml(path)
     if not isinstance(value, dict):
         raise InputError("expected keys and values", value=value, place=Place(path, 1))
     return check_spec(value, spec, place=Place(path), lines=lines)
@@ -97,13 +82,9 @@ def line_of(path: Path, key: str | None) -> int | None:
     """
     if key is None:
         return None
-    lines: dict[Location, int] = {}
-    node = yaml.compose(_read_text(path), Loader=yaml.SafeLoader)
-    if node is not None:
-        _index_lines(node, (), lines, path)
     parts = re.findall(r"[^.\[\]]+", key)
     location = tuple(int(part) if part.isdecimal() else part for part in parts)
-    return _nearest_line(location, lines)
+    return _nearest_line(location, read_lines(path))
 
 
 @cache
@@ -117,58 +98,34 @@ def shipped(folder: str) -> Path:
     return installed if installed.is_dir() else package.parent / folder
 
 
-def _read_text(path: Path) -> str:
+def user_path(text: str | Path) -> Path:
+    """A path as a user writes it, `~` standing for a home folder.
+
+    Raises:
+        InputError: There is no such home folder, or no system has such a path.
+    """
+    check_path(text)
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise InputError(f"cannot read the file: {reason}", place=Place(path)) from error
+        return Path(text).expanduser()
+    except RuntimeError:
+        user = str(text).partition("/")[0].removeprefix("~")
+        problem = f"there is no user `{user}`" if user else "the home folder is not known"
+        allowed = "a path without `~`" if user else "HOME set, or a path without `~`"
+        raise InputError(problem, value=str(text), allowed=allowed) from None
 
 
-def _check_depth(text: str, path: Path) -> None:
-    """Refuse what is nested without end: reading it takes time that grows with its square."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise _too_large(path, None if event.start_mark is None else event.start_mark.line)
+def check_path(text: str | Path) -> None:
+    """Check that a file system can have a path at all.
 
-
-def _too_large(path: Path, line: int | None) -> InputError:
-    return InputError(
-        "the file is too large or too deep, or its aliases repeat without end",
-        allowed=f"at most {_MOST_VALUES} values, {_DEEPEST} deep",
-        place=Place(path, None if line is None else line + 1),
-    )
-
-
-def _index_lines(
-    node: yaml.Node, location: Location, lines: dict[Location, int], path: Path
-) -> None:
-    """Note the line on which every value starts, and refuse a key that stands twice."""
-    if len(lines) > _MOST_VALUES or len(location) > _DEEPEST:
-        raise _too_large(path, node.start_mark.line)
-    if location in lines:  # an alias may visit a node again, never a location
-        raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
-    lines[location] = _line(node)
-    if isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            _index_lines(child, (*location, str(key.value)), lines, path)
-            lines[(*location, str(key.value))] = _line(key)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, child in enumerate(node.value):
-            _index_lines(child, (*location, index), lines, path)
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
-
-
-def key_of(location: Sequence[int | str]) -> str:
-    """A location as the user would write it: `models[2].dtype`."""
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
-    return "".join(parts).removeprefix(".")
+    Raises:
+        InputError: It holds NUL, or a surrogate that stands for no byte.
+    """
+    try:
+        impossible = b"\0" in os.fsencode(text)
+    except UnicodeEncodeError:
+        impossible = True
+    if impossible:
+        raise InputError("no file can have this name", value=str(text), allowed="a path")
 
 
 def _first_fault(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -16,10 +16,13 @@ from scipy import sparse
 
 from icl_gap.audit.divergence import ATOM_ALPHA, COMPOUND_ALPHA, COMPOUND_SIZES
 from icl_gap.data import DatasetCard
-from icl_gap.errors import DataError, Place
+from icl_gap.errors import DataError, InputError, Place
+from icl_gap.files import make_folder, write_atomically
 from icl_gap.records import Benchmark, CanonicalForm, Example
 from icl_gap.sampling.pool import template
 from icl_gap.scoring.trees import Tree, local_structures, tree_of
+from icl_gap.specs import check_spec
+from icl_gap.text import brief
 
 Method = Literal["mcd", "length", "template", "random"]
 Mask = NDArray[np.bool_]
@@ -41,6 +44,11 @@ class Divided:
     """From 0 to 1, as `icl-gap audit` has it."""
     compound_divergence: float
 
+    def __repr__(self) -> str:
+        sizes = f"train {len(self.train):,}, test {len(self.test):,}"
+        atoms, compounds = self.atom_divergence, self.compound_divergence
+        return brief("Divided", sizes, f"divergence {atoms:.4f} / {compounds:.4f}")
+
 
 def divide(
     benchmark: Benchmark, form: CanonicalForm, method: Method, *, share: float, seed: int
@@ -58,7 +66,15 @@ def divide(
 
     Raises:
         DataError: A side would be empty.
+        InputError: The seed is out of range.
     """
+    if not 0 < share < 1:  # holds for NaN too
+        allowed = "a share of the examples: more than 0, less than 1"
+        raise DataError("a side would be empty", value=share, allowed=allowed)
+    if not 0 <= seed < 2**63:
+        raise InputError(
+            "no such seed", value=seed, allowed=f"a whole number from 0 to {2**63 - 1}"
+        )
     examples = list({e.id: e for e in chain(benchmark.train, benchmark.test)}.values())
     trees = [tree_of(example.target, form) for example in examples]
     atoms, compounds = _counts(trees, (1,)), _counts(trees, COMPOUND_SIZES)
@@ -91,18 +107,32 @@ def save(divided: Divided, card: DatasetCard, name: str, folder: Path) -> Path:
         The card's path.
 
     Raises:
-        DataError: There is a card of that name already.
+        DataError: There is a card of that name already, or the folder cannot be written.
+        InputError: The name is none that a card may have. Nothing is written.
     """
+    fields = _card(divided, card, name)
+    check_spec(fields, DatasetCard)
     path = folder / f"{name}.yaml"
     if path.exists():
         raise DataError("there is such a card already", place=Place(path))
-    (folder / name).mkdir(parents=True, exist_ok=True)
-    for side in ("train", "test"):
-        rows = (f"{example.source}\t{example.target}\n" for example in getattr(divided, side))
-        (folder / name / f"{side}.tsv").write_text("".join(rows), encoding="utf-8")
+    text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    try:
+        make_folder(folder, follow=True)
+        make_folder(folder / name)
+        for side in ("train", "test"):
+            rows = (f"{each.source}\t{each.target}\n" for each in getattr(divided, side))
+            write_atomically(folder / name / f"{side}.tsv", [row.encode() for row in rows])
+        write_atomically(path, [text.encode()])
+    except OSError as error:
+        raise DataError(f"cannot write the split: {error}", place=Place(path)) from error
+    return path
+
+
+def _card(divided: Divided, card: DatasetCard, name: str) -> dict[str, Any]:
+    """The fields of the card of a new split."""
     sizes = {"train": len(divided.train), "test": len(divided.test)}
     fields = card.model_dump(mode="json", include={"licence", "citation", "canonical", "template"})
-    fields |= {
+    return fields | {
         # A database's questions are known by their ids, and those of pairs are others.
         "execution": None if card.execution == "geobase" else card.execution,
         "name": name,
@@ -112,8 +142,6 @@ def save(divided: Divided, card: DatasetCard, name: str, folder: Path) -> Path:
         "default_split": "divided",
         "splits": {"divided": sizes | {"files": {"train": "train.tsv", "test": "test.tsv"}}},
     }
-    path.write_text(yaml.safe_dump(fields, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    return path
 
 
 def _random(examples: Sequence[Example], wanted: int, rng: np.random.Generator) -> Mask:

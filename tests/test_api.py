@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 
 import pytest
+from geography import LONGEST, RIVERS, save_geography
+from studies import save_card, save_study
 
 import icl_gap
+from icl_gap.audit import audit
+from icl_gap.errors import InputError
+from icl_gap.precision import PrecisionCheck
+from icl_gap.records import CellInfo
 
 NAMES = {
     "Benchmark",
@@ -84,12 +93,33 @@ def test_scores_know_each_dataset_s_normal_form() -> None:
 def test_scores_tell_what_programs_do() -> None:
     left, right = "I_TURN_LEFT I_TURN_LEFT I_TURN_LEFT", "I_TURN_RIGHT"
     assert icl_gap.exact_match(left, right, dataset="scan").execution
+    assert icl_gap.exact_match("a", "a", dataset="cogs").execution is None
+
+
+@pytest.mark.usefixtures("data_root")
+def test_scores_tell_what_published_programs_do() -> None:
     longest, rivers = "answer ( longest ( river ) )", "answer ( river )"
     asked = icl_gap.exact_match(longest, rivers, dataset="geoquery", example_id="geo-0")
     assert asked.execution is False
     assert icl_gap.exact_match(longest, rivers, dataset="geoquery").execution is None
     assert icl_gap.exact_match(longest, longest, dataset="geoquery").execution is True
-    assert icl_gap.exact_match("a", "a", dataset="cogs").execution is None
+
+
+def test_scores_tell_what_programs_of_a_database_do(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("ICL_GAP_DATA", str(save_geography(tmp_path / "data")))
+    ids = ["geo-1", "geo-0", None, "geo-1"]
+    predictions = [LONGEST] * 3 + ["answer ( nothing )"]
+    found = icl_gap.exact_match_batch(
+        predictions, [RIVERS] * 4, dataset="geoquery", example_ids=ids
+    )
+    assert [score.execution for score in found] == [True, False, None, False]
+    with pytest.raises(InputError, match=r"no examples of 7 of the ids: 'x0', .* and 2 more"):
+        icl_gap.exact_match_batch(
+            [LONGEST] * 8,
+            [RIVERS] * 8,
+            dataset="geoquery",
+            example_ids=["geo-0", *(f"x{n}" for n in range(7))],
+        )
 
 
 def test_scores_need_no_files(monkeypatch, tmp_path) -> None:
@@ -97,3 +127,57 @@ def test_scores_need_no_files(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("ICL_GAP_CACHE", str(tmp_path))
     found = icl_gap.exact_match("a ( b )", "a ( b )", dataset="geoquery", example_id="geo-0")
     assert (found.raw, found.execution) == (True, None)
+
+
+def within(value: object) -> Iterator[object]:
+    """A value and all dataclass instances that it holds."""
+    if is_dataclass(value):
+        yield value
+        value = [getattr(value, field.name) for field in fields(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple | frozenset):
+        for each in value:
+            yield from within(each)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """What the public functions give, of models whose names are no short line."""
+    folder = tmp_path_factory.mktemp("x" * 250)
+    card = save_card(folder / "data")
+    models = [f"{size}\n{'m' * 300}" for size in "sml"]
+    study = save_study(folder / "s", card, models=models, seeds=range(40), limit=3)
+    (folder / "sweep.yaml").write_text(
+        json.dumps({"name": "n" * 300, "datasets": ["scan"], "models": ["nearest"]}).replace(
+            '"datasets"', f'"seeds": {list(range(900))}, "datasets"'
+        )
+    )
+    (folder / "recipe.yaml").write_text(json.dumps({"name": "n" * 300, "x": "shots", "y": "gap"}))
+    return [
+        study,
+        icl_gap.analyze(icl_gap.load_results(folder / "s"), resamples=200),
+        audit(study),
+        icl_gap.read_sweep(folder / "sweep.yaml"),
+        icl_gap.read_recipe(folder / "recipe.yaml"),
+        icl_gap.exact_match("a", "b", dataset="scan"),
+        PrecisionCheck("m" * 300, "bfloat16", ()),
+    ]
+
+
+def test_what_comes_back_is_shown_as_one_short_line(results) -> None:
+    found = [
+        each
+        for result in results
+        for each in (result, *within(result))
+        if not isinstance(each, CellInfo)
+    ]
+    kinds = {type(each).__name__ for each in found}
+    assert {"Results", "Analysis", "GapPoint", "GapFit", "CommonSlope", "Audit"} - kinds == {
+        "CommonSlope"
+    }
+    for each in found:
+        shown = repr(each)
+        assert len(shown) < 200, type(each)
+        assert "\n" not in shown
+        assert type(each).__name__ in shown

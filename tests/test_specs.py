@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -9,7 +11,7 @@ from typing import Literal
 import pytest
 
 from icl_gap.errors import InputError
-from icl_gap.specs import Spec, check_spec, line_of, read_spec, shipped
+from icl_gap.specs import Spec, check_spec, line_of, read_spec, shipped, user_path
 
 
 class Inner(Spec):
@@ -55,7 +57,19 @@ def test_a_good_file_is_read(tmp_path) -> None:
         ("- a\n- b\n", 1, None, "expected keys and values"),
         ("", 1, None, "expected keys and values"),
         ("name: 2020-13-45\n", None, None, "not valid YAML"),
-        (f"name: {'9' * 5000}\n", None, None, "not valid YAML"),
+        (f"name: {'9' * 5000}\n", 1, "name", "the number is too long"),
+        (f"models:\n - size: 0x{'F' * 5000}\n", 2, "models[0].size", "the number is too long"),
+        (f"models:\n - size: {':'.join(['59'] * 400)}.5\n", 2, "models[0].size", "too long"),
+        (f"name: a\n{'9' * 900}: b\n", 2, None, "the number is too long"),
+        ('name: !!int ""\n', 1, None, "not valid YAML: tags"),
+        ("name: a\nmodels: !!bool x\n", 2, None, "not valid YAML: tags"),
+        ('name: a\nmodels: "\\ud800"\n', 2, "models", "half of a surrogate pair"),
+        ('name: a\n"\\udfff": b\n', 2, None, "half of a surrogate pair"),
+        (f"name: a\nmodels: [{{size: {2**63}}}]\n", 2, "models[0].size", "out of range"),
+        (f"name: {-(2**63) - 1}\n", 1, "name", "to 9223372036854775807"),
+        ("name: .inf\n", 1, "name", "allowed: a finite number"),
+        ("name: .nan\n", 1, "name", "allowed: a finite number"),
+        ("name: 1.0e+400\n", 1, "name", "allowed: a finite number"),
         ("name: &a [*a]\n", 1, None, "aliases repeat without end"),
         ("name: !!python/object/apply:os.getcwd []\n", 1, None, "not valid YAML"),
     ],
@@ -85,6 +99,85 @@ def test_unreadable_files_are_named(tmp_path) -> None:
     assert "not UTF-8" in str(fault(tmp_path, b"name: \xff\xfe"))
     with pytest.raises(InputError, match="No such file"):
         read_spec(tmp_path / "none.yaml", Outer)
+
+
+def test_a_file_is_read_up_to_a_mebibyte(tmp_path) -> None:
+    path = tmp_path / "outer.yaml"
+    path.write_bytes(b"name: a\n" + b"#" * (2**20 - 8))
+    assert read_spec(path, Outer).name == "a"
+    for more in (b"#", "\u00e4".encode(), b"#" * 2**20):
+        path.write_bytes(b"name: a\n" + b"#" * (2**20 - 9) + more * 2)
+        with pytest.raises(InputError, match="too large") as caught:
+            read_spec(path, Outer)
+        assert caught.value.place.file == path
+        assert "1,048,576 bytes" in str(caught.value.allowed)
+
+
+def test_a_sparse_file_of_a_terabyte_is_refused_at_once(tmp_path) -> None:
+    path = tmp_path / "outer.yaml"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(InputError, match="too large"):
+        read_spec(path, Outer)
+
+
+def test_many_values_in_a_small_file_are_refused_before_they_are_composed(tmp_path) -> None:
+    start = time.process_time()
+    assert "too large" in str(fault(tmp_path, "name: [" + "a," * 500_000 + "]"))
+    assert time.process_time() - start < 10
+
+
+def test_nothing_but_a_regular_file_is_read(tmp_path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("fifo")
+    for path in (tmp_path / "fifo", tmp_path / "folder", tmp_path / "link", Path(os.devnull)):
+        with pytest.raises(InputError, match="regular file") as caught:
+            read_spec(path, Outer)
+        assert caught.value.place.file == path
+        assert "save what a pipe" in str(caught.value.allowed)
+
+
+def test_a_link_to_a_regular_file_is_read(tmp_path) -> None:
+    (tmp_path / "outer.yaml").write_text(GOOD)
+    (tmp_path / "link.yaml").symlink_to("outer.yaml")
+    assert read_spec(tmp_path / "link.yaml", Outer).name == "a"
+
+
+@pytest.mark.parametrize("name", ["a\0", "\ud800", "a" * 5000])
+def test_a_path_that_cannot_be_is_told(name) -> None:
+    with pytest.raises(InputError, match="cannot read the file") as caught:
+        read_spec(Path(name), Outer)
+    str(caught.value)
+
+
+def test_a_user_path_stands_for_a_home_folder(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~/a") == tmp_path / "a"
+    assert user_path("a/~") == Path("a/~")
+
+
+def test_a_home_folder_that_is_not_known_is_told(monkeypatch) -> None:
+    with pytest.raises(InputError, match="there is no user `no-such-user`"):
+        user_path("~no-such-user/a")
+
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(InputError, match="the home folder is not known"):
+        user_path("~/a")
+
+
+def test_the_largest_numbers_are_read(tmp_path) -> None:
+    path = tmp_path / "outer.yaml"
+    path.write_text(f"name: a\nmodels: [{{size: {2**63 - 1}}}, {{size: {-(2**63)}}}]\n")
+    assert [each.size for each in read_spec(path, Outer).models] == [2**63 - 1, -(2**63)]
+
+
+def test_a_value_that_cannot_be_shown_is_named_by_its_type() -> None:
+    assert "found:   (int that is too long to be shown)" in str(InputError("no", value=10**5000))
 
 
 def test_a_plain_value_is_checked_without_a_file() -> None:

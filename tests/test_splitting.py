@@ -12,7 +12,7 @@ import icl_gap
 from icl_gap.audit import atom_divergence, compound_divergence
 from icl_gap.audit.divergence import trees
 from icl_gap.data import load, load_card
-from icl_gap.errors import DataError
+from icl_gap.errors import DataError, InputError
 from icl_gap.records import Benchmark, Example
 from icl_gap.sampling.pool import template
 from icl_gap.scoring.trees import read_tree
@@ -101,6 +101,32 @@ def test_a_split_is_saved_as_a_benchmark(tmp_path) -> None:
     assert len(loaded.train) == len(found.train)
     with pytest.raises(DataError, match="already"):
         save(found, card, "scan-random", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "..", "", "a\0", "a\n", "\ud800", "a" * 101])
+def test_a_split_is_saved_under_a_name(tmp_path, name) -> None:
+    found = Divided(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
+    with pytest.raises(InputError) as caught:
+        save(found, load_card("scan"), name, tmp_path / "in")
+    assert caught.value.place.key == "name"
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path) -> None:
+    (tmp_path / "file").touch()
+    found = Divided(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
+    with pytest.raises(DataError, match="cannot write the split"):
+        save(found, load_card("scan"), "new", tmp_path / "file")
+
+
+def test_a_saved_split_does_not_write_through_links(tmp_path) -> None:
+    found = Divided(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
+    (tmp_path / "in" / "new").mkdir(parents=True)
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "in" / "new" / "train.tsv").symlink_to(tmp_path / "mine")
+    with pytest.raises(DataError, match="symbolic link"):
+        save(found, load_card("scan"), "new", tmp_path / "in")
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 @pytest.mark.parametrize(("name", "execution"), [("scan", "walk"), ("geoquery", None)])

@@ -34,6 +34,7 @@ from scipy import stats
 from icl_gap.analysis.cells import Floats
 from icl_gap.analysis.pairing import Paired
 from icl_gap.records import Split
+from icl_gap.text import brief
 
 CHUNK = 2_000_000
 """Most weights held at a time, so that memory does not grow with the number of resamples."""
@@ -49,6 +50,9 @@ class Draws:
     a_ood: Floats
     logprob_id: Floats
     logprob_ood: Floats
+
+    def __repr__(self) -> str:
+        return brief("Draws", f"{len(self.a_id):,} resamples")
 
 
 def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: float) -> list[Draws]:

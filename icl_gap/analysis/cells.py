@@ -13,7 +13,7 @@ from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.records import Condition, Metric, Split
 from icl_gap.store import OUTCOMES
-from icl_gap.text import shots_text
+from icl_gap.text import brief, shots_text
 
 Floats: TypeAlias = NDArray[np.float64]
 _SUBJECT = tuple(field.name for field in fields(Subject))
@@ -59,6 +59,9 @@ class Cell:
             f"{of.benchmark} {of.model}, {shots_text(of.shots)}, {self.query_split} queries,"
             f" {self.condition.upper()}, seed {self.seed} (cell {self.key[:12]})"
         )
+
+    def __repr__(self) -> str:
+        return brief("Cell", f"{len(self.queries):,} requests", self.name)
 
 
 def cells_of(results: pd.DataFrame) -> tuple[list[Cell], NDArray[np.object_]]:

@@ -20,6 +20,7 @@ from icl_gap.analysis.points import (
     Subject,
 )
 from icl_gap.records import Metric, Split
+from icl_gap.text import brief
 
 FOLDS = 10
 """Parts of the queries, among which a trend over sizes is tested."""
@@ -38,6 +39,9 @@ class Measured:
     def gaps(self) -> Floats:
         """(B,): the gap under every resample; NaN where it has no hit ID."""
         return _gap(self.draws.a_id, self.draws.a_ood)
+
+    def __repr__(self) -> str:
+        return brief("Measured", f"{len(self.draws.a_id):,} resamples", repr(self.point))
 
 
 @dataclass(frozen=True, slots=True)

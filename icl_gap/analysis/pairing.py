@@ -16,6 +16,7 @@ from icl_gap.analysis.cells import Cell, Floats, cells_of
 from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError
 from icl_gap.records import Condition, Metric, Split
+from icl_gap.text import brief
 
 Cells: TypeAlias = Mapping[tuple[Condition, int], Cell]
 """The cells of one subject and query split, by condition and seed."""
@@ -76,6 +77,10 @@ class Paired:
         return replace(
             self, seeds=tuple(seeds), **{name: getattr(self, name)[rows] for name in matrices}
         )
+
+    def __repr__(self) -> str:
+        size = f"{len(self.seeds)} seeds, {len(self.query_ids):,} {self.query_split} queries"
+        return brief("Paired", size, self.subject.place)
 
 
 _DESCRIPTION = {"subject", "query_split", "seeds", "query_ids", "crossed"}

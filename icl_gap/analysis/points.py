@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from icl_gap.records import Condition, Metric, ScaleKey, SizeSource
-from icl_gap.text import shots_text
+from icl_gap.text import brief, shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
 MATCHES: Mapping[Metric, str] = MappingProxyType(
@@ -62,6 +62,9 @@ class Subject:
     def place(self) -> str:
         """Which subject it is, for a message."""
         return f"{self.benchmark} {self.model}, {shots_text(self.shots)}"
+
+    def __repr__(self) -> str:
+        return brief("Subject", self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,10 @@ class GapPoint(Subject):
     """Mean share of a query's primitives that its exemplars hold, in [0, 1]."""
     coverage_ood: float
 
+    def __repr__(self) -> str:
+        gap = "unresolved" if self.gap is None else f"gap {self.gap.value:.3f}"
+        return brief("GapPoint", gap, f"{self.query_split} queries", self.place)
+
 
 @dataclass(frozen=True, slots=True)
 class ReasoningGap:
@@ -149,6 +156,10 @@ class ReasoningGap:
     """S_comp - S_1 * S_2, in [-1, 1]: below 0 where composing costs more than answering both."""
     n_pairs: int
 
+    def __repr__(self) -> str:
+        at = f"{self.query_split} queries, {self.condition}, {shots_text(self.shots)}"
+        return brief("ReasoningGap", f"gap {self.gap.value:.3f}", at, self.dataset, self.model)
+
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
@@ -156,6 +167,9 @@ class LeftOut:
 
     model: str
     reason: str
+
+    def __repr__(self) -> str:
+        return brief("LeftOut", self.model, self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +198,10 @@ class FormFit:
     unsupported: str | None
     """Why it is not fitted; None where it is."""
 
+    def __repr__(self) -> str:
+        fit = self.unsupported or f"chi2 {self.chi2}, AICc {self.aicc}"
+        return brief("FormFit", self.form, fit)
+
 
 @dataclass(frozen=True, slots=True)
 class SlopeWithout:
@@ -192,6 +210,9 @@ class SlopeWithout:
     model: str
     """A model of that size."""
     slope: float
+
+    def __repr__(self) -> str:
+        return brief("SlopeWithout", f"slope {self.slope:.3f}", self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +256,10 @@ class Slope:
         """Dataset and split, e.g. `scan/mcd1`."""
         return f"{self.dataset}/{self.split}"
 
+    def __repr__(self) -> str:
+        at = f"{self.query_split} queries, {shots_text(self.shots)}"
+        return brief(type(self).__name__, f"slope {self.slope:.3f}", at, self.benchmark)
+
 
 @dataclass(frozen=True, slots=True)
 class GapFit(Slope):
@@ -265,6 +290,10 @@ class GapFit(Slope):
         fitted = {form.aicc: form for form in self.forms if form.aicc is not None}
         return fitted[min(fitted)] if fitted else None
 
+    def __repr__(self) -> str:
+        at = f"{self.n_points} points, {self.query_split} queries, {shots_text(self.shots)}"
+        return brief("GapFit", f"slope {self.slope:.3f}", at, self.family, self.benchmark)
+
 
 @dataclass(frozen=True, slots=True)
 class CommonSlope(Slope):
@@ -275,6 +304,10 @@ class CommonSlope(Slope):
     """In the order of `families`."""
     differ_p: float
     """The p-value of a chi-squared test of whether the families' slopes differ."""
+
+    def __repr__(self) -> str:
+        at = f"{len(self.families)} families, {self.query_split} queries, {shots_text(self.shots)}"
+        return brief("CommonSlope", f"slope {self.slope:.3f}", at, self.benchmark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +321,9 @@ class Note:
         shown = "; ".join(self.where[:3])
         more = f"; and {len(self.where) - 3} more" if len(self.where) > 3 else ""
         return f"{self.text}: {shown}{more}" if self.where else self.text
+
+    def __repr__(self) -> str:
+        return brief("Note", self.text, f"{len(self.where)} places")
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +349,10 @@ class Analysis:
     def to_json(self) -> dict[str, Any]:
         """The same as plain values, ready for `json.dumps`; no number in it is infinite or NaN."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        parts = (f"{len(self.points)} gaps", f"{len(self.fits)} fits", f"{len(self.notes)} notes")
+        return brief("Analysis", *parts, f"metric {self.metric}, against {self.against}")
 
 
 def merge_notes(notes: list[tuple[str, str]]) -> tuple[Note, ...]:

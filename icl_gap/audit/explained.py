@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from icl_gap.audit.measures import MEASURES
+from icl_gap.text import brief
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +56,9 @@ class Pairs:
     query: NDArray[np.int64]
     """(N,): the number of the query, from 0 without holes."""
 
+    def __repr__(self) -> str:
+        return brief("Pairs", f"{len(self.query):,} pairs")
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -80,6 +84,10 @@ class Explained:
     explained: Mapping[str, Range]
     """For each of `FACTORS`, the part of the relative gap that it explains, in the same unit: 0.1
     of a gap of 0.3 is a third. Empty where there is no gap."""
+
+    def __repr__(self) -> str:
+        gap = "no gap" if self.gap is None else f"gap {self.gap.value:.3f}"
+        return brief("Explained", gap, f"{self.n:,} pairs, {self.n_matched:,} covered alike")
 
 
 def explain(pairs: Pairs, *, seed: int = 0, resamples: int = RESAMPLES) -> Explained:

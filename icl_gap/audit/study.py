@@ -22,6 +22,7 @@ from icl_gap.files import replacing
 from icl_gap.lookup import Texts, fingerprint, read_texts
 from icl_gap.records import CellInfo, Condition, Metric, Record
 from icl_gap.store import Results
+from icl_gap.text import brief
 from icl_gap.track import Track, untracked
 
 COLUMNS = (
@@ -92,6 +93,10 @@ class Audit:
             ],
             "notes": list(self.notes),
         }
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.coverage)} means of coverage, {len(self.explained)} gaps explained"
+        return brief("Audit", sizes, f"{len(self.notes)} notes")
 
 
 @dataclass(slots=True)

@@ -5,17 +5,17 @@ Every command imports what it needs when it runs, so that `--help` answers at on
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
 
 from icl_gap.cli import audit, benchmarks, report, results, scores, split, store, sweeps, zoo
-from icl_gap.cli.console import show_log, warn
-from icl_gap.errors import IclGapError
+from icl_gap.cli.console import show_log
+from icl_gap.cli.exits import Commands, exit_code
 
 app = typer.Typer(
     name="icl-gap",
+    cls=Commands,
     help="Measure how well language models generalize compositionally in context.",
     no_args_is_help=True,
     add_completion=False,
@@ -37,16 +37,6 @@ app.add_typer(store.app, name="store")
 
 
 def main() -> None:
-    """Run the command line; faults the user can mend end on one screen with exit code 2."""
+    """Run the command line; `exits` tells how it ends."""
     show_log()
-    try:
-        app()
-    except IclGapError as error:
-        warn(f"icl-gap: {error}")
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except OSError as error:  # a path that no system takes, a disk that is gone
-        warn(f"icl-gap: {error.filename or 'files'}: {error.strerror or error}")
-        sys.exit(1)
+    sys.exit(exit_code(app))

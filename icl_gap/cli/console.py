@@ -33,10 +33,17 @@ _WIDTH_OF_FILES = 160
 """Columns where standard output is a file or a pipe, which have no width of their own."""
 
 
+class _Console(Console):
+    """A console that leaves the end of the program to `exits`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def out() -> Console:
     """Where results go. Made anew, as standard output may be redirected at any time."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
-    return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
+    return _Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def say(text: str) -> None:

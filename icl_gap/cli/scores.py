@@ -21,24 +21,17 @@ def score(
     dataset: Annotated[str, typer.Option(help="Whose normal form to use: a card's name or path.")],
 ) -> None:
     """Score anyone's predictions by exact match."""
-    from icl_gap import scoring
-    from icl_gap.api import exact_match_batch
+    from icl_gap.api import score_predictions
 
-    lines = list(scoring.read_predictions(predictions))
     with waiting("scoring"):
-        scores = exact_match_batch(
-            [line.prediction for line in lines],
-            [line.target for line in lines],
-            dataset=dataset,
-            example_ids=[line.id for line in lines],
-        )
-    summary = scoring.summarize(scores)
+        summary, why = score_predictions(predictions, dataset=dataset)
     say(f"{summary.n:,} predictions")
     say(f"raw exact match        {summary.raw:.4f}")
     say(f"canonical exact match  {summary.canonical:.4f}")
-    if summary.execution is not None:
-        of = "" if summary.n_executed == summary.n else f" (of {summary.n_executed:,} that ran)"
-        say(f"execution match        {summary.execution:.4f}{of}")
+    if summary.execution is None:
+        say(f"execution match        not measured: {why}")
+    else:
+        say(f"execution match        {summary.execution:.4f}")
     if summary.reasons:
         rows = [{"reason": r, "predictions": f"{n:,}"} for r, n in summary.reasons.items()]
         show_table(rows, left=("reason",))

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from icl_gap.plan import Shard
 
 
+MOST_SHARDS = 999_999
+
+
 def read_shard(text: str | None) -> Shard | None:
     """What `--shard 2/5` stands for: part 1, counted from 0, of 5."""
     if text is None:

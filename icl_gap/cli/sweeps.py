@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from icl_gap.cli.console import say, show_table, track, warn
-from icl_gap.cli.shards import read_shard, show_shards
+from icl_gap.cli.exits import INTERRUPTED
+from icl_gap.cli.shards import MOST_SHARDS, read_shard, show_shards
 from icl_gap.errors import AnalysisError, InputError, ModelError, Place
 from icl_gap.text import shots_text
 
@@ -39,7 +40,6 @@ Where = Annotated[
         show_default="the sweep's",
     ),
 ]
-INTERRUPTED = 130
 
 
 def run(
@@ -84,7 +84,9 @@ def plan(
     sweep: SweepFile,
     shards: Annotated[
         int | None,
-        typer.Option(min=1, help="Only show how the sweep is cut into so many parts."),
+        typer.Option(
+            min=1, max=MOST_SHARDS, help="Only show how the sweep is cut into so many parts."
+        ),
     ] = None,
 ) -> None:
     """Show a sweep's grid, prompts and fit; run nothing."""

@@ -6,11 +6,14 @@ path. A benchmark of plain sentence pairs needs a card alone (`loader: tsv`).
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from icl_gap.data.addresses import check_address
+from icl_gap.data.paths import expanded, is_file, is_folder, is_there
 from icl_gap.errors import DataError, Place
 from icl_gap.records import CanonicalForm, Execution
 from icl_gap.specs import Spec, read_spec, shipped
@@ -18,6 +21,11 @@ from icl_gap.specs import Spec, read_spec, shipped
 Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "gsm", "tsv"]
 GENERATED: frozenset[Loader] = frozenset({"scan", "listops", "logic"})
 """The loaders that need no file."""
+
+RECEIPT = "fetched.json"
+"""Lies in a fetched folder once all of it is there: the sha256 of each file."""
+DOWNLOAD_LIMIT = 2**30
+"""The most bytes of a file whose card does not tell its size."""
 
 TEMPLATE_KEYS = ("instruction", "source_label", "target_label")
 
@@ -34,6 +42,12 @@ SPLIT_FILES: dict[Loader, frozenset[str]] = {
 """The keys of `files` that a split has under each loader."""
 
 
+def _plain(text: str) -> str:
+    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in text):
+        raise ValueError("must not hold control characters or lone surrogates")
+    return text
+
+
 def _inside(path: str) -> str:
     parts = PurePosixPath(path).parts
     if path.startswith("/") or ".." in parts or "\\" in path or ":" in path:
@@ -41,7 +55,22 @@ def _inside(path: str) -> str:
     return path
 
 
-Inside = Annotated[str, AfterValidator(_inside)]
+def _below(path: str) -> str:
+    if not PurePosixPath(path).parts:
+        raise ValueError("must name a file or a folder of its own, not the folder around it")
+    return path
+
+
+def _part(name: str) -> str:
+    if len(PurePosixPath(name).parts) != 1 or "/" in name:
+        raise ValueError("must be a name, not a path")
+    return name
+
+
+PlainText = Annotated[str, AfterValidator(_plain)]
+Inside = Annotated[PlainText, AfterValidator(_inside)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+BenchmarkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -49,7 +78,7 @@ class LocalSource(Spec):
     """A folder that the user has."""
 
     kind: Literal["local"]
-    folder: str
+    folder: PlainText
     """Relative to the data root, or to the card's own folder; `~` and absolute paths work."""
     files: dict[Inside, Sha256] = Field(default_factory=dict)
     """The sha256 that `verify` expects of a file's content, decompressed where the file at hand is
@@ -59,14 +88,25 @@ class LocalSource(Spec):
 class UrlFile(Spec):
     """A file to download."""
 
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
+    url: Annotated[
+        str, StringConstraints(pattern=r"^https?://[^\s]+$"), AfterValidator(check_address)
+    ]
+    """An https address, without a user name or password in it. What it redirects to is held to the
+    same."""
     sha256: Sha256
-    to: Inside
+    bytes: int | None = Field(default=None, gt=0)
+    """Its size, or a bound for it; a server that sends more is cut off. Default: 1 GiB."""
+    to: Annotated[Inside, AfterValidator(_below)]
     """Its name in the fetched folder; for an archive, the folder that it is unpacked into."""
     unpack: bool = False
     """The file is a `.tar.gz` or a `.zip`."""
     unpacked_limit: int = Field(default=2**30, gt=0)
     """An archive that holds more bytes than this is refused."""
+
+    @property
+    def most_bytes(self) -> int:
+        """The most bytes that a server may send."""
+        return DOWNLOAD_LIMIT if self.bytes is None else self.bytes
 
 
 class UrlSource(Spec):
@@ -77,13 +117,25 @@ class UrlSource(Spec):
     """Where in the fetched folder the benchmark lies."""
     files: tuple[UrlFile, ...] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        """No file may take the place of another one, or of the receipt."""
+        places = [PurePosixPath(file.to) for file in self.files]
+        for index, place in enumerate(places):
+            if place.parts[0] == RECEIPT:
+                raise ValueError(f"files[{index}].to: this name is taken by the receipt")
+            for other in places[:index]:
+                if place.is_relative_to(other) or other.is_relative_to(place):
+                    raise ValueError(f"files[{index}].to: lies in the place of another file")
+        return self
+
 
 class HubSource(Spec):
     """A data set repository, or a folder in that form, read through Hugging Face `datasets`."""
 
     kind: Literal["hub"]
-    repo: str
-    revision: str | None = None
+    repo: PlainText
+    revision: PlainText | None = None
     """A full commit hash; needed unless `repo` is a folder."""
     source_column: str
     target_column: str
@@ -107,14 +159,14 @@ class SplitSpec(Spec):
     files: dict[str, Inside] = Field(default_factory=dict)
     """`members`: the file of row numbers (cfq, geoquery); `train`, `test`: the rows
     (cogs, gsm, tsv)."""
-    config: str | None = None
+    config: Annotated[Inside, AfterValidator(_part)] | None = None
     """Its name in a hub repository."""
 
 
 class DatasetCard(Spec):
     """A benchmark: where it comes from, what it holds, how it is shown and compared."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    name: BenchmarkName
     title: str
     licence: str
     citation: str
@@ -128,7 +180,7 @@ class DatasetCard(Spec):
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where the data may lie, in the order in which it is looked for."""
     default_split: str
-    splits: dict[str, SplitSpec]
+    splits: dict[Name, SplitSpec]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -170,7 +222,7 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
     text = str(name_or_path)
     if not text.endswith((".yaml", ".yml")):
         path = shipped("datasets") / f"{text}.yaml"
-        if "/" in text or not path.is_file():
+        if "/" in text or not is_file(path):
             known = ", ".join(sorted(p.stem for p in shipped("datasets").glob("*.yaml")))
             raise DataError(
                 "there is no such benchmark",
@@ -178,8 +230,8 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
                 allowed=f"{known}, or the path of a card of your own (.yaml)",
             )
         return read_spec(path, DatasetCard)
-    path = Path(text).expanduser()
-    if not path.is_file():
+    path = expanded(text)
+    if not is_there(path):
         raise DataError("there is no such card", value=text, place=Place(path))
     return _anchored(read_spec(path, DatasetCard), path.parent.absolute())
 
@@ -188,7 +240,7 @@ def _anchored(card: DatasetCard, folder: Path) -> DatasetCard:
     """The card with the folders that lie beside its file given in full."""
     sources = tuple(
         source.model_copy(update={"folder": str(folder / source.folder)})
-        if source.kind == "local" and (folder / source.folder).is_dir()
+        if source.kind == "local" and is_folder(folder / source.folder)
         else source
         for source in card.sources
     )

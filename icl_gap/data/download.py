@@ -1,20 +1,27 @@
-"""Downloading one file: checked, and resumed where it broke off."""
+"""Downloading one file: bounded, checked, and resumed where it broke off.
+
+Only `https` is spoken, apart from servers on this machine. No key, cookie or password is sent.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
+from typing import IO
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from icl_gap.data.addresses import check_address
 from icl_gap.data.cards import UrlFile
 from icl_gap.errors import DataError
+from icl_gap.files import append_regular
 
 Progress = Callable[[str, int, int | None], None]
 """Told the file's name, the bytes that are here and the bytes in all, where that is known."""
 
+MOST_REDIRECTS = 5
 _CHUNK = 2**18
 _TRIES = 4
 _TIMEOUT = 30.0
@@ -33,8 +40,9 @@ def download(file: UrlFile, target: Path, progress: Progress | None = None) -> N
         progress: Called as bytes come.
 
     Raises:
-        DataError: The server cannot be reached or does not have the file; the connection was cut
-            (`.part` stays); or the sha256 is wrong (nothing stays).
+        DataError: The server cannot be reached, does not have the file, or redirects too often or
+            to where nothing may come from; the connection was cut (`.part` stays); more comes than
+            the card allows, or the sha256 is wrong (nothing stays).
     """
     if target.is_file() and _sha256(target) == file.sha256:
         return
@@ -51,6 +59,39 @@ def download(file: UrlFile, target: Path, progress: Progress | None = None) -> N
             allowed=f"sha256 {file.sha256}",
         )
     part.replace(target)
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows a few redirects, to where a card could point too, and never from https to http."""
+
+    def redirect_request(  # noqa: PLR0917 (urllib passes them so)
+        self,
+        req: Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> Request | None:
+        try:
+            _check_redirect(req, newurl)
+        except ValueError as error:
+            fp.close()
+            raise DataError(
+                f"cannot download the file: a redirect of the server is not followed: {error}",
+                value=newurl,
+                allowed=f"at most {MOST_REDIRECTS} redirects, to https addresses",
+            ) from error
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_redirect(request: Request, address: str) -> None:
+    # urllib notes where it has been redirected to, and how often.
+    if sum(getattr(request, "redirect_dict", {}).values()) >= MOST_REDIRECTS:
+        raise ValueError(f"more than {MOST_REDIRECTS} redirects")
+    check_address(address)
+    if request.type == "https" and not address.startswith("https:"):
+        raise ValueError("it leads from https to http")
 
 
 def _complete(file: UrlFile, part: Path, progress: Progress | None) -> None:
@@ -76,10 +117,9 @@ def _append(file: UrlFile, part: Path, progress: Progress | None) -> None:
     headers = {"User-Agent": "icl-gap", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    # The card's pattern lets only http and https through.
-    request = Request(file.url, headers=headers)  # noqa: S310
+    request = Request(file.url, headers=headers)  # noqa: S310 (the card lets only https through)
     try:
-        response = urlopen(request, timeout=_TIMEOUT)  # noqa: S310
+        response = _open(request)
     except HTTPError as error:
         if error.code == 416:  # nothing lies beyond what is here: whole, or of another file
             error.close()
@@ -95,6 +135,11 @@ def _append(file: UrlFile, part: Path, progress: Progress | None) -> None:
         _receive(response, file, part, have, progress)
 
 
+def _open(request: Request) -> HTTPResponse:
+    response: HTTPResponse = build_opener(_Redirects()).open(request, timeout=_TIMEOUT)
+    return response
+
+
 def _continues(response: HTTPResponse, have: int) -> bool:
     described = response.headers.get("Content-Range", "")
     return response.status == 206 and described.startswith(f"bytes {have}-")
@@ -105,14 +150,27 @@ def _receive(
 ) -> None:
     length = response.headers.get("Content-Length")
     total = None if length is None else have + int(length)
-    with part.open("ab") as out:
+    if total is not None and total > file.most_bytes:
+        raise _too_large(file, part, total)
+    with append_regular(part) as out:
         while chunk := response.read(_CHUNK):
-            out.write(chunk)
             have += len(chunk)
+            if have > file.most_bytes:
+                raise _too_large(file, part, have)
+            out.write(chunk)
             if progress is not None:
                 progress(file.to, have, total)
     if total is not None and have < total:
         raise ConnectionError(f"the connection was cut after {have} of {total} bytes")
+
+
+def _too_large(file: UrlFile, part: Path, size: int) -> DataError:
+    part.unlink(missing_ok=True)
+    return DataError(
+        f"the server sends more than it may for {file.url}; what had come has been removed",
+        value=f"{size} bytes or more",
+        allowed=f"{file.most_bytes} bytes (`bytes` of the file in the card)",
+    )
 
 
 def _failed(file: UrlFile, part: Path, reason: str) -> DataError:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from icl_gap.records import Example
+from icl_gap.text import brief
 
 Pair = tuple[str, str]
 """A source and its target."""
@@ -19,6 +20,9 @@ class Sides:
 
     train: list[Example] = field(default_factory=list)
     test: list[Example] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return brief("Sides", f"train {len(self.train):,}", f"test {len(self.test):,}")
 
 
 def fingerprint(train: Sequence[Example], test: Sequence[Example]) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from icl_gap.data import hub
 from icl_gap.data.archives import unpack
-from icl_gap.data.cache import write_whole
-from icl_gap.data.cards import DatasetCard, HubSource, UrlFile, UrlSource
+from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, UrlFile, UrlSource
 from icl_gap.data.download import Progress, download
-from icl_gap.data.places import RECEIPT, fetched_folder, sha256_of
+from icl_gap.data.places import Found, fetched_folder, sha256_of
+from icl_gap.data.sums import check_source, receipt
 from icl_gap.errors import DataError
+from icl_gap.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ def fetch(card: DatasetCard, *, progress: Progress | None = None) -> Fetched:
         if source.kind == "local":
             continue
         folder = fetched_folder(card, source)
-        here = (folder / RECEIPT).is_file()
         try:
+            here = _is_here(card, source, folder)
             if not here:
                 _fetch(card, source, folder, progress)
         except DataError as error:
@@ -68,27 +69,20 @@ def fetch(card: DatasetCard, *, progress: Progress | None = None) -> Fetched:
     )
 
 
-def receipt(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of a fetched folder, as noted when it was fetched.
-
-    Raises:
-        DataError: The note is damaged.
-    """
-    try:
-        noted = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
-        return {str(name): str(digest) for name, digest in noted.items()}
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise DataError(
-            "the fetched data is damaged",
-            value=str(error),
-            allowed="remove the folder; fetch again",
-        ).at(file=folder) from error
+def _is_here(card: DatasetCard, source: UrlSource | HubSource, folder: Path) -> bool:
+    """Whether all of a source has been fetched and still has its sums."""
+    if not (folder / RECEIPT).is_file():
+        return False
+    return all(check.ok for check in check_source(card, Found(source, folder)))
 
 
 def _fetch(
     card: DatasetCard, source: UrlSource | HubSource, folder: Path, progress: Progress | None
 ) -> None:
-    """Fill the folder; the receipt, written last, says that all of it is there."""
+    """Fill the folder; the receipt, written last, says that all of it is there.
+
+    Files that are there and have their sums are not downloaded again.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if isinstance(source, HubSource):
@@ -97,9 +91,9 @@ def _fetch(
             sums = {}
             for file in source.files:
                 sums |= _fetch_file(file, folder, progress)
+        write_atomically(folder / RECEIPT, [json.dumps(sums, indent=1).encode()])
     except OSError as error:
         raise DataError(f"cannot write the fetched data: {error}").at(file=folder) from error
-    write_whole(folder / RECEIPT, json.dumps(sums, indent=1).encode())
 
 
 def _fetch_file(file: UrlFile, folder: Path, progress: Progress | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from icl_gap.data.cards import DatasetCard, HubSource
 from icl_gap.data.examples import Pair, one_line
-from icl_gap.errors import DataError
+from icl_gap.errors import DataError, Place
 
 SIDES = ("train", "test")
 
@@ -65,6 +65,11 @@ def inputs(split_config: str) -> list[str]:
     return [f"{split_config}/{side}" for side in SIDES]
 
 
+def files(folder: Path) -> list[Path]:
+    """The files that `read` reads of a folder, in order."""
+    return sorted(folder.glob("data-*.arrow"))
+
+
 def read(folder: Path, source: HubSource) -> Iterator[Pair]:
     """The pairs of one side.
 
@@ -77,7 +82,7 @@ def read(folder: Path, source: HubSource) -> Iterator[Pair]:
     """
     import pyarrow as pa
 
-    for path in sorted(folder.glob("data-*.arrow")):
+    for path in files(folder):
         try:
             with pa.memory_map(str(path)) as file:
                 table = pa.ipc.open_stream(file).read_all()
@@ -88,7 +93,14 @@ def read(folder: Path, source: HubSource) -> Iterator[Pair]:
             raise DataError("the fetched file is damaged", value=str(error)).at(
                 file=path
             ) from error
-        for text, target in zip(*columns, strict=True):
+        for row, (text, target) in enumerate(zip(*columns, strict=True)):
+            if not (isinstance(text, str) and isinstance(target, str)):
+                raise DataError(
+                    f"row {row} of the repository is not text",
+                    value=(text, target),
+                    allowed="two columns of text, without nulls",
+                    place=Place(path),
+                )
             yield one_line(text), one_line(target)
 
 

@@ -12,10 +12,11 @@ from icl_gap.data import cache, cfq, cogs, geoquery, gsm, hub, listops, logic, s
 from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
 from icl_gap.data.examples import Sides, by_content, fingerprint
 from icl_gap.data.places import Found, at_hand, cache_root, not_here, sources_at_hand
+from icl_gap.data.sums import check_fetched
 from icl_gap.errors import DataError
 from icl_gap.records import Benchmark, World
 
-LOADER_VERSION = 1
+LOADER_VERSION = 2
 """Raised by every change to what a loader makes of the same files."""
 
 OPTIONS: dict[Loader, dict[str, bool]] = {
@@ -55,9 +56,12 @@ def load(
         Both sides. The first source that holds the split whole is taken; where none does, the
         first one, and `partial` tells what is missing.
 
+        What was parsed before is read from the cache, whose files have checksums of their own; what
+        was not is parsed, once the sha256 of each fetched file has been checked.
+
     Raises:
-        DataError: The split or an option does not exist, the data is not on this machine, or it is
-            not what the card says.
+        DataError: The split or an option does not exist, the data is not on this machine, a fetched
+            file has lost its sha256, or the data is not what the card says.
     """
     split = split or card.default_split
     spec, chosen = split_of(card, split), _checked(card, options)
@@ -89,7 +93,9 @@ def load_world(
     """
     if card.execution != "geobase":
         return None
-    _, (_, *files) = _located(card, split_of(card, split or card.default_split), root)[0]
+    located = _located(card, split_of(card, split or card.default_split), root)
+    found, (_, *files) = located[0]
+    check_fetched(card, found, files)
     return geoquery.read_world(*files)
 
 
@@ -102,6 +108,7 @@ def _load_from(
     known = cache.load(kept)
     if known is not None:
         return _benchmark(card, split, *known)
+    check_fetched(card, found, _files(inputs))
     sides = _read(card, split, found, inputs, options)
     benchmark = _benchmark(card, split, sides, None)
     cache.save(kept, sides, benchmark.fingerprint)
@@ -196,18 +203,20 @@ def _kept(
     card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
 ) -> Path:
     """Where the parsed form is kept: named by all that can change it."""
-    files = [
-        file for path in inputs for file in (sorted(path.iterdir()) if path.is_dir() else [path])
-    ]
     made_from = {
         "version": LOADER_VERSION,
         "loader": card.loader,
         "source": found.source.model_dump() if isinstance(found.source, HubSource) else None,
         "options": options,
-        "files": [cache.file_sha256(file) for file in files],
+        "files": [cache.file_sha256(file) for file in _files(inputs)],
     }
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     return cache_root() / "parsed" / f"{card.name}-{split}-{digest[:32]}.arrow"
+
+
+def _files(inputs: list[Path]) -> list[Path]:
+    """The files that a split is made from: those named, and those of a hub repository's sides."""
+    return [file for path in inputs for file in (hub.files(path) if path.is_dir() else [path])]
 
 
 def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
@@ -250,6 +259,17 @@ def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) ->
         split=split,
         train=tuple(sides.train),
         test=tuple(sides.test),
-        fingerprint=mark or fingerprint(sides.train, sides.test),
+        fingerprint=mark or _fingerprint(card, split, sides),
         partial=", ".join(short) or None,
     )
+
+
+def _fingerprint(card: DatasetCard, split: str, sides: Sides) -> str:
+    try:
+        return fingerprint(sides.train, sides.test)
+    except UnicodeEncodeError as error:  # JSON can write what UTF-8 cannot
+        raise DataError(
+            f"{card.name} {split}: a text holds half of a surrogate pair, which is no character",
+            value=error.object[max(0, error.start - 30) : error.end + 30],
+            allowed="text that UTF-8 can write",
+        ) from error

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
-from typing import assert_never
+from typing import IO, assert_never
 
 from icl_gap.data.cards import (
+    RECEIPT,
     DatasetCard,
     GrammarSource,
     HubSource,
@@ -19,10 +21,12 @@ from icl_gap.data.cards import (
     Source,
     UrlSource,
 )
-from icl_gap.errors import DataError
+from icl_gap.data.paths import expanded, is_file, is_folder
+from icl_gap.errors import DataError, InputError
+from icl_gap.specs import user_path
 
-RECEIPT = "fetched.json"
-"""Lies in a fetched folder once all of it is there: the sha256 of each file."""
+LARGEST_TEXT = 2**30
+"""The most bytes of a file that is read into memory, decompressed where it is packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +40,35 @@ class Found:
 def data_root(root: Path | None) -> Path | None:
     """The user's data folder: the argument, else `ICL_GAP_DATA`, else none."""
     if root is not None:
-        return root.expanduser()
+        return expanded(root)
     named = os.environ.get("ICL_GAP_DATA")
-    return Path(named).expanduser() if named else None
+    return expanded(named) if named else None
 
 
 def cache_root() -> Path:
-    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`."""
-    return Path(os.environ.get("ICL_GAP_CACHE") or "~/.cache/icl_gap").expanduser()
+    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`.
+
+    Raises:
+        InputError: There is neither.
+    """
+    if named := os.environ.get("ICL_GAP_CACHE"):
+        return expanded(named)
+    try:
+        return user_path("~/.cache/icl_gap")
+    except InputError:
+        raise InputError(
+            "there is no home folder to keep a cache in",
+            allowed="a folder named by ICL_GAP_CACHE, or by HOME",
+        ) from None
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
-    """Where a source is fetched to; another source, or a changed one, gets another folder."""
-    digest = hashlib.sha256(source.model_dump_json().encode()).hexdigest()
+    """Where a source is fetched to; another source, or a changed one, gets another folder.
+
+    The size of a file says nothing that its sha256 does not.
+    """
+    told = source.model_dump_json(exclude={"files": {"__all__": {"bytes"}}})
+    digest = hashlib.sha256(told.encode()).hexdigest()
     return cache_root() / "data" / f"{card.name}-{digest[:12]}"
 
 
@@ -56,14 +76,14 @@ def sources_at_hand(card: DatasetCard, root: Path | None) -> Iterator[Found]:
     """The sources of a card that are on this machine, in the card's order."""
     for source in card.sources:
         folder = _folder(card, source, data_root(root))
-        if folder is not None and folder.is_dir():
+        if folder is not None and is_folder(folder):
             yield Found(source, folder)
 
 
 def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None:
     match source:
         case LocalSource():
-            folder = Path(source.folder).expanduser()
+            folder = expanded(source.folder)
             if folder.is_absolute():
                 return folder
             return None if root is None else root / folder
@@ -102,7 +122,7 @@ def not_here(card: DatasetCard, root: Path | None, why: str | None = None) -> Da
 def at_hand(folder: Path, name: str) -> Path | None:
     """A file by its name, or the same with `.gz` added; None where there is neither."""
     plain, packed = folder / name, folder / f"{name}.gz"
-    return plain if plain.is_file() else packed if packed.is_file() else None
+    return plain if is_file(plain) else packed if is_file(packed) else None
 
 
 def open_bytes(path: Path) -> BufferedIOBase:
@@ -116,15 +136,36 @@ def read_text(path: Path) -> str:
     """The whole text of a file, plain or `.gz`.
 
     Raises:
-        DataError: It cannot be read, or is not UTF-8.
+        DataError: It cannot be read, is not UTF-8, or holds more than `LARGEST_TEXT`.
     """
     try:
         with open_bytes(path) as file:
-            return file.read().decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+            content = file.read(LARGEST_TEXT + 1)
+        if len(content) <= LARGEST_TEXT:
+            return content.decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError("cannot read the file", value=str(error)).at(file=path) from error
+    raise DataError(
+        "the file holds too much text", allowed=f"at most {LARGEST_TEXT:,} bytes, decompressed"
+    ).at(file=path)
 
 
-def sha256_of(file: BufferedIOBase) -> str:
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file, plain or `.gz`.
+
+    A line ends at a line feed alone, with or without a carriage return before it; other characters
+    that Unicode counts as line breaks are part of the text.
+
+    Raises:
+        DataError: As for `read_text`.
+    """
+    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
+    return lines if lines[-1] else lines[:-1]
+
+
+def sha256_of(file: IO[bytes] | BufferedIOBase) -> str:
     """The sha256 of an open file, from where it stands to its end, in hexadecimal."""
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := file.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()

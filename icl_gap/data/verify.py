@@ -5,35 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from icl_gap.data.cards import DatasetCard, LocalSource
-from icl_gap.data.fetch import receipt
+from icl_gap.data.cards import DatasetCard
 from icl_gap.data.loading import load
-from icl_gap.data.places import (
-    Found,
-    at_hand,
-    fetched_folder,
-    open_bytes,
-    sha256_of,
-    sources_at_hand,
-)
+from icl_gap.data.places import sources_at_hand
+from icl_gap.data.sums import FileCheck, check_source
 from icl_gap.errors import DataError
 from icl_gap.track import Track, untracked
-
-
-@dataclass(frozen=True, slots=True)
-class FileCheck:
-    """One file."""
-
-    path: Path
-    expected: str
-    """The sha256 that its content should have."""
-    found: str | None
-    """None where the file is missing or cannot be read."""
-
-    @property
-    def ok(self) -> bool:
-        """The content is what it should be."""
-        return self.found == self.expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +53,10 @@ def verify(
         root: The data folder; by default `ICL_GAP_DATA`.
         track: Shows progress.
     """
-    files = [check for found in sources_at_hand(card, root) for check in _files(card, found)]
+    files = [check for found in sources_at_hand(card, root) for check in check_source(card, found)]
     names = track(card.splits, "loading splits", len(card.splits))
     splits = [_split(card, split, root) for split in names]
     return Verification(card.name, tuple(files), tuple(splits))
-
-
-def _files(card: DatasetCard, found: Found) -> list[FileCheck]:
-    if isinstance(found.source, LocalSource):
-        folder, expected = found.folder, found.source.files
-    elif found.source.kind == "grammar":
-        return []
-    else:
-        folder = fetched_folder(card, found.source)
-        expected = receipt(folder)
-    return [_file(folder, name, digest) for name, digest in expected.items()]
-
-
-def _file(folder: Path, name: str, expected: str) -> FileCheck:
-    path = at_hand(folder, name)
-    if path is None:
-        return FileCheck(folder / name, expected, None)
-    try:
-        with open_bytes(path) as content:
-            return FileCheck(path, expected, sha256_of(content))
-    except (OSError, EOFError):
-        return FileCheck(path, expected, None)
 
 
 def _split(card: DatasetCard, split: str, root: Path | None) -> SplitCheck:

@@ -12,7 +12,7 @@ from icl_gap.models import hub
 from icl_gap.models.folder import fingerprints, parts_of_embedder
 from icl_gap.models.quiet import quiet_transformers
 from icl_gap.models.remote_code import refuse_embedder_code
-from icl_gap.specs import Spec
+from icl_gap.specs import Spec, user_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ def find_embedder(spec: EmbedderSpec) -> Embedder:
             value="selection: embedding",
             allowed="pip install 'icl-gap[embedding]'",
         )
-    local = Path(spec.model).expanduser()
+    local = user_path(spec.model)
     if local.is_dir():
         refuse_embedder_code(local)
         return Embedder(local, {"files": fingerprints(local, parts_of_embedder(local))})

@@ -31,6 +31,7 @@ from icl_gap.models.spec import (
 )
 from icl_gap.models.zoo import training_tokens
 from icl_gap.records import SizeSource
+from icl_gap.specs import check_path, user_path
 
 UNTRAINED_MARK = "icl_gap_untrained"
 """The key in `config.json` of a model whose weights were never trained."""
@@ -112,7 +113,7 @@ def _identify(spec: ModelSpec) -> Identity:
 
 def _identify_transformers(spec: TransformersSpec) -> Identity:
     shipped = shipped_folder(spec.model)
-    local = shipped or Path(spec.model).expanduser()
+    local = shipped or user_path(spec.model)
     if local.exists() or _is_path(spec.model):
         if spec.revision is not None:
             raise ModelError(
@@ -223,6 +224,8 @@ def _digest(files: dict[str, str]) -> str:
 
 
 def _identify_scripted(spec: ScriptedSpec) -> Identity:
+    if spec.answers is not None:
+        check_path(spec.answers)
     try:
         answers = None if spec.answers is None else sha256(spec.answers)
     except OSError as error:
@@ -262,7 +265,7 @@ def _identify_api(spec: ApiSpec) -> Identity:
 
 
 def _tokenizer_folder(tokenizer: str) -> Path:
-    local = shipped_folder(tokenizer) or Path(tokenizer).expanduser()
+    local = shipped_folder(tokenizer) or user_path(tokenizer)
     if local.exists() or _is_path(tokenizer):
         return local
     return hub.resolve(tokenizer, None)

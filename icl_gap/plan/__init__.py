@@ -12,6 +12,7 @@ from icl_gap.plan.layout import Layout, Request, Sizes
 from icl_gap.plan.parts import Subject, studies, subjects
 from icl_gap.plan.questions import Load, Requests, loads, question, together
 from icl_gap.plan.shards import into_shards
+from icl_gap.text import brief
 from icl_gap.track import Track, untracked
 
 __all__ = [
@@ -48,6 +49,9 @@ class Plan:
     """Gives the requests of a cell, in query order."""
     sizes: Callable[[Cell], Sizes]
     """Gives the sizes of a cell's prompts."""
+
+    def __repr__(self) -> str:
+        return brief("Plan", self.sweep.name, f"{len(self.mine):,} of {len(self.cells):,} cells")
 
 
 def plan_sweep(sweep: SweepSpec, *, shard: Shard | None = None, track: Track = untracked) -> Plan:

@@ -12,6 +12,7 @@ from typing import Any
 from icl_gap.config import SweepSpec
 from icl_gap.plan.parts import Study, Subject
 from icl_gap.records import SCHEMA_VERSION, Benchmark, CellInfo, Condition, Example, Split
+from icl_gap.text import brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Cell:
     subject: Subject
     max_new_bytes: int
     """The length of an answer beyond which it cannot be right."""
+
+    def __repr__(self) -> str:
+        info = self.info
+        at = f"{info.dataset}/{info.split} {info.query_split} {info.condition}"
+        return brief("Cell", info.key[:12], at, f"{info.shots} shots, seed {info.seed}", info.model)
 
 
 def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:

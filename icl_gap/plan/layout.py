@@ -12,7 +12,7 @@ from icl_gap.errors import PromptError, SamplingError
 from icl_gap.plan.cells import Cell
 from icl_gap.plan.parts import Study, Subject
 from icl_gap.records import Condition, Exemplars, Prompt, Split
-from icl_gap.text import shots_text
+from icl_gap.text import brief, shots_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Request:
         """Its prompt, written when it is asked for: a study has millions."""
         return prompts.render(self.template, self.exemplars)
 
+    def __repr__(self) -> str:
+        shots = shots_text(len(self.exemplars.examples))
+        return brief("Request", self.query_id, shots, f"{self.tokens} tokens")
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
@@ -47,6 +51,10 @@ class Sizes:
     """Queries left out because their prompts do not fit."""
     shortened: int = 0
     """Queries asked with fewer shots, so that their prompts fit."""
+
+    def __repr__(self) -> str:
+        counted = f"{len(self.prompt_tokens):,} prompts counted"
+        return brief("Sizes", counted, f"{self.skipped} skipped, {self.shortened} shortened")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from icl_gap.config import DatasetEntry, SweepSpec
 from icl_gap.errors import InputError
 from icl_gap.records import Benchmark, CanonicalForm, Example, Execution, Split
 from icl_gap.specs import check_spec
+from icl_gap.text import brief
 from icl_gap.track import Track
 
 Entry = TypeVar("Entry")
@@ -35,6 +36,10 @@ class Study:
     embed: models.Embedder | None
     """What finds sources alike, where the sweep asks for it."""
 
+    def __repr__(self) -> str:
+        queries = ", ".join(f"{len(some):,} {side}" for side, some in self.queries.items())
+        return brief("Study", f"{self.benchmark.name}/{self.benchmark.split}", f"queries {queries}")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
@@ -52,6 +57,9 @@ class Subject:
     def place_of_shots(self) -> str:
         """Where in the sweep its shots stand."""
         return "shots" if self.spec.shots is None else f"{self.place}.shots"
+
+    def __repr__(self) -> str:
+        return brief("Subject", self.place, self.identity.name)
 
 
 def studies(sweep: SweepSpec, track: Track) -> list[Study]:

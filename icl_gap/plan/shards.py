@@ -11,6 +11,7 @@ from icl_gap.models.cost import shape
 from icl_gap.plan.cells import Cell
 from icl_gap.plan.parts import Study, Subject
 from icl_gap.plan.questions import together
+from icl_gap.text import brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class Part:
     """In the order of the grid."""
     share: float
     """Of the whole sweep's cost, as estimated."""
+
+    def __repr__(self) -> str:
+        return brief("Part", f"{len(self.cells):,} cells", f"{self.share:.0%} of the cost")
 
 
 LOADING = 60.0

@@ -10,12 +10,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from icl_gap.analysis import Analysis, analyze
-from icl_gap.errors import InputError, Place
+from icl_gap.errors import InputError
 from icl_gap.files import IrregularError, make_folder, remove_temporaries, write_atomically
 from icl_gap.plots.content import chosen
 from icl_gap.plots.figure import build
 from icl_gap.plots.numbers import csv_text, titled
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
+from icl_gap.plots.style import applied
 from icl_gap.store import MANIFEST
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
     import matplotlib as mpl
     from matplotlib.colors import to_hex
 
-    # The file's settings come on top of matplotlib's defaults, not of the user's.
-    with mpl.rc_context(fname=_checked(style_path(recipe))):
+    with applied(style_path(recipe)):
         colours = [to_hex(each["color"]) for each in mpl.rcParams["axes.prop_cycle"]]
         figure = build(analysis, recipe, colours)
         contents = {}
@@ -118,19 +118,3 @@ def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
     if svg := contents.get(f"{recipe.name}.svg"):
         contents[f"{recipe.name}.svg"] = titled(svg.decode()).encode()
     return contents
-
-
-def _checked(style: Path) -> Path:
-    """A style file that matplotlib can read without complaints."""
-    import matplotlib as mpl
-
-    try:
-        keys = [line.split(":")[0].strip() for line in style.read_text("utf-8").splitlines()]
-        # matplotlib itself only logs a setting that it does not know.
-        for key in keys:
-            if key and not key.startswith("#") and key not in mpl.rcParamsDefault:
-                raise InputError("not a setting of matplotlib", value=key, place=Place(style))
-        mpl.rc_params_from_file(style, fail_on_error=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"not a matplotlib style: {error}", place=Place(style)) from error
-    return style

@@ -11,7 +11,9 @@ from pydantic_core import PydanticKnownError
 
 from icl_gap.errors import InputError, Place
 from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES
+from icl_gap.plots.style import read_style
 from icl_gap.specs import Spec, read_spec, shipped
+from icl_gap.text import brief
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
@@ -80,6 +82,9 @@ class FigureRecipe(Spec):
             raise ValueError(f"`query_split: all` is for `x: {CELLS}` only")
         return self
 
+    def __repr__(self) -> str:
+        return brief("FigureRecipe", self.name, f"{self.y} against {self.x}")
+
 
 def read_recipe(path: str | Path) -> FigureRecipe:
     """Read a figure recipe.
@@ -91,7 +96,8 @@ def read_recipe(path: str | Path) -> FigureRecipe:
         The recipe, its style resolved to a file.
 
     Raises:
-        InputError: The recipe or its style cannot be read, or the recipe is not a recipe.
+        InputError: The recipe or its style cannot be read, the recipe is not a recipe, or the
+            style makes a setting that it may not make or that nothing can be drawn with.
     """
     path = Path(path)
     if not path.is_file():
@@ -101,6 +107,8 @@ def read_recipe(path: str | Path) -> FigureRecipe:
         style = style_path(recipe, path.parent)
     except InputError as error:
         raise error.at(file=path, key="style") from None
+    if style.parent != shipped("plots"):  # those that ship need no check, which takes a while
+        read_style(style)
     return recipe.model_copy(update={"style": str(style)})
 
 

@@ -383,10 +383,17 @@ function facts({ record, exemplars }) {
     ["Ended by", record.finish_reason], ["Gold log-likelihood", likely],
     ["Raw / canonical / execution",
       [record.raw, record.canonical, record.execution].map(yes).join(" / ")],
-    ["Reason", record.reason],
+    ["Reason", record.reason], ["Tokens counted by the server", counted(record.usage)],
   ].filter(([, value]) => value !== null && value !== undefined);
   return make("dl", { cls: "facts" }, ...shown.map(([name, value]) =>
     make("div", {}, make("dt", {}, name), make("dd", {}, visible(String(value))))));
+}
+
+/** The tokens of a request as its server counts them; null where none did. */
+function counted(usage) {
+  if (!usage) return null;
+  const [read, written] = [usage.prompt_tokens, usage.completion_tokens].map((n) => n.toLocaleString("en"));
+  return `${read} read, ${written} written`;
 }
 
 const yes = (value) => (value === null ? "not known" : value ? "right" : "wrong");

@@ -13,7 +13,7 @@ import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from itertools import chain, count
 from typing import Any, TypeVar
 
@@ -171,7 +171,13 @@ def _lists(rows: Sequence[Record], numbers: Mapping[str, int]) -> bytes:
 
 
 def _row(record: Record, names: Sequence[str]) -> list[Any]:
-    return [getattr(record, name) for name in names]
+    """Fields of a record as JSON holds them: nested records become objects."""
+    return [_plain(getattr(record, name)) for name in names]
+
+
+def _plain(value: Any) -> Any:
+    is_record = is_dataclass(value) and not isinstance(value, type)
+    return asdict(value) if is_record else value
 
 
 def _answer(record: Record) -> list[Any]:

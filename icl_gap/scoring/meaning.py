@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import assert_never
 
 from icl_gap.records import Execution, World
-from icl_gap.scoring.execution import NoAnswerError, execute
+from icl_gap.scoring.execution import Answer, NoAnswerError, execute
 from icl_gap.scoring.faults import MalformedError
 from icl_gap.scoring.geobase import Entity, read_geobase
 from icl_gap.scoring.walk import NoActionError, walk
@@ -20,6 +20,10 @@ Alike = Callable[[str, str, str | None], bool | None]
 """Whether programs that differ in normal form come to the same all the same: of a prediction, its
 target, and the id of the example whose placeholders they hold (None where that is not known). What
 is no program is like no other. None where it cannot be known."""
+
+
+_KEPT = 2000
+"""Characters of the longest program whose answer is kept for others that are equal to it."""
 
 
 def alike(execution: Execution | None, world: World | None) -> Alike | None:
@@ -59,17 +63,23 @@ def _same_walk(prediction: str, target: str, _id: str | None) -> bool:
 def _over(world: World) -> Alike:
     """Evaluate FunQL over geobase."""
     database = read_geobase(world.facts)
-    run = lru_cache(maxsize=4096)(
-        lambda program, example_id: execute(program, database, _entities(world, example_id))
-    )
+
+    def run(program: str, example_id: str) -> Answer:
+        return execute(program, database, _entities(world, example_id))
+
+    run_once = lru_cache(maxsize=4096)(run)
 
     def same_answer(prediction: str, target: str, example_id: str | None) -> bool | None:
-        if example_id not in world.mentions:
+        if example_id is None or example_id not in world.mentions:
             return None
         try:
-            return bool(run(prediction, example_id) == run(target, example_id))
+            answers = [
+                (run_once if len(program) <= _KEPT else run)(program, example_id)
+                for program in (prediction, target)
+            ]
         except (MalformedError, NoAnswerError):
             return False
+        return answers[0] == answers[1]
 
     return same_answer
 

@@ -16,6 +16,7 @@ from icl_gap.store.files import (
     settled_files,
 )
 from icl_gap.store.manifest import read_manifest
+from icl_gap.text import brief
 from icl_gap.track import Track, untracked
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class Results(Sequence[CellResult]):
 
         paths = track(self.paths, "reading results", len(self.paths))
         return read_frame(self.infos, paths, columns)
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self):,} cells, {len(self.unfinished):,} not finished"
+        return brief("Results", sizes, str(self.folder))
 
 
 def open_results(folder: str | Path) -> Results:

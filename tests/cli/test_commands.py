@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import pytest
 import yaml
+from geography import LONGEST, RIVERS, save_geography
 
 from icl_gap.store import open_results
 
@@ -180,13 +182,81 @@ def test_score_reads_anyone_s_file(cli, tmp_path) -> None:
     assert "spacing" in outcome.out
 
 
-def test_score_runs_the_programs_whose_ids_it_knows(cli, tmp_path) -> None:
-    path = tmp_path / "predictions.jsonl"
+def score_pairs(cli, folder, rows, dataset="geoquery") -> Any:
+    path = folder / "predictions.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return cli("score", path, "--dataset", dataset)
+
+
+@pytest.mark.usefixtures("data_root")
+def test_score_runs_the_published_programs(cli, tmp_path) -> None:
     row = {"prediction": "answer ( city )", "target": "answer ( intersection ( city , all ) )"}
-    path.write_text("\n".join(json.dumps(r) for r in (row, {**row, "id": "geo-0"})))
-    outcome = cli("score", path, "--dataset", "geoquery")
+    outcome = score_pairs(cli, tmp_path, [{**row, "id": "geo-0"}, {**row, "id": "geo-879"}])
+    assert outcome.code == 0
     assert re.search(r"canonical exact match\s+0.0000", outcome.out)
-    assert re.search(r"execution match\s+1.0000 \(of 1 that ran\)", outcome.out)
+    assert re.search(r"execution match\s+1.0000\n", outcome.out)
+
+
+@pytest.fixture
+def geography(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ICL_GAP_DATA", str(save_geography(tmp_path / "data")))
+
+
+@pytest.mark.usefixtures("geography")
+def test_all_metrics_of_a_score_have_one_denominator(cli, tmp_path) -> None:
+    rows = [
+        {"prediction": prediction, "target": RIVERS, "id": id_}
+        for prediction, id_ in [
+            (LONGEST, "geo-1"),
+            (LONGEST, "geo-0"),
+            ("answer ( nothing ( city ) )", "geo-1"),  # cannot be run
+            ("answer (", "geo-1"),  # is no program
+            (RIVERS, "geo-0"),
+        ]
+    ]
+    outcome = score_pairs(cli, tmp_path, rows)
+    assert outcome.code == 0
+    assert re.search(r"raw exact match\s+0.2000", outcome.out)
+    assert re.search(r"execution match\s+0.4000\n", outcome.out)
+
+
+@pytest.mark.usefixtures("geography")
+def test_a_prediction_without_an_id_leaves_execution_unmeasured(cli, tmp_path) -> None:
+    row = {"prediction": LONGEST, "target": RIVERS}
+    outcome = score_pairs(cli, tmp_path, [{**row, "id": "geo-1"}, row])
+    assert outcome.code == 0
+    assert "execution match        not measured: 1 of 2 predictions" in outcome.out
+    assert '"geo-0"' in outcome.out
+
+
+@pytest.mark.usefixtures("geography")
+def test_ids_that_a_benchmark_does_not_have_are_refused(cli, tmp_path) -> None:
+    row = {"prediction": RIVERS, "target": RIVERS}
+    rows = [{**row, "id": "geo-0"}, *({**row, "id": f"geo-{n}"} for n in range(2, 10))]
+    outcome = score_pairs(cli, tmp_path, rows)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "predictions.jsonl, line 2, id" in outcome.err
+    assert "8 of the ids: 'geo-2', 'geo-3', 'geo-4', 'geo-5', 'geo-6' and 3 more" in outcome.err
+    assert "geo-0, geo-1" in outcome.err
+
+
+def test_without_the_files_execution_is_unmeasured_and_the_way_is_told(
+    cli, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("ICL_GAP_DATA", str(tmp_path))
+    monkeypatch.setenv("ICL_GAP_CACHE", str(tmp_path))
+    rows = [{"prediction": RIVERS, "target": RIVERS, "id": "geo-1"}]
+    outcome = score_pairs(cli, tmp_path, rows)
+    assert outcome.code == 0
+    assert "execution match        not measured: the data of geoquery is not on" in outcome.out
+    assert "icl-gap data fetch geoquery" in outcome.out
+    assert "not measured: programs of cogs" in score_pairs(cli, tmp_path, rows, "cogs").out
+
+
+def test_ids_are_the_users_own_where_programs_do_not_depend_on_them(cli, tmp_path) -> None:
+    rows = [{"prediction": "I_TURN_LEFT " * 3, "target": "I_TURN_RIGHT", "id": "mine"}]
+    outcome = score_pairs(cli, tmp_path, rows, "scan")
+    assert re.search(r"execution match\s+1.0000\n", outcome.out)
 
 
 def test_data_commands_work_without_files(cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
@@ -26,6 +27,12 @@ class Web:
     """After how many bytes the next answers are cut, one by one."""
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and `Range` of each request."""
+    headers: list[dict[str, str]] = field(default_factory=list)
+    """Of each request, under names in lower case."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """Where a path leads to."""
+    endless: bool = False
+    """Send zeros for as long as somebody reads them, and no length."""
 
 
 @pytest.fixture
@@ -36,6 +43,19 @@ def web() -> Iterator[Web]:
         def do_GET(self) -> None:
             asked = self.headers.get("Range")
             state.asked.append((self.path, asked))
+            state.headers.append({name.lower(): value for name, value in self.headers.items()})
+            if self.path in state.redirects:
+                self.send_response(302)
+                self.send_header("Location", state.redirects[self.path])
+                self.end_headers()
+                return
+            if state.endless:
+                self.send_response(200)
+                self.end_headers()
+                with contextlib.suppress(ConnectionError):
+                    while True:
+                        self.wfile.write(bytes(2**16))
+                return
             content = state.files.get(self.path)
             if content is None:
                 self.send_error(404)
@@ -55,7 +75,8 @@ def web() -> Iterator[Web]:
             body = content[start:]
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[: state.cuts.pop(0)] if state.cuts else body)
+            with contextlib.suppress(ConnectionError):  # a client may hang up
+                self.wfile.write(body[: state.cuts.pop(0)] if state.cuts else body)
 
         def log_message(self, *_: object) -> None:
             pass

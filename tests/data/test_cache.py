@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -97,6 +99,80 @@ def test_a_damaged_file_is_made_anew(
     assert path.read_bytes() == whole
 
 
+def test_a_flipped_bit_anywhere_is_found(
+    cache_folder: Path, greetings: Path, card: DatasetCard, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = load(card, "plain", greetings)
+    (path,) = kept(cache_folder)
+    whole = path.read_bytes()
+    places = {*range(0, len(whole), 23), len(whole) - 1}
+    for place in places:
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        assert load(card, "plain", greetings) == first
+        assert path.read_bytes() == whole
+    assert len(caplog.records) == len(places)
+    assert {"damaged" in record.message for record in caplog.records} == {True}
+    assert str(path) in caplog.text
+
+
+def test_a_file_cut_anywhere_is_found(
+    cache_folder: Path, greetings: Path, card: DatasetCard
+) -> None:
+    first = load(card, "plain", greetings)
+    (path,) = kept(cache_folder)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 43):
+        path.write_bytes(whole[:length])
+        assert load(card, "plain", greetings) == first
+        assert path.read_bytes() == whole
+
+
+KILLED = """
+import os, stat, sys
+from pathlib import Path
+from icl_gap.data import load, load_card
+def fsync(file):
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        print("writing", flush=True)
+        sys.stdin.read()
+os.fsync = fsync
+load(load_card(sys.argv[1]), None, Path(sys.argv[2]))
+"""
+
+
+def test_what_a_killed_process_was_writing_is_removed(
+    cache_folder: Path, greetings: Path, card: DatasetCard, tmp_path: Path
+) -> None:
+    path = tmp_path / "greetings.yaml"
+    path.write_text(card.model_dump_json())
+    command = [sys.executable, "-c", KILLED, str(path), str(greetings)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout.readline() == b"writing\n"
+        (unfinished,) = kept(cache_folder)
+        assert unfinished.suffix != ".arrow"
+        process.kill()
+    assert kept(cache_folder) == [unfinished]
+    load(card, "plain", greetings)
+    (path,) = kept(cache_folder)
+    assert path.suffix == ".arrow"
+
+
+def test_a_kept_file_that_is_a_link_is_not_followed(
+    cache_folder: Path, greetings: Path, card: DatasetCard, tmp_path: Path
+) -> None:
+    first = load(card, "plain", greetings)
+    (path,) = kept(cache_folder)
+    path.unlink()
+    target = tmp_path / "target"
+    target.write_text("mine")
+    path.symlink_to(target)
+    assert load(card, "plain", greetings) == first
+    assert target.read_text() == "mine"
+
+
 def test_a_folder_that_cannot_be_written_does_no_harm(
     tmp_path: Path, greetings: Path, card: DatasetCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,3 +205,16 @@ def test_the_sum_of_a_large_file_is_remembered_until_the_file_changes(
     assert note.read_text() == first == file_sha256(path)
     path.write_bytes(b"another")
     assert file_sha256(path) != first
+
+
+@pytest.mark.parametrize("damage", [b"\xff" * 64, b"", b"short"], ids=["no text", "empty", "short"])
+def test_a_damaged_note_of_a_sum_does_no_harm(
+    cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes
+) -> None:
+    monkeypatch.setattr(store, "_LARGE", 1)
+    path = tmp_path / "large"
+    path.write_bytes(b"one")
+    first = file_sha256(path)
+    (note,) = (cache_folder / "sha256").iterdir()
+    note.write_bytes(damage)
+    assert file_sha256(path) == first

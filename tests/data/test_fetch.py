@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
+from http.client import HTTPMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import Request
 
 import pytest
 
@@ -113,8 +117,109 @@ def test_a_silent_server_counts_as_cut(
     def silent(*_: object, **__: object) -> None:
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(downloading, "urlopen", silent)
+    monkeypatch.setattr(downloading, "_open", silent)
     with pytest.raises(DataError, match="timed out"):
+        download(named(web), tmp_path / "file")
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_a_few_redirects_are_followed(web: Web, tmp_path: Path, steps: int) -> None:
+    file = named(web, url=f"{web.url}/0")
+    web.redirects = {f"/{n}": f"{web.url}/{n + 1}" for n in range(steps)}
+    web.files[f"/{steps}"] = CONTENT
+    download(file, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_no_more_than_five_redirects_are_followed(web: Web, tmp_path: Path, back: bool) -> None:
+    file = named(web, url=f"{web.url}/0")
+    web.redirects = {f"/{n}": f"{web.url}/{(n + 1) % 3 if back else n + 1}" for n in range(9)}
+    with pytest.raises(DataError, match="more than 5 redirects"):
+        download(file, tmp_path / "file")
+    assert len(web.asked) == 6
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://example.com/file", "https"),
+        ("ftp://127.0.0.1/file", "https"),
+        ("file:///etc/hosts", "not allowed"),
+        ("https://me:secret@127.0.0.1/file", "user name"),
+        ("https:///file", "host"),
+    ],
+)
+def test_a_redirect_to_where_nothing_may_come_from_is_refused(
+    web: Web, tmp_path: Path, address: str, reason: str
+) -> None:
+    file = named(web)
+    web.redirects = {"/file": address}
+    with pytest.raises(DataError, match=reason):
+        download(file, tmp_path / "file")
+    assert len(web.asked) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1/file", "http://example.com/file"])
+def test_no_redirect_leads_from_https_to_http(address: str) -> None:
+    request = Request("https://example.com/file")
+    with pytest.raises(DataError, match="http"):
+        downloading._Redirects().redirect_request(
+            request, io.BytesIO(), 302, "", HTTPMessage(), address
+        )
+
+
+def test_no_key_is_sent(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("HF_TOKEN", "OPENAI_API_KEY"):
+        monkeypatch.setenv(name, "secret")
+    file = named(web, url=f"{web.url}/0")
+    web.redirects = {"/0": f"{web.url}/file"}
+    download(file, tmp_path / "file")
+    assert len(web.headers) == 2
+    for headers in web.headers:
+        assert set(headers) == {"host", "user-agent", "accept-encoding", "connection"}
+
+
+def test_an_endless_answer_is_cut_off(web: Web, tmp_path: Path) -> None:
+    file = named(web, bytes=len(CONTENT))
+    web.endless = True
+    with pytest.raises(DataError, match="more than it may") as caught:
+        download(file, tmp_path / "file")
+    assert str(len(CONTENT)) in str(caught.value.allowed)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_too_large_by_its_length_is_not_begun(web: Web, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    with pytest.raises(DataError, match="more than it may"):
+        download(named(web, bytes=1000), tmp_path / "file", lambda *step: told.append(step))
+    assert told == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_and_its_rest_are_bounded_together(web: Web, tmp_path: Path) -> None:
+    file = named(web, bytes=len(CONTENT) - 1)
+    (tmp_path / "file.part").write_bytes(CONTENT[:1000])
+    with pytest.raises(DataError, match="more than it may"):
+        download(file, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_the_size_that_is_declared_comes_whole(web: Web, tmp_path: Path) -> None:
+    download(named(web, bytes=len(CONTENT)), tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_file_of_no_declared_size_is_bounded_too(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("icl_gap.data.cards.DOWNLOAD_LIMIT", 1000)
+    with pytest.raises(DataError, match="more than it may"):
         download(named(web), tmp_path / "file")
 
 
@@ -210,3 +315,110 @@ def test_a_damaged_receipt_is_told(web: Web, plain: dict[str, Any]) -> None:
     (folder / "fetched.json").write_text(json.dumps([1]))
     with pytest.raises(DataError, match="damaged"):
         fetch(card)
+
+
+def fetched_pairs(web: Web, plain: dict[str, Any]) -> tuple[DatasetCard, Path]:
+    """A card of two plain files that have been fetched, and the first of them."""
+    web.files |= {"/train": b"a\tb\n", "/test": b"c\td\n"}
+    files = [
+        {
+            "url": f"{web.url}/{side}",
+            "sha256": hashlib.sha256(web.files[f"/{side}"]).hexdigest(),
+            "to": f"{side}.tsv",
+        }
+        for side in ("train", "test")
+    ]
+    card = card_of(plain, {"kind": "url", "files": files})
+    return card, fetch(card).files[0]
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_fetched_file_without_its_sum_is_no_benchmark_and_is_fetched_again(
+    web: Web, plain: dict[str, Any]
+) -> None:
+    card, train = fetched_pairs(web, plain)
+    train.write_text("x\ty\n")
+    with pytest.raises(DataError, match="not the file that was fetched") as caught:
+        load(card, "plain")
+    assert caught.value.place.file == train
+    assert caught.value.value == hashlib.sha256(b"x\ty\n").hexdigest()
+    assert "icl-gap data fetch greetings" in str(caught.value.allowed)
+    assert not fetch(card).already_here
+    assert load(card, "plain").train[0].target == "b"
+    assert [path for path, _ in web.asked] == ["/train", "/test", "/train"]
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_an_unpacked_file_without_its_sum_is_no_benchmark(web: Web, plain: dict[str, Any]) -> None:
+    card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
+    for train in fetch(card).files:
+        content = train.read_bytes()
+        train.write_text("x\ty\n")
+        with pytest.raises(DataError, match="not the file that was fetched"):
+            load(card, "plain")
+        train.write_bytes(content)
+    assert load(card, "plain").train[0].target == "b"
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_receipt_does_not_outrank_the_card(web: Web, plain: dict[str, Any]) -> None:
+    card, train = fetched_pairs(web, plain)
+    train.write_text("x\ty\n")
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in fetch_paths(train)}
+    (train.parent / "fetched.json").write_text(json.dumps(sums))
+    with pytest.raises(DataError, match="not the file that was fetched"):
+        load(card, "plain")
+    assert not verify(card).ok
+
+
+def fetch_paths(train: Path) -> list[Path]:
+    return sorted(train.parent.glob("*.tsv"))
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_file_beside_those_that_were_fetched_is_not_read(web: Web, plain: dict[str, Any]) -> None:
+    card, train = fetched_pairs(web, plain)
+    train.rename(train.with_name("train.tsv.gz"))
+    with pytest.raises(DataError, match="not the file that was fetched"):
+        load(card, "plain")
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_parsed_copy_made_from_a_good_file_is_not_used_for_a_damaged_one(
+    web: Web, plain: dict[str, Any]
+) -> None:
+    card, train = fetched_pairs(web, plain)
+    load(card, "plain")
+    train.write_text("a\tc\n")
+    with pytest.raises(DataError, match="not the file that was fetched"):
+        load(card, "plain")
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_fetched_packed_file_is_checked_as_it_was_sent(web: Web, plain: dict[str, Any]) -> None:
+    packed = gzip.compress(b"a\tb\n", mtime=0)
+    web.files |= {"/train": packed, "/test": packed}
+    files = [
+        {
+            "url": f"{web.url}/{side}",
+            "sha256": hashlib.sha256(packed).hexdigest(),
+            "to": f"{side}.tsv.gz",
+        }
+        for side in ("train", "test")
+    ]
+    card = card_of(plain, {"kind": "url", "files": files})
+    fetch(card)
+    assert load(card, "plain").train[0].target == "b"
+    assert verify(card).ok
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_folder_that_cannot_be_written_is_told(
+    web: Web, plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        fetched_pairs(web, plain)

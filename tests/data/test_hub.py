@@ -91,3 +91,29 @@ def test_what_a_repository_does_not_hold_is_told(
 def test_a_repository_on_the_hub_needs_a_revision(plain: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="needs a revision"):
         fetch(card_of(plain, Path("someone/something")))
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_fetched_file_without_its_sum_is_no_benchmark(
+    repository: Path, plain: dict[str, Any]
+) -> None:
+    card = card_of(plain, repository)
+    for path in fetch(card).files:
+        content = path.read_bytes()
+        flipped = bytearray(content)
+        flipped[len(content) // 2] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(DataError, match="not the file that was fetched"):
+            load(card, "plain")
+        path.write_bytes(content)
+    assert len(load(card, "plain").train) == 2
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_row_without_text_is_told(repository: Path, plain: dict[str, Any]) -> None:
+    rows = {"question": [None, "Did M1"], "query": ["a", "b"]}
+    parquet.write_table(pa.table(rows), repository / "mcd1" / "train-00000-of-00001.parquet")
+    card = card_of(plain, repository)
+    fetch(card)
+    with pytest.raises(DataError, match="row 0 of the repository is not text"):
+        load(card, "plain")

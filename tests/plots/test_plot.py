@@ -327,6 +327,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     [
         ("# a comment\nno.such.setting: 1\n", "not a setting of matplotlib"),
         ("font.size: huge\n", "not a matplotlib style: .*huge"),
+        ("font.size: 8\n" + "#" * 2**20, "too large"),
     ],
 )
 def test_a_style_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:

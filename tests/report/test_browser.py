@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
+from serving import serving
 from studies import right_or_wrong, save_card, save_study
 from toys import sweep
 
@@ -299,3 +301,20 @@ def test_a_whole_wrong_answer_is_compared_token_by_token(opened, tmp_path) -> No
     page.open()
     assert page.texts("#request [data-condition=id] ins") == ["no", "more"]
     assert page.texts("#request [data-condition=id] del") == []
+
+
+def test_a_study_of_a_server_shows_the_tokens_that_it_counted(opened, toy_card, tmp_path) -> None:
+    with serving(lambda connection, _: connection.send_text(" A 1")) as server:
+        model = {"kind": "api", "model": "m", "base_url": server.url, "logprobs": "none"}
+        spec = sweep(toy_card, models=[{**model, "context_length": 1000}], shots=[2], seeds=[0])
+        results = run_sweep(spec, tmp_path / "results")
+    page = opened(results)
+    page.open()
+    for condition in ("id", "ood"):
+        facts = page.texts(f"#request [data-condition={condition}] .facts div")
+        assert "Tokens counted by the server7 read, 3 written" in facts
+    page.run("document.querySelector('#request [data-condition=id] details').open = true")
+    page.settle()
+    record = json.loads(page.texts("#request [data-condition=id] details pre")[0])
+    assert record["usage"] == {"prompt_tokens": 7, "completion_tokens": 3}
+    assert page.faults() == []

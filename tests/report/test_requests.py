@@ -14,7 +14,7 @@ import pytest
 from studies import right_or_wrong, save_card, save_study
 
 from icl_gap.lookup import Texts, read_texts
-from icl_gap.records import Record
+from icl_gap.records import Record, Usage
 from icl_gap.report.blocks import Blocks, to_json
 from icl_gap.report.requests import ANSWER, SHARED, Requests
 from icl_gap.store import Results
@@ -111,3 +111,17 @@ def test_statuses_that_are_no_score_are_outcomes_of_their_own(tmp_path) -> None:
     about, content = embed(results, Texts())
     assert about["outcomes"] == ["wrong", "right", "not known", "skipped"]
     assert list(content[about["columns"][1]][:3]) == [1, 3, 3]
+
+
+def test_what_a_server_counted_is_kept_as_an_object(tmp_path) -> None:
+    def answers(asked) -> dict[str, Any]:
+        usage = None if asked.n else Usage(prompt_tokens=1_200, completion_tokens=3)
+        return {**right_or_wrong(asked), "usage": usage}
+
+    about, content = embed(
+        save_study(tmp_path / "s", save_card(tmp_path / "data"), answers), Texts()
+    )
+    at = about["answer"].index("usage")
+    first, second, *_ = json.loads(content[about["cells"][0]["blocks"][0][2]])
+    assert first[at] == {"prompt_tokens": 1_200, "completion_tokens": 3}
+    assert second[at] is None

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from icl_gap.api import score_predictions
 from icl_gap.errors import InputError
 from icl_gap.records import Score
 from icl_gap.scoring import Prediction, Summary, read_predictions, summarize
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_reads_lines_with_and_without_ids(tmp_path: Path) -> None:
@@ -25,9 +27,9 @@ def test_reads_lines_with_and_without_ids(tmp_path: Path) -> None:
     ]
     path.write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
     assert list(read_predictions(path)) == [
-        Prediction("q7", "a", "b"),
-        Prediction("3", "", "é"),
-        Prediction("3", "\ud800", "c"),
+        Prediction("q7", "a", "b", 1),
+        Prediction(None, "", "é", 3),
+        Prediction("3", "\ud800", "c", 4),
     ]
 
 
@@ -77,12 +79,78 @@ def test_summary() -> None:
     assert list(found.reasons) == list(reasons)
 
 
-def test_a_summary_tells_of_how_many_programs_it_is_known_what_they_do() -> None:
-    found = summarize(
+def judged(*executions: bool | None) -> Summary:
+    return summarize(
         Score(raw=False, canonical=False, reason="different program", execution=execution)
-        for execution in (True, None, False, True)
+        for execution in executions
     )
-    assert (found.execution, found.n_executed) == (2 / 3, 3)
+
+
+def test_a_summary_has_no_rate_over_a_part() -> None:
+    found = judged(True, None, False, True)
+    assert (found.execution, found.n_executed) == (None, 3)
+    assert judged(True, False, False, True).execution == 0.5
+
+
+def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    text = "a\x0b\x0c\x1c\u0085\u2028b"
+    line = json.dumps({"prediction": text, "target": "t"}, ensure_ascii=False)
+    path.write_bytes(f"{line}\r\n{line}".encode())
+    assert list(read_predictions(path)) == [Prediction(None, text, "t", n) for n in (1, 2)]
+
+
+def test_a_line_without_end_is_refused_by_its_number(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("icl_gap.scoring.files.LONGEST_LINE", 100)
+    short = json.dumps({"prediction": "a", "target": "b"}).ljust(99) + "\n"
+    path = tmp_path / "p.jsonl"
+    path.write_text(short * 2 + short[:-1] + " \n")
+    with pytest.raises(InputError, match="this line is too long") as caught:
+        list(read_predictions(path))
+    assert caught.value.place.line == 3
+    path.write_text(short * 3)
+    assert len(list(read_predictions(path))) == 3
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps({"prediction": "a", "target": "b"}))
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    assert len(list(read_predictions(link))) == 1
+    endless, fifo = tmp_path / "endless", tmp_path / "fifo"
+    endless.symlink_to("/dev/zero")
+    os.mkfifo(fifo)
+    for odd in (endless, Path("/dev/zero")):
+        with pytest.raises(InputError, match="it is a device"):
+            list(read_predictions(odd))
+    code = (
+        "from pathlib import Path\nfrom icl_gap.scoring import read_predictions\n"
+        f"list(read_predictions(Path({str(fifo)!r})))"
+    )
+    done = subprocess.run(  # a fifo that is opened waits for a writer
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert "it is a FIFO" in done.stderr
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    def peak(lines: int) -> int:
+        path = tmp_path / f"{lines}.jsonl"
+        with path.open("w") as file:
+            for n in range(lines):
+                row = {"prediction": f"WALK {n} " + "RUN " * 100, "target": "WALK", "id": n}
+                file.write(json.dumps(row) + "\n")
+        tracemalloc.start()
+        try:
+            summary, _ = score_predictions(path, dataset="scan")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            assert summary.n == lines
+
+    peak(10)  # what is imported and read once
+    assert peak(3000) < peak(300) + 50_000
 
 
 @given(st.lists(st.sampled_from((None, "spacing", "empty")), min_size=1))

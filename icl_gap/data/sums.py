@@ -1,0 +1,130 @@
+"""The sha256 of benchmark files, held against what a card or a receipt says.
+
+`load` checks every fetched file before it is parsed. What is read from the cache of parsed
+benchmarks is guarded by that file's own checksum instead. The files of a folder of the user's own
+may be of another edition than those that the card names, so `verify` alone checks them.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, LocalSource, UrlSource
+from icl_gap.data.places import Found, at_hand, fetched_folder, open_bytes, sha256_of
+from icl_gap.errors import DataError, Place
+from icl_gap.files import open_regular
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """One file."""
+
+    path: Path
+    expected: str
+    """The sha256 that its content should have."""
+    found: str | None
+    """None where the file is missing or cannot be read."""
+
+    @property
+    def ok(self) -> bool:
+        """The content is what it should be."""
+        return self.found == self.expected
+
+
+def check_source(card: DatasetCard, found: Found) -> list[FileCheck]:
+    """Check every file of a source whose sha256 is known.
+
+    Raises:
+        DataError: The receipt of a fetched folder is damaged.
+    """
+    match found.source:
+        case LocalSource() as source:
+            return [_content(found.folder, *known) for known in source.files.items()]
+        case UrlSource() | HubSource() as source:
+            folder = fetched_folder(card, source)
+            known_sums = expected_sums(source, folder).items()
+            return [
+                FileCheck(folder / name, digest, _sum(folder / name)) for name, digest in known_sums
+            ]
+        case _:
+            return []
+
+
+def check_fetched(card: DatasetCard, found: Found, files: Iterable[Path]) -> None:
+    """Check files that are about to be parsed, where they were fetched.
+
+    Args:
+        card: The benchmark.
+        found: The source that the files are of.
+        files: The files.
+
+    Raises:
+        DataError: One is not the file that was fetched.
+    """
+    if not isinstance(found.source, UrlSource | HubSource):
+        return
+    folder = fetched_folder(card, found.source)
+    expected = expected_sums(found.source, folder)
+    for file in files:
+        wanted = expected.get(file.relative_to(folder).as_posix())
+        have = _sum(file)
+        if have is None or have != wanted:
+            raise DataError(
+                "this is not the file that was fetched: its sha256 is another",
+                value=have,
+                allowed=f"{wanted or 'only files that were fetched'}; run `icl-gap data fetch "
+                f"{card.name}` to get the benchmark again",
+                place=Place(file),
+            )
+
+
+def expected_sums(source: UrlSource | HubSource, folder: Path) -> Mapping[str, str]:
+    """The sha256 of each file of a fetched folder: the card's own, and those of the receipt.
+
+    Raises:
+        DataError: The receipt is damaged.
+    """
+    named = source.files if isinstance(source, UrlSource) else ()
+    return receipt(folder) | {file.to: file.sha256 for file in named if not file.unpack}
+
+
+def receipt(folder: Path) -> dict[str, str]:
+    """The sha256 of each file of a fetched folder, as noted when it was fetched.
+
+    Raises:
+        DataError: The note is damaged.
+    """
+    try:
+        noted = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
+        return {str(name): str(digest) for name, digest in noted.items()}
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise DataError(
+            "the fetched data is damaged",
+            value=str(error),
+            allowed="remove the folder; fetch again",
+        ).at(file=folder) from error
+
+
+def _content(folder: Path, name: str, expected: str) -> FileCheck:
+    """Check a file's content, which may lie there as `.gz`."""
+    path = at_hand(folder, name)
+    if path is None:
+        return FileCheck(folder / name, expected, None)
+    try:
+        with open_bytes(path) as content:
+            return FileCheck(path, expected, sha256_of(content))
+    except (OSError, EOFError, zlib.error):
+        return FileCheck(path, expected, None)
+
+
+def _sum(path: Path) -> str | None:
+    """The sha256 of a file's bytes as they lie there; None where it cannot be read."""
+    try:
+        with open_regular(path, follow=True) as content:
+            return sha256_of(content)
+    except OSError:
+        return None
