@@ -19,7 +19,7 @@ DESCRIPTION = (
 """Fields in which the cells of one model on one benchmark agree."""
 
 
-def described_alike(one: CellInfo, other: CellInfo) -> bool:
+def same_description(one: CellInfo, other: CellInfo) -> bool:
     """Whether two cells of one model on one benchmark say the same of both."""
     return all(getattr(one, name) == getattr(other, name) for name in DESCRIPTION)
 

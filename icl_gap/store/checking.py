@@ -156,8 +156,7 @@ def absent_cells(folder: str | Path) -> tuple[str, ...]:
     """
     folder = Path(folder)
     manifest = _manifest(folder)
-    there = set(map(key_of, list_cells(folder, WHOLE, FAILED, BEGUN)))
-    known = there.union(manifest.settled if manifest else ())
+    known = _keys_there(folder).union(manifest.settled if manifest else ())
     cells = manifest.cells if manifest else ()
     return tuple(each.name for each in cells if each.key[:KEY_LENGTH] not in known)
 
@@ -167,13 +166,21 @@ def absent_settled(folder: Path) -> list[Fault]:
     manifest = _manifest(folder)
     if manifest is None:
         return []
-    lost = set(manifest.settled) - set(map(key_of, list_cells(folder, WHOLE, FAILED, BEGUN)))
+    lost = set(manifest.settled) - _keys_there(folder)
     problem = "missing, and was there when the last run ended; run the sweep again"
     return [
         Fault(folder / "cells" / f"{each.name}{WHOLE}", problem, 0)
         for each in manifest.cells
         if each.key[:KEY_LENGTH] in lost
     ]
+
+
+def _keys_there(folder: Path) -> set[str]:
+    """The starts of the keys of all cells that have a file.
+
+    In the order in which a run changes their states, so that none is missed while one goes on.
+    """
+    return set(map(key_of, list_cells(folder, FAILED, BEGUN, WHOLE)))
 
 
 def disagreeing(folder: Path, cells: Iterable[tuple[Path, CellInfo]]) -> list[Fault]:
@@ -217,7 +224,7 @@ def check_beside(folder: Path) -> list[Fault]:
 
 
 def _json_problem(path: Path) -> str | None:
-    """What is wrong with a JSON file beside the cells; only the package's own has a checksum."""
+    """The problem of a JSON file beside the cells; only the package's own has a checksum."""
     try:
         if path.name == PRECISION:
             read_sealed(path)

@@ -93,7 +93,7 @@ def list_cells(folder: Path, *suffixes: str) -> list[Path]:
 
 
 def twin_of(first: Path) -> str:
-    """What is wrong with a second file of a cell in one state, and what to do."""
+    """The problem of a second file of a cell in one state, and what to do."""
     return (
         f"a second file of the cell that {first.name} holds; "
         "find out which of the two is right, and move the other out of the folder"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
+from icl_gap.errors import StoreError
 from icl_gap.files import (
     IrregularError,
     check_folder,
@@ -24,10 +26,12 @@ from icl_gap.store.checking import (
 )
 from icl_gap.store.files import BEGUN, FAILED, WHOLE, cell_files, in_state
 from icl_gap.store.locking import locked, writes
+from icl_gap.store.manifest import MANIFEST, read_manifest
 from icl_gap.track import Track, untracked
 
 ASIDE = "damaged"
 """The folder beside `cells` for files that are set aside."""
+_log = logging.getLogger(__name__)
 
 
 def mend(path: Path) -> Checked:
@@ -76,6 +80,22 @@ def start_over(path: Path, found: Checked) -> None:
         write_atomically(begun, (head, *records))
     if begun != path or not records:
         path.unlink()
+
+
+def mend_manifest(folder: Path) -> None:
+    """Set a manifest aside that is damaged, or was written in another form, with a warning.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    path = folder / MANIFEST
+    check_regular(path)
+    if path.exists():
+        try:
+            read_manifest(folder)
+        except StoreError as error:
+            set_aside(path)
+            _log.warning("%s; the file is set aside in %s", error, folder / ASIDE)
 
 
 def set_aside(path: Path) -> None:

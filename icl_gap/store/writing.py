@@ -18,7 +18,7 @@ import jsonlines
 from icl_gap.errors import StoreError
 from icl_gap.files import append_regular, check_regular, make_folder, read_regular, write_atomically
 from icl_gap.records import SCHEMA_VERSION, CellInfo, Record
-from icl_gap.store.agreement import described_alike
+from icl_gap.store.agreement import same_description
 from icl_gap.store.checking import Checked, Fault, check_file, disagreeing
 from icl_gap.store.files import (
     BEGUN,
@@ -34,15 +34,8 @@ from icl_gap.store.files import (
     seal,
 )
 from icl_gap.store.locking import locked, writes
-from icl_gap.store.manifest import (
-    MANIFEST,
-    Entry,
-    Labels,
-    Manifest,
-    note_settled,
-    read_manifest,
-)
-from icl_gap.store.mending import ASIDE, mend, remove_left_over, set_aside, start_over
+from icl_gap.store.manifest import Entry, Labels, Manifest, note_settled
+from icl_gap.store.mending import ASIDE, mend, mend_manifest, remove_left_over, start_over
 
 _MOST_OPEN = 128
 """Files at a time, of the thousand or so that a process may have."""
@@ -93,7 +86,7 @@ def open_store(
         with writes(folder):
             held.enter_context(locked(folder))
             remove_left_over(folder)
-            _check_manifest(folder)
+            mend_manifest(folder)
             note_settled(folder, manifest)
             finished = frozenset(_finished(folder, cells))
         try:
@@ -108,18 +101,6 @@ def open_store(
 
 def _labels(info: CellInfo) -> Labels:
     return Labels(**{field.name: getattr(info, field.name) for field in fields(Labels)})
-
-
-def _check_manifest(folder: Path) -> None:
-    """Set a manifest aside that is damaged, or was written in another form."""
-    path = folder / MANIFEST
-    check_regular(path)
-    if path.exists():
-        try:
-            read_manifest(folder)
-        except StoreError as error:
-            set_aside(path)
-            _log.warning("%s; the file is set aside in %s", error, folder / ASIDE)
 
 
 def _finished(folder: Path, cells: Sequence[CellInfo]) -> set[str]:
@@ -184,8 +165,11 @@ class StoreWriter:
         self._open: OrderedDict[str, TextIOWrapper] = OrderedDict()
         with writes(folder):
             begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
+            whole = cell_files(folder, WHOLE)
             for key, sheet in self._sheets.items():
                 start = key[:KEY_LENGTH]
+                if start in whole:  # settled meanwhile, under another name of the same model
+                    continue
                 fresh = folder / "cells" / f"{cell_name(sheet.info)}{BEGUN}"
                 if start in failed:
                     check_regular(part := in_state(failed[start], BEGUN))
@@ -240,6 +224,9 @@ class StoreWriter:
         self._file(key).close()
         del self._open[key]
         part, sheet = self._paths[key], self._sheets[key]
+        if any(part.parent.glob(f"*.{key[:KEY_LENGTH]}{WHOLE}")):  # as above
+            part.unlink(missing_ok=True)
+            return
         head, *lines = read_regular(part).splitlines(keepends=True)
         records = [(json.loads(line), line) for line in lines]
         last = {record["query_id"]: line for record, line in records}
@@ -284,7 +271,7 @@ def _taken_up(part: Path, info: CellInfo) -> set[str]:
     found = mend(part)
     if found.problem is not None:
         _tell(_fault(part, found))
-    described = found.info is not None and described_alike(found.info, info)
+    described = found.info is not None and same_description(found.info, info)
     if found.records and not described:
         write_atomically(part, (head_of(info), *found.records))
     elif found.problem is None and found.size < part.stat().st_size:

@@ -113,6 +113,28 @@ def test_more_cells_than_files_may_be_open(tmp_path, monkeypatch) -> None:
     assert [cell.records for cell in open_results(folder)] == [tuple(SOME)] * 5
 
 
+@pytest.mark.parametrize("meanwhile", [0, 1, 2, 3])
+def test_one_model_under_two_names_has_one_file(tmp_path, meanwhile) -> None:
+    folder = tmp_path / "out"
+    infos = [INFO, replace(INFO, model="b")]
+    with (
+        open_store(folder, {"name": "x"}, infos),
+        StoreWriter(folder, [Sheet(infos[0], "qrs")]) as one,
+    ):
+        for record in SOME[:meanwhile]:
+            one.append(INFO.key, record)
+        with StoreWriter(folder, [Sheet(infos[1], "qrs")]) as two:
+            wanted = [record for record in SOME if two.wants(INFO.key, record.query_id)]
+            assert wanted == SOME[meanwhile:]
+            for record in wanted:
+                two.append(INFO.key, record)
+                one.append(INFO.key, record)
+    results = open_results(folder)
+    assert [cell.info.model for cell in results] == [INFO.model, "b"]
+    assert [cell.records for cell in results] == [tuple(SOME)] * 2
+    assert len(list((folder / "cells").iterdir())) == 1
+
+
 def test_a_line_belongs_to_its_cell(tmp_path) -> None:
     folder = fresh(tmp_path)
     write(folder, SOME)
