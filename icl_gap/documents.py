@@ -7,6 +7,7 @@ before it is read; and so is YAML that would take more to read than its size tel
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ LONGEST_NUMBER = 100
 """Characters; Python itself reads thousands of digits, and cannot write them out again."""
 LARGEST = 2**63 - 1
 """The largest whole number that results can hold."""
+_HALVES = re.compile("[\ud800-\udfff]")
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 Location = tuple[int | str, ...]
@@ -97,7 +99,7 @@ def _invalid(problem: str, path: Path, line: int | None) -> InputError:
 
 
 def _check_events(text: str, path: Path) -> None:
-    """Refuse what would take long to compose, and what could not be used.
+    """Refuse tags, and what would take long to compose.
 
     Composing takes time that grows with the square of the depth.
     """
@@ -111,10 +113,6 @@ def _check_events(text: str, path: Path) -> None:
             raise _too_large(path, line)
         if (tag := getattr(event, "tag", None)) is not None:
             raise _invalid(f"tags such as {tag} are not read", path, line)
-        if isinstance(event, yaml.ScalarEvent) and any(
-            "\ud800" <= c <= "\udfff" for c in event.value
-        ):
-            raise _invalid("text holds half of a surrogate pair, which is no character", path, line)
 
 
 def _too_large(path: Path, line: int | None) -> InputError:
@@ -141,12 +139,12 @@ def _index_lines(
         raise _too_large(path, node.start_mark.line)
     if location in lines:  # an alias may visit a node again, never a location
         raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
-    _check_number(node, location, path)
+    _check_scalar(node, location, path)
     lines[location] = _line(node)
     if isinstance(node, yaml.MappingNode):
         for key, child in node.value:
             inner = (*location, str(key.value))
-            _check_number(key, location, path)
+            _check_scalar(key, location, path)
             _index_lines(child, inner, lines, path)
             lines[inner] = _line(key)
     elif isinstance(node, yaml.SequenceNode):
@@ -154,10 +152,13 @@ def _index_lines(
             _index_lines(child, (*location, index), lines, path)
 
 
-def _check_number(node: yaml.Node, location: Location, path: Path) -> None:
+def _check_scalar(node: yaml.Node, location: Location, path: Path) -> None:
+    place = Place(path, _line(node), key_of(location) or None)
+    if isinstance(node, yaml.ScalarNode) and _HALVES.search(node.value):
+        problem = "the text holds half of a surrogate pair, which is no character"
+        raise InputError(problem, value=node.value, place=place)
     if node.tag not in _NUMBERS:
         return
-    place = Place(path, _line(node), key_of(location) or None)
     if len(node.value) > LONGEST_NUMBER:
         allowed = f"at most {LONGEST_NUMBER} characters, or text in quotes"
         raise InputError("the number is too long", value=node.value, allowed=allowed, place=place)

@@ -8,9 +8,12 @@ that lies around it.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import os
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,11 @@ from stored import INFO, SOME, fresh, path_of, write
 from studies import save_card
 
 from icl_gap.cli import main
-from icl_gap.data import cfq, geoquery
+from icl_gap.data import cache, cfq, geoquery, gsm
+from icl_gap.data.archives import unpack
+from icl_gap.data.examples import Sides
 from icl_gap.errors import InputError
+from icl_gap.records import Example
 
 Target = Callable[[Path, bytes], None]
 _watched: list[Path] = []
@@ -36,6 +42,8 @@ _CHANGES = {
     "os.symlink",
     "os.truncate",
 }
+_WITHIN = {"os.mkdir", "os.remove", "os.rmdir"}
+"""Their last argument is the folder that a path is relative to, or -1."""
 
 
 class OutsideError(Exception):
@@ -48,7 +56,9 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     path = arguments[0]
     if not isinstance(path, str | bytes | os.PathLike):
         return
-    real = Path(os.path.realpath(os.fsdecode(path)))
+    within = arguments[-1] if event in _WITHIN else -1
+    folder = "" if within == -1 else f"/proc/self/fd/{within}"
+    real = Path(os.path.realpath(Path(folder, os.fsdecode(path))))
     reads = event == "open" and not (arguments[2] or 0) & _WRITING
     beside = _watched[0].parent in real.parents  # that folder itself is opened to be synced
     may = real == Path(os.devnull) or any(map(real.is_relative_to, _watched))
@@ -172,6 +182,35 @@ def numbers(folder: Path, content: bytes) -> None:
             read(path)
 
 
+def questions(folder: Path, content: bytes) -> None:
+    """Rows in the form of GSM8K."""
+    path = folder / "questions.jsonl"
+    path.write_bytes(content)
+    for name in ("composed", "first"):
+        with contextlib.suppress(InputError):
+            gsm.read(name, [path, path], solutions=name == "first")
+
+
+def zipped(folder: Path, content: bytes) -> None:
+    """A benchmark's archive, a zip."""
+    path = folder / "archive"
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        unpack(path, folder / "archives" / "unpacked", limit=10**6)
+
+
+def tarred(folder: Path, content: bytes) -> None:
+    """A tar, damaged before it is compressed."""
+    zipped(folder, gzip.compress(content, 1))
+
+
+def kept(folder: Path, content: bytes) -> None:
+    """A parsed benchmark in the cache: what was kept comes back, or nothing."""
+    path = folder / "kept.arrow"
+    path.write_bytes(content)
+    assert cache.load(path) in (None, KEPT)
+
+
 def answers(folder: Path, content: bytes) -> None:
     """The answers of a scripted model."""
     (folder / "answers.jsonl").write_bytes(content)
@@ -215,11 +254,42 @@ TARGETS: Mapping[str, Target] = {
         index,
         weights,
         numbers,
+        questions,
+        zipped,
+        tarred,
+        kept,
         answers,
         cell,
         manifest,
     )
 }
+
+
+KEPT = (Sides([Example("a-1", "a b", "A B")], [Example("a-2", "c", "C")]), "0" * 64)
+FILES = {"d/train.tsv": b"a\tA\n" * 9, "test.tsv": b"b\tB\n"}
+
+
+def _kept(folder: Path) -> bytes:
+    cache.save(folder / "kept.arrow", *KEPT)
+    return (folder / "kept.arrow").read_bytes()
+
+
+def _zip() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in FILES.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def _tar() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in FILES.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return out.getvalue()[:4096]
 
 
 def examples(folder: Path) -> dict[str, bytes]:
@@ -251,6 +321,11 @@ overflow: skip
         + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(72)
         + bytes(4),
         "numbers": b'{"train": [1, 2], "test": [3], "trainIdxs": [1], "testIdxs": [2]}',
+        "questions": b'{"question": "3 of 4?", "answer": "so <<3*4=12>>12 #### 12"}\n'
+        b'{"question": "12 more?", "answer": "#### 1,024"}\n',
+        "zipped": _zip(),
+        "tarred": _tar(),
+        "kept": _kept(folder),
         "answers": b'{"query_id": "scan-1", "text": "JUMP"}\n{"query_id": "a", "error": "e"}\n',
         "cell": path_of(results).read_bytes(),
         "manifest": (results / "sweep.json").read_bytes(),

@@ -63,7 +63,7 @@ def test_a_good_file_is_read(tmp_path) -> None:
         (f"name: a\n{'9' * 900}: b\n", 2, None, "the number is too long"),
         ('name: !!int ""\n', 1, None, "not valid YAML: tags"),
         ("name: a\nmodels: !!bool x\n", 2, None, "not valid YAML: tags"),
-        ('name: a\nmodels: "\\ud800"\n', 2, None, "half of a surrogate pair"),
+        ('name: a\nmodels: "\\ud800"\n', 2, "models", "half of a surrogate pair"),
         ('name: a\n"\\udfff": b\n', 2, None, "half of a surrogate pair"),
         (f"name: a\nmodels: [{{size: {2**63}}}]\n", 2, "models[0].size", "out of range"),
         (f"name: {-(2**63) - 1}\n", 1, "name", "to 9223372036854775807"),

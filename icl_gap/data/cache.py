@@ -19,7 +19,7 @@ from pathlib import Path
 
 from icl_gap.data.examples import Sides
 from icl_gap.data.places import cache_root, sha256_of
-from icl_gap.files import make_folder, read_regular, remove_temporaries, write_atomically
+from icl_gap.files import read_regular, remove_temporaries, write_atomically
 from icl_gap.records import Example
 
 _log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def save(path: Path, sides: Sides, mark: str) -> None:
 def _keep(path: Path, content: Iterable[bytes]) -> None:
     """Write a file of the cache in one step, or not at all where that is not possible."""
     with contextlib.suppress(OSError):
-        make_folder(path.parent, follow=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         remove_temporaries(path.parent)
         write_atomically(path, content)
 

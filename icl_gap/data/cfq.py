@@ -21,7 +21,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from icl_gap.data.examples import Sides
-from icl_gap.data.places import read_text
+from icl_gap.data.places import read_lines, read_text
 from icl_gap.errors import DataError, Place
 from icl_gap.records import Example
 
@@ -138,7 +138,7 @@ def row_numbers(path: Path) -> tuple[list[int], list[int]]:
     try:
         split = json.loads(read_text(path))
         sides = [[int(number) for number in split[key]] for key in ("trainIdxs", "testIdxs")]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "not a split file of CFQ",
             value=str(error),
@@ -157,7 +157,12 @@ def _official(path: Path, wanted: Container[int]) -> Iterator[tuple[int, Row]]:
     """
     for number, (question, query) in enumerate(_fields(path)):
         if number in wanted:
-            texts = json.loads(b'["%b","%b"]' % (question, query))
+            try:
+                texts = json.loads(b'["%b","%b"]' % (question, query))
+            except ValueError as error:
+                raise DataError(
+                    f"row {number} is not valid JSON", value=str(error), place=Place(path)
+                ) from error
             yield number, (preprocess_question(texts[0]), preprocess_query(texts[1]))
 
 
@@ -186,7 +191,7 @@ def _fields(path: Path) -> Iterator[tuple[bytes, bytes]]:
 def _parallel(paths: list[Path], wanted: Container[int]) -> Iterator[tuple[int, Row]]:
     """The wanted rows of the parallel files: numbers, questions and queries, three by three."""
     for start in range(0, len(paths), 3):
-        columns = [read_text(path).splitlines() for path in paths[start : start + 3]]
+        columns = [read_lines(path) for path in paths[start : start + 3]]
         lengths = [len(column) for column in columns]
         if len(set(lengths)) > 1:
             raise DataError(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from icl_gap.data.examples import Pair, Sides, by_content, one_line
-from icl_gap.data.places import read_text
+from icl_gap.data.places import read_lines
 from icl_gap.errors import DataError, Place
 
 WHOLE = frozenset({"gen", "iid"})
@@ -70,7 +70,7 @@ def read(split: str, files: list[Path]) -> Sides:
 
 
 def _pairs(path: Path, cases: frozenset[str] | None) -> Iterator[Pair]:
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         fields = [one_line(field) for field in line.split("\t")]
         if len(fields) != 3 or not all(fields):
             raise DataError(

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from icl_gap.data.examples import Sides
 from icl_gap.data.funql import Term, normalize, parse, question, spaced, with_placeholders
-from icl_gap.data.places import read_text
+from icl_gap.data.places import read_lines, read_text
 from icl_gap.errors import DataError, Place
 from icl_gap.records import Example, World
 
@@ -64,7 +66,7 @@ def read_rows(rows: Path, facts: Path, *, placeholders: bool) -> list[Example]:
     states = state_names(facts)
     return [
         _example(number, line, states, placeholders, rows)
-        for number, line in enumerate(read_text(rows).splitlines())
+        for number, line in enumerate(read_lines(rows))
     ]
 
 
@@ -77,9 +79,9 @@ def read_world(rows: Path, facts: Path) -> World:
     """
     states = state_names(facts)
     mentions = {}
-    for number, line in enumerate(read_text(rows).splitlines()):
-        source, target = _pair(number, line, rows)
-        mentions[_id(number)] = with_placeholders(source, target, states)[2]
+    for number, line in enumerate(read_lines(rows)):
+        with _row(number, line, rows):
+            mentions[_id(number)] = with_placeholders(*_pair(line), states)[2]
     return World(read_text(facts), mentions)
 
 
@@ -98,20 +100,27 @@ def state_names(facts: Path) -> dict[str, str]:
 def _example(
     number: int, line: str, states: dict[str, str], placeholders: bool, path: Path
 ) -> Example:
-    source, target = _pair(number, line, path)
-    if placeholders:
-        source, target, _ = with_placeholders(source, target, states)
-    return Example(_id(number), source, spaced(target))
+    with _row(number, line, path):
+        source, target = _pair(line)
+        if placeholders:
+            source, target, _ = with_placeholders(source, target, states)
+        return Example(_id(number), source, spaced(target))
 
 
 def _id(number: int) -> str:
     return f"geo-{number}"
 
 
-def _pair(number: int, line: str, path: Path) -> tuple[str, Term]:
+def _pair(line: str) -> tuple[str, Term]:
+    row: dict[str, Any] = json.loads(line)
+    return question(row["query"]), normalize(parse(row["funql"]))
+
+
+@contextmanager
+def _row(number: int, line: str, path: Path) -> Iterator[None]:
+    """Tell what is wrong with a row while it is read."""
     try:
-        row: dict[str, Any] = json.loads(line)
-        return question(row["query"]), normalize(parse(row["funql"]))
+        yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"not a row of GeoQuery: {error}",
@@ -125,7 +134,7 @@ def _members(path: Path, n_rows: int) -> tuple[list[int], list[int]]:
     try:
         split = json.loads(read_text(path))
         train, test = ([int(row) for row in split[side]] for side in ("train", "test"))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             "not a split file of GeoQuery",
             value=str(error),

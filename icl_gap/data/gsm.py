@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from icl_gap.data.examples import Sides, one_line
-from icl_gap.data.places import read_text
+from icl_gap.data.places import read_lines
 from icl_gap.errors import DataError, Place
 from icl_gap.records import ANSWER_MARK, Example
 
 _CALCULATION = re.compile(r"<<[^>]*>>")
 _NUMBER = re.compile(r"(?<![\w.,:/])\d+(?:,\d{3})*(?!\w|[.,:/]?\d)", re.ASCII)
 """A whole number in digits; no part of a fraction, a decimal, a time or a word."""
+_MOST_DIGITS = 300
+"""Of an answer. Python by itself refuses to read or to write numbers of thousands of digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,8 @@ def _pairs(path: Path) -> list[Composed]:
         if place in used:
             continue
         for at in _numbers(second.text):
-            value = int(second.text[slice(*at)].replace(",", ""))
+            digits = second.text[slice(*at)].replace(",", "")
+            value = int(digits) if len(digits) <= _MOST_DIGITS else -1  # which no answer is
             firsts = (n for n in by_answer[value] if n not in used and n != place)
             if (first := next(firsts, None)) is not None:
                 found.append(Composed(rows[first], second, *at))
@@ -120,7 +123,7 @@ def _numbers(text: str) -> list[tuple[int, int]]:
 
 def _rows(path: Path) -> Iterator[Question]:
     """The rows whose answers are whole numbers."""
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -132,6 +135,13 @@ def _rows(path: Path) -> Iterator[Question]:
         if not mark or not text:
             raise _fault(line, path, number)
         if (value := answer.strip().replace(",", "")).isdecimal() and value.isascii():
+            if len(value) > _MOST_DIGITS:
+                raise DataError(
+                    "the answer has too many digits",
+                    value=len(value),
+                    allowed=f"at most {_MOST_DIGITS} digits",
+                    place=Place(path, number),
+                )
             yield Question(text, solution.strip(), int(value))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from icl_gap.data.cards import DatasetCard, HubSource
 from icl_gap.data.examples import Pair, one_line
-from icl_gap.errors import DataError
+from icl_gap.errors import DataError, Place
 
 SIDES = ("train", "test")
 
@@ -93,7 +93,14 @@ def read(folder: Path, source: HubSource) -> Iterator[Pair]:
             raise DataError("the fetched file is damaged", value=str(error)).at(
                 file=path
             ) from error
-        for text, target in zip(*columns, strict=True):
+        for row, (text, target) in enumerate(zip(*columns, strict=True)):
+            if not (isinstance(text, str) and isinstance(target, str)):
+                raise DataError(
+                    f"row {row} of the repository is not text",
+                    value=(text, target),
+                    allowed="two columns of text, without nulls",
+                    place=Place(path),
+                )
             yield one_line(text), one_line(target)
 
 

@@ -56,9 +56,12 @@ def load(
         Both sides. The first source that holds the split whole is taken; where none does, the
         first one, and `partial` tells what is missing.
 
+        What was parsed before is read from the cache, whose files have checksums of their own; what
+        was not is parsed, once the sha256 of each fetched file has been checked.
+
     Raises:
-        DataError: The split or an option does not exist, the data is not on this machine, or it is
-            not what the card says.
+        DataError: The split or an option does not exist, the data is not on this machine, a fetched
+            file has lost its sha256, or the data is not what the card says.
     """
     split = split or card.default_split
     spec, chosen = split_of(card, split), _checked(card, options)
@@ -256,6 +259,17 @@ def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) ->
         split=split,
         train=tuple(sides.train),
         test=tuple(sides.test),
-        fingerprint=mark or fingerprint(sides.train, sides.test),
+        fingerprint=mark or _fingerprint(card, split, sides),
         partial=", ".join(short) or None,
     )
+
+
+def _fingerprint(card: DatasetCard, split: str, sides: Sides) -> str:
+    try:
+        return fingerprint(sides.train, sides.test)
+    except UnicodeEncodeError as error:  # JSON can write what UTF-8 cannot
+        raise DataError(
+            f"{card.name} {split}: a text holds half of a surrogate pair, which is no character",
+            value=error.object[max(0, error.start - 30) : error.end + 30],
+            allowed="text that UTF-8 can write",
+        ) from error

@@ -55,6 +55,7 @@ def web() -> Iterator[Web]:
                 with contextlib.suppress(ConnectionError):
                     while True:
                         self.wfile.write(bytes(2**16))
+                return
             content = state.files.get(self.path)
             if content is None:
                 self.send_error(404)
@@ -74,7 +75,8 @@ def web() -> Iterator[Web]:
             body = content[start:]
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body[: state.cuts.pop(0)] if state.cuts else body)
+            with contextlib.suppress(ConnectionError):  # a client may hang up
+                self.wfile.write(body[: state.cuts.pop(0)] if state.cuts else body)
 
         def log_message(self, *_: object) -> None:
             pass

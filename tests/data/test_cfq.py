@@ -151,7 +151,20 @@ def test_sorting_is_idempotent_and_leaves_other_text_alone(text: str) -> None:
         ("splits/mcd1.json", "{}", "not a split file"),
         ("splits/mcd1.json", "[", "not a split file"),
         ("splits/mcd1.json", '{"trainIdxs": [0], "testIdxs": [99]}', "not all in the file"),
+        ("splits/mcd1.json", '{"trainIdxs": [1e999], "testIdxs": [0]}', "not a split file"),
+        ("splits/mcd1.json", f'{{"trainIdxs": [{"9" * 5000}], "testIdxs": [0]}}', "not a split"),
+        ("splits/mcd1.json", f'{{"trainIdxs": [{"9" * 4000}], "testIdxs": [0]}}', "not all in"),
         ("dataset.json", "", "empty"),
+        (
+            "dataset.json",
+            '[{"questionPatternModEntities": "\\x", "sparqlPatternModEntities": "a"}]',
+            "row 0 is not valid JSON",
+        ),
+        (
+            "dataset.json",
+            '[{"questionPatternModEntities": "a\nb", "sparqlPatternModEntities": "a"}]',
+            "row 0 is not valid JSON",
+        ),
         ("dataset.json", '[{"questionPatternModEntities": "a"}]', "without the other"),
         ("dataset.json", '[{"questionPatternModEntities": "a"', "without the other"),
     ],
@@ -178,3 +191,20 @@ def test_parallel_files_must_fit_together(small_cfq: Path, numbers: str, problem
         (folder / name).write_text(numbers if "idx" in name else "a\nb\n")
     with pytest.raises(DataError, match=problem):
         load(CARD, "mcd1", small_cfq)
+
+
+@pytest.mark.usefixtures("cache_folder")
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_parallel_files_have_a_row_a_line_and_no_more(small_cfq: Path, end: str) -> None:
+    folder = small_cfq / "cfq"
+    (folder / "dataset.json").unlink()
+    (folder / "mcd1").mkdir()
+    for name in PARALLEL:
+        first = 2 * ["train", "test", "dev"].index(name.split("/")[1].split("_")[0])
+        rows = [str(first), str(first + 1)] if "idx" in name else ["a\u2028b\x0bc\x85", "d\x0ce"]
+        (folder / name).write_bytes("".join(row + end for row in rows).encode())
+    split = {"trainIdxs": [0, 1], "testIdxs": [2, 3]}
+    (folder / "splits" / "mcd1.json").write_text(json.dumps(split))
+    benchmark = load(CARD, "mcd1", small_cfq)
+    for side in (benchmark.train, benchmark.test):
+        assert [each.source for each in side] == ["a\u2028b\x0bc\x85", "d\x0ce"]

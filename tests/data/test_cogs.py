@@ -63,3 +63,8 @@ def test_a_line_without_a_case_is_refused(tmp_path) -> None:
 def _file(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def test_a_row_is_a_line(tmp_path) -> None:
+    file = _file(tmp_path / "rows.tsv", "a\u2028b\x0bc\tA\tx\nd\tD\x85\tx\n")
+    assert [each.source for each in cogs.read("gen", [file, file]).train] == ["a b c", "d"]

@@ -76,7 +76,10 @@ def test_without_placeholders_entities_stay_on_both_sides() -> None:
     assert all("id (" in long.target and "m0" not in long.source.split() for _, long in marked)
 
 
-def made_up(folder: Path, rows: str, facts: str = "state('ohio','oh',1).\n") -> Path:
+FACTS = "state('ohio','oh',1).\n"
+
+
+def made_up(folder: Path, rows: str, facts: str = FACTS) -> Path:
     place = folder / "geoquery"
     (place / "splits" / "nqg").mkdir(parents=True)
     (place / "all.jsonl").write_text(rows)
@@ -92,10 +95,11 @@ ROW = '{"query": "Is Ohio big ?", "funql": "answer(stateid(\'ohio\'))"}'
 @pytest.mark.parametrize(
     ("rows", "facts", "problem"),
     [
-        (f"{ROW}\n{{}}\n", "state('ohio','oh',1).\n", "not a row of GeoQuery"),
-        (f"{ROW}\n[1]\n", "state('ohio','oh',1).\n", "not a row of GeoQuery"),
-        (f"{ROW}\n", "state('ohio','oh',1).\n", "names a row that is not there"),
+        (f"{ROW}\n{{}}\n", FACTS, "not a row of GeoQuery"),
+        (f"{ROW}\n[1]\n", FACTS, "not a row of GeoQuery"),
+        (f"{ROW}\n", FACTS, "names a row that is not there"),
         (f"{ROW}\n", "nothing\n", "no fact on any state"),
+        (f'{{"query": "a", "funql": "{"a(" * 3000}"}}\n', FACTS, "not a row of GeoQuery"),
     ],
 )
 def test_files_in_another_form_are_refused(
@@ -111,3 +115,30 @@ def test_a_made_up_row_is_read_and_a_part_says_so(tmp_path: Path) -> None:
     benchmark = load(CARD, "template", made_up(tmp_path, f"{ROW}\n{ROW}\n"))
     assert (benchmark.test[0].source, benchmark.test[0].target) == ("is m0 big", "answer ( m0 )")
     assert benchmark.partial == "train 1 of 441, test 1 of 439"
+
+
+@pytest.mark.usefixtures("cache_folder")
+@pytest.mark.parametrize("row", ["1e999", "9" * 4000, "9" * 5000, "-1", "null", '"a"'])
+def test_a_row_number_that_is_none_is_refused(tmp_path: Path, row: str) -> None:
+    root = made_up(tmp_path, f"{ROW}\n{ROW}\n")
+    path = root / "geoquery" / "splits" / "nqg" / "template_1.json"
+    path.write_text(f'{{"train": [0], "test": [{row}]}}')
+    with pytest.raises(DataError) as caught:
+        load(CARD, "template", root)
+    assert caught.value.place.file == path
+    str(caught.value)
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
+    row = '{"query": "is it \\ud800", "funql": "answer(a)"}'
+    with pytest.raises(DataError, match="half of a surrogate pair") as caught:
+        load(CARD, "template", made_up(tmp_path, f"{ROW}\n{row}\n"))
+    str(caught.value).encode()
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_row_is_a_line(tmp_path: Path) -> None:
+    odd = ROW.replace("big", "big\u2028\x85")
+    benchmark = load(CARD, "template", made_up(tmp_path, f"{odd}\r\n{ROW}\r\n"))
+    assert len(benchmark.train) == len(benchmark.test) == 1

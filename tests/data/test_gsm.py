@@ -111,6 +111,22 @@ def test_another_file_is_refused_with_its_line(tmp_path: Path, line: str) -> Non
     assert f"{bad}, line 3" in str(error.value)
 
 
+@pytest.mark.parametrize("digits", [301, 6000])
+def test_an_answer_of_thousands_of_digits_is_refused_with_its_line(
+    tmp_path: Path, digits: int
+) -> None:
+    file = write(tmp_path / "rows.jsonl", [APPLES, COST, ("How many?", f"#### {'9' * digits}")])
+    with pytest.raises(DataError, match="too many digits") as error:
+        read("composed", [file, file], solutions=True)
+    assert (error.value.place.file, error.value.place.line) == (file, 3)
+
+
+def test_a_question_may_hold_a_number_of_thousands_of_digits(tmp_path: Path) -> None:
+    row = (f"Is {'9' * 6000} more than {'1,' + '000,' * 2000}000?", "#### 1")
+    file = write(tmp_path / "rows.jsonl", [APPLES, COST, row])
+    assert len(read("composed", [file, file], solutions=True).test) == 1
+
+
 def test_the_card_reads_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "gsm8k"
     folder.mkdir()

@@ -107,3 +107,13 @@ def test_a_fetched_file_without_its_sum_is_no_benchmark(
             load(card, "plain")
         path.write_bytes(content)
     assert len(load(card, "plain").train) == 2
+
+
+@pytest.mark.usefixtures("cache_folder")
+def test_a_row_without_text_is_told(repository: Path, plain: dict[str, Any]) -> None:
+    rows = {"question": [None, "Did M1"], "query": ["a", "b"]}
+    parquet.write_table(pa.table(rows), repository / "mcd1" / "train-00000-of-00001.parquet")
+    card = card_of(plain, repository)
+    fetch(card)
+    with pytest.raises(DataError, match="row 0 of the repository is not text"):
+        load(card, "plain")

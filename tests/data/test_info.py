@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from icl_gap.data import DatasetCard, describe, load, load_card, verify
-from icl_gap.data.cards import GENERATED, LocalSource
+from icl_gap.data.cards import GENERATED, LocalSource, UrlSource
+from icl_gap.data.places import at_hand, open_bytes
 from icl_gap.records import Benchmark, Example
 
 
@@ -51,6 +52,20 @@ def test_the_published_files_have_the_sums_on_the_cards(name: str, data_root: Pa
     assert [check.path for check in checked.files if not check.ok] == []
     assert {check.split: check.problem for check in checked.splits if check.problem} == {}
     assert bool(checked.files) == (load_card(name).loader not in GENERATED)
+
+
+@pytest.mark.parametrize("name", ["cogs", "geoquery"])
+def test_the_published_files_have_the_sizes_on_the_cards(name: str, data_root: Path) -> None:
+    sizes = {}
+    for source in load_card(name).sources:
+        if isinstance(source, UrlSource):
+            sizes |= {file.to: file.bytes for file in source.files}
+    assert sizes
+    for file, size in sizes.items():
+        path = at_hand(data_root / name, file)
+        assert path is not None
+        with open_bytes(path) as content:
+            assert len(content.read()) == size, file
 
 
 @pytest.mark.usefixtures("cache_folder")

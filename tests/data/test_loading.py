@@ -42,6 +42,19 @@ def test_a_line_without_a_target_is_named(greetings: Path, plain: dict[str, Any]
 
 
 @pytest.mark.usefixtures("cache_folder")
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_a_row_of_pairs_is_a_line(greetings: Path, plain: dict[str, Any], mark: str) -> None:
+    rows = f"a{mark}b\tA{mark}B\r\nc\tC\r\nd\tD{mark}"
+    (greetings / "greetings" / "train.tsv").write_bytes(rows.encode())
+    benchmark = load(DatasetCard.model_validate(plain), "plain", greetings)
+    assert [(e.source, e.target) for e in benchmark.train] == [
+        ("a b", "A B"),
+        ("c", "C"),
+        ("d", "D"),
+    ]
+
+
+@pytest.mark.usefixtures("cache_folder")
 def test_the_environment_names_the_data_folder(
     greetings: Path, plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
