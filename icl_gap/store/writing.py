@@ -16,7 +16,14 @@ from typing import Any, Self
 import jsonlines
 
 from icl_gap.errors import StoreError
-from icl_gap.files import append_regular, check_regular, make_folder, read_regular, write_atomically
+from icl_gap.files import (
+    append_regular,
+    check_folder,
+    check_regular,
+    make_folder,
+    read_regular,
+    write_atomically,
+)
 from icl_gap.records import SCHEMA_VERSION, CellInfo, Record
 from icl_gap.store.agreement import same_description
 from icl_gap.store.checking import Checked, Fault, check_file, disagreeing
@@ -48,8 +55,10 @@ def whole_cells(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
     Nothing is opened or written: `open_store` finds which of them are damaged.
 
     Raises:
-        StoreError: Two files hold one cell.
+        StoreError: Two files hold one cell, or the folder is none.
     """
+    with writes(folder):
+        check_folder(folder, follow=True)
     whole = cell_files(folder, WHOLE)
     return frozenset(info.key for info in cells if info.key[:KEY_LENGTH] in whole)
 
