@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from icl_gap.api import exact_match as exact_match
     from icl_gap.api import exact_match_batch as exact_match_batch
     from icl_gap.api import load_benchmark as load_benchmark
-    from icl_gap.config import SweepSpec as SweepSpec
-    from icl_gap.config import read_sweep as read_sweep
-    from icl_gap.plan import plan_sweep as plan_sweep
+    from icl_gap.evaluation.config import SweepSpec as SweepSpec
+    from icl_gap.evaluation.config import read_sweep as read_sweep
+    from icl_gap.evaluation.planning import plan_sweep as plan_sweep
+    from icl_gap.evaluation.runner import run_sweep as run_sweep
     from icl_gap.plots import plot as plot
     from icl_gap.plots import read_recipe as read_recipe
-    from icl_gap.records import Benchmark as Benchmark
-    from icl_gap.records import Example as Example
-    from icl_gap.records import Score as Score
-    from icl_gap.run import run_sweep as run_sweep
+    from icl_gap.results import load_results as load_results
     from icl_gap.sampling import sample_exemplars as sample_exemplars
-    from icl_gap.store import load_results as load_results
+    from icl_gap.schema import Benchmark as Benchmark
+    from icl_gap.schema import Example as Example
+    from icl_gap.schema import Score as Score
 
 _HOME = {
-    "Benchmark": "records",
-    "Example": "records",
-    "Score": "records",
-    "SweepSpec": "config",
+    "Benchmark": "schema",
+    "Example": "schema",
+    "Score": "schema",
+    "SweepSpec": "evaluation.config",
     "analyze": "analysis",
     "exact_match": "api",
     "exact_match_batch": "api",
     "load_benchmark": "api",
-    "load_results": "store",
-    "plan_sweep": "plan",
+    "load_results": "results",
+    "plan_sweep": "evaluation.planning",
     "plot": "plots",
     "read_recipe": "plots",
-    "read_sweep": "config",
-    "run_sweep": "run",
+    "read_sweep": "evaluation.config",
+    "run_sweep": "evaluation.runner",
     "sample_exemplars": "sampling",
 }
 

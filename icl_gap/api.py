@@ -10,7 +10,7 @@ from pathlib import Path
 from icl_gap import data, scoring
 from icl_gap.data import DatasetCard
 from icl_gap.errors import DataError, InputError, Place
-from icl_gap.records import Benchmark, Score
+from icl_gap.schema import Benchmark, Score
 from icl_gap.scoring import Alike, Summary
 
 _SHOWN = 5

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from icl_gap.records import Example, Exemplars, Prompt
+from icl_gap.schema import Example, Exemplars, Prompt
 from icl_gap.specs import Spec
 
 

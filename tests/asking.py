@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from icl_gap.errors import IclGapError
 from icl_gap.models import Model, Question
-from icl_gap.records import Answer, Completion, Prompt
+from icl_gap.schema import Answer, Completion, Prompt
 
 
 def ask(

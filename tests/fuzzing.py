@@ -23,11 +23,12 @@ from stored import INFO, SOME, fresh, path_of, write
 from studies import save_card
 
 from icl_gap.cli import main
-from icl_gap.data import cache, cfq, geoquery, gsm
+from icl_gap.data import cache
 from icl_gap.data.archives import unpack
 from icl_gap.data.examples import Sides
+from icl_gap.data.loaders import cfq, geoquery, gsm
 from icl_gap.errors import InputError
-from icl_gap.records import Example
+from icl_gap.schema import Example
 
 Target = Callable[[Path, bytes], None]
 _watched: list[Path] = []

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from icl_gap.records import CellInfo, Record
-from icl_gap.store import Sheet, StoreWriter, cell_name, open_store
-from icl_gap.store.files import seal
+from icl_gap.results import Sheet, StoreWriter, cell_name, open_store
+from icl_gap.results.cell_files import seal
+from icl_gap.schema import CellInfo, Record
 
 INFO = CellInfo(
     key="ab" * 32,

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from icl_gap.records import Benchmark, Divergence, Example, Record, Usage
+from icl_gap.schema import Benchmark, Divergence, Example, Record, Usage
 
 WORDS = ("walk", "run", "jump", "left", "right", "twice", "and", "after")
 TOKENS = ("W", "R", "J", "TL", "TR")

@@ -12,9 +12,9 @@ from typing import Any
 
 from icl_gap import data, prompts
 from icl_gap.data import load_card
-from icl_gap.records import CellInfo, Condition, Exemplars, Record, Split
+from icl_gap.results import Results, Sheet, StoreWriter, open_results, open_store
 from icl_gap.sampling import sample_exemplars
-from icl_gap.store import Results, Sheet, StoreWriter, open_results, open_store
+from icl_gap.schema import CellInfo, Condition, Exemplars, Record, Split
 
 ROWS = [f"{verb} {n}\t{verb.upper()} {n}" for verb in "abcdef" for n in range(10)]
 CARD = {

@@ -13,10 +13,10 @@ from geography import LONGEST, RIVERS, save_geography
 from studies import save_card, save_study
 
 import icl_gap
-from icl_gap.audit import audit
+from icl_gap.diagnosis import audit
 from icl_gap.errors import InputError
-from icl_gap.precision import PrecisionCheck
-from icl_gap.records import CellInfo
+from icl_gap.evaluation.precision import PrecisionCheck
+from icl_gap.schema import CellInfo
 
 NAMES = {
     "Benchmark",

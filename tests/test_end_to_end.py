@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from icl_gap.cli import main
-from icl_gap.config import SweepSpec
+from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.models import UntrainedSpec, save_untrained
-from icl_gap.run import run_sweep
+from icl_gap.results import open_results
 from icl_gap.specs import check_spec
-from icl_gap.store import open_results
 
 FAMILIES = ("opt", "bloom", "codegen")
 

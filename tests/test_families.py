@@ -7,14 +7,14 @@ from toys import sweep
 
 import icl_gap
 from icl_gap.analysis import Analysis
-from icl_gap.config import SweepSpec
 from icl_gap.errors import InputError
+from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.planning import plan_sweep
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.models.zoo import members
-from icl_gap.plan import plan_sweep
 from icl_gap.plots import nothing_to_draw, read_recipe
-from icl_gap.run import run_sweep
+from icl_gap.results import open_results
 from icl_gap.specs import check_spec
-from icl_gap.store import open_results
 
 
 def test_models_of_a_family_are_planned_at_the_place_of_their_entry(toy_card) -> None:
@@ -36,7 +36,7 @@ def test_a_model_named_by_itself_and_by_its_family_is_refused(toy_card) -> None:
 
 def test_a_fault_of_one_model_is_on_the_line_of_its_entry(toy_card, tmp_path) -> None:
     from icl_gap.cli.sweeps import faults_in
-    from icl_gap.config import read_sweep
+    from icl_gap.evaluation.config import read_sweep
 
     path = tmp_path / "sweep.yaml"
     path.write_text(

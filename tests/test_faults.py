@@ -18,10 +18,10 @@ import pytest
 import yaml
 from toys import sweep
 
-from icl_gap.config import read_sweep
-from icl_gap.records import CellResult
-from icl_gap.run import run_sweep
-from icl_gap.store import open_results, verify_store
+from icl_gap.evaluation.config import read_sweep
+from icl_gap.evaluation.runner import run_sweep
+from icl_gap.results import open_results, verify_store
+from icl_gap.schema import CellResult
 
 RUN = [sys.executable, "-m", "icl_gap.cli", "run"]
 

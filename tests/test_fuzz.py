@@ -14,8 +14,8 @@ from fuzzing import TARGETS, OutsideError, examples, only_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icl_gap.config import SweepSpec
 from icl_gap.data.cards import DatasetCard
+from icl_gap.evaluation.config import SweepSpec
 
 HANG = timedelta(seconds=20)
 """Far beyond what a good file of this size takes."""

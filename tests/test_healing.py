@@ -8,18 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from evaluation.test_runner import untimed
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from test_run import untimed
 from toys import sweep, write_toy
 
 import icl_gap
-from icl_gap.config import SweepSpec
 from icl_gap.errors import AnalysisError
-from icl_gap.run import run_sweep
-from icl_gap.store import open_results, repair_store, verify_store
-from icl_gap.store.files import head_of, read_head
-from icl_gap.store.manifest import read_manifest
+from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.runner import run_sweep
+from icl_gap.results import open_results, repair_store, verify_store
+from icl_gap.results.cell_files import head_of, read_head
+from icl_gap.results.manifest import read_manifest
 
 NANO = {"kind": "untrained", "hidden_size": 16, "layers": 1}
 PATTERNS = (0x01, 0x08, 0x20, 0x80, 0xFF)

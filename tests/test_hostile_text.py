@@ -10,9 +10,9 @@ import yaml
 from fuzzing import command
 from studies import save_card
 
-from icl_gap.config import read_sweep
-from icl_gap.plan import plan_sweep
-from icl_gap.store import open_results
+from icl_gap.evaluation.config import read_sweep
+from icl_gap.evaluation.planning import plan_sweep
+from icl_gap.results import open_results
 
 ODD = {
     "colour": "\x1b[31mred\x1b[0m",

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import icl_gap
-from icl_gap.config import SweepSpec, read_sweep
+from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.evaluation.planning import outline_sweep
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.models import ModelSpec, TransformersSpec, expand
-from icl_gap.plan import outline_sweep
-from icl_gap.run import run_sweep
 from icl_gap.specs import check_spec, shipped
 
 PAPER = read_sweep(shipped("sweeps") / "paper.yaml")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from icl_gap.prompts import Template, answer, parts, render
-from icl_gap.records import Example, Exemplars
+from icl_gap.schema import Example, Exemplars
 
 TEMPLATE = Template(instruction="Translate.", source_label="Command:", target_label="Actions:")
 QUERY = Example("q", "jump twice", "JUMP JUMP")

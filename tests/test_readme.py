@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 import icl_gap
-from icl_gap.config import SweepSpec, read_sweep
 from icl_gap.data import load, load_card
-from icl_gap.run import run_sweep
+from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.specs import check_spec, shipped
 
 ROOT = Path(__file__).parent.parent

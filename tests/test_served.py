@@ -8,13 +8,13 @@ from contextlib import ExitStack
 import pytest
 from serving import ModelAnswers, serving
 
-from icl_gap.config import SweepSpec, read_sweep
+from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.models import ApiSpec, expand
 from icl_gap.models.shipped import shipped_folder
-from icl_gap.records import Record
-from icl_gap.run import run_sweep
+from icl_gap.results import Results
+from icl_gap.schema import Record
 from icl_gap.specs import check_spec, shipped
-from icl_gap.store import Results
 
 SERVED = read_sweep(shipped("sweeps") / "served.yaml")
 STAND_INS = (("nano-codegen", "s"), ("nano-bloom", "m"))

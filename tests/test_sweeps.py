@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from icl_gap.analysis import analyze
-from icl_gap.config import read_sweep
-from icl_gap.run import run_sweep
+from icl_gap.evaluation.config import read_sweep
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.specs import shipped
 
 SWEEPS = sorted(path.stem for path in shipped("sweeps").glob("*.yaml"))

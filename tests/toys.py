@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from icl_gap.config import SweepSpec
+from icl_gap.evaluation.config import SweepSpec
 from icl_gap.specs import check_spec
 
 

@@ -31,7 +31,7 @@ from icl_gap.analysis.table import (
     size_text,
     table,
 )
-from icl_gap.records import Metric, ScaleKey
+from icl_gap.schema import Metric, ScaleKey
 
 __all__ = [
     "MATCHES",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from icl_gap.analysis.points import Analysis, merge_notes
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.records import Metric, ScaleKey
+from icl_gap.schema import Metric, ScaleKey
 
 if TYPE_CHECKING:
     import pandas as pd

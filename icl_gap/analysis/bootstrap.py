@@ -31,9 +31,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from icl_gap.analysis.cells import Floats
+from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired
-from icl_gap.records import Split
+from icl_gap.schema import Split
 from icl_gap.text import brief
 
 CHUNK = 2_000_000

@@ -10,9 +10,9 @@ import numpy as np
 
 from icl_gap.analysis import forms
 from icl_gap.analysis.bootstrap import interval
-from icl_gap.analysis.cells import Floats
 from icl_gap.analysis.forms import FORMS, Form
 from icl_gap.analysis.gaps import Measured
+from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.points import FormFit
 
 

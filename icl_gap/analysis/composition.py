@@ -12,10 +12,10 @@ from typing import get_args
 import numpy as np
 
 from icl_gap.analysis.bootstrap import chunks, generator, interval
-from icl_gap.analysis.cells import Floats
+from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired, Remarks
 from icl_gap.analysis.points import Estimate, ReasoningGap
-from icl_gap.records import Condition
+from icl_gap.schema import Condition
 
 COMPOSED, PARTS = "composed", ("first", "second")
 """The splits of a benchmark that has a reasoning gap. The ids of what belongs together differ after

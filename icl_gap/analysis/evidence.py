@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from icl_gap.analysis.bootstrap import Draws, interval
-from icl_gap.analysis.cells import Floats
+from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired
 from icl_gap.analysis.points import Estimate, GapPoint, McNemar
 

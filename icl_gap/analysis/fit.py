@@ -11,10 +11,10 @@ from scipy import stats
 
 from icl_gap.analysis import forms
 from icl_gap.analysis.bootstrap import interval
-from icl_gap.analysis.cells import Floats
 from icl_gap.analysis.comparison import compare, complete, values_of
 from icl_gap.analysis.evidence import errors_to_tell
 from icl_gap.analysis.gaps import Measured
+from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Remarks
 from icl_gap.analysis.points import (
     BandPoint,

@@ -17,7 +17,7 @@ import numpy as np
 from scipy import optimize
 from scipy.special import expit, logit
 
-from icl_gap.analysis.cells import Floats
+from icl_gap.analysis.outcomes import Floats
 
 SHRINKAGE = 0.1
 STEPS = 12

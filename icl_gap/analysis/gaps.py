@@ -9,8 +9,8 @@ from dataclasses import asdict, astuple, dataclass, replace
 import numpy as np
 
 from icl_gap.analysis.bootstrap import Draws, draw, interval
-from icl_gap.analysis.cells import Floats
 from icl_gap.analysis.evidence import adjusted, bounds, detectable, fieller, mcnemar, smooth
+from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired, Remarks
 from icl_gap.analysis.points import (
     Accuracies,
@@ -19,7 +19,7 @@ from icl_gap.analysis.points import (
     QuerySplit,
     Subject,
 )
-from icl_gap.records import Metric, Split
+from icl_gap.schema import Metric, Split
 from icl_gap.text import brief
 
 FOLDS = 10

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from icl_gap.analysis.cells import Cell, Floats, cells_of
+from icl_gap.analysis.outcomes import Cell, Floats, cells_of
 from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError
-from icl_gap.records import Condition, Metric, Split
+from icl_gap.schema import Condition, Metric, Split
 from icl_gap.text import brief
 
 Cells: TypeAlias = Mapping[tuple[Condition, int], Cell]

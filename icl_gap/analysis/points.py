@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from icl_gap.records import Condition, Metric, ScaleKey, SizeSource
+from icl_gap.schema import Condition, Metric, ScaleKey, SizeSource
 from icl_gap.text import brief, shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from icl_gap.analysis.points import GapPoint, Subject
-from icl_gap.records import ScaleKey
+from icl_gap.schema import ScaleKey
 
 ESTIMATED = "its size is only estimated"
 

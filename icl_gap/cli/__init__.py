@@ -9,7 +9,19 @@ import sys
 
 import typer
 
-from icl_gap.cli import audit, benchmarks, report, results, scores, split, store, sweeps, zoo
+from icl_gap.cli import (
+    benchmarks,
+    report,
+    results,
+    scores,
+    split,
+    store,
+    sweeps,
+    zoo,
+)
+from icl_gap.cli import (
+    diagnose as audit,
+)
 from icl_gap.cli.console import show_log
 from icl_gap.cli.exits import Commands, exit_code
 

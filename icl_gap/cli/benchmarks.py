@@ -27,7 +27,7 @@ Root = Annotated[
 def list_(root: Root = None) -> None:
     """List the benchmarks that ship with the package, and whether their data is at hand."""
     from icl_gap.data import list_cards
-    from icl_gap.data.places import sources_at_hand
+    from icl_gap.data.locations import sources_at_hand
 
     rows = [
         {

@@ -28,7 +28,7 @@ def report(
     at hand; without them the page names examples by their ids.
     """
     from icl_gap.report import write_report
-    from icl_gap.store import open_results
+    from icl_gap.results import open_results
 
     found = open_results(results)
     path = out or results / "report.html"

@@ -10,12 +10,12 @@ import typer
 
 from icl_gap.cli.console import say, show_table, track, waiting
 from icl_gap.errors import AnalysisError
-from icl_gap.records import Metric, ScaleKey
+from icl_gap.schema import Metric, ScaleKey
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis
     from icl_gap.plots import FigureRecipe
-    from icl_gap.store import Results
+    from icl_gap.results import Results
 
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="What `icl-gap run` wrote.")]
 Match = Annotated[
@@ -40,7 +40,7 @@ def analyze(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show gaps with their intervals, and their fit against scale."""
-    from icl_gap.store import open_results
+    from icl_gap.results import open_results
 
     found = open_results(results)
     analysis = analysis_of(found, metric, against, estimated_sizes=estimated_sizes)
@@ -59,7 +59,7 @@ def analysis_of(
 ) -> Analysis:
     """Read of the results what statistics need, and analyze it."""
     from icl_gap.analysis import analyze as measured
-    from icl_gap.store import OUTCOMES
+    from icl_gap.results import OUTCOMES
 
     frame = results.frame(OUTCOMES, track=track)
     with waiting("resampling"):
@@ -85,7 +85,7 @@ def plot(
 ) -> None:
     """Draw figures as PNG, PDF and SVG, their points as CSV."""
     from icl_gap.plots import read_recipe
-    from icl_gap.store import open_results
+    from icl_gap.results import open_results
 
     chosen = None if recipe is None else read_recipe(recipe)
     found = open_results(results)
@@ -130,7 +130,7 @@ def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> Non
         reasoning_table,
         table,
     )
-    from icl_gap.precision import read_checks
+    from icl_gap.evaluation.precision import read_checks
 
     tables = {
         f"{MATCHES[analysis.metric]}, {analysis.confidence:.0%} intervals": table(analysis),

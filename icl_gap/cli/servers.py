@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from icl_gap.models import ApiSpec
 
 if TYPE_CHECKING:
-    from icl_gap.plan import Plan
+    from icl_gap.evaluation.planning import Plan
 
 
 def server_rows(planned: Plan) -> list[dict[str, str]]:

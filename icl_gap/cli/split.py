@@ -28,7 +28,7 @@ def split(
 ) -> None:
     """Divide a benchmark anew, as a card of your own, and show the divergences reached."""
     from icl_gap.data import load, load_card
-    from icl_gap.splitting import divide, save
+    from icl_gap.data.resplitting import divide, save
 
     card = load_card(name)
     benchmark = load(card, of, root)

@@ -11,7 +11,7 @@ import typer
 from icl_gap.cli.console import say, track
 
 if TYPE_CHECKING:
-    from icl_gap.store import Fault, Results
+    from icl_gap.results import Fault, Results
 
 app = typer.Typer(
     help="Check the files of results, and mend what is damaged.", no_args_is_help=True
@@ -25,7 +25,7 @@ def verify(results: Folder) -> None:
 
     Cells that the sweep has not come to are named too; they are no fault.
     """
-    from icl_gap.store import absent_cells, open_results, verify_store
+    from icl_gap.results import absent_cells, open_results, verify_store
 
     faults = verify_store(results, track=track)
     _tell(faults)
@@ -43,7 +43,7 @@ def verify(results: Folder) -> None:
 @app.command()
 def repair(results: Folder) -> None:
     """Set damaged files aside and keep their good records; a run asks for the others."""
-    from icl_gap.store import repair_store
+    from icl_gap.results import repair_store
 
     faults = repair_store(results, track=track)
     _tell(faults)
@@ -61,7 +61,7 @@ def merge(
     out: Annotated[Path, typer.Option("--out", help="Folder for all of its results.")],
 ) -> None:
     """Bring the parts of a sweep together that machines have run apart."""
-    from icl_gap.store import merge_stores, open_results
+    from icl_gap.results import merge_stores, open_results
 
     merge_stores(parts, out, track=track)
     results = open_results(out)
@@ -75,7 +75,7 @@ def _check_comparable(results: Results) -> None:
         AnalysisError: They cannot be compared.
     """
     from icl_gap.analysis.pairing import pair
-    from icl_gap.store import OUTCOMES
+    from icl_gap.results import OUTCOMES
 
     if results:
         pair(results.frame(OUTCOMES, track=track), "raw")

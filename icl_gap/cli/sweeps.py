@@ -14,15 +14,15 @@ import typer
 
 from icl_gap.cli.console import say, show_table, track, warn
 from icl_gap.cli.exits import INTERRUPTED
-from icl_gap.cli.shards import MOST_SHARDS, read_shard, show_shards
+from icl_gap.cli.shard_options import MOST_SHARDS, read_shard, show_shards
 from icl_gap.errors import AnalysisError, InputError, ModelError, Place
 from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
-    from icl_gap.config import SweepSpec
-    from icl_gap.plan import Cell, Plan, Subject
+    from icl_gap.evaluation.config import SweepSpec
+    from icl_gap.evaluation.planning import Cell, Plan, Subject
     from icl_gap.plots import FigureRecipe
-    from icl_gap.records import CellInfo
+    from icl_gap.schema import CellInfo
 
 SweepFile = Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")]
 OutFolder = Annotated[
@@ -50,9 +50,9 @@ def run(
     Then show its gaps and draw its figures.
     """
     from icl_gap.cli.results import analysis_of, draw, show
-    from icl_gap.config import read_sweep
-    from icl_gap.plan import outline_sweep
-    from icl_gap.run import run_sweep
+    from icl_gap.evaluation.config import read_sweep
+    from icl_gap.evaluation.planning import outline_sweep
+    from icl_gap.evaluation.runner import run_sweep
 
     spec = read_sweep(sweep)
     if executor is not None:
@@ -91,8 +91,8 @@ def plan(
 ) -> None:
     """Show a sweep's grid, prompts and fit; run nothing."""
     from icl_gap.cli.servers import server_rows
-    from icl_gap.config import read_sweep
-    from icl_gap.plan import plan_sweep
+    from icl_gap.evaluation.config import read_sweep
+    from icl_gap.evaluation.planning import plan_sweep
 
     if shards is not None:
         with faults_in(sweep):
@@ -126,8 +126,8 @@ def prompts(
     n: Annotated[int, typer.Option("--n", min=1, help="How many prompts.")] = 1,
 ) -> None:
     """Print what a model would see."""
-    from icl_gap.config import read_sweep
-    from icl_gap.plan import outline_sweep
+    from icl_gap.evaluation.config import read_sweep
+    from icl_gap.evaluation.planning import outline_sweep
 
     with faults_in(sweep):
         planned = outline_sweep(read_sweep(sweep), track=track)
@@ -187,8 +187,8 @@ def _recipes(sweep: SweepSpec) -> list[FigureRecipe]:
 
 def _cost_rows(planned: Plan) -> list[dict[str, str]]:
     """One row for each model with weights on each benchmark: tokens, operations, time."""
-    from icl_gap.models.cost import shape
-    from icl_gap.plan import loads
+    from icl_gap.evaluation.planning import loads
+    from icl_gap.models.hf.cost import shape
 
     rates: dict[Subject, float | None] = {}
     rows = []
@@ -217,7 +217,7 @@ def _cost_rows(planned: Plan) -> list[dict[str, str]]:
 
 def _memory_rows(planned: Plan) -> list[dict[str, str]]:
     """One row for each model with weights: what it needs, and what this machine has."""
-    from icl_gap.models.memory import fit, in_words
+    from icl_gap.models.hf.memory import fit, in_words
 
     rows = []
     for subject in dict.fromkeys(cell.subject for cell in planned.cells):
@@ -240,7 +240,7 @@ def _memory_rows(planned: Plan) -> list[dict[str, str]]:
 
 def _damage(planned: Plan) -> Iterator[str]:
     """What is wrong with weights at hand, of which `run` would make failures of their models."""
-    from icl_gap.models.folder import check_weights, weight_files
+    from icl_gap.models.hf.folder import check_weights, weight_files
 
     for subject in dict.fromkeys(cell.subject for cell in planned.cells):
         folder = subject.identity.folder
@@ -254,7 +254,7 @@ def _damage(planned: Plan) -> Iterator[str]:
 
 def _rate_here(subject: Subject) -> float | None:
     """The rate of the model's device; None where it is in another machine."""
-    from icl_gap.models.cost import matmul_rate
+    from icl_gap.models.hf.cost import matmul_rate
 
     try:
         return matmul_rate(subject.spec, subject.identity)

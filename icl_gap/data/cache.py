@@ -18,9 +18,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from icl_gap.data.examples import Sides
-from icl_gap.data.places import cache_root, sha256_of
+from icl_gap.data.locations import cache_root, sha256_of
 from icl_gap.files import read_regular, remove_temporaries, write_atomically
-from icl_gap.records import Example
+from icl_gap.schema import Example
 
 _log = logging.getLogger(__name__)
 

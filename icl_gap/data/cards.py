@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from icl_gap.data.addresses import check_address
 from icl_gap.data.paths import expanded, is_file, is_folder, is_there
 from icl_gap.errors import DataError, Place
-from icl_gap.records import CanonicalForm, Execution
+from icl_gap.schema import CanonicalForm, Execution
 from icl_gap.specs import Spec, read_spec, shipped
 
 Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "gsm", "tsv"]

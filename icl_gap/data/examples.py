@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from icl_gap.records import Example
+from icl_gap.schema import Example
 from icl_gap.text import brief
 
 Pair = tuple[str, str]

@@ -8,11 +8,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from icl_gap.data import hub
+from icl_gap.data import hub_datasets as hub
 from icl_gap.data.archives import unpack
 from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, UrlFile, UrlSource
 from icl_gap.data.download import Progress, download
-from icl_gap.data.places import Found, fetched_folder, sha256_of
+from icl_gap.data.locations import Found, fetched_folder, sha256_of
 from icl_gap.data.sums import check_source, receipt
 from icl_gap.errors import DataError
 from icl_gap.files import write_atomically

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from icl_gap.records import Benchmark, Example
+from icl_gap.schema import Benchmark, Example
 
 
 @dataclass(frozen=True, slots=True)

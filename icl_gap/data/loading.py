@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, assert_never
 
-from icl_gap.data import cache, cfq, cogs, geoquery, gsm, hub, listops, logic, scan, tsv
+from icl_gap.data import cache
+from icl_gap.data import hub_datasets as hub
 from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
 from icl_gap.data.examples import Sides, by_content, fingerprint
-from icl_gap.data.places import Found, at_hand, cache_root, not_here, sources_at_hand
+from icl_gap.data.loaders import cfq, cogs, geoquery, gsm, listops, logic, scan, tsv
+from icl_gap.data.locations import Found, at_hand, cache_root, not_here, sources_at_hand
 from icl_gap.data.sums import check_fetched
 from icl_gap.errors import DataError
-from icl_gap.records import Benchmark, World
+from icl_gap.schema import Benchmark, World
 
 LOADER_VERSION = 2
 """Raised by every change to what a loader makes of the same files."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, LocalSource, UrlSource
-from icl_gap.data.places import Found, at_hand, fetched_folder, open_bytes, sha256_of
+from icl_gap.data.locations import Found, at_hand, fetched_folder, open_bytes, sha256_of
 from icl_gap.errors import DataError, Place
 from icl_gap.files import open_regular
 

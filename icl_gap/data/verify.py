@@ -7,10 +7,10 @@ from pathlib import Path
 
 from icl_gap.data.cards import DatasetCard
 from icl_gap.data.loading import load
-from icl_gap.data.places import sources_at_hand
+from icl_gap.data.locations import sources_at_hand
 from icl_gap.data.sums import FileCheck, check_source
 from icl_gap.errors import DataError
-from icl_gap.track import Track, untracked
+from icl_gap.progress import Track, untracked
 
 
 @dataclass(frozen=True, slots=True)

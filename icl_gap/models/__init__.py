@@ -22,7 +22,7 @@ from icl_gap.models.spec import (
 from icl_gap.models.zoo import FamilySpec, ModelEntry, expand
 
 if TYPE_CHECKING:
-    from icl_gap.models.tokenizer import TextTokenizer
+    from icl_gap.models.hf.tokenizer import TextTokenizer
 
 __all__ = [
     "ApiSpec",
@@ -63,13 +63,13 @@ def load_tokenizer(spec: ModelSpec, identity: Identity) -> Tokenizer | None:
     """
     match spec:
         case TransformersSpec():
-            from icl_gap.models.tokenizer import load_folder_tokenizer
+            from icl_gap.models.hf.tokenizer import load_folder_tokenizer
 
             return load_folder_tokenizer(
                 _folder(identity), bos=spec.bos, trust_remote_code=spec.trust_remote_code
             )
         case UntrainedSpec():
-            from icl_gap.models.untrained import untrained_tokenizer
+            from icl_gap.models.hf.random_init import untrained_tokenizer
 
             return untrained_tokenizer(spec)
         case ApiSpec():
@@ -92,19 +92,19 @@ def load(spec: ModelSpec, identity: Identity) -> Model:
     """
     match spec:
         case TransformersSpec() | UntrainedSpec():
-            from icl_gap.models.huggingface import load_huggingface
+            from icl_gap.models.hf.transformers_model import load_huggingface
 
             return load_huggingface(spec, identity)
         case NearestSpec():
-            from icl_gap.models.nearest import Nearest
+            from icl_gap.models.baselines.nearest_exemplar import Nearest
 
             return Nearest(identity.name, identity.family)
         case ScriptedSpec():
-            from icl_gap.models.scripted import load_scripted
+            from icl_gap.models.baselines.mock import load_scripted
 
             return load_scripted(spec, identity.name)
         case ApiSpec():
-            from icl_gap.models.api.backend import load_api
+            from icl_gap.models.server.server_model import load_api
 
             return load_api(spec, identity, _api_tokenizer(identity))
         case _:
@@ -121,13 +121,13 @@ def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
     Raises:
         ModelError: The tokenizer cannot be read.
     """
-    from icl_gap.models import untrained
+    from icl_gap.models.hf import random_init as untrained
 
     untrained.save_untrained(spec, folder)
 
 
 def _api_tokenizer(identity: Identity) -> TextTokenizer | None:
-    from icl_gap.models.tokenizer import load_folder_tokenizer
+    from icl_gap.models.hf.tokenizer import load_folder_tokenizer
 
     if identity.folder is None:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from icl_gap.errors import IclGapError
-from icl_gap.records import Answer, ModelInfo, Predictions, Prompt
+from icl_gap.schema import Answer, ModelInfo, Predictions, Prompt
 
 
 @dataclass(frozen=True, slots=True)

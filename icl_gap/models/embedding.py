@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icl_gap.errors import ModelError
-from icl_gap.models import hub
-from icl_gap.models.folder import fingerprints, parts_of_embedder
-from icl_gap.models.quiet import quiet_transformers
-from icl_gap.models.remote_code import refuse_embedder_code
+from icl_gap.models.hf import hub
+from icl_gap.models.hf.folder import fingerprints, parts_of_embedder
+from icl_gap.models.hf.remote_code import refuse_embedder_code
+from icl_gap.models.hf.silence import quiet_transformers
 from icl_gap.specs import Spec, user_path
 
 if TYPE_CHECKING:

@@ -10,16 +10,10 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from icl_gap.errors import ModelError
-from icl_gap.models import hub
-from icl_gap.models.api.address import check_server
-from icl_gap.models.folder import (
-    context_length,
-    fingerprints,
-    read_config,
-    sha256,
-    weight_files,
-)
-from icl_gap.models.remote_code import refuse_code
+from icl_gap.models.hf import hub
+from icl_gap.models.hf.folder import context_length, fingerprints, read_config, sha256, weight_files
+from icl_gap.models.hf.remote_code import refuse_code
+from icl_gap.models.server.address import check_server
 from icl_gap.models.shipped import FAMILY_MARK, shipped_folder
 from icl_gap.models.spec import (
     ApiSpec,
@@ -30,7 +24,7 @@ from icl_gap.models.spec import (
     UntrainedSpec,
 )
 from icl_gap.models.zoo import training_tokens
-from icl_gap.records import SizeSource
+from icl_gap.schema import SizeSource
 from icl_gap.specs import check_path, user_path
 
 UNTRAINED_MARK = "icl_gap_untrained"

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from icl_gap.records import SizeSource
+from icl_gap.schema import SizeSource
 from icl_gap.specs import Spec
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]

@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticKnownError
 
 from icl_gap.models.spec import ApiSpec, ModelSpec, ModelSpecBase, TransformersSpec
-from icl_gap.records import SizeSource
+from icl_gap.schema import SizeSource
 from icl_gap.specs import Spec, read_spec
 
 Kind = Literal["transformers", "api"]

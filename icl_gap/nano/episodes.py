@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icl_gap.nano.patterns import Pattern
-from icl_gap.nano.recipe import Level
-from icl_gap.nano.words import ACTIONS, SLOT_WORDS, WORDS
+from icl_gap.nano.training_recipe import Level
+from icl_gap.nano.vocabulary import ACTIONS, SLOT_WORDS, WORDS
 from icl_gap.prompts import Template
 
 N_VERBS, N_DIRECTIONS = 4, 2

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
-from icl_gap.data.scan import DIRECTIONS, PRIMITIVES, commands, generate
+from icl_gap.data.loaders.scan import DIRECTIONS, PRIMITIVES, commands, generate
 
 HELD_OUT_SPLITS = ("mcd1", "length")
 """The splits whose test patterns the default family never sees."""

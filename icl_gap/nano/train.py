@@ -23,14 +23,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from icl_gap.models.quiet import quiet_transformers
+from icl_gap.models.hf.silence import quiet_transformers
 from icl_gap.models.shipped import FAMILY_MARK
 from icl_gap.models.spec import Architecture
-from icl_gap.nano.architectures import HEADS, SHAPES, build_config
-from icl_gap.nano.attention import use_blockwise_attention
 from icl_gap.nano.episodes import Batch, Episodes
-from icl_gap.nano.recipe import LEVELS, TRAINING, Progress, Recipe, curriculum, options
-from icl_gap.nano.tokenizer import END, build_tokenizer, save_tokenizer, scan_template
+from icl_gap.nano.fast_attention import use_blockwise_attention
+from icl_gap.nano.scan_tokenizer import END, build_tokenizer, save_tokenizer, scan_template
+from icl_gap.nano.shapes import HEADS, SHAPES, build_config
+from icl_gap.nano.training_recipe import LEVELS, TRAINING, Progress, Recipe, curriculum, options
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

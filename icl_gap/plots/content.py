@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, Metric
 from icl_gap.errors import AnalysisError
 from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES, Axis
-from icl_gap.plots.numbers import tip
+from icl_gap.plots.point_text import tip
 from icl_gap.plots.recipe import Facet, FigureRecipe
 from icl_gap.text import shots_text
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis import GapFit
 from icl_gap.plots.content import Mark, series_name
-from icl_gap.plots.look import GREY, LINES, Look
-from icl_gap.plots.numbers import hang
+from icl_gap.plots.point_text import hang
+from icl_gap.plots.series_style import GREY, LINES, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis import Analysis, Estimate, GapFit
 from icl_gap.plots.axes import CELLS, QUERIES, X_AXES, Y_AXES, Axis, Scale, limits, set_x
-from icl_gap.plots.cells import draw_cells
 from icl_gap.plots.content import Mark, Panel, chosen, marks, panels, partial_parts, settled
 from icl_gap.plots.draw import ISO_GAPS, draw_fits, draw_iso_gaps, draw_values
+from icl_gap.plots.heatmap import draw_cells
 from icl_gap.plots.legend import draw_legend
-from icl_gap.plots.look import GREY, Look, blank, looks
 from icl_gap.plots.recipe import FigureRecipe
-from icl_gap.plots.strip import draw_strip, strip_height
+from icl_gap.plots.series_style import GREY, Look, blank, looks
+from icl_gap.plots.unresolved import draw_strip, strip_height
 from icl_gap.text import printable
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from icl_gap.plots.content import Mark
-from icl_gap.plots.look import GREY, LINES, Look
+from icl_gap.plots.series_style import GREY, LINES, Look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

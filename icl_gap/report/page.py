@@ -24,16 +24,16 @@ from icl_gap.analysis import (
     table,
 )
 from icl_gap.errors import InputError
+from icl_gap.evaluation.precision import read_checks
+from icl_gap.evaluation.texts import read_texts
 from icl_gap.files import make_folder, write_atomically
-from icl_gap.lookup import read_texts
-from icl_gap.precision import read_checks
+from icl_gap.progress import Track, untracked
 from icl_gap.report.blocks import Blocks
 from icl_gap.report.figures import draw_all
-from icl_gap.report.requests import Requests
+from icl_gap.report.request_data import Requests
+from icl_gap.report.sentences import answer
 from icl_gap.report.traces import Traces
-from icl_gap.report.words import answer
-from icl_gap.store import Results
-from icl_gap.track import Track, untracked
+from icl_gap.results import Results
 
 PARTS = Path(__file__).parent
 WORDS = frozenset({

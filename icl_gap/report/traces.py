@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from icl_gap.lookup import Texts
-from icl_gap.records import CellInfo
+from icl_gap.evaluation.texts import Texts
+from icl_gap.schema import CellInfo
 from icl_gap.text import shots_text
 
 

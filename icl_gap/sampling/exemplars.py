@@ -13,10 +13,10 @@ from itertools import islice, pairwise
 from typing import Literal, assert_never
 
 from icl_gap.errors import SamplingError
-from icl_gap.records import Benchmark, Condition, Example, Exemplars, Split
 from icl_gap.sampling.pool import Embed, HoldOut, Pool, Tokenize, is_reserved
 from icl_gap.sampling.strategies import STRATEGIES, Selection
 from icl_gap.sampling.stream import Stream, rank
+from icl_gap.schema import Benchmark, Condition, Example, Exemplars, Split
 from icl_gap.specs import Spec
 
 _CROSS = "+"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
@@ -12,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icl_gap.errors import SamplingError
-from icl_gap.records import Benchmark, Example, Split
+from icl_gap.programs.templates import program_template
 from icl_gap.sampling.index import Index
 from icl_gap.sampling.stream import rank
+from icl_gap.schema import Benchmark, Example, Split
 
 Tokenize = Callable[[str], Sequence[Hashable]]
 Primitive = tuple[Literal["word", "token"], Hashable]
@@ -24,7 +24,6 @@ Scores = NDArray[np.float32]
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to their embeddings, (n, d), rows of unit length."""
 
-_PLACEHOLDER = re.compile(r"\b([Mmx])\d+\b")
 _RESERVED_SHARE = 64 / 256
 
 
@@ -39,11 +38,6 @@ def primitives(example: Example, tokenize: Tokenize) -> dict[Primitive, None]:
     found: dict[Primitive, None] = {("word", word): None for word in example.source.split()}
     found.update({("token", token): None for token in tokenize(example.target)})
     return found
-
-
-def template(example: Example) -> str:
-    """The target without the numbers of its placeholders and variables (`M1`, `m0`, `?x2`)."""
-    return _PLACEHOLDER.sub(r"\1", example.target)
 
 
 def is_reserved(example: Example) -> bool:
@@ -186,7 +180,7 @@ class Pool:
         """
         positions = {*self._by_id.get(query.id, ()), *self._by_source.get(query.source, ())}
         if hold_out == "template":
-            positions.update(self._by_template.get(template(query), ()))
+            positions.update(self._by_template.get(program_template(query.target), ()))
         return positions
 
     @cached_property
@@ -199,7 +193,7 @@ class Pool:
 
     @cached_property
     def _by_template(self) -> Mapping[str, Sequence[int]]:
-        return self._positions_by(template)
+        return self._positions_by(lambda example: program_template(example.target))
 
     def _positions_by(self, key: Callable[[Example], str]) -> Mapping[str, Sequence[int]]:
         positions: defaultdict[str, list[int]] = defaultdict(list)

@@ -15,10 +15,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from icl_gap.records import Example
+from icl_gap.programs.templates import program_template
 from icl_gap.sampling.index import Index
-from icl_gap.sampling.pool import Pool, Scores, template
+from icl_gap.sampling.pool import Pool, Scores
 from icl_gap.sampling.stream import Stream
+from icl_gap.schema import Example
 
 Selection = Literal[
     "oracle_coverage",
@@ -146,7 +147,7 @@ def _covering(
         if item not in needed:
             continue
         for position in _ranked(index.postings[item], scores, barred, stream):
-            shape = template(pool.examples[position])
+            shape = program_template(pool.examples[position].target)
             if shape not in templates:
                 templates.add(shape)
                 taken.add(position)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from icl_gap.programs.faults import MalformedError
+from icl_gap.programs.meaning import Alike, alike
+from icl_gap.programs.prefix import can_match
+from icl_gap.programs.trees import Structures
 from icl_gap.scoring.exact import score, score_batch
-from icl_gap.scoring.faults import MalformedError
-from icl_gap.scoring.files import Prediction, Summary, read_predictions, summarize
-from icl_gap.scoring.meaning import Alike, alike
-from icl_gap.scoring.prefix import can_match
-from icl_gap.scoring.trees import Structures
+from icl_gap.scoring.predictions import Prediction, Summary, read_predictions, summarize
 
 __all__ = [
     "Alike",

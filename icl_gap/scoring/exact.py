@@ -46,10 +46,12 @@ from dataclasses import replace
 from typing import TypeVar, assert_never
 
 from icl_gap.errors import InputError
-from icl_gap.records import CanonicalForm, Score
-from icl_gap.scoring import funql, number, sparql
-from icl_gap.scoring.faults import MalformedError, UndecidedError
-from icl_gap.scoring.meaning import Alike
+from icl_gap.programs import numbers as number
+from icl_gap.programs.faults import MalformedError, UndecidedError
+from icl_gap.programs.funql import funql_parser as funql
+from icl_gap.programs.meaning import Alike
+from icl_gap.programs.sparql import sparql_parser as sparql
+from icl_gap.schema import CanonicalForm, Score
 
 Program = TypeVar("Program")
 

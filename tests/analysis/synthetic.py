@@ -11,8 +11,8 @@ import numpy as np
 
 from icl_gap import analysis
 from icl_gap.analysis import Analysis
-from icl_gap.records import CellInfo, CellResult, Condition, Record, Split
-from icl_gap.store import frame_of
+from icl_gap.results import frame_of
+from icl_gap.schema import CellInfo, CellResult, Condition, Record, Split
 
 Hit = bool | Literal["failed"] | None
 Model = tuple[str, str, int | None, bool]

@@ -24,7 +24,7 @@ from icl_gap.analysis import (
     table,
 )
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.records import CellResult, Condition
+from icl_gap.schema import CellResult, Condition
 
 MODELS: list[Model] = [
     ("opt-350m", "opt", 350_000_000, True),

@@ -10,9 +10,9 @@ from analysis.test_bootstrap import paired, subject
 from scipy import stats
 from scipy.special import expit
 
-from icl_gap.analysis.cells import Floats
 from icl_gap.analysis.fit import fit_gaps
 from icl_gap.analysis.gaps import measure
+from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired
 from icl_gap.analysis.points import GapFit
 from icl_gap.analysis.scale import SCALES

@@ -11,8 +11,8 @@ from analysis.synthetic import analyze, cell
 from icl_gap.analysis import ReasoningGap, reasoning_table
 from icl_gap.analysis.composition import reasoning_gaps
 from icl_gap.analysis.pairing import pair
-from icl_gap.records import CellResult, Condition
-from icl_gap.store import frame_of
+from icl_gap.results import frame_of
+from icl_gap.schema import CellResult, Condition
 
 SPLITS = ("composed", "first", "second")
 

@@ -15,7 +15,7 @@ from icl_gap.analysis import Accuracies, GapPoint
 from icl_gap.analysis.bootstrap import Draws
 from icl_gap.analysis.evidence import fieller, holm
 from icl_gap.analysis.pairing import Floats
-from icl_gap.records import CellResult
+from icl_gap.schema import CellResult
 
 
 def point(*results: CellResult, resamples: int = 2000) -> GapPoint:

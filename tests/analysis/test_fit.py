@@ -8,7 +8,7 @@ from analysis.synthetic import Model, analyze, cell, sweep
 from scipy import stats
 
 from icl_gap.analysis.fit import refit
-from icl_gap.records import CellResult, Condition
+from icl_gap.schema import CellResult, Condition
 
 OPT: list[Model] = [
     ("opt-350m", "opt", 350_000_000, True),

@@ -7,7 +7,7 @@ from analysis.synthetic import analyze, cell
 
 from icl_gap.analysis import GapPoint
 from icl_gap.errors import AnalysisError
-from icl_gap.records import CellResult
+from icl_gap.schema import CellResult
 
 
 def points(results: list[CellResult], **options: object) -> dict[str, GapPoint]:

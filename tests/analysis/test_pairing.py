@@ -9,7 +9,7 @@ import pytest
 from analysis.synthetic import analyze, cell, record
 
 from icl_gap.errors import AnalysisError
-from icl_gap.records import CellResult, Record
+from icl_gap.schema import CellResult, Record
 
 Change = Callable[[tuple[Record, ...]], tuple[Record, ...]]
 

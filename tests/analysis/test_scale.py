@@ -11,7 +11,7 @@ from analysis.test_fit import families, shrinking
 
 from icl_gap.analysis import human
 from icl_gap.errors import InputError
-from icl_gap.records import CellResult
+from icl_gap.schema import CellResult
 
 
 def trained_on(tokens: dict[str, int | None], results: list[CellResult]) -> list[CellResult]:

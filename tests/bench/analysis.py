@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from icl_gap.records import CellInfo, Divergence, Record
-from icl_gap.store import Sheet, StoreWriter, open_store
+from icl_gap.results import Sheet, StoreWriter, open_store
+from icl_gap.schema import CellInfo, Divergence, Record
 
 SECONDS, GIGABYTES = 30.0, 3.0
 """The targets."""

@@ -16,12 +16,12 @@ from transformers import PreTrainedModel
 from ways import Row, Way, generate, harness, parting
 
 from icl_gap.models import Question
-from icl_gap.models import cost as cost_of
 from icl_gap.models.ending import BROKEN
-from icl_gap.models.engine.passes import Runner
-from icl_gap.models.huggingface import HuggingFaceModel
-from icl_gap.models.weights import count_parameters
-from icl_gap.records import Answer, Predictions
+from icl_gap.models.hf import cost as cost_of
+from icl_gap.models.hf.checkpoint import count_parameters
+from icl_gap.models.hf.engine.passes import Runner
+from icl_gap.models.hf.transformers_model import HuggingFaceModel
+from icl_gap.schema import Answer, Predictions
 
 HARNESS = "lm-evaluation-harness"
 BATCHES = (1, 4, 8, 16)

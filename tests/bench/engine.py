@@ -29,7 +29,7 @@ from setting import SHAPES, WORKLOADS, Shape, build, fit, prepare, twin
 from ways import generate
 
 from icl_gap.models import UntrainedSpec, save_untrained
-from icl_gap.models.huggingface import HuggingFaceModel
+from icl_gap.models.hf.transformers_model import HuggingFaceModel
 
 MEMORY = 1.5
 """Times the memory of `generate` at batch 8 that the engine may take."""

@@ -80,13 +80,13 @@ def _measured(*arguments: str) -> tuple[float, list[float]]:
 def _part(name: str, *arguments: str) -> Sequence[float]:
     match name:
         case "nothing":
-            import icl_gap.run  # noqa: F401 (what any run takes)
+            import icl_gap.evaluation.runner  # noqa: F401 (what any run takes)
 
             return ()
         case "grow":
             return _grown(*GROWTH[int(arguments[0])])
         case "plan":
-            from icl_gap.plan import plan_sweep
+            from icl_gap.evaluation.planning import plan_sweep
 
             return (len(plan_sweep(_paper()).cells),)
         case "fill":
@@ -97,8 +97,8 @@ def _part(name: str, *arguments: str) -> Sequence[float]:
 
 
 def _grown(models: int, shots: Sequence[int]) -> Sequence[float]:
-    from icl_gap.config import SweepSpec
-    from icl_gap.run import run_sweep
+    from icl_gap.evaluation.config import SweepSpec
+    from icl_gap.evaluation.runner import run_sweep
     from icl_gap.specs import check_spec
 
     named = [{"kind": "scripted", "name": f"m{n}", "n_params": n + 1} for n in range(models)]
@@ -115,7 +115,7 @@ def _paper() -> Any:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from test_paper import MODELS, with_stand_ins
 
-    from icl_gap.config import SweepSpec
+    from icl_gap.evaluation.config import SweepSpec
     from icl_gap.specs import check_spec
 
     sweep = with_stand_ins(Path(os.environ["ICL_GAP_DATA"]), MODELS).model_dump(mode="json")
@@ -127,8 +127,8 @@ def _fill(folder: Path) -> Sequence[float]:
     """Write the first nine tenths of the grid, as a run would have left them."""
     from analysis import fill
 
-    from icl_gap.plan import outline_sweep
-    from icl_gap.store import open_store
+    from icl_gap.evaluation.planning import outline_sweep
+    from icl_gap.results import open_store
 
     plan = outline_sweep(_paper())
     infos = [cell.info for cell in plan.cells]
@@ -144,7 +144,7 @@ def _fill(folder: Path) -> Sequence[float]:
 def _resume(folder: Path) -> Sequence[float]:
     """Run the sweep up to where a model is loaded."""
     from icl_gap import models
-    from icl_gap.run import run_sweep
+    from icl_gap.evaluation.runner import run_sweep
 
     class LoadedError(Exception):
         pass

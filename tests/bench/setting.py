@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from icl_gap.config import SweepSpec
+from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.planning import plan_sweep
+from icl_gap.evaluation.questions import question
 from icl_gap.models import Identity, Question, UntrainedSpec
-from icl_gap.models.engine.asks import Ask, to_asks
-from icl_gap.models.engine.trie import Sizes, measure
-from icl_gap.models.tokenizer import TextTokenizer
-from icl_gap.plan import plan_sweep
-from icl_gap.plan.questions import question
+from icl_gap.models.hf.engine.sequences import Ask, to_asks
+from icl_gap.models.hf.engine.trie import Sizes, measure
+from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.specs import check_spec
 
 FITTED = (1.0, 0.4, 0.0, 0.0)

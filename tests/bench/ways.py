@@ -20,8 +20,8 @@ from transformers import (
 
 from icl_gap.models import Question
 from icl_gap.models.ending import ended, max_new_tokens
-from icl_gap.models.tokenizer import TextTokenizer
-from icl_gap.records import Completion
+from icl_gap.models.hf.tokenizer import TextTokenizer
+from icl_gap.schema import Completion
 
 Way = Callable[[Sequence[Question], int], list[Any]]
 """Answers requests, in batches of a size."""

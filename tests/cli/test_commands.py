@@ -17,7 +17,7 @@ import pytest
 import yaml
 from geography import LONGEST, RIVERS, save_geography
 
-from icl_gap.store import open_results
+from icl_gap.results import open_results
 
 COMMANDS = (
     "run",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from stored import INFO, SOME
 
-from icl_gap.store import Sheet, StoreWriter, open_store
+from icl_gap.results import Sheet, StoreWriter, open_store
 
 
 def test_a_damaged_store_is_told_mended_and_healed(cli, sweep, tmp_path) -> None:

@@ -28,7 +28,7 @@ def test_the_second_load_reads_what_the_first_one_kept(
 ) -> None:
     first = load(card, "plain", greetings)
     (path,) = kept(cache_folder)
-    monkeypatch.setattr("icl_gap.data.tsv.read", None)  # nothing is parsed any more
+    monkeypatch.setattr("icl_gap.data.loaders.tsv.read", None)  # nothing is parsed any more
     assert load(card, "plain", greetings) == first
     assert path.name.startswith("greetings-plain-")
 

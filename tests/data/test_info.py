@@ -7,8 +7,8 @@ import pytest
 
 from icl_gap.data import DatasetCard, describe, load, load_card, verify
 from icl_gap.data.cards import GENERATED, LocalSource, UrlSource
-from icl_gap.data.places import at_hand, open_bytes
-from icl_gap.records import Benchmark, Example
+from icl_gap.data.locations import at_hand, open_bytes
+from icl_gap.schema import Benchmark, Example
 
 
 def benchmark(train: list[tuple[str, str]], test: list[tuple[str, str]]) -> Benchmark:

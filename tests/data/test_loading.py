@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from icl_gap.data import DatasetCard, load, load_card
 from icl_gap.data.examples import by_content, fingerprint
 from icl_gap.errors import DataError
-from icl_gap.records import Example
+from icl_gap.schema import Example
 
 LINES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=5)
 EXAMPLES = st.lists(st.builds(Example, LINES, LINES, LINES), max_size=3)

@@ -20,10 +20,10 @@ import icl_gap
 from icl_gap import errors
 from icl_gap.analysis import Analysis, analyze
 from icl_gap.cli import app
-from icl_gap.config import SweepSpec, read_sweep
 from icl_gap.data.cards import DatasetCard
+from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.plots import FigureRecipe, nothing_to_draw, plot, shipped_recipes
-from icl_gap.run import run_sweep
 from icl_gap.specs import check_spec, shipped
 
 HERE = Path(__file__).parent

@@ -19,8 +19,8 @@ from golden.snapshot import (
     small,
 )
 
-from icl_gap.run import run_sweep
-from icl_gap.track import Track
+from icl_gap.evaluation.runner import run_sweep
+from icl_gap.progress import Track
 
 T = TypeVar("T")
 GOLDEN = json.loads(RESULTS.read_text(encoding="utf-8"))

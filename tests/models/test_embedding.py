@@ -11,8 +11,8 @@ from tiny import save_embedder
 from toys import sweep
 
 from icl_gap.errors import ModelError
+from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.models import Embedder, EmbedderSpec, find_embedder
-from icl_gap.plan import plan_sweep
 
 WORDS = ("walk", "run", "jump", "twice", "left")
 

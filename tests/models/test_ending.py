@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.models.ending import ended, max_new_tokens
-from icl_gap.records import Completion
+from icl_gap.schema import Completion
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,12 @@ from transformers.models.opt.modeling_opt import OPTDecoder
 from typer.testing import CliRunner
 
 from icl_gap.cli import app
-from icl_gap.config import SweepSpec
 from icl_gap.errors import InferenceError, ModelError
+from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.models import TransformersSpec, identify, load
-from icl_gap.records import Record
-from icl_gap.run import run_sweep
-from icl_gap.store import Results, open_results
+from icl_gap.results import Results, open_results
+from icl_gap.schema import Record
 
 OTHER = "nano-codegen-xxs"
 Forward = Callable[..., Any]

@@ -17,7 +17,7 @@ from icl_gap.models import (
     UntrainedSpec,
     identify,
 )
-from icl_gap.models.folder import context_length
+from icl_gap.models.hf.folder import context_length
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

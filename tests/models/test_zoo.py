@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from icl_gap.config import SweepSpec
 from icl_gap.errors import InputError
+from icl_gap.evaluation.config import SweepSpec
 from icl_gap.models import (
     ApiSpec,
     FamilySpec,
@@ -21,8 +21,8 @@ from icl_gap.models import (
     load,
     save_untrained,
 )
+from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.shipped import shipped_folder, shipped_models
-from icl_gap.models.weights import count_parameters
 from icl_gap.models.zoo import ZooModel, members, training_tokens, zoo
 from icl_gap.specs import check_spec
 

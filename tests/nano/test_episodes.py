@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from icl_gap.nano.episodes import Batch, Episodes
 from icl_gap.nano.patterns import held_out, patterns
-from icl_gap.nano.recipe import LEVELS, Level, Recipe
-from icl_gap.nano.tokenizer import build_tokenizer, scan_template
-from icl_gap.nano.words import ACTIONS, GRAMMAR, SLOT_ACTIONS, SLOT_WORDS, WORDS
+from icl_gap.nano.scan_tokenizer import build_tokenizer, scan_template
+from icl_gap.nano.training_recipe import LEVELS, Level, Recipe
+from icl_gap.nano.vocabulary import ACTIONS, GRAMMAR, SLOT_ACTIONS, SLOT_WORDS, WORDS
 from icl_gap.prompts import render
-from icl_gap.records import Example, Exemplars
+from icl_gap.schema import Example, Exemplars
 
 TOKENIZER = build_tokenizer(scan_template())
 TIMES = {"twice": 2, "thrice": 3}

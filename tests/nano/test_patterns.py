@@ -1,9 +1,9 @@
 from itertools import product
 
 from icl_gap import load_benchmark
-from icl_gap.data import scan
+from icl_gap.data.loaders import scan
 from icl_gap.nano.patterns import held_out, pattern_of, patterns
-from icl_gap.nano.words import SLOT_ACTIONS, SLOT_WORDS
+from icl_gap.nano.vocabulary import SLOT_ACTIONS, SLOT_WORDS
 
 VERBS, DIRECTIONS = range(4), range(4, 6)
 

@@ -8,10 +8,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from icl_gap.nano import train as command
-from icl_gap.nano.architectures import SHAPES, build_config
 from icl_gap.nano.episodes import Batch
-from icl_gap.nano.recipe import LEVELS, Recipe
+from icl_gap.nano.shapes import SHAPES, build_config
 from icl_gap.nano.train import begin_opt, later_accuracy, train
+from icl_gap.nano.training_recipe import LEVELS, Recipe
 
 SHORT = Recipe("codegen", "xxs", steps=12, warm_up=4)
 
@@ -45,7 +45,7 @@ def test_the_seed_and_the_family_decide_the_weights(tmp_path) -> None:
 def test_a_checkpoint_of_another_curriculum_is_refused(tmp_path, monkeypatch) -> None:
     train(SHORT, tmp_path, until=2)
     longer = (*LEVELS[:-1], replace(LEVELS[-1], length=700))
-    monkeypatch.setattr("icl_gap.nano.recipe.LEVELS", longer)
+    monkeypatch.setattr("icl_gap.nano.training_recipe.LEVELS", longer)
     with pytest.raises(ValueError, match="another recipe"):
         train(SHORT, tmp_path)
 

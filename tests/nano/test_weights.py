@@ -12,15 +12,15 @@ from toys import sweep
 
 import icl_gap
 from icl_gap.analysis import GapPoint, analyze
-from icl_gap.config import read_sweep
+from icl_gap.evaluation.config import read_sweep
+from icl_gap.evaluation.runner import run_sweep
 from icl_gap.models import Model, TransformersSpec, identify, load
 from icl_gap.models.shipped import shipped_folder, shipped_models
-from icl_gap.nano.recipe import Recipe
-from icl_gap.nano.tokenizer import build_tokenizer, scan_template
-from icl_gap.nano.words import SLOT_ACTIONS
+from icl_gap.nano.scan_tokenizer import build_tokenizer, scan_template
+from icl_gap.nano.training_recipe import Recipe
+from icl_gap.nano.vocabulary import SLOT_ACTIONS
 from icl_gap.prompts import render
-from icl_gap.records import Example, Exemplars
-from icl_gap.run import run_sweep
+from icl_gap.schema import Example, Exemplars
 from icl_gap.specs import shipped
 
 SIZES = ("xxs", "xs", "s", "m", "l")

@@ -23,9 +23,9 @@ from icl_gap.analysis import (
 )
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.plots import FigureRecipe, plot, read_recipe
-from icl_gap.records import Condition
+from icl_gap.results import frame_of
+from icl_gap.schema import Condition
 from icl_gap.specs import shipped
-from icl_gap.store import frame_of
 
 GOLDEN = Path(__file__).parent / "golden"
 GAP = read_recipe(shipped("plots") / "gap_vs_scale.yaml")

@@ -18,8 +18,8 @@ from plots.test_plot import ANALYSIS, POINTS, point
 
 from icl_gap.analysis import Analysis, Estimate, GapPoint
 from icl_gap.plots import FigureRecipe, nothing_to_draw, plot, shipped_recipes, svg
-from icl_gap.plots.cells import COLOURS, readable, short
 from icl_gap.plots.figure import build
+from icl_gap.plots.heatmap import COLOURS, readable, short
 
 RECIPES = {recipe.name: recipe for recipe in shipped_recipes()}
 

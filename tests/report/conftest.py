@@ -16,7 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from studies import save_card, save_study
 
 from icl_gap.report import write_report
-from icl_gap.store import Results
+from icl_gap.results import Results
 
 FLAGS = (
     "--headless=new",

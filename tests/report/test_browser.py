@@ -11,7 +11,7 @@ from serving import serving
 from studies import right_or_wrong, save_card, save_study
 from toys import sweep
 
-from icl_gap.run import run_sweep
+from icl_gap.evaluation.runner import run_sweep
 
 
 @pytest.fixture

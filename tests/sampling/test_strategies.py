@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from strategies import embed
 
 from icl_gap.errors import SamplingError
-from icl_gap.records import Benchmark, Example, Exemplars
 from icl_gap.sampling import Pool, SamplerSpec, arrange, sample, sample_exemplars
 from icl_gap.sampling.strategies import STRATEGIES, _greedy_map
+from icl_gap.schema import Benchmark, Example, Exemplars
 
 SOURCES = (
     "walk and run",

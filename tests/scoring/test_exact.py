@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.errors import InputError
-from icl_gap.records import CanonicalForm, Score
+from icl_gap.schema import CanonicalForm, Score
 from icl_gap.scoring import score, score_batch
 
 FORMS = st.sampled_from(get_args(CanonicalForm))

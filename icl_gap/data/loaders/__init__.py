@@ -1,0 +1,1 @@
+"""Loaders: one module for each benchmark, which reads its published files or generates it."""

@@ -1,0 +1,154 @@
+"""Compositional GSM: two questions of school mathematics, the second about the first's answer.
+
+Source: Hosseini et al. 2024, arXiv 2410.01748; made here from any file in the form of GSM8K (Cobbe
+et al. 2021, arXiv 2110.14168), one JSON object a line with `question` and `answer`, the final
+number after `####`. A number of the second question that equals the first's answer gives way to X,
+which stands for that answer: so the second's own solution still holds, and nothing is computed.
+
+Each question is in one pair at most. The splits `composed`, `first` and `second` hold the same
+pairs in the same order: both questions as one, the first alone, the second as it was. An example's
+id is `gsm-<side><pair>-<split>`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from icl_gap.data.examples import Sides, one_line
+from icl_gap.data.locations import read_lines
+from icl_gap.errors import DataError, Place
+from icl_gap.schema import ANSWER_MARK, Example
+
+_CALCULATION = re.compile(r"<<[^>]*>>")
+_NUMBER = re.compile(r"(?<![\w.,:/])\d+(?:,\d{3})*(?!\w|[.,:/]?\d)", re.ASCII)
+"""A whole number in digits; no part of a fraction, a decimal, a time or a word."""
+_MOST_DIGITS = 300
+"""Of an answer. Python by itself refuses to read or to write numbers of thousands of digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A row of the file."""
+
+    text: str
+    solution: str
+    """Without its calculator's marks and its final number."""
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A pair."""
+
+    first: Question
+    second: Question
+    start: int
+    """Where in the second question's text the number begins that X stands for."""
+    end: int
+
+
+def read(split: str, files: list[Path], *, solutions: bool) -> Sides:
+    """Read a split.
+
+    Args:
+        split: `composed`, `first` or `second`.
+        files: Train and test, in the form of GSM8K.
+        solutions: Targets are whole solutions; otherwise the final number alone.
+
+    Raises:
+        DataError: A line is not in that form, or there is no pair in a file.
+    """
+    sides = {
+        side: [
+            _example(side, number, pair, split, solutions=solutions)
+            for number, pair in enumerate(_pairs(path))
+        ]
+        for side, path in zip(("train", "test"), files, strict=True)
+    }
+    return Sides(sides["train"], sides["test"])
+
+
+def _example(side: str, number: int, pair: Composed, split: str, *, solutions: bool) -> Example:
+    first, second = pair.first, pair.second
+    match split:
+        case "first":
+            source, solution, answer = first.text, first.solution, first.answer
+        case "second":
+            source, solution, answer = second.text, second.solution, second.answer
+        case _:
+            about_x = f"{second.text[: pair.start]}X{second.text[pair.end :]}"
+            source = f"Let X be the answer to Q1. Q1: {first.text} Q2: {about_x}"
+            solution = f"{first.solution} So X is {first.answer}. {second.solution}"
+            answer = second.answer
+    target = f"{solution} {ANSWER_MARK} {answer}" if solutions else str(answer)
+    return Example(f"gsm-{side}{number}-{split}", source, target)
+
+
+def _pairs(path: Path) -> list[Composed]:
+    """Pair questions, each with the first one in the file that its numbers allow."""
+    rows = list(_rows(path))
+    by_answer: defaultdict[int, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        by_answer[row.answer].append(place)
+    used: set[int] = set()
+    found = []
+    for place, second in enumerate(rows):
+        if place in used:
+            continue
+        for at in _numbers(second.text):
+            digits = second.text[slice(*at)].replace(",", "")
+            value = int(digits) if len(digits) <= _MOST_DIGITS else -1  # which no answer is
+            firsts = (n for n in by_answer[value] if n not in used and n != place)
+            if (first := next(firsts, None)) is not None:
+                found.append(Composed(rows[first], second, *at))
+                used |= {first, place}
+                break
+    if not found:
+        raise DataError("no two questions of it make a pair", place=Place(path))
+    return found
+
+
+def _numbers(text: str) -> list[tuple[int, int]]:
+    """Where the numbers of a question stand that it names once."""
+    spans = [match.span() for match in _NUMBER.finditer(text)]
+    names = [text[slice(*span)] for span in spans]
+    return [span for span, name in zip(spans, names, strict=True) if names.count(name) == 1]
+
+
+def _rows(path: Path) -> Iterator[Question]:
+    """The rows whose answers are whole numbers."""
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row: dict[str, Any] = json.loads(line)
+            text, whole = one_line(row["question"]), one_line(row["answer"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise _fault(line, path, number) from error
+        solution, mark, answer = _CALCULATION.sub("", whole).rpartition(ANSWER_MARK)
+        if not mark or not text:
+            raise _fault(line, path, number)
+        if (value := answer.strip().replace(",", "")).isdecimal() and value.isascii():
+            if len(value) > _MOST_DIGITS:
+                raise DataError(
+                    "the answer has too many digits",
+                    value=len(value),
+                    allowed=f"at most {_MOST_DIGITS} digits",
+                    place=Place(path, number),
+                )
+            yield Question(text, solution.strip(), int(value))
+
+
+def _fault(line: str, path: Path, number: int) -> DataError:
+    return DataError(
+        "not a question with its solution",
+        value=line,
+        allowed='{"question": "…", "answer": "… #### 72"}',
+        place=Place(path, number),
+    )

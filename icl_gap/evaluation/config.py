@@ -1,0 +1,171 @@
+"""The sweep file: what a user asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from icl_gap.models import EmbedderSpec, ModelEntry
+from icl_gap.prompts import Template
+from icl_gap.sampling import Order, SamplerSpec, Selection
+from icl_gap.sampling.pool import HoldOut
+from icl_gap.schema import Condition, Predictions, Split
+from icl_gap.specs import Spec, read_spec
+from icl_gap.text import brief
+
+Overflow = Literal["error", "skip", "drop_shots"]
+Executor = Literal["local", "ray"]
+Control = Literal["shuffled_targets", "targets_only"]
+Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
+"""`true` and `2.0` are no whole numbers, and results hold those of 64 bits."""
+Shots = Annotated[Whole, Field(ge=0)]
+
+
+class BenchmarkEntry(Spec):
+    """A benchmark; `scan` alone is short for `{name: scan}`."""
+
+    name: str
+    """Of a shipped card, or the path of a card of one's own."""
+    split: str | None = None
+    """Default: the card's own."""
+    options: dict[str, bool] = Field(default_factory=dict)
+    """Of the benchmark's loader, e.g. `postprocess: false` for CFQ."""
+
+
+class DatasetEntry(BenchmarkEntry):
+    """A benchmark of a sweep."""
+
+    template: Template | None = None
+    """Default: the card's own."""
+    exemplars_from: BenchmarkEntry | None = None
+    """Another benchmark to draw exemplars from, as a control: from its train or its test side, as
+    it would be here."""
+
+    @field_validator("exemplars_from", mode="before")
+    @classmethod
+    def _benchmark_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class SweepSpec(Spec):
+    """A grid of cells: every combination of its lists."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Of the folder that the results go to."""
+    datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
+    models: tuple[ModelEntry, ...] = Field(min_length=1)
+    """`{family: opt}` stands for every size of a family of the zoo."""
+    query_splits: tuple[Split, ...] = Field(default=("test", "train"), min_length=1)
+    conditions: tuple[Condition, ...] = Field(default=("id", "ood"), min_length=1)
+    shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
+    seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    limit: Whole | None = Field(default=1045, ge=1)
+    """At most so many queries of each split; null for all."""
+    selection: Selection = "oracle_coverage"
+    embedder: EmbedderSpec = EmbedderSpec()
+    """Finds the sources that are alike, for `selection: embedding`; a name alone is its `model`."""
+    hold_out: HoldOut = "source"
+    order: Order = "chosen"
+    """In which order a prompt's exemplars stand; see `SamplerSpec`."""
+    control: Control | None = None
+    """What exemplars show in place of pairs that belong together: each another's target, or no
+    source. `coverage` stays that of the exemplars as they were chosen."""
+    overflow: Overflow = "error"
+    """What to do with a prompt that does not fit the model's context: stop before anything runs,
+    leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
+    predictions: Predictions = "verdict"
+    """How far answers are followed: until it is known whether they are right, or to their ends."""
+    canonical: bool = Field(default=True, strict=True)
+    """Follow an answer that leaves the gold answer as long as it can still be an equivalent
+    program; without this, such an answer has no canonical score unless `predictions` is full."""
+    precision_check: Whole = Field(default=0, ge=0)
+    """How many requests of each model to answer again in float32, one by one, to see which
+    answers its precision changes."""
+    executor: Executor = "local"
+    """Where it runs: here, model by model, or on the cluster that Ray finds or starts."""
+    figures: tuple[str, ...] = ("gap_vs_scale",)
+    """Recipes drawn at the end: names of shipped ones, or paths."""
+
+    @property
+    def sampler(self) -> SamplerSpec:
+        """The sweep's choice of exemplars."""
+        return SamplerSpec(
+            selection=self.selection,
+            hold_out=self.hold_out,
+            order=self.order,
+            shuffled_targets=self.control == "shuffled_targets",
+        )
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _dataset_names(cls, value: Any) -> Any:
+        return _each(value, lambda entry: {"name": entry})
+
+    @field_validator("embedder", mode="before")
+    @classmethod
+    def _embedder_name(cls, value: Any) -> Any:
+        return {"model": value} if isinstance(value, str) else value
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _model_names(cls, value: Any) -> Any:
+        """`nearest` is the baseline; any other plain name is a hub name or a folder.
+
+        An entry with a `family` and no `model` is of the zoo.
+        """
+        entries = _each(
+            value,
+            lambda name: {"kind": "nearest"} if name == "nearest" else {"model": name},
+        )
+        if not isinstance(entries, list):
+            return entries
+        return [
+            {"kind": _kind(entry), **entry} if isinstance(entry, dict) else entry
+            for entry in entries
+        ]
+
+    @field_validator("datasets", "models", "query_splits", "conditions", "shots", "seeds")
+    @classmethod
+    def _no_duplicate_cells(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Equal entries make equal cells; the plan also checks what they resolve to."""
+        for index, entry in enumerate(value):
+            if entry in value[:index]:
+                raise ValueError(
+                    f"duplicate cells: entries {value.index(entry)} and {index} are the same"
+                )
+        return value
+
+    @model_validator(mode="after")
+    def _one_shared_set(self) -> SweepSpec:
+        if self.selection == "shared" and self.hold_out == "template":
+            raise ValueError(
+                "`selection: shared` shows all queries one set, so it cannot hold out each query's "
+                "template; use `hold_out: source`"
+            )
+        return self
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.datasets)} datasets, {len(self.models)} models"
+        return brief("SweepSpec", self.name, counts, f"shots {self.shots}, seeds {self.seeds}")
+
+
+def read_sweep(path: str | Path) -> SweepSpec:
+    """Read a sweep file.
+
+    Raises:
+        InputError: It cannot be read or is not a sweep; the error names file, line and place.
+    """
+    return read_spec(Path(path), SweepSpec)
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    """What kind of model an entry is, where it does not say."""
+    return "zoo" if "family" in entry and "model" not in entry else "transformers"
+
+
+def _each(value: Any, expand: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    return [expand(entry) if isinstance(entry, str) else entry for entry in value]

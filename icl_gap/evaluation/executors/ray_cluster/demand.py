@@ -1,0 +1,64 @@
+"""What a worker asks of the cluster for a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from icl_gap.errors import ModelError
+from icl_gap.evaluation.planning import Subject
+from icl_gap.models import TransformersSpec, UntrainedSpec
+from icl_gap.models.hf.memory import fit
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a node must have free."""
+
+    gpus: int
+    memory: int
+    """Bytes of main memory; 0 where they do not matter."""
+
+
+def demand(subject: Subject, nodes: Sequence[dict[str, float]]) -> Demand:
+    """What a model needs, but never more than the largest node has: there it loads, or tells why.
+
+    - GPUs: none where the cluster has none, for a model without weights, and with `device: cpu`.
+      With `device_map`, all of a node, or as many as `max_memory` counts up to. Else one, or as
+      many as `device` counts up to (`cuda:1` is the second).
+    - Memory: of a model on the CPU, what its weights, keys and values take.
+
+    Args:
+        subject: The model.
+        nodes: The resources of each node, as Ray names them.
+    """
+    gpus = min(_gpus(subject, nodes), _most(nodes, "GPU"))
+    return Demand(gpus, 0 if gpus else min(_memory(subject), _most(nodes, "memory")))
+
+
+def _gpus(subject: Subject, nodes: Sequence[dict[str, float]]) -> int:
+    spec = subject.spec
+    if isinstance(spec, UntrainedSpec):
+        return 1
+    if not isinstance(spec, TransformersSpec):
+        return 0
+    if spec.device_map is not None:
+        named = [n for n in spec.max_memory or () if n != "cpu"]
+        return _most(nodes, "GPU") if spec.max_memory is None else max(named, default=-1) + 1
+    kind, _, number = (spec.device or "cuda").partition(":")
+    if kind == "cpu":
+        return 0
+    return int(number) + 1 if number.isdecimal() else 1
+
+
+def _memory(subject: Subject) -> int:
+    try:
+        found = fit(subject.spec, subject.identity)
+    except ModelError:  # loading it tells
+        return 0
+    return 0 if found is None else found.weights + found.keys_and_values
+
+
+def _most(nodes: Sequence[dict[str, Any]], resource: str) -> int:
+    return int(max((node.get(resource, 0) for node in nodes), default=0))

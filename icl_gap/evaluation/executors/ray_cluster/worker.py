@@ -1,0 +1,137 @@
+"""A worker: the process on a node that holds a model."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+from icl_gap import models
+from icl_gap.errors import IclGapError, InferenceError, ModelError
+from icl_gap.evaluation.answering import Asked, answer
+from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.planning import Plan, outline_sweep
+from icl_gap.evaluation.provenance import provenance
+from icl_gap.schema import ModelInfo, Record
+
+T = TypeVar("T")
+Row = tuple[int, Record]
+"""The number of a cell in its unit, and a record of it."""
+Begun = tuple[ModelInfo, dict[str, Any]]
+"""What is known of a loaded model, and what its answers are made with."""
+_MOST_ROWS = 200
+"""Of a batch, so that it travels with the reply and lies in no node's memory."""
+
+
+class Worker:
+    """Answers for one model, unit by unit.
+
+    Args:
+        folder: Where relative paths of the sweep start, if there is such a folder on this node.
+        variables: Of the environment, for those that this node does not have.
+    """
+
+    def __init__(self, folder: str, variables: Mapping[str, str]) -> None:
+        for name, value in variables.items():
+            os.environ.setdefault(name, value)
+        with suppress(OSError):
+            os.chdir(folder)
+        self._model: models.Model | None = None
+        self._plan: Plan | None = None
+        self._asked: list[Asked] = []
+        self._number: dict[str, int] = {}
+
+    def ready(self) -> None:
+        """Return as soon as the worker lives."""
+
+    def begin(self, sweep: SweepSpec, keys: Sequence[str]) -> Begun | IclGapError:
+        """Plan a unit, and load its model if that is not there yet.
+
+        Args:
+            sweep: The part of the sweep that the unit is of.
+            keys: Of the unit's cells.
+
+        Returns:
+            What is known of the model; or why the unit cannot be answered here.
+        """
+        try:
+            self._plan = outline_sweep(sweep)
+            cells = {cell.info.key: cell for cell in self._plan.cells}
+            cells = {key: cells[key] for key in keys}
+            self._asked = [
+                (cell, request) for cell in cells.values() for request in self._plan.requests(cell)
+            ]
+        except KeyError:
+            return InferenceError(
+                f"the model's files, the benchmark's or the package on node {platform.node()} are "
+                "not those that the sweep was planned with"
+            )
+        except IclGapError as error:
+            return InferenceError(f"cannot be planned on node {platform.node()}: {error}")
+        self._number = {key: n for n, key in enumerate(keys)}
+        try:
+            if self._model is None:
+                subject = self._plan.cells[0].subject
+                self._model = models.load(subject.spec, subject.identity)
+        except ModelError as error:
+            return error
+        return self._model.info, provenance(self._model.info.device)
+
+    def answers(self, wanted: Sequence[int]) -> Iterator[list[Row]]:
+        """Answer requests of the unit that was begun.
+
+        Args:
+            wanted: Their places among all of the unit.
+
+        Yields:
+            What there is of answers, whenever there are some.
+        """
+        if self._model is None or self._plan is None:
+            raise ValueError("no unit was begun")
+        found = answer(self._asked, wanted, self._model, self._plan.sweep)
+        yield from in_batches((self._number[cell.info.key], record) for cell, record in found)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None = None
+
+
+def in_batches(items: Iterator[T]) -> Iterator[list[T]]:
+    """All items that are there, as soon as there are some.
+
+    A thread goes on making items meanwhile: no item waits for those that take long to make.
+
+    Args:
+        items: What is made; an error of it comes after the last item.
+    """
+    made: SimpleQueue[T | _End] = SimpleQueue()
+
+    def make() -> None:
+        try:
+            for item in items:
+                made.put(item)
+        except BaseException as error:  # noqa: BLE001 (raised again below)
+            made.put(_End(error))
+        else:
+            made.put(_End())
+
+    Thread(target=make, daemon=True).start()
+    while True:
+        batch = [made.get()]
+        while not made.empty() and len(batch) < _MOST_ROWS:
+            batch.append(made.get())
+        if there := [item for item in batch if not isinstance(item, _End)]:
+            yield there
+        match batch[-1]:
+            case _End(None):
+                return
+            case _End(BaseException() as error):
+                raise error
+            case _:
+                continue

@@ -1,0 +1,131 @@
+"""The grid of a sweep, and the key of each of its cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.inputs import Study, Subject
+from icl_gap.schema import SCHEMA_VERSION, Benchmark, CellInfo, Condition, Example, Split
+from icl_gap.text import brief
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinates:
+    """Where in the grid of its model and benchmark a cell lies."""
+
+    query_split: Split
+    condition: Condition
+    shots: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cell:
+    """One point of the grid."""
+
+    info: CellInfo
+    study: Study
+    subject: Subject
+    max_new_bytes: int
+    """The length of an answer beyond which it cannot be right."""
+
+    def __repr__(self) -> str:
+        info = self.info
+        at = f"{info.dataset}/{info.split} {info.query_split} {info.condition}"
+        return brief("Cell", info.key[:12], at, f"{info.shots} shots, seed {info.seed}", info.model)
+
+
+def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:
+    """Every cell of a sweep, model by model."""
+    for subject, study, query_split in product(subjects, studies, sweep.query_splits):
+        for condition, shots, seed in product(sweep.conditions, subject.shots, sweep.seeds):
+            at = Coordinates(query_split, condition, shots, seed)
+            yield _cell(sweep, study, subject, at)
+
+
+def key_of(spec: Mapping[str, Any]) -> str:
+    """sha256 of a cell's spec, independent of the order of its keys."""
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates) -> Cell:
+    benchmark, identity = study.benchmark, subject.identity
+    asked = study.queries[at.query_split]
+    max_new_bytes = _max_new_bytes(asked)
+    spec = _spec(sweep, study, subject, at, max_new_bytes)
+    info = CellInfo(
+        key=key_of(spec),
+        model=identity.name,
+        family=identity.family,
+        n_params=identity.n_params,
+        n_params_non_embedding=identity.n_params_non_embedding,
+        size_source=identity.size_source,
+        training_tokens=identity.training_tokens,
+        trained=identity.trained,
+        dataset=benchmark.name,
+        split=benchmark.split,
+        partial=benchmark.partial,
+        query_split=at.query_split,
+        condition=at.condition,
+        shots=at.shots,
+        seed=at.seed,
+        n_queries=len(asked),
+        spec=spec,
+    )
+    return Cell(info, study, subject, max_new_bytes)
+
+
+def _spec(
+    sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates, max_new_bytes: int
+) -> dict[str, Any]:
+    """All that can change the cell's result, and nothing that cannot."""
+    overflow: dict[str, Any] = {"policy": sweep.overflow}
+    if sweep.overflow != "error":  # the fit is that of the longest prompt over the conditions
+        overflow["conditions"] = sorted(sweep.conditions)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": _told(study.benchmark),
+        "exemplars_from": None if study.shown is study.benchmark else _told(study.shown),
+        "model": dict(subject.identity.key),
+        "sampler": sweep.sampler.model_dump(mode="json"),
+        "embedder": None if study.embed is None else study.embed.key,
+        "template": study.template.model_dump(mode="json"),
+        "decoding": {
+            "method": "greedy",
+            "max_new_bytes": max_new_bytes,
+            "predictions": sweep.predictions,
+            "canonical": sweep.canonical,
+        },
+        "canonical": study.form,
+        "execution": study.execution,
+        "query_split": at.query_split,
+        "condition": at.condition,
+        "shots": at.shots,
+        "seed": at.seed,
+        "limit": sweep.limit,
+        "overflow": overflow,
+    }
+
+
+def _told(benchmark: Benchmark) -> dict[str, str]:
+    return {
+        "name": benchmark.name,
+        "split": benchmark.split,
+        "fingerprint": benchmark.fingerprint,
+    }
+
+
+def _max_new_bytes(asked: Sequence[Example]) -> int:
+    """A length that no right answer exceeds.
+
+    The longest gold target and a quarter more, for answers that are right in another spelling.
+    """
+    longest = max((len(example.target.encode()) for example in asked), default=0)
+    return longest + longest // 4 + 16

@@ -1,0 +1,257 @@
+"""What a model's precision changes: some requests answered again in float32, one at a time."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from icl_gap import models
+from icl_gap.errors import InferenceError, ModelError, StoreError
+from icl_gap.evaluation.answering import Asked, answer
+from icl_gap.evaluation.planning import Plan, Subject
+from icl_gap.files import write_atomically
+from icl_gap.models import TransformersSpec, UntrainedSpec
+from icl_gap.progress import Track
+from icl_gap.results import PRECISION, DamageError, Results, read_sealed, sealed, set_aside, writes
+from icl_gap.schema import Condition, Record
+from icl_gap.text import brief
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A request answered twice: as the sweep ran it, and in float32."""
+
+    cell: str
+    """Its cell's key."""
+    query_id: str
+    condition: Condition
+    raw: tuple[bool, bool]
+    canonical: tuple[bool | None, bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionCheck:
+    """The requests of one model that were answered twice."""
+
+    model: str
+    precision: str
+    """As the sweep ran it, e.g. `bfloat16`."""
+    compared: tuple[Compared, ...]
+
+    @property
+    def places(self) -> tuple[tuple[str, str], ...]:
+        """Cell and query of each request."""
+        return tuple((each.cell, each.query_id) for each in self.compared)
+
+    def flips(self) -> tuple[int, int]:
+        """How many answers only float32 gets right, and how many only the sweep's precision."""
+        pairs = [each.raw for each in self.compared]
+        return pairs.count((False, True)), pairs.count((True, False))
+
+    def canonical_flips(self) -> int:
+        """How many answers are an equivalent program in one of the two alone."""
+        return sum(as_run != exact for as_run, exact in (each.canonical for each in self.compared))
+
+    def gaps(self) -> tuple[float | None, float | None]:
+        """The relative gap of these requests, as the sweep ran them and in float32.
+
+        None where A_id is 0 or a condition is missing; these few requests give no interval.
+        """
+        as_run, exact = (self._gap(n) for n in (0, 1))
+        return as_run, exact
+
+    def _gap(self, which: int) -> float | None:
+        hits: defaultdict[str, list[bool]] = defaultdict(list)
+        for each in self.compared:
+            hits[each.condition].append(each.raw[which])
+        if not hits["id"] or not hits["ood"] or not any(hits["id"]):
+            return None
+        a_id, a_ood = (sum(hits[c]) / len(hits[c]) for c in ("id", "ood"))
+        return (a_id - a_ood) / a_id
+
+    def __str__(self) -> str:
+        won, lost = self.flips()
+        as_run, exact = ("undefined" if gap is None else f"{gap:.3f}" for gap in self.gaps())
+        return (
+            f"precision: {self.model} in {self.precision}, {len(self.compared)} requests again in "
+            f"float32: {won + lost} flips ({won} right in float32 alone, {lost} as run alone), "
+            f"{self.canonical_flips()} canonical; gap of these {as_run} as run, {exact} in float32"
+        )
+
+    def __repr__(self) -> str:
+        return brief(
+            "PrecisionCheck", self.model, f"{len(self.compared)} requests, {self.precision}"
+        )
+
+
+def check_precision(plan: Plan, results: Results, track: Track) -> list[PrecisionCheck]:
+    """Answer some requests of each model with weights again, and note what changes.
+
+    Requests are chosen by a hash, ID and OOD of a query together. Each is asked by itself, in
+    float32 and without quantization. The outcome is kept beside the results, and a model that is
+    there with the same requests is not run again. Where what is kept is damaged, it is set aside,
+    with a warning in the log, and made anew.
+
+    Args:
+        plan: The sweep.
+        results: Its results, whole; nobody else writes to their folder.
+        track: Shows progress.
+
+    A model that cannot be loaded or fails in float32 is left out, with a warning in the log.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    known = {(check.model, check.places): check for check in _kept(results.folder)}
+    checks = []
+    for subject in dict.fromkeys(cell.subject for cell in plan.cells):
+        if not isinstance(subject.spec, TransformersSpec | UntrainedSpec):
+            continue
+        chosen = _chosen(plan, subject)
+        name = subject.identity.name
+        check = known.get((name, tuple(map(_place, chosen))))
+        if check is None:
+            steps = _again(subject, chosen, plan, _records(results, chosen))
+            try:
+                compared = tuple(track(steps, f"{name} in float32", len(chosen)))
+            except (ModelError, InferenceError) as error:
+                _log.warning("the precision of %s is not checked: %s", name, error)
+                continue
+            check = PrecisionCheck(name, _precision(subject.spec), compared)
+            gc.collect()
+        checks.append(check)
+        _write(results.folder, checks)
+    return checks
+
+
+def read_checks(folder: Path) -> list[PrecisionCheck]:
+    """The checks kept beside some results; none where there are none.
+
+    Args:
+        folder: The results folder.
+
+    Raises:
+        StoreError: The file is damaged, or cannot be read.
+    """
+    try:
+        return _read(folder)
+    except DamageError as error:
+        raise StoreError(
+            f"{folder / PRECISION}: damaged: {error}; run the sweep again, which sets the file "
+            "aside and makes it anew"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{folder / PRECISION}: cannot be read: {error.strerror}") from error
+
+
+def _read(folder: Path) -> list[PrecisionCheck]:
+    """The checks kept beside some results, as `read_checks`.
+
+    Raises:
+        DamageError: The file is not as it was written.
+        OSError: It cannot be read.
+    """
+    try:
+        checks = read_sealed(folder / PRECISION).get("checks")
+        return TypeAdapter(list[PrecisionCheck]).validate_python(checks)
+    except FileNotFoundError:
+        return []
+    except ValidationError as error:
+        raise DamageError("not as it was written") from error
+
+
+def _kept(folder: Path) -> list[PrecisionCheck]:
+    """The checks that need not be made again; a damaged file is set aside."""
+    with writes(folder):
+        try:
+            return _read(folder)
+        except DamageError as error:
+            set_aside(folder / PRECISION)
+            _log.warning(
+                "%s: damaged: %s; it is set aside, and made anew", folder / PRECISION, error
+            )
+            return []
+
+
+def _write(folder: Path, checks: Sequence[PrecisionCheck]) -> None:
+    with writes(folder):
+        content = sealed({"checks": [asdict(check) for check in checks]})
+        write_atomically(folder / PRECISION, [content])
+
+
+def _place(asked: Asked) -> tuple[str, str]:
+    cell, request = asked
+    return cell.info.key, request.query_id
+
+
+def _chosen(plan: Plan, subject: Subject) -> list[Asked]:
+    """The requests to ask again, the conditions of a query together."""
+    groups: defaultdict[tuple[object, ...], list[Asked]] = defaultdict(list)
+    for cell in plan.cells:
+        if cell.subject is subject:
+            info = cell.info
+            for request in plan.requests(cell):
+                if request.fits:
+                    query = request.query_id
+                    at = (info.dataset, info.split, info.query_split, info.shots, info.seed, query)
+                    groups[at].append((cell, request))
+    order = sorted(groups, key=lambda at: hashlib.blake2b(repr(at).encode()).digest())
+    together = [asked for at in order for asked in groups[at]]
+    return together[: plan.sweep.precision_check]
+
+
+def _records(results: Results, chosen: Sequence[Asked]) -> dict[tuple[str, str], Record]:
+    """What the sweep found for these requests; a study has more records than fit in memory."""
+    places = set(map(_place, chosen))
+    keys = {key for key, _ in places}
+    return {
+        (info.key, record.query_id): record
+        for number, info in enumerate(results.infos)
+        if info.key in keys
+        for record in results[number].records
+        if (info.key, record.query_id) in places
+    }
+
+
+def _again(
+    subject: Subject,
+    chosen: Sequence[Asked],
+    plan: Plan,
+    records: Mapping[tuple[str, str], Record],
+) -> Iterator[Compared]:
+    exact = _exact(subject.spec)
+    model = models.load(exact, subject.identity)
+    for asked in chosen:
+        for cell, again in answer([asked], [0], model, plan.sweep):
+            if again.status == "failed":
+                raise InferenceError(again.reason)
+            before = records[_place(asked)]
+            yield Compared(
+                cell=cell.info.key,
+                query_id=before.query_id,
+                condition=cell.info.condition,
+                raw=(bool(before.raw), bool(again.raw)),
+                canonical=(before.canonical, again.canonical),
+            )
+
+
+def _exact(spec: models.ModelSpec) -> models.ModelSpec:
+    """The same model in float32."""
+    if isinstance(spec, TransformersSpec):
+        return spec.model_copy(update={"dtype": "float32", "quantization": None})
+    return spec
+
+
+def _precision(spec: models.ModelSpec) -> str:
+    if not isinstance(spec, TransformersSpec):
+        return "float32"
+    return spec.dtype if spec.quantization is None else f"{spec.quantization} {spec.dtype}"

@@ -1,0 +1,65 @@
+"""What a result was made with: kept to trace it, and no part of its key."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "icl-gap",
+    "accelerate",
+    "bitsandbytes",
+    "datasets",
+    "numpy",
+    "openai",
+    "safetensors",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """Package versions, machine, commit of this checkout, and the time.
+
+    Args:
+        device: Where the model runs.
+    """
+    return {
+        "device": device,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "packages": _versions(),
+        "git_commit": _commit(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue  # bitsandbytes is an extra
+    return found
+
+
+@cache
+def _commit() -> str | None:
+    """The commit of the checkout this package runs from, marked where files differ from it."""
+    here = Path(__file__).parent.parent
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    if not (here.parent / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=True)  # noqa: S603 (a fixed command)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,1 @@
+"""Models without weights: baselines, and a mock for tests."""

@@ -1,0 +1,1 @@
+"""Models of transformers: files, tokenizers, memory and the engine."""

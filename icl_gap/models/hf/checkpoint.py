@@ -1,0 +1,184 @@
+"""Load a model's weights with transformers, strictly, and count its parameters."""
+
+# mypy: allow-untyped-calls
+# transformers leaves many of its functions without types.
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, assert_never
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from icl_gap.errors import ModelError
+from icl_gap.models.hf.folder import check_weights, is_safe, weight_files
+from icl_gap.models.hf.remote_code import needs_trust, refuse_code
+from icl_gap.models.hf.silence import quiet_transformers
+from icl_gap.models.spec import Quantization, TransformersSpec
+
+# Buffers that old versions of transformers saved beside the weights, and that it now computes.
+_OLD_BUFFERS = (".causal_mask", ".attn.bias", ".masked_bias", ".inv_freq", ".position_ids")
+
+
+def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
+    """Load a model onto its device, ready to run.
+
+    Args:
+        spec: How to load it.
+        folder: Where its files lie.
+
+    Raises:
+        ModelError: The weights are damaged, do not fit the architecture, or need what is not there:
+            a device, a library, leave to run code.
+    """
+    files = weight_files(folder)
+    check_weights(files)
+    if not spec.trust_remote_code:
+        refuse_code(folder)
+    device = None if spec.device_map is not None else pick_device(spec.device)
+    options: dict[str, Any] = {
+        "dtype": "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype),
+        "trust_remote_code": spec.trust_remote_code,
+        "use_safetensors": is_safe(files),
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # told in the report, which is checked
+    }
+    if spec.quantization is not None:
+        options["quantization_config"] = _quantization(spec.quantization, options["dtype"])
+        options["device_map"] = {"": str(device)}
+    if device is None:
+        return _spread(spec, folder, options)
+    model = _load(folder, options)
+    if spec.quantization is None:
+        try:
+            move_to(model, device)
+        except RuntimeError as error:
+            raise _explain(error, folder) from error
+    return model
+
+
+def _spread(spec: TransformersSpec, folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
+    """Load a model onto several devices and, where they are full, onto the disk."""
+    overflow = tempfile.mkdtemp(prefix="icl-gap-")  # what the model's own files do not hold as is
+    most = None if spec.max_memory is None else {n: int(m) for n, m in spec.max_memory.items()}
+    placing = {"device_map": spec.device_map, "max_memory": most, "offload_folder": overflow}
+    try:
+        model = _load(folder, {**options, **placing})
+        _check_shared(model, folder)
+    except BaseException:
+        shutil.rmtree(overflow, ignore_errors=True)
+        raise
+    weakref.finalize(model, shutil.rmtree, overflow, ignore_errors=True)
+    return model
+
+
+def _check_shared(model: PreTrainedModel, folder: Path) -> None:
+    """Refuse what transformers loads and cannot run: it writes shared weights to the disk once."""
+    names = dict(getattr(model, "all_tied_weights_keys", {}) or {})
+    lost = [name for name in names if model.get_parameter(name).device.type == "meta"]
+    if lost and not is_safe(weight_files(folder)):
+        raise ModelError(
+            "weights that are shared cannot stay on the disk where they come as a pickle",
+            value=lost[0],
+            allowed="the model as safetensors, or memory enough for these",
+        )
+
+
+def _load(folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
+    with quiet_transformers():
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(str(folder), **options)
+        except Exception as error:  # whatever a model's files, its code or the device can do wrong
+            raise _explain(error, folder) from error
+    model, report = loaded
+    _check_report(report, folder)
+    checked: PreTrainedModel = model.eval()
+    return checked
+
+
+def move_to(model: PreTrainedModel, device: torch.device) -> None:
+    """Move a model to a device."""
+    nn.Module.to(model, device)
+
+
+def pick_device(asked: str | None) -> torch.device:
+    """The device asked for; by default a GPU where there is one.
+
+    Raises:
+        ModelError: There is no such device here.
+    """
+    if asked is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(asked)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        here = ["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
+        raise ModelError("no such device here", value=asked, allowed=here) from error
+    return device
+
+
+def count_parameters(model: PreTrainedModel) -> tuple[int, int]:
+    """Count parameters, shared ones once, packed ones by the shape they stand for.
+
+    Returns:
+        All of them; and those outside token embeddings, position embeddings and the output layer.
+    """
+    output = model.get_output_embeddings()
+    tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    outside = {
+        id(parameter)
+        for module in (*tables, *(() if output is None else (output,)))
+        for parameter in module.parameters()
+    }
+    sizes = {id(parameter): _size(parameter) for parameter in model.parameters()}
+    total = sum(sizes.values())
+    return total, total - sum(sizes[parameter] for parameter in outside)
+
+
+def _size(parameter: nn.Parameter) -> int:
+    packed = getattr(parameter, "quant_state", None)
+    return parameter.numel() if packed is None else math.prod(packed.shape)
+
+
+def _quantization(bits: Quantization, dtype: Any) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    match bits:
+        case "8bit":
+            return BitsAndBytesConfig(load_in_8bit=True)
+        case "4bit":
+            compute = torch.float32 if dtype == "auto" else dtype
+            return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=compute)
+        case _:
+            assert_never(bits)
+
+
+def _check_report(report: Mapping[str, Any], folder: Path) -> None:
+    """Refuse what transformers only warns of: it draws missing weights at random."""
+    unexpected = [key for key in report["unexpected_keys"] if not key.endswith(_OLD_BUFFERS)]
+    faults: dict[str, Iterable[object]] = {
+        "are missing": report["missing_keys"],
+        "have no place in the architecture": unexpected,
+        "have another shape than config.json says": report["mismatched_keys"],
+        "cannot be read": report.get("error_msgs") or (),
+    }
+    for fault, keys in faults.items():
+        names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in keys)
+        if names:
+            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            raise ModelError(f"{len(names)} weights {fault}: {shown}", value=str(folder))
+
+
+def _explain(error: Exception, folder: Path) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "trust_remote_code" in str(error):
+        return needs_trust(str(folder))
+    return ModelError(f"cannot load the model: {reason}", value=str(folder))

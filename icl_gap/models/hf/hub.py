@@ -1,0 +1,88 @@
+"""Models on the Hugging Face hub, by the commit their revision stands for.
+
+The small files come first, for a plan; the weights when the model is loaded. Both work offline
+where the cache holds them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from icl_gap.errors import ModelError
+from icl_gap.models.hf.folder import SMALL_FILES
+
+_SAFE = ("model.safetensors", "model-*.safetensors")
+_PICKLED = ("pytorch_model*.bin",)
+_SAFE_PARTS = ("*.safetensors", "*/*.safetensors")
+_PICKLED_PARTS = ("*.bin", "*/*.bin")
+
+
+def resolve(model: str, revision: str | None) -> Path:
+    """Fetch a model's small files.
+
+    Args:
+        model: The name on the hub.
+        revision: A branch, tag or commit; None for the main branch.
+
+    Returns:
+        The folder of one commit in the local cache; its name is the commit.
+
+    Raises:
+        ModelError: No such model or revision, no leave to read it, or no way to reach the hub.
+    """
+    return _snapshot(model, revision, SMALL_FILES)
+
+
+def fetch_weights(model: str, commit: str) -> Path:
+    """Fetch the weights of a commit: safetensors, or pickles where there are none.
+
+    Args:
+        model: The name on the hub.
+        commit: The commit, as `resolve` found it.
+
+    Returns:
+        The folder in the local cache.
+
+    Raises:
+        ModelError: As for `resolve`.
+    """
+    return _with_weights(model, commit, _SAFE, _PICKLED)
+
+
+def fetch_embedder(model: str, revision: str | None) -> Path:
+    """Fetch a model of sentence-transformers: its small files, and the weights of all its parts.
+
+    Args:
+        model: The name on the hub.
+        revision: A branch, tag or commit; None for the main branch.
+
+    Returns:
+        The folder of one commit in the local cache; its name is the commit.
+
+    Raises:
+        ModelError: As for `resolve`.
+    """
+    folder = _snapshot(model, revision, SMALL_FILES)
+    return _with_weights(model, folder.name, _SAFE_PARTS, _PICKLED_PARTS)
+
+
+def _with_weights(model: str, commit: str, safe: tuple[str, ...], pickled: tuple[str, ...]) -> Path:
+    folder = _snapshot(model, commit, safe)
+    found = any(path for pattern in safe for path in folder.glob(pattern))
+    return folder if found else _snapshot(model, commit, pickled)
+
+
+def _snapshot(model: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(patterns)))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        where = model if revision is None else f"{model} at {revision}"
+        raise ModelError(
+            f"no such folder, and not to be had from the hub: {reason}",
+            value=where,
+            allowed="a folder that holds a model; or a name on the hub, with the hub in reach"
+            " (and a login where the model asks for one) or the model in the local cache",
+        ) from error

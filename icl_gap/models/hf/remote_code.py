@@ -1,0 +1,121 @@
+"""Model folders whose settings would make a library fetch and run code.
+
+`transformers` loads an attention that is named `owner/repository` from the hub, as a kernel: a
+folder's `config.json` may name any. It has a switch of its own for `auto_map`: without
+`trust_remote_code` it takes its own classes, or loads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from icl_gap.errors import ModelError
+from icl_gap.models.hf.folder import read_optional_json
+
+_IMPLEMENTATION = re.compile(r"_*(attn|experts)_implementation(_internal)?")
+_OWN_NAME = re.compile(r"\w*", re.ASCII)
+"""A name without `/`, `:`, `|` or `@`: the library's own."""
+_SWITCHES = frozenset({"kernel_config", "use_kernels", "allow_all_kernels", "attribute_map"})
+"""Keys that turn kernels of the hub on, or give another key the meaning of one that does."""
+_OWN_MODULES = "sentence_transformers."
+
+
+def refuse_code(folder: Path) -> None:
+    """Refuse a model of `transformers` whose configuration names code.
+
+    Args:
+        folder: The model's folder. All `config*.json` count, as one may send the library to another
+            (`configuration_files`).
+
+    Raises:
+        ModelError: It names code, or cannot be read.
+    """
+    for path in sorted(folder.glob("config*.json")):
+        for found in _naming_code(read_optional_json(path)):
+            raise needs_trust(f"{found} in {path}")
+
+
+def needs_trust(value: str) -> ModelError:
+    """The error for a model that brings code, where the sweep does not say to run it.
+
+    Args:
+        value: Where the code is, or is named.
+    """
+    return ModelError(
+        "this model comes with Python code, or names code to fetch, which is not run unless the"
+        " sweep says so",
+        value=value,
+        allowed="a model without it; or `trust_remote_code: true`, once you have read that code",
+    )
+
+
+def refuse_embedder_code(folder: Path) -> None:
+    """Refuse a model of `sentence-transformers` whose settings name code; there is no switch.
+
+    Args:
+        folder: The model's folder, whose settings stand in files of it and of the folders within.
+
+    Raises:
+        ModelError: They name code, or cannot be read.
+    """
+    paths = {*folder.glob("*.json"), *folder.glob("[!.]*/*.json")}
+    named = "modules.json"
+    for path in sorted(each for each in paths if "config" in each.name or each.name == named):
+        settings = _read_settings(path)
+        for found in (*_naming_code(settings), *_naming_classes(settings)):
+            raise ModelError(
+                "this model names code, which is never run for embeddings",
+                value=f"{found} in {path}",
+                allowed="a model that sentence-transformers runs by itself",
+            )
+
+
+def _read_settings(path: Path) -> Mapping[str, Any]:
+    """Read any JSON value, under an empty key."""
+    try:
+        return {"": json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"cannot read {path.name}: {error}", value=str(path)) from error
+
+
+def _naming_code(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The settings that name a kernel of the hub, or let one be named."""
+    for key, value in _entries(settings):
+        if _IMPLEMENTATION.fullmatch(key):
+            yield from (f"{key}: {name}" for name in _names(value) if not _OWN_NAME.fullmatch(name))
+        elif key in _SWITCHES and value:
+            yield key
+
+
+def _naming_classes(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The settings of an embedder that name a class which is not the library's."""
+    for key, value in _entries(settings):
+        if key in {"type", "types"}:
+            for name in _names(value):
+                if "." in name and not name.startswith(_OWN_MODULES):
+                    yield f"{key}: {name}"
+
+
+def _entries(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of a JSON value with what it holds, however deep."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case dict() as found:
+                yield from found.items()
+                waiting += found.values()
+            case list() as found:
+                waiting += found
+
+
+def _names(value: Any) -> Iterator[str]:
+    """A name by itself, or those of the parts of a model."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _names(each)

@@ -1,0 +1,148 @@
+"""Why a request was not answered, in a user's words, and whether it may be sent again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin
+
+from openai import APIStatusError
+
+from icl_gap.errors import InferenceError
+from icl_gap.models.server.api_keys import without_key
+from icl_gap.models.spec import ApiSpec
+from icl_gap.schema import Usage
+from icl_gap.text import printable
+
+_PASSING = frozenset({408, 409, 429})
+"""Statuses below 500 after which the same request may succeed."""
+LONGEST_REASON = 200
+LONGEST_ADVICE = 500
+"""Characters of a reason that ends with what to do about it, whose foreign parts are cut before."""
+
+
+class RequestError(InferenceError):
+    """A request that was not answered.
+
+    Args:
+        reason: Why.
+        status: What the server said, if it did.
+        usage: What it says that the request took.
+    """
+
+    def __init__(
+        self, reason: str, status: int | None = None, *, usage: Usage | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.usage = usage
+
+
+class PassingError(RequestError):
+    """A request that may be answered when it is sent again.
+
+    Args:
+        reason: Why it was not.
+        status: What the server said, if it did.
+        wait: How many seconds the server asks to wait; None where it does not say.
+        usage: What it says that the request took.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        status: int | None = None,
+        *,
+        wait: float | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        super().__init__(reason, status, usage=usage)
+        self.wait = wait
+
+
+def refused(error: APIStatusError, spec: ApiSpec, key: str | None) -> RequestError:
+    """What an error status of a server means.
+
+    Args:
+        error: What the server said.
+        spec: The model.
+        key: What must not be shown.
+    """
+    status = error.status_code
+    message = told(_message(error) or "no reason given", key)
+    match status:
+        case 401 | 403:
+            return RequestError(
+                f"status {status}: the server does not accept the key of the environment "
+                f"variable {spec.api_key_env}",
+                status,
+            )
+        case 404:
+            return RequestError(
+                f"status 404: {message}; the server knows no model {spec.model!r}, or base_url is "
+                "not where its /completions are",
+                status,
+            )
+        case _ if 300 <= status < 400:
+            return RequestError(f"status {status}: {_redirect(error, key)}", status)
+    reason = told(f"status {status}: {message}", key)
+    if status in _PASSING or status >= 500:
+        return PassingError(reason, status, wait=retry_after(error.response.headers))
+    return RequestError(reason, status)
+
+
+def told(reason: str, key: str | None, longest: int = LONGEST_REASON) -> str:
+    """A reason on one line, short, printable, and without the key.
+
+    Args:
+        reason: What a server or a library says.
+        key: What must not be shown.
+        longest: Characters of it that are shown at most.
+    """
+    line = printable(" ".join(without_key(reason, key).split()))
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _redirect(error: APIStatusError, key: str | None) -> str:
+    """Where a server would send the request on to, and with it the key."""
+    location = error.response.headers.get("location", "")
+    try:
+        target = urljoin(str(error.request.url), location)
+    except ValueError:
+        target = location
+    if not location:
+        return "the server redirects, without saying where to; redirects are not followed"
+    target = told(target.removesuffix("/completions"), key)
+    return (
+        f"the server redirects to {target}, and redirects are not followed, as the key would go "
+        f"there; if you trust it, put it in the model's entry: `base_url: {target}`"
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a response asks to wait (RFC 9110, section 10.2.3).
+
+    Args:
+        headers: Of the response.
+
+    Returns:
+        None where it does not say, or not in a way that can be read.
+    """
+    value = headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value[:9])
+    try:
+        until = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, until - time.time())
+
+
+def _message(error: APIStatusError) -> str:
+    """What the server says of an error, in whichever shape."""
+    body = error.body
+    inner = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(inner, dict):
+        inner = inner.get("message", inner.get("detail", ""))
+    return inner if isinstance(inner, str) else ""

@@ -1,0 +1,120 @@
+"""`plot`: a figure and its numbers as files."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from icl_gap.analysis import Analysis, analyze
+from icl_gap.errors import InputError
+from icl_gap.files import IrregularError, make_folder, remove_temporaries, write_atomically
+from icl_gap.plots.content import chosen
+from icl_gap.plots.figure import build
+from icl_gap.plots.point_text import csv_text, titled
+from icl_gap.plots.recipe import FigureRecipe, Format, style_path
+from icl_gap.plots.style import applied
+from icl_gap.results import MANIFEST
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Dates would make two runs differ.
+METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
+    {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+        "svg": {"Date": None, "Creator": None},
+    }
+)
+
+
+def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | Path) -> list[Path]:
+    """Draw a figure and write it, with its points as CSV.
+
+    The same results give the same bytes. matplotlib's global state is left as it was, and the
+    user's own matplotlib settings do not count. A file is written whole or not at all; nothing
+    reads the CSV back, as it always comes from the results.
+
+    Args:
+        results: As `load_results` gives them, analyzed with the defaults of `analyze`; or an
+            analysis.
+        recipe: What to draw.
+        out_dir: Where to write; made if missing.
+
+    Returns:
+        The files written: one for each format, then the CSV.
+
+    Raises:
+        AnalysisError: There is nothing to draw, or the cells cannot be compared.
+        InputError: The style cannot be read, or the folder not be written.
+    """
+    out_dir = Path(out_dir)
+    analysis = results if isinstance(results, Analysis) else analyze(results)
+    contents = _render(analysis, recipe)
+    contents[f"{recipe.name}.csv"] = csv_text(chosen(analysis, recipe)).encode()
+    try:
+        # A link in a results folder, which may come from anywhere, is not followed.
+        make_folder(out_dir, follow=not (out_dir.parent / MANIFEST).exists())
+        remove_temporaries(out_dir)
+        for name, content in contents.items():
+            write_atomically(out_dir / name, [content])
+    except IrregularError as error:
+        raise InputError(
+            f"cannot write the figure: {error.strerror}", value=error.filename
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"cannot write the figure: {error.strerror}", value=str(out_dir)
+        ) from error
+    return [out_dir / name for name in contents]
+
+
+def svg(analysis: Analysis, recipe: FigureRecipe) -> str:
+    """Draw a figure as SVG, to be put into a page.
+
+    Every marker and every cell of a heat map has a `title`, which browsers show as a tooltip: the
+    model, what was asked, the numbers with their intervals, and how many queries they come from.
+
+    Args:
+        analysis: What to draw.
+        recipe: How.
+
+    Returns:
+        The `svg` element; the same for the same results. Its ids begin with the recipe's name, so
+        that figures can share a page.
+
+    Raises:
+        AnalysisError: There is nothing to draw.
+        InputError: The style cannot be read.
+    """
+    changed = recipe.model_copy(update={"formats": ("svg",)})
+    (content,) = _render(analysis, changed).values()
+    text = content.decode()
+    return re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{recipe.name}-", text[text.index("<svg") :])
+
+
+def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
+    import matplotlib as mpl
+    from matplotlib.colors import to_hex
+
+    with applied(style_path(recipe)):
+        colours = [to_hex(each["color"]) for each in mpl.rcParams["axes.prop_cycle"]]
+        figure = build(analysis, recipe, colours)
+        contents = {}
+        for kind in recipe.formats:
+            out = io.BytesIO()
+            figure.savefig(
+                out,
+                format=kind,
+                metadata=dict(METADATA[kind]),
+                bbox_inches="tight",
+                pad_inches=0.05,
+            )
+            contents[f"{recipe.name}.{kind}"] = out.getvalue()
+    if svg := contents.get(f"{recipe.name}.svg"):
+        contents[f"{recipe.name}.svg"] = titled(svg.decode()).encode()
+    return contents

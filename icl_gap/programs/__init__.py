@@ -1,0 +1,1 @@
+"""Target languages: parsing, normal forms, trees and execution of programs."""

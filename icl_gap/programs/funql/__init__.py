@@ -1,0 +1,1 @@
+"""FunQL, the language of GeoQuery."""

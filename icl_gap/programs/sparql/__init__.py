@@ -1,0 +1,1 @@
+"""SPARQL, as CFQ writes it."""

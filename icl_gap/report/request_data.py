@@ -1,0 +1,198 @@
+"""The requests, as the page holds them.
+
+What filters need is in columns, one entry a request, that the page reads at once. All else stands
+in blocks of up to `ROWS` requests that are unpacked when one of them is looked at: the exemplars as
+whole numbers, the fields that models with one tokenizer share, and those of the answer. The texts
+of examples are kept once each, those of queries first.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from itertools import chain, count
+from typing import Any, TypeVar
+
+from icl_gap.analysis import Metric
+from icl_gap.evaluation.texts import Texts, fingerprint
+from icl_gap.report.blocks import Blocks, to_json
+from icl_gap.schema import CellInfo, CellResult, Example, Record
+
+T = TypeVar("T")
+
+ROWS = 500
+"""Requests in a block."""
+TEXTS = 400
+"""Examples in a block."""
+SHARED = ("shots", "coverage", "prompt_sha256", "prompt_tokens", "gold_tokens")
+"""Fields of a record that depend on the prompt and the tokenizer alone."""
+ANSWER = tuple(
+    field.name
+    for field in fields(Record)
+    if field.name not in {"query_id", "exemplar_ids", "divergence", *SHARED}
+)
+OUTCOMES = ("wrong", "right", "not known")
+"""Of a request that was scored; other outcomes are the statuses of those that were not."""
+LABELS = (
+    "key", "model", "family", "n_params", "trained", "dataset", "split", "query_split", "condition",
+    "shots", "seed",
+)  # fmt: skip
+
+
+class Requests:
+    """Takes cells, one at a time, and keeps of each what the page needs.
+
+    Args:
+        blocks: Where to put what is looked at later.
+        texts: Of the benchmarks.
+        metric: Which match makes a request right.
+    """
+
+    def __init__(self, blocks: Blocks, texts: Texts, metric: Metric) -> None:
+        self._blocks = blocks
+        self._texts = texts
+        self._metric = metric
+        numbers = count()
+        self._numbers: defaultdict[str, defaultdict[str, int]] = defaultdict(
+            lambda: defaultdict(numbers.__next__)
+        )
+        self._known: dict[str, Mapping[str, Example]] = {}
+        self._query, self._outcome, self._divergence = array("I"), array("B"), array("i")
+        self._cells: list[dict[str, Any]] = []
+        self._places: dict[str, int] = {}
+        self._outcomes = {name: n for n, name in enumerate(OUTCOMES)}
+        self._templates: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._query)
+
+    def add(self, cell: CellResult) -> Counter[str]:
+        """Take a cell.
+
+        Returns:
+            How many of its requests have each status.
+        """
+        info = cell.info
+        name = fingerprint(info) or f"{info.dataset}/{info.split}"
+        numbers = self._numbers[name]
+        self._known[name] = self._texts.of(info)
+        for record in cell.records:
+            self._query.append(numbers[record.query_id])
+            self._outcome.append(self._code(record))
+            position = -1 if record.divergence is None else record.divergence.position
+            self._divergence.append(position)
+        self._describe(info, len(cell.records))
+        self._cells[-1]["blocks"] = [
+            [
+                self._blocks.add(_lists(rows, numbers)),
+                self._blocks.add_json([_row(row, SHARED) for row in rows]),
+                self._blocks.add_json([_answer(row) for row in rows]),
+            ]
+            for rows in _batches(cell.records, ROWS)
+        ]
+        return Counter(record.status for record in cell.records)
+
+    def finish(self) -> int:
+        """Keep the rest, and return the block that says where everything is."""
+        places, texts = self._keep_texts()
+        return self._blocks.add_json(
+            {
+                "cells": self._cells,
+                "templates": [json.loads(template) for template in self._templates],
+                "outcomes": list(self._outcomes),
+                "metric": self._metric,
+                "columns": [
+                    self._blocks.add(_little(column))
+                    for column in (self._query, self._outcome, self._divergence)
+                ],
+                "places": places,
+                "texts": texts,
+                "rowsInBlock": ROWS,
+                "textsInBlock": TEXTS,
+                "shared": SHARED,
+                "answer": ("divergence", *ANSWER),
+            }
+        )
+
+    def _code(self, record: Record) -> int:
+        if record.status != "scored":
+            return self._outcomes.setdefault(record.status, len(self._outcomes))
+        hit: bool | None = getattr(record, self._metric)
+        return 2 if hit is None else int(hit)
+
+    def _describe(self, info: CellInfo, rows: int) -> None:
+        """Keep what a cell is, and which cell is the same under the other condition."""
+        here = len(self._cells)
+        spec = {key: value for key, value in info.spec.items() if key != "condition"}
+        both = (info.model, info.dataset, info.split, info.query_split, info.shots, info.seed)
+        twin = self._places.setdefault(to_json([*both, spec]), here)
+        template = to_json(info.spec.get("template"))
+        described = {label: getattr(info, label) for label in LABELS}
+        described["rows"] = rows
+        described["template"] = self._templates.setdefault(template, len(self._templates))
+        described["info"] = self._blocks.add_json({"spec": info.spec, "made with": info.provenance})
+        described["twin"] = None
+        if twin != here and self._cells[twin]["condition"] != info.condition:
+            described["twin"], self._cells[twin]["twin"] = twin, here
+        self._cells.append(described)
+
+    def _keep_texts(self) -> tuple[int, list[int]]:
+        """Keep the texts, those of queries first, and where each example is."""
+        owners = [
+            (number, name, id_)
+            for name, numbers in self._numbers.items()
+            for id_, number in numbers.items()
+        ]
+        queries = set(self._query)
+        owners.sort(key=lambda owner: (owner[0] not in queries, owner[0]))
+        places = array("I", bytes(4 * len(owners)))
+        for place, (number, _, _) in enumerate(owners):
+            places[number] = place
+        kept = [
+            self._blocks.add_json([self._text(name, id_) for _, name, id_ in some])
+            for some in _batches(owners, TEXTS)
+        ]
+        return self._blocks.add(_little(places)), kept
+
+    def _text(self, name: str, id_: str) -> list[str | None]:
+        example = self._known[name].get(id_)
+        return [id_, None, None] if example is None else [id_, example.source, example.target]
+
+
+def _lists(rows: Sequence[Record], numbers: Mapping[str, int]) -> bytes:
+    """The exemplars of some requests: how many each has, then all of them."""
+    lengths = array("I", [len(row.exemplar_ids) for row in rows])
+    ids = chain.from_iterable(row.exemplar_ids for row in rows)
+    return _little(lengths + array("I", [numbers[id_] for id_ in ids]))
+
+
+def _row(record: Record, names: Sequence[str]) -> list[Any]:
+    """Fields of a record as JSON holds them: nested records become objects."""
+    return [_plain(getattr(record, name)) for name in names]
+
+
+def _plain(value: Any) -> Any:
+    is_record = is_dataclass(value) and not isinstance(value, type)
+    return asdict(value) if is_record else value
+
+
+def _answer(record: Record) -> list[Any]:
+    left = record.divergence
+    where = left and [left.position, left.expected, left.actual, left.text]
+    return [where, *_row(record, ANSWER)]
+
+
+def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _little(numbers: array[int]) -> bytes:
+    """Little-endian bytes, as the browsers' typed arrays have them."""
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()

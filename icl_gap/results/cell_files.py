@@ -1,0 +1,261 @@
+"""The files of a results folder: their names, and lines that tell whether they are whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from icl_gap.errors import StoreError
+from icl_gap.files import check_folder, open_regular
+from icl_gap.schema import SCHEMA_VERSION, CellInfo, CellResult, Record
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+WHOLE = ".jsonl"
+"""The end of the name of a cell whose every request is settled."""
+FAILED = ".jsonl.failed"
+"""... of one whose every request is settled, some by a failure."""
+BEGUN = ".jsonl.part"
+"""... of one that wants more records."""
+KEY_LENGTH = 16
+"""Hexadecimal digits of a cell's key in its file's name."""
+T = TypeVar("T")
+_SEAL_LENGTH = len(',"crc":"01234567"}\n')
+_HEAD = b'{"key":"'
+"""How a first line begins, and no record's."""
+
+
+class DamageError(ValueError):
+    """A file that is not as it was written."""
+
+
+class OtherFormError(DamageError):
+    """A file of another version.
+
+    Args:
+        version: Of its form.
+    """
+
+    def __init__(self, version: object) -> None:
+        super().__init__(f"written in form {version}, this version reads form {SCHEMA_VERSION}")
+
+
+def cell_name(info: CellInfo) -> str:
+    """A file name that a reader can tell and that no two cells share; its end finds the cell."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", info.model).strip("-")[:80]
+    grid = f"{info.query_split}-{info.condition}.{info.shots}shots.seed{info.seed}"
+    return f"{info.dataset}-{info.split}.{plain}.{grid}.{info.key[:KEY_LENGTH]}"
+
+
+def cell_files(folder: Path, suffix: str) -> dict[str, Path]:
+    """The files of cells in one state, by the start of their keys.
+
+    Args:
+        folder: The results folder.
+        suffix: `WHOLE`, `FAILED` or `BEGUN`.
+
+    Raises:
+        StoreError: Two files hold one cell, or `cells` is no folder.
+    """
+    found: dict[str, Path] = {}
+    for path in list_cells(folder, suffix):
+        first = found.setdefault(key_of(path), path)
+        if first is not path:
+            raise StoreError(f"{path}: {twin_of(first)}")
+    return found
+
+
+def list_cells(folder: Path, *suffixes: str) -> list[Path]:
+    """All files in some states, sorted within each.
+
+    Raises:
+        StoreError: `cells` is no folder.
+    """
+    cells = folder / "cells"
+    try:
+        check_folder(cells)
+    except NotADirectoryError:  # `folder` itself is a file, which whoever writes there is told
+        return []
+    except OSError as error:
+        raise StoreError(f"{cells}: cannot be read: {error.strerror}") from error
+    return [path for suffix in suffixes for path in sorted(cells.glob(f"*{suffix}"))]
+
+
+def twin_of(first: Path) -> str:
+    """The problem of a second file of a cell in one state, and what to do."""
+    return (
+        f"a second file of the cell that {first.name} holds; "
+        "find out which of the two is right, and move the other out of the folder"
+    )
+
+
+def settled_files(folder: Path) -> dict[str, Path]:
+    """The files of cells that want no more records, by the start of their keys.
+
+    A run that dies between its last two steps leaves a cell in two states; the later one counts.
+
+    Raises:
+        StoreError: As `cell_files`.
+    """
+    return cell_files(folder, FAILED) | cell_files(folder, WHOLE)
+
+
+def in_state(path: Path, suffix: str) -> Path:
+    """The name of a cell's file in another state."""
+    return path.with_name(path.name.rpartition(WHOLE)[0] + suffix)
+
+
+def key_of(path: Path) -> str:
+    """The start of a cell's key, as its file's name tells it."""
+    return path.name.rpartition(WHOLE)[0].rpartition(".")[2]
+
+
+def seal(text: str, key: str) -> str:
+    """A line's text, with a checksum that tells damage, and the line of another cell.
+
+    Args:
+        text: A JSON object, as `compact` writes it.
+        key: The cell's, or the start of it.
+    """
+    body = text[:-1]
+    return body + _seal(body.encode(), key).decode()
+
+
+def head_of(info: CellInfo) -> bytes:
+    """The first line of a cell's file."""
+    return f"{seal(compact(info), info.key)}\n".encode()
+
+
+def check_record(line: bytes, key: str) -> None:
+    """Check that a record's line is as it was written.
+
+    Raises:
+        DamageError: It is not, or belongs to another cell.
+    """
+    if not line.endswith(b"\n"):
+        raise DamageError("torn")
+    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n" or line[:8] == _HEAD:
+        raise DamageError("not as it was written")
+
+
+def _seal(body: bytes, key: str) -> bytes:
+    return b',"crc":"%08x"}' % _checksum(body, key)
+
+
+def _checksum(body: bytes, key: str) -> int:
+    try:
+        start = int(key[:8], 16)
+    except ValueError:  # a file whose name ends in no key
+        start = 0
+    return zlib.crc32(body, start)
+
+
+def read_record(line: bytes, key: str) -> Record:
+    """One record of a line.
+
+    Raises:
+        DamageError: It is not as it was written.
+    """
+    check_record(line, key)
+    value = json.loads(line)
+    del value["crc"]
+    record: Record = adapter(Record).validate_python(value)
+    return record
+
+
+def read_head(line: bytes, key: str) -> CellInfo:
+    """What a cell is, from its file's first line.
+
+    Raises:
+        OtherFormError: It was written in another form.
+        DamageError: It is not as it was written, or describes another cell than the file's name.
+    """
+    if not line:
+        raise DamageError("empty")
+    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n":
+        raise DamageError("its first line is not as it was written")
+    try:
+        value = json.loads(line)
+        del value["crc"]
+        version = value["schema_version"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DamageError("its first line describes no cell") from error
+    if version != SCHEMA_VERSION:
+        raise OtherFormError(version)
+    try:
+        info: CellInfo = adapter(CellInfo).validate_python(value)
+    except ValueError as error:
+        raise DamageError("its first line describes no cell") from error
+    if not info.key.startswith(key):
+        raise DamageError("it holds another cell than its name says")
+    return info
+
+
+def read_info(path: Path) -> CellInfo:
+    """What a settled cell is, from its file's first line.
+
+    Raises:
+        StoreError: The line is damaged, or was written in another form.
+    """
+    try:
+        with open_regular(path) as lines:
+            return read_head(lines.readline(), key_of(path))
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise damaged(path, error) from error
+
+
+def read_cell(path: Path) -> CellResult:
+    """A settled cell, every value of it checked.
+
+    Raises:
+        StoreError: The file is damaged, or was written in another form.
+    """
+    key = key_of(path)
+    records: list[Record] = []
+    try:
+        with open_regular(path) as lines:
+            info = read_head(lines.readline(), key)
+            for line in lines:
+                records.append(read_record(line, key))  # noqa: PERF401 (the good ones are counted)
+        if len(records) != info.n_queries:
+            raise DamageError(f"{len(records)} records instead of {info.n_queries}")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise damaged(path, error, good=len(records)) from error
+    return CellResult(info, tuple(records))
+
+
+def damaged(path: Path, reason: Exception, *, good: int | None = None) -> StoreError:
+    """The error for a damaged file, with what to do."""
+    after = "" if good is None else f" after {good} good records"
+    what = str(reason) if isinstance(reason, OtherFormError) else f"damaged{after}: {reason}"
+    return StoreError(
+        f"{path}: {what}; run the sweep again, or `icl-gap store repair` its folder: the file is "
+        "set aside, its good records are kept, the others asked anew"
+    )
+
+
+def as_json(value: DataclassInstance) -> dict[str, Any]:
+    """The fields as they are: `asdict` would copy a thousand ids for each record."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+# ASCII alone, so that lone surrogates in a model's answer survive.
+compact = json.JSONEncoder(separators=(",", ":"), default=as_json).encode
+
+
+@cache
+def adapter(kind: type[T]) -> TypeAdapter[T]:
+    """What checks values of a kind as they are read."""
+    return TypeAdapter(kind)

@@ -1,0 +1,101 @@
+"""The manifest of a results folder: which sweep it holds, and what is said of its cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from icl_gap.errors import StoreError
+from icl_gap.files import write_atomically
+from icl_gap.results.cell_files import KEY_LENGTH, OtherFormError, adapter, as_json, settled_files
+from icl_gap.results.sealed import read_sealed, sealed
+from icl_gap.schema import CellInfo, SizeSource
+
+MANIFEST = "sweep.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is said of a cell's model and no result depends on: the last run's word counts."""
+
+    model: str
+    family: str
+    n_params: int | None
+    """None, as of those that follow, where only the weights tell."""
+    n_params_non_embedding: int | None
+    training_tokens: int | None
+    size_source: SizeSource
+
+    def of(self, info: CellInfo) -> CellInfo:
+        """A cell's description with these labels."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.n_params is None:
+            del told["size_source"]
+        return replace(info, **{name: value for name, value in told.items() if value is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cell in the manifest."""
+
+    key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    name: str
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `sweep.json` holds."""
+
+    schema_version: int
+    sweep: dict[str, Any]
+    cells: tuple[Entry, ...]
+    settled: tuple[Annotated[str, Field(pattern=rf"^[0-9a-f]{{{KEY_LENGTH}}}$")], ...] = ()
+    """The cells that were settled when the folder was last closed, by the start of their keys."""
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a results folder.
+
+    Raises:
+        StoreError: It is missing, damaged, or written in another form.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest: Manifest = adapter(Manifest).validate_python(read_sealed(path))
+    except FileNotFoundError:
+        raise StoreError(
+            f"{folder}: no results here ({MANIFEST} is missing); "
+            "name a folder that `icl-gap run` wrote"
+        ) from None
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    except OtherFormError as error:
+        raise StoreError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a results folder.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    write_atomically(folder / MANIFEST, [sealed(as_json(manifest))])
+
+
+def note_settled(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a results folder, and which of its cells are settled now.
+
+    Raises:
+        OSError: It cannot be written.
+        StoreError: Two files hold one cell.
+    """
+    there = settled_files(folder)
+    keys = [entry.key[:KEY_LENGTH] for entry in manifest.cells]
+    write_manifest(folder, replace(manifest, settled=tuple(key for key in keys if key in there)))

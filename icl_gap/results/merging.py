@@ -1,0 +1,138 @@
+"""Results of one sweep that several machines have made, brought together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from icl_gap.errors import StoreError
+from icl_gap.files import make_folder, write_atomically
+from icl_gap.progress import Track, untracked
+from icl_gap.results.cell_files import BEGUN, FAILED, WHOLE, cell_files, damaged, in_state, key_of
+from icl_gap.results.checking import check_file
+from icl_gap.results.locking import locked, writes
+from icl_gap.results.manifest import MANIFEST, Manifest, note_settled, read_manifest, write_manifest
+from icl_gap.results.mending import remove_left_over
+
+_TIMINGS = ("seconds", "batch_tokens", "usage", "served_model", "crc")
+"""Fields that may differ where records are the same."""
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of a cell."""
+
+    path: Path
+    """The file that told first, and most."""
+    head: bytes
+    """The first line; empty where no file has one yet."""
+    lines: dict[str, bytes]
+    """The records by their queries."""
+
+
+def merge_stores(
+    folders: Sequence[str | Path], out: str | Path, *, track: Track = untracked
+) -> None:
+    """Bring the results of one sweep together, as one run of it would have left them.
+
+    Args:
+        folders: Results folders of the same sweep, whatever parts of it they hold.
+        out: A folder that is not there yet, or one of the same sweep, whose results count too.
+        track: Shows progress.
+
+    Raises:
+        StoreError: A folder holds no results, or those of another sweep; a file is damaged; two
+            records of one request differ in more than timings; or `out` cannot be written.
+    """
+    out, parts = Path(out), [Path(folder) for folder in folders]
+    if out.exists():
+        with writes(out), locked(out):
+            remove_left_over(out)
+            there = (out / MANIFEST).exists()
+            manifest, found = _read([*parts, out] if there else parts, track)
+            _write_all(out, manifest, found, track)
+        return
+    manifest, found = _read(parts, track)
+    with writes(out):
+        make_folder(out)
+        with locked(out):
+            if (out / MANIFEST).exists():
+                raise StoreError(f"{out}: another run began to write here; merge once it is done")
+            _write_all(out, manifest, found, track)
+
+
+def _read(folders: Sequence[Path], track: Track) -> tuple[Manifest, dict[str, _Found]]:
+    """Read the parts of a sweep: its manifest, and what is known of each cell."""
+    first, *others = [read_manifest(folder) for folder in folders]
+    for folder, manifest in zip(folders[1:], others, strict=True):
+        if manifest.cells != first.cells:
+            raise StoreError(f"{folder}: not the sweep of {folders[0]}; merge parts of one sweep")
+    found: dict[str, _Found] = {}
+    files = [
+        path
+        for suffix in (WHOLE, FAILED, BEGUN)
+        for folder in folders
+        for path in cell_files(folder, suffix).values()
+    ]
+    for path in track(files, "reading", len(files)):
+        _add(found, path)
+    return first, found
+
+
+def _write_all(out: Path, manifest: Manifest, found: Mapping[str, _Found], track: Track) -> None:
+    """Write all cells, and then which of them are settled."""
+    make_folder(out / "cells")
+    write_manifest(out, replace(manifest, settled=()))
+    before = [cell_files(out, suffix) for suffix in (WHOLE, FAILED, BEGUN)]
+    for key, each in track(found.items(), "writing", len(found)):
+        _write(out, each, [files[key] for files in before if key in files])
+    note_settled(out, manifest)
+
+
+def _add(found: dict[str, _Found], path: Path) -> None:
+    """Add a file's records to what is known of its cell."""
+    checked = check_file(path)
+    if checked.problem is not None:
+        raise damaged(path, ValueError(checked.problem))
+    if not checked.head and not checked.records:  # stopped before its first line was written
+        return
+    known = found.setdefault(key_of(path), _Found(path, checked.head, {}))
+    known.head = known.head or checked.head
+    for line in checked.records:
+        record = json.loads(line)
+        query, before = record["query_id"], known.lines.get(record["query_id"])
+        if before is None or json.loads(before)["status"] == "failed":
+            known.lines[query] = line
+        elif record["status"] != "failed" and _told(record) != _told(json.loads(before)):
+            raise StoreError(
+                f"{path}: its record of query {query} is not that of {known.path}; "
+                "find out which of the two is right, and leave the other folder out"
+            )
+
+
+def _told(record: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in record.items() if name not in _TIMINGS}
+
+
+def _write(out: Path, cell: _Found, before: Sequence[Path]) -> None:
+    """Write a cell in the state that its records leave it in, and remove it in any other.
+
+    The records of a settled cell stand in the order of its queries, which only a run knows: what
+    several begun files hold together stays begun.
+
+    Args:
+        out: The folder.
+        cell: The cell.
+        before: The files that it has there already, maybe under an older label.
+    """
+    state = BEGUN
+    if not cell.path.name.endswith(BEGUN):
+        failed = any(b'"status":"failed"' in line for line in cell.lines.values())
+        state = FAILED if failed else WHOLE
+    path = in_state(before[0] if before else out / "cells" / cell.path.name, state)
+    write_atomically(path, (cell.head, *cell.lines.values()))
+    for other in before:
+        if other != path:
+            other.unlink()

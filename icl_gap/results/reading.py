@@ -1,0 +1,126 @@
+"""Read results."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from icl_gap.progress import Track, untracked
+from icl_gap.results.cell_files import FAILED, KEY_LENGTH, read_cell, read_info, settled_files
+from icl_gap.results.manifest import read_manifest
+from icl_gap.schema import CellInfo, CellResult
+from icl_gap.text import brief
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Results(Sequence[CellResult]):
+    """What a results folder holds of its sweep: a sequence of its settled cells.
+
+    A cell is settled when each of its requests is: answered, skipped or failed. Its records are
+    read each time that it is asked for, as all of them may not fit in memory.
+    """
+
+    folder: Path
+    sweep: Mapping[str, Any]
+    """The sweep as run."""
+    infos: tuple[CellInfo, ...]
+    """What the settled cells are, in the order of the grid."""
+    paths: tuple[Path, ...]
+    """Their files."""
+    unfinished: tuple[str, ...]
+    """The names of the cells that are not settled."""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the settled cells in which some requests failed."""
+        return tuple(path.name.removesuffix(FAILED) for path in self.paths if _failed(path))
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    @overload
+    def __getitem__(self, index: int) -> CellResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[CellResult, ...]: ...
+    def __getitem__(self, index: int | slice) -> CellResult | tuple[CellResult, ...]:
+        if isinstance(index, slice):
+            return tuple(self[n] for n in range(*index.indices(len(self))))
+        return CellResult(self.infos[index], read_cell(self.paths[index]).records)
+
+    def frame(
+        self, columns: Collection[str] | None = None, *, track: Track = untracked
+    ) -> pd.DataFrame:
+        """All cells as a frame; `icl_gap.load_results` tells its columns.
+
+        Args:
+            columns: Which of the requests to read, beside those of the cells; all by default.
+            track: Shows progress.
+
+        Raises:
+            StoreError: A file is damaged; the error names it.
+        """
+        from icl_gap.results.frame import read_frame
+
+        paths = track(self.paths, "reading results", len(self.paths))
+        return read_frame(self.infos, paths, columns)
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self):,} cells, {len(self.unfinished):,} not finished"
+        return brief("Results", sizes, str(self.folder))
+
+
+def open_results(folder: str | Path) -> Results:
+    """Open a results folder.
+
+    Args:
+        folder: What `icl-gap run` wrote.
+
+    Raises:
+        StoreError: The folder holds no sweep, or a file was written in another form; the error
+            names it. A damaged line is found once its cell is read.
+    """
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    files = settled_files(folder)
+    infos, paths, unfinished = [], [], []
+    for entry in manifest.cells:
+        path = files.get(entry.key[:KEY_LENGTH])
+        if path is None:
+            unfinished.append(entry.name)
+        else:
+            infos.append(entry.labels.of(read_info(path)))
+            paths.append(path)
+    return Results(folder, manifest.sweep, tuple(infos), tuple(paths), tuple(unfinished))
+
+
+def load_results(folder: str | Path) -> pd.DataFrame:
+    """Read results into a pandas frame, a row for each request.
+
+    Columns that tell the cell: `cell` (its key), `model`, `family`, `n_params`,
+    `n_params_non_embedding`, `size_source`, `training_tokens`, `trained`, `dataset`, `split`,
+    `partial`, `query_split`, `condition`, `shots`, `seed`, `selection`. Columns of the request: the
+    fields of `icl_gap.schema.Record`; its `shots` stand in `shots_effective`, its `divergence` in
+    three columns (without its `text`), its `usage` in two. Lone surrogates in texts are written out
+    as escapes.
+
+    Args:
+        folder: What `icl-gap run` wrote.
+
+    Returns:
+        The settled cells, in the order of the grid; `analyze` and `plot` take the frame, whole or
+        any rows of it.
+
+    Raises:
+        StoreError: The folder holds no sweep, a file was written in another form, or a file is
+            damaged; the error names it.
+    """
+    return open_results(folder).frame()
+
+
+def _failed(path: Path) -> bool:
+    return path.name.endswith(FAILED)

@@ -1,0 +1,57 @@
+"""JSON files beside the cells: the manifest, and what else a run keeps, each with a checksum."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from icl_gap.files import read_regular
+from icl_gap.results.cell_files import DamageError, OtherFormError, compact
+from icl_gap.schema import SCHEMA_VERSION
+
+PRECISION = "precision.json"
+"""Requests answered again in float32; see `icl_gap.evaluation.precision`."""
+
+
+def sealed(value: Mapping[str, Any]) -> bytes:
+    """The bytes of a file that holds a JSON object, the version of its form and a checksum.
+
+    Args:
+        value: The object, of plain values and dataclasses.
+    """
+    plain = {"schema_version": SCHEMA_VERSION, **json.loads(compact(value))}
+    crc = f"{zlib.crc32(compact(plain).encode()):08x}"
+    return (json.dumps({**plain, "crc": crc}, indent=1) + "\n").encode()
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The object that `sealed` wrote to a file, without its checksum.
+
+    Raises:
+        OSError: The file cannot be read.
+        OtherFormError: It was written in another form.
+        DamageError: A byte of it is not as it was written.
+    """
+    content = read_regular(path)
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise DamageError("not JSON") from error
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version != SCHEMA_VERSION:
+        raise OtherFormError(version)
+    if not isinstance(value, dict) or not _is_whole(value, content):
+        raise DamageError("not as it was written")
+    return value
+
+
+def _is_whole(value: dict[str, Any], content: bytes) -> bool:
+    """Whether a file holds a value and its checksum to the byte; takes the checksum out."""
+    value.pop("crc", None)
+    try:
+        return sealed(value) == content
+    except (ValueError, RecursionError):  # a value that is never written
+        return False

@@ -1,0 +1,143 @@
+"""Anyone's predictions, read from a file; and what their scores come to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import jsonlines
+
+from icl_gap.errors import InputError, Place
+from icl_gap.files import open_regular
+from icl_gap.schema import Score
+
+_FORM = 'one JSON object a line, as {"prediction": "…", "target": "…"}, with an "id" if you like'
+LONGEST_LINE = 2**24
+"""Bytes; a longer line is refused before all of it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One line of a file of predictions."""
+
+    id: str | None
+    """As the line gives it; None where it gives none."""
+    prediction: str
+    target: str
+    line: int
+    """Its number in the file, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a number of scores come to."""
+
+    n: int
+    raw: float
+    """Share of equal strings, in [0, 1]."""
+    canonical: float
+    """Share of equal normal forms, in [0, 1]."""
+    execution: float | None
+    """Share of programs that do the same, in [0, 1], of all `n`; None where it is not known of
+    every one."""
+    n_executed: int
+    """Of how many it is known."""
+    reasons: dict[str, int]
+    """How often each reason was given, the most frequent first, then by name."""
+
+
+def read_predictions(path: Path) -> Iterator[Prediction]:
+    """Read a JSONL file of predictions, line by line; empty lines are passed over.
+
+    Other keys than `prediction`, `target` and `id` are left alone. Memory holds one line at a time.
+
+    Args:
+        path: The file, UTF-8: a regular one, or a symbolic link to one. Lines end with a line feed.
+
+    Yields:
+        One prediction a line, in order.
+
+    Raises:
+        InputError: The file cannot be read, or a line is too long, is no JSON object, lacks a key,
+            or holds something else than text there. It names the file, the line and the key.
+    """
+    try:
+        with open_regular(path, follow=True) as file:
+            for number in count(1):
+                line = file.readline(LONGEST_LINE + 1)
+                if not line:
+                    break
+                place = Place(path, number)
+                if len(line) > LONGEST_LINE:
+                    allowed = f"at most {LONGEST_LINE:,} bytes a line"
+                    raise InputError("this line is too long", allowed=allowed, place=place)
+                if line.strip():
+                    yield _read_line(line, number, place)
+    except OSError as error:
+        problem = f"cannot read the predictions: {error.strerror or error}"
+        raise InputError(problem, place=Place(path), allowed=_FORM) from error
+
+
+def summarize(scores: Iterable[Score]) -> Summary:
+    """Count scores, one at a time.
+
+    Args:
+        scores: At least one.
+
+    Raises:
+        InputError: There is none.
+    """
+    n = raw = canonical = same = n_executed = 0
+    counts: Counter[str] = Counter()
+    for score in scores:
+        n += 1
+        raw += score.raw
+        canonical += score.canonical
+        same += score.execution is True
+        n_executed += score.execution is not None
+        if score.reason is not None:
+            counts[score.reason] += 1
+    if n == 0:
+        raise InputError("there is nothing to score", allowed="at least one prediction")
+    return Summary(
+        n=n,
+        raw=raw / n,
+        canonical=canonical / n,
+        execution=same / n if n_executed == n else None,
+        n_executed=n_executed,
+        reasons=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+    )
+
+
+def _read_line(line: bytes, number: int, place: Place) -> Prediction:
+    shown = line.decode("utf-8", "replace").strip()
+    try:
+        # A reader for each line, because a reader for the file would hide the lines' numbers.
+        value = jsonlines.Reader([line]).read(type=dict)
+    except (jsonlines.InvalidLineError, RecursionError) as error:
+        raise InputError("not a JSON object", value=shown, allowed=_FORM, place=place) from error
+    name = value.get("id")
+    if isinstance(name, bool) or not isinstance(name, str | int | None):
+        raise InputError(
+            "an id is text or a whole number", value=name, place=Place(place.file, place.line, "id")
+        )
+    return Prediction(
+        None if name is None else str(name),
+        _text_at("prediction", value, place),
+        _text_at("target", value, place),
+        number,
+    )
+
+
+def _text_at(key: str, value: dict[str, Any], place: Place) -> str:
+    if key not in value:
+        raise InputError(f"the key `{key}` is missing", value=value, allowed=_FORM, place=place)
+    text = value[key]
+    if not isinstance(text, str):
+        here = Place(place.file, place.line, key)
+        raise InputError(f"`{key}` is not text", value=text, allowed="a string", place=here)
+    return text

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import pandas as pd
+import pytest
+from studies import Asked, save_card, save_study
+
+from icl_gap.diagnosis import audit
+from icl_gap.diagnosis.coverage import MEASURES
+from icl_gap.diagnosis.diagnose import COLUMNS, Place
+from icl_gap.errors import AnalysisError, InputError
+from icl_gap.results import Results
+
+T = TypeVar("T")
+
+
+def half_right(asked: Asked) -> dict[str, Any]:
+    """All right ID; OOD every second query has a word too many."""
+    wrong = asked.condition == "ood" and asked.n % 2
+    said = f" {asked.gold}" + (" X" if wrong else "")
+    return {"raw": not wrong, "canonical": not wrong, "prediction": said}
+
+
+@pytest.fixture
+def study(tmp_path) -> Results:
+    return save_study(tmp_path / "s", save_card(tmp_path / "data"), half_right, shots=(1, 2))
+
+
+def test_every_request_is_in_it(study) -> None:
+    found = audit(study, resamples=20)
+    place = Place("toy/plain", "test", 2)
+    assert set(found.coverage) == {
+        (Place("toy/plain", side, shots), condition)
+        for side in ("test", "train")
+        for shots in (1, 2)
+        for condition in ("id", "ood")
+    }
+    assert found.explained["small", place].n == 6
+    assert found.explained["small", place].gap.value == 0.5
+    assert found.kinds["large", place, "ood"] == {"ran on": 3}
+    assert ("large", place, "id") not in found.kinds
+    assert found.notes == ()
+
+
+def test_exemplars_of_the_own_side_cover_more(study) -> None:
+    found = audit(study, resamples=20)
+    place = Place("toy/plain", "test", 2)
+    inside, outside = (found.coverage[place, condition] for condition in ("id", "ood"))
+    assert inside["source_coverage"] > outside["source_coverage"]
+    assert inside["structure_coverage"] > outside["structure_coverage"]
+    # The sides of the toy have no verb in common.
+    atoms_in, _ = found.divergences["toy/plain", "test", "id"]
+    atoms_out, _ = found.divergences["toy/plain", "test", "ood"]
+    assert atoms_in < 0.3 < atoms_out
+
+
+def test_each_request_can_be_had_as_a_row(study, tmp_path) -> None:
+    path = tmp_path / "requests.csv"
+    found = audit(study, resamples=20, csv=path)
+    rows = pd.read_csv(path)
+    assert tuple(rows.columns) == COLUMNS
+    assert len(rows) == sum(len(cell.records) for cell in study)
+    means = rows.groupby(["benchmark", "query_split", "shots", "condition"])[list(MEASURES)].mean()
+    for (at, condition), told in found.coverage.items():
+        assert means.loc[(*at, condition)].to_dict() == pytest.approx(told)
+    wrong = rows[(rows.model == "large") & (rows.query_split == "test") & (rows.shots == 2)]
+    assert wrong.kind.value_counts().to_dict() == {"right": 9, "ran on": 3}
+    with pytest.raises(InputError, match="cannot write"):
+        audit(study, resamples=20, csv=tmp_path / "no" / "folder.csv")
+
+
+def test_rows_are_written_whole_or_not_at_all_and_to_regular_files_alone(study, tmp_path) -> None:
+    path = tmp_path / "requests.csv"
+    path.write_text("as it was")
+
+    def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+        del total
+        yield from items
+        if description == "measuring":
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        audit(study, resamples=20, csv=path, track=track)
+    assert path.read_text() == "as it was"
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    with pytest.raises(InputError, match="must be a regular file"):
+        audit(study, resamples=20, csv=link)
+    assert path.read_text() == "as it was"
+
+
+def test_the_metric_chooses_what_is_right(tmp_path) -> None:
+    def spaced(asked: Asked) -> dict[str, Any]:
+        return {"raw": False, "canonical": True, "prediction": f" {asked.gold}  "}
+
+    study = save_study(tmp_path / "s", save_card(tmp_path / "data"), spaced)
+    assert sum(sum(kinds.values()) for kinds in audit(study, resamples=20).kinds.values()) > 0
+    assert audit(study, metric="canonical", resamples=20).kinds == {}
+    with pytest.raises(AnalysisError, match="no execution score"):
+        audit(study, metric="execution")
+
+
+def test_all_of_it_is_json(study) -> None:
+    told = json.loads(json.dumps(audit(study, resamples=20).to_json()))
+    assert {row["condition"] for row in told["coverage"]} == {"id", "ood"}
+    assert len(told["explained"]) == 2 * 2 * 2
+    assert told["kinds"][0]["kinds"] == {"ran on": 3}
+
+
+def test_without_the_texts_it_says_what_to_do(study, tmp_path) -> None:
+    for path in (tmp_path / "data" / "toy").iterdir():
+        path.write_text("other\tTHINGS\n", encoding="utf-8")
+    with pytest.raises(AnalysisError, match="Try again with the data of the run"):
+        audit(study, resamples=20)

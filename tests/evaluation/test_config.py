@@ -1,0 +1,91 @@
+"""Sweep files: short forms, and faults that are found before anything is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from icl_gap.errors import InputError
+from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.models import NearestSpec, TransformersSpec
+from icl_gap.specs import check_spec, shipped
+
+MINIMAL = {"name": "s", "datasets": ["scan"], "models": ["nearest"]}
+
+
+def test_short_forms_stand_for_long_ones() -> None:
+    short = check_spec({**MINIMAL, "models": ["nearest", "facebook/opt-350m"]}, SweepSpec)
+    assert short.datasets[0].name == "scan"
+    assert short.models == (NearestSpec(), TransformersSpec(model="facebook/opt-350m"))
+
+
+def test_the_defaults_are_the_paper_s() -> None:
+    spec = check_spec(MINIMAL, SweepSpec)
+    assert spec.shots == (1, 5, 10)
+    assert spec.seeds == (0, 1, 2, 3, 4)
+    assert spec.limit == 1045
+    assert spec.selection == "oracle_coverage"
+    assert spec.overflow == "error"
+
+
+@pytest.mark.parametrize("path", sorted(shipped("sweeps").glob("*.yaml")), ids=lambda p: p.name)
+def test_shipped_sweeps_are_valid(path) -> None:
+    assert read_sweep(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "said"),
+    [
+        ({"shotz": [1]}, "shotz", "unknown key"),
+        ({"shots": "many"}, "shots", "a list"),
+        ({"shots": []}, "shots", "at least 1"),
+        ({"shots": [-1]}, "shots[0]", "0 or more"),
+        ({"shots": [1, 1]}, "shots", "duplicate cells"),
+        ({"seeds": [3, 3]}, "seeds", "duplicate cells"),
+        ({"models": []}, "models", "at least 1"),
+        ({"datasets": []}, "datasets", "at least 1"),
+        ({"conditions": ["iid"]}, "conditions[0]", "'id' or 'ood'"),
+        ({"models": ["nearest", "nearest"]}, "models", "entries 0 and 1"),
+        ({"models": [{"model": "m", "dtype": "int3"}]}, "models[0].dtype", "float32"),
+        ({"models": [{"model": "m", "dtpye": "x"}]}, "models[0].dtpye", "dtype"),
+        ({"models": [{"kind": "gpt"}]}, "models[0]", "nearest"),
+        ({"models": [3]}, "models[0]", "wrong type"),
+        ({"models": {"a": 1}}, "models", "a list"),
+        ({"datasets": [{"split": "mcd1"}]}, "datasets[0].name", "missing"),
+        ({"limit": 0}, "limit", "1 or more"),
+        ({"name": "../up"}, "name", "matches"),
+        ({"shots": [True]}, "shots[0]", "whole number"),
+        ({"shots": [2.0]}, "shots[0]", "whole number"),
+        ({"seeds": ["3"]}, "seeds[0]", "whole number"),
+        ({"models": [{"kind": "nearest", "shots": []}]}, "models[0].shots", "at least 1"),
+        ({"models": [{"kind": "nearest", "shots": [1, 1]}]}, "models[0].shots", "twice"),
+        (
+            {"models": [{"model": "m", "trust_remote_code": 1}]},
+            "models[0].trust_remote_code",
+            "true",
+        ),
+        (
+            {"models": [{"model": "m", "device": "cpu", "device_map": "auto"}]},
+            "models[0]",
+            "not both",
+        ),
+        ({"selection": "shared", "hold_out": "template"}, "", "hold_out: source"),
+    ],
+)
+def test_faults_are_placed(change, key, said) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        check_spec({**MINIMAL, **change}, SweepSpec)
+    assert (caught.value.place.key or "") == key
+
+
+@pytest.mark.parametrize("change", [{"shots": [-1]}, {"query_splits": ["dev"]}, {"seeds": ["x"]}])
+def test_one_fault_is_told_as_one(change) -> None:
+    with pytest.raises(InputError) as caught:
+        check_spec({**MINIMAL, **change}, SweepSpec)
+    assert "more)" not in str(caught.value)
+
+
+def test_an_unknown_key_is_told_the_keys_of_its_kind() -> None:
+    with pytest.raises(InputError) as caught:
+        check_spec({**MINIMAL, "models": [{"model": "m", "dtyp": "x"}]}, SweepSpec)
+    assert "dtype" in caught.value.allowed
+    assert "hidden_size" not in caught.value.allowed

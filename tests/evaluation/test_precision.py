@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+from toys import sweep
+from writing import save_writer
+
+from icl_gap import models
+from icl_gap.errors import ModelError, StoreError
+from icl_gap.evaluation.precision import Compared, PrecisionCheck, read_checks
+from icl_gap.evaluation.runner import run_sweep
+from icl_gap.results import repair_store, verify_store
+
+CARD = """\
+name: pairs
+title: Pairs
+licence: CC0
+citation: none
+canonical: tokens
+template: {instruction: "", source_label: "Q:", target_label: "A:"}
+loader: tsv
+sources: [{kind: local, folder: pairs}]
+default_split: plain
+splits:
+  plain: {train: 3, test: 3, files: {train: train.tsv, test: test.tsv}}
+"""
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> str:
+    """A benchmark whose answer is `x` on the one side, and `y` on the other."""
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    for side, target in (("train", "x"), ("test", "y")):
+        rows = [f"{side} {n}\t{target}\n" for n in range(3)]
+        (folder / f"{side}.tsv").write_text("".join(rows), encoding="utf-8")
+    (tmp_path / "pairs.yaml").write_text(CARD, encoding="utf-8")
+    return str(tmp_path / "pairs.yaml")
+
+
+@pytest.fixture
+def coarse(tmp_path: Path) -> str:
+    """A model that answers `x`, by a difference to `y` that bfloat16 rounds away."""
+    folder = save_writer(tmp_path / "coarse", ":", "\u0120y", "\u010a", also={":": "\u0120x"})
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    table = weights["model.decoder.layers.0.fc2.weight"]
+    (colon,) = ((table > 0).sum(0) == 2).nonzero().flatten().tolist()  # two tokens follow it
+    rows = (table[:, colon] > 0).nonzero().flatten().tolist()
+    table[max(rows), colon] = 50.01  # of the token with the higher id, which loses a tie
+    save_file(weights, path, metadata={"format": "pt"})
+    return str(folder)
+
+
+def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
+    spec = sweep(
+        pairs,
+        models=["nearest", {"model": coarse, "dtype": "bfloat16"}],
+        shots=[0],
+        seeds=[0],
+        limit=3,
+        precision_check=12,
+    )
+    results = run_sweep(spec, tmp_path / "out")
+    (check,) = read_checks(results.folder)
+    assert (check.model, check.precision, len(check.compared)) == ("coarse", "bfloat16", 12)
+    stored = {(c.info.key, r.query_id): r for c in results for r in c.records}
+    for each in check.compared:
+        assert each.raw[0] == stored[each.cell, each.query_id].raw
+    assert check.flips() == (6, 6)  # `x` is right for train queries, `y` for test queries
+    assert check.canonical_flips() == 12
+    assert check.gaps() == (0.0, 0.0)
+    monkeypatch.setattr(models, "load", None)  # nothing is asked twice
+    run_sweep(spec, tmp_path / "out")
+    assert read_checks(results.folder) == [check]
+
+
+def test_a_damaged_file_is_set_aside_and_made_anew_with_a_warning(
+    pairs, tmp_path, coarse, caplog
+) -> None:
+    models_ = [{"model": coarse, "dtype": "bfloat16"}]
+    spec = sweep(pairs, models=models_, shots=[0], seeds=[0], limit=1, precision_check=4)
+    folder = run_sweep(spec, tmp_path / "out").folder
+    checks, path = read_checks(folder), folder / "precision.json"
+    whole = path.read_bytes()
+    for broken in (whole.replace(b"true", b"false", 1), whole.replace(b" ", b"\t", 1), b""):
+        path.write_bytes(broken)
+        with pytest.raises(StoreError, match=r"precision\.json: damaged.*run the sweep again"):
+            read_checks(folder)
+        assert [fault.path for fault in verify_store(folder)] == [path]
+        caplog.clear()
+        run_sweep(spec, folder)
+        assert "it is set aside, and made anew" in caplog.text
+        assert read_checks(folder) == checks
+        assert path.read_bytes() == whole
+    assert len(list((folder / "damaged").iterdir())) == 3
+    path.unlink()
+    path.symlink_to(tmp_path / "victim")
+    with pytest.raises(StoreError, match="a symbolic link"):
+        run_sweep(spec, folder)
+    assert not (tmp_path / "victim").exists()
+
+
+def test_nobody_else_writes_while_precision_is_checked(
+    pairs, tmp_path, coarse, monkeypatch
+) -> None:
+    models_ = [{"model": coarse, "dtype": "bfloat16"}]
+    spec = sweep(pairs, models=models_, shots=[0], seeds=[0], limit=1, precision_check=4)
+
+    checked = []
+
+    def checks(*arguments: object) -> None:
+        checked.append(arguments)
+        with pytest.raises(StoreError, match="another run is writing"):
+            repair_store(tmp_path / "out")
+
+    monkeypatch.setattr("icl_gap.evaluation.runner.check_precision", checks)
+    run_sweep(spec, tmp_path / "out")
+    assert len(checked) == 1
+
+
+def compared(condition: str, as_run: bool, exact: bool) -> Compared:
+    return Compared("c", f"{condition}{as_run}{exact}", condition, (as_run, exact), (as_run, exact))
+
+
+def test_a_model_that_does_not_load_in_float32_is_left_out_with_a_warning(
+    pairs, tmp_path, coarse, monkeypatch, caplog
+) -> None:
+    models_ = [{"model": coarse, "dtype": "bfloat16"}]
+    spec = sweep(pairs, models=models_, shots=[0], seeds=[0], precision_check=4)
+    load = models.load
+
+    def fails(spec: models.TransformersSpec, identity: models.Identity) -> models.Model:
+        if spec.dtype == "float32":
+            raise ModelError("too large")
+        return load(spec, identity)
+
+    monkeypatch.setattr(models, "load", fails)
+    assert run_sweep(spec, tmp_path / "out").unfinished == ()
+    assert "the precision of coarse is not checked: too large" in caplog.text
+    assert read_checks(tmp_path / "out") == []
+
+
+def test_what_flips_do_to_the_gap() -> None:
+    check = PrecisionCheck(
+        "m",
+        "float16",
+        (
+            compared("id", True, True),
+            compared("id", False, True),
+            compared("ood", True, False),
+            compared("ood", False, False),
+        ),
+    )
+    assert check.flips() == (1, 1)
+    assert check.gaps() == (0.0, 1.0)
+    assert str(check) == (
+        "precision: m in float16, 4 requests again in float32: 2 flips (1 right in float32 alone, "
+        "1 as run alone), 2 canonical; gap of these 0.000 as run, 1.000 in float32"
+    )
+
+
+def test_a_gap_of_nothing_is_undefined() -> None:
+    wrong = PrecisionCheck("m", "float16", (compared("id", False, False),))
+    assert wrong.gaps() == (None, None)
+    assert "undefined as run" in str(wrong)
+
+
+def test_a_damaged_file_is_named(tmp_path) -> None:
+    (tmp_path / "precision.json").write_text("[{}]")
+    with pytest.raises(StoreError, match=r"precision\.json: damaged"):
+        read_checks(tmp_path)
+    assert read_checks(tmp_path / "none") == []

@@ -1,0 +1,60 @@
+"""What a model is asked, and what asking it takes."""
+
+from __future__ import annotations
+
+import pytest
+from toys import sweep
+
+from icl_gap import prompts
+from icl_gap.evaluation.planning import Plan, loads, plan_sweep, question
+from icl_gap.models.hf.engine.trie import Sizes
+from icl_gap.progress import untracked
+
+MODELS = ["nearest", {"kind": "untrained", "hidden_size": 16}]
+
+
+def sizes(plan: Plan) -> Sizes:
+    (load,) = loads(plan.sweep, plan.cells, plan.requests, untracked)
+    assert load.subject.identity.family == "opt"
+    assert load.benchmark == "toy"
+    return load.sizes
+
+
+def test_every_request_is_counted_as_written_and_once_as_computed(toy_card) -> None:
+    plan = plan_sweep(sweep(toy_card, models=MODELS))
+    found = sizes(plan)
+    cells = [cell for cell in plan.cells if cell.subject.tokenizer is not None]
+    requests = [request for cell in cells for request in plan.requests(cell)]
+    golds = [prompts.gold(request.exemplars.query.target) for request in requests]
+    assert found.requests == len(requests) == 64
+    # Bytes are tokens here.
+    assert found.written == sum(request.tokens for request in requests) + sum(map(len, golds))
+    asked = {(r.prompt.text, gold) for r, gold in zip(requests, golds, strict=True)}
+    paths = {text + gold for text, gold in asked}
+    prefixes = {path[:n] for path in paths for n in range(len(path) + 1)}  # with BOS alone
+    assert found.computed >= len(prefixes)
+    assert found.predicted == sum(len(gold) + 1 for _, gold in asked)
+    # Sharing is lost between groups alone: their instruction and BOS are shared even so.
+    assert found.computed < 0.55 * found.written
+
+
+def test_prompts_without_exemplars_are_asked_once_for_all_seeds(toy_card) -> None:
+    one = sizes(plan_sweep(sweep(toy_card, models=MODELS, shots=[0], seeds=[0])))
+    four = sizes(plan_sweep(sweep(toy_card, models=MODELS, shots=[0], seeds=[0, 1, 2, 3])))
+    assert four.written == 4 * one.written
+    assert four.computed == one.computed
+
+
+@pytest.mark.parametrize("canonical", [True, False])
+def test_hope_is_that_of_the_normal_form_where_it_is_asked_for(toy_card, canonical) -> None:
+    plan = plan_sweep(sweep(toy_card, canonical=canonical))
+    cell = plan.cells[0]
+    request = plan.requests(cell)[0]
+    target = request.exemplars.query.target
+    asked = question(cell, request, 3, plan.sweep)
+    assert asked.gold == f" {target}"
+    assert (asked.stop, asked.rank, asked.max_new_bytes) == ("\n", 3, cell.max_new_bytes)
+    assert (asked.hope is not None) == canonical
+    if asked.hope:
+        assert asked.hope(target.replace(" ", "  "))
+        assert not asked.hope("nothing of it")

@@ -1,0 +1,466 @@
+"""The engine against the library's own `generate`: same answers, whatever is shared."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import END, PAPERS, SHARING, bpe, build_tiny, word_marking
+from tokenizers import Tokenizer
+
+from icl_gap.errors import InferenceError
+from icl_gap.models import Question
+from icl_gap.models.ending import ended
+from icl_gap.models.hf.engine.passes import choose
+from icl_gap.models.hf.engine.scheduling import Engine
+from icl_gap.models.hf.tokenizer import TextTokenizer, rust_codec
+from icl_gap.schema import Answer, Completion, Example, Prompt
+
+ALL = (*SHARING, "falcon", "mamba")
+MERGES = [
+    ("a", "b"),
+    ("ab", "a"),
+    ("b", "c"),
+    (".", "\u010a"),
+    ("\u010a", "\u010a"),
+    ("\u0120", "a"),
+    ("\u0120a", "b"),
+    ("c", "\u010a"),
+]
+TEXT = st.text(st.sampled_from("abc. \n"), min_size=1, max_size=24)
+MOST_BYTES = 10
+
+
+class Reference:
+    """`generate`, one prompt at a time, without padding, cut where the engine says answers end."""
+
+    def __init__(self, model: Any, tokenizer: TextTokenizer) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.model.generation_config.eos_token_id = None
+        self.known: dict[tuple[str, str], Completion] = {}
+
+    def answer(self, text: str, stop: str) -> Completion:
+        if (text, stop) not in self.known:
+            self.known[text, stop] = self._answer(text, stop)
+        return self.known[text, stop]
+
+    def _answer(self, text: str, stop: str) -> Completion:
+        prompt = torch.tensor([self.tokenizer.encode_prompt(text)])
+        out = self.model.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            do_sample=False,
+            max_new_tokens=MOST_BYTES + len(stop) + 1,
+            pad_token_id=0,
+        )
+        new = out[0, prompt.shape[1] :].tolist()
+        for n, token in enumerate(new):
+            if token in self.tokenizer.eos:
+                return Completion(self.tokenizer.decode(new[:n]), "eos")
+            done = ended(self.tokenizer.decode(new[: n + 1]), stop=stop, max_new_bytes=MOST_BYTES)
+            if done is not None:
+                return done
+        return Completion(self.tokenizer.decode(new), "length")
+
+    def gold_logprob(self, text: str, gold: str) -> float:
+        ids = self.tokenizer.encode_prompt(text + gold)
+        start = self.tokenizer.prompt_length(text)
+        assert ids[:start] == self.tokenizer.encode_prompt(text)
+        with torch.inference_mode():
+            logprobs = self.model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        chosen = [logprobs[n - 1, ids[n]] for n in range(start, len(ids))]
+        return float(sum(chosen) / len(chosen))
+
+
+def text_tokenizer(rust: Tokenizer, *, bos: bool = False) -> TextTokenizer:
+    end = rust.token_to_id(END)
+    return TextTokenizer(rust_codec(rust), (end,) if bos else (), frozenset({end}))
+
+
+def engine(model: Any, tokenizer: TextTokenizer, most_tokens: int, **changes: Any) -> Engine:
+    settings: dict[str, Any] = {
+        "name": "tiny",
+        "runner": choose(model),
+        "tokenizer": tokenizer,
+        "context_length": None,
+        "most_tokens": most_tokens,
+        "pass_tokens": 64,
+    }
+    return Engine(**{**settings, **changes})
+
+
+Made = tuple[Reference, list[Engine]]
+
+
+@cache
+def made(architecture: str) -> Made:
+    """A model's reference, and its engine under three budgets."""
+    rust = bpe(MERGES)
+    model, tokenizer = build_tiny(architecture, rust), text_tokenizer(rust)
+    engines = [engine(copy.deepcopy(model), tokenizer, n) for n in (1, 40, 8192)]
+    return Reference(model, tokenizer), engines
+
+
+def question(text: str, gold: str, stop: str = "\n", group: str = "", **more: Any) -> Question:
+    exemplars = (Example(group, "", ""),) if group else ()
+    return Question(Prompt(text, "", exemplars, text), gold, stop, MOST_BYTES, **more)
+
+
+def outcomes(asked: Engine, questions: Sequence[Question], predictions: Any) -> list[Any]:
+    found = dict(asked.answers(questions, predictions, range(len(questions))))
+    assert sorted(found) == list(range(len(questions)))
+    return [found[n] for n in range(len(questions))]
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> list[tuple[str, str, str, str]]:
+    """Prompts that share beginnings, how the gold answer relates to the model's, stop, group."""
+    heads = draw(st.lists(TEXT, min_size=1, max_size=2))
+    kinds = st.sampled_from(["same", "same", "same but for spaces", "longer", "other", "empty"])
+    return draw(
+        st.lists(
+            st.tuples(
+                st.tuples(st.sampled_from(heads), st.text("ab\n ", max_size=4)).map("".join),
+                kinds,
+                st.sampled_from(["\n", "\n\n", ".", "ab"]),
+                st.sampled_from("xy"),
+            ),
+            min_size=1,
+            max_size=6,
+        )
+    )
+
+
+def gold_of(kind: str, answer: str) -> str:
+    """A gold answer that stands in a certain relation to the model's."""
+    return {
+        "same": answer,
+        "same but for spaces": f" {answer.strip()} ",
+        "longer": f"{answer}a",
+        "other": " ab cab",
+        "empty": "",
+    }[kind]
+
+
+def check(asked: Engine, reference: Reference, some: list[tuple[str, str, str, str]]) -> None:
+    """Full answers and verdicts are those of `generate`."""
+    expected = [reference.answer(text, stop) for text, _, stop, _ in some]
+    questions = [
+        question(text, gold_of(kind, answer.text), stop, group)
+        for (text, kind, stop, group), answer in zip(some, expected, strict=True)
+    ]
+    full = outcomes(asked, questions, "full")
+    assert [answer.completion for answer in full] == expected
+    verdicts = outcomes(asked, questions, "verdict")
+    for verdict, whole, each, answer in zip(verdicts, full, questions, expected, strict=True):
+        right = answer.text.strip() == each.gold.strip()
+        assert (verdict.divergence is None) == (whole.divergence is None) == right
+        assert verdict.completion == (answer if right else verdict.completion)
+        if verdict.divergence is not None:
+            assert (answer.text + each.stop).startswith(verdict.divergence.text)
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_who_shares(architecture: str) -> None:
+    assert made(architecture)[1][0].runner.shares == (architecture in SHARING)
+
+
+@pytest.mark.parametrize("architecture", ALL)
+@settings(max_examples=20)
+@given(some=cases())
+def test_answers_are_those_of_generate(
+    architecture: str, some: list[tuple[str, str, str, str]]
+) -> None:
+    reference, engines = made(architecture)
+    for each in engines:
+        check(each, reference, some)
+
+
+LETTER_PAIRS = st.tuples(*[st.sampled_from(("a", "b", ".", "\u0120", "\u010a"))] * 2)
+
+
+@st.composite
+def merge_lists(draw: st.DrawFn) -> list[tuple[str, str]]:
+    """Merges of letters, then of what these give."""
+    merges = draw(st.lists(LETTER_PAIRS, max_size=6, unique_by="".join))
+    for _ in range(draw(st.integers(0, 4)) if merges else 0):
+        pair = tuple("".join(draw(st.sampled_from(merges))) for _ in range(2))
+        if "".join(pair) not in {"".join(m) for m in merges}:
+            merges.append(pair)
+    return merges
+
+
+@pytest.mark.parametrize("architecture", PAPERS)
+@settings(max_examples=25)
+@given(
+    merges=merge_lists(),
+    seed=st.integers(0, 1000),
+    bos=st.booleans(),
+    budget=st.integers(1, 60),
+    some=cases(),
+)
+def test_answers_are_those_of_generate_for_any_weights_and_tokenizer(
+    architecture: str,
+    merges: list[tuple[str, str]],
+    seed: int,
+    bos: bool,
+    budget: int,
+    some: list[tuple[str, str, str, str]],
+) -> None:
+    rust = bpe(merges)
+    model, tokenizer = build_tiny(architecture, rust, seed=seed), text_tokenizer(rust, bos=bos)
+    reference = Reference(copy.deepcopy(model), tokenizer)
+    check(engine(model, tokenizer, budget), reference, some)
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_the_gold_answers_likelihood(architecture: str) -> None:
+    reference, engines = made(architecture)
+    golds = [(text, gold) for text in ("a b", "a b\nc", "c.") for gold in (" ab", " ba c")]
+    for each in engines:
+        found = outcomes(each, [question(*pair) for pair in golds], "verdict")
+        for (text, gold), answer in zip(golds, found, strict=True):
+            assert answer.gold_logprob == pytest.approx(
+                reference.gold_logprob(text, gold), abs=1e-4
+            )
+            assert answer.gold_tokens == len(reference.tokenizer.encode(gold))
+
+
+def test_an_empty_gold_answer_has_no_likelihood() -> None:
+    (answer,) = outcomes(made("opt")[1][0], [question("a b", "")], "verdict")
+    assert (answer.gold_logprob, answer.gold_tokens) == (None, None)
+
+
+@given(some=cases(), wanted=st.sets(st.integers(0, 5)))
+@settings(max_examples=20)
+def test_only_what_is_wanted_is_answered_and_to_the_same_bits(
+    some: list[tuple[str, str, str, str]], wanted: set[int]
+) -> None:
+    asked = made("opt")[1][1]
+    questions = [question(text, " ab", stop, group) for text, _, stop, group in some]
+    everything = outcomes(asked, questions, "verdict")
+    places = wanted & set(range(len(some)))
+    found = dict(asked.answers(questions, "verdict", places))
+    assert found == {n: everything[n] for n in places}
+
+
+def never(tokens: int, segments: Any) -> None:
+    del tokens, segments
+
+
+class Watched:
+    """A runner that counts, and fails as told.
+
+    Args:
+        runner: The one that runs.
+        fails: Given the tokens of a pass, what it fails with.
+    """
+
+    def __init__(self, runner: Any, fails: Any = never) -> None:
+        self.shares = runner.shares
+        self.passes: list[int] = []
+        self._runner = runner
+        self._fails = fails
+
+    def run(self, segments: Any, made: Any) -> Any:
+        tokens = sum(segment.new for segment in segments)
+        if error := self._fails(tokens, segments):
+            raise error
+        self.passes.append(tokens)
+        return self._runner.run(segments, made)
+
+
+def watched(architecture: str, most_tokens: int = 8192, **changes: Any) -> tuple[Engine, Watched]:
+    plain = made(architecture)[1][0]
+    runner = Watched(plain.runner, **changes)
+    settings = {"runner": runner, "most_tokens": most_tokens, "pass_tokens": most_tokens}
+    return dataclasses.replace(plain, **settings), runner
+
+
+TEXTS = [head + tail for head in ("a b c. ", "c c ba") for tail in ("a", "bc", ". ab", "\nb")]
+
+
+def test_each_token_of_a_trie_is_computed_once() -> None:
+    asked, runner = watched("codegen")
+    texts = [*TEXTS, TEXTS[0]]  # one prompt twice
+    questions = [question(text, " ab", group=text[0]) for text in texts]
+    outcomes(asked, questions, "verdict")
+    paths = {tuple(asked.tokenizer.encode_prompt(q.prompt.text + q.gold)) for q in questions}
+    prefixes = {path[:n] for path in paths for n in range(1, len(path) + 1)}
+    # The last token of a prompt is computed with what follows it, for each prompt anew.
+    again = len(paths) * 2
+    assert len(prefixes) <= runner.passes[0] <= len(prefixes) + again
+
+
+ERRORS = [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("predictions", ["verdict", "full"])
+def test_a_lack_of_memory_halves_the_budget_and_changes_no_answer(
+    error: Exception, predictions: str
+) -> None:
+    questions = [question(text, " ab", group=text[0]) for text in TEXTS]
+    expected = outcomes(made("opt")[1][2], questions, predictions)
+    asked, runner = watched("opt", fails=lambda tokens, _: error if tokens > 25 else None)
+    found = outcomes(asked, questions, predictions)
+    assert max(runner.passes) <= 25
+    for answer, other in zip(found, expected, strict=True):
+        assert answer.batch_tokens < 60
+        assert answer.completion == other.completion
+        assert answer.divergence == other.divergence
+        assert answer.gold_logprob == pytest.approx(other.gold_logprob, abs=1e-5)
+
+
+def test_a_lack_of_memory_while_one_request_is_decoded_narrows_its_guesses() -> None:
+    reference = made("opt")[0]
+    text = max(TEXTS, key=lambda text: len(reference.answer(text, "\0").text))
+    expected = reference.answer(text, "\0")
+    assert len(expected.text) > 8
+
+    def fails(tokens: int, segments: Any) -> Exception | None:
+        decoding = segments[0].asked > 1 and segments[0].new == segments[0].asked
+        return MemoryError() if decoding and tokens > 1 else None
+
+    asked, runner = watched("opt", fails=fails)
+    (answer,) = outcomes(asked, [question(text, "", "\0")], "full")
+    assert answer.completion == expected
+    assert answer.batch_tokens == 1
+    assert runner.passes.count(1) > 2
+
+
+def test_a_lack_of_memory_for_one_request_alone_is_its_failure() -> None:
+    def fails(tokens: int, segments: Any) -> Exception | None:
+        del tokens
+        return MemoryError() if any(len(each.path) > 20 for each in segments) else None
+
+    asked, _ = watched("opt", fails=fails)
+    questions = [question(text, "") for text in ("a b", "b" * 30, "c")]
+    one, long, other = outcomes(asked, questions, "full")
+    assert isinstance(long, InferenceError)
+    assert str(long) == f"tiny failed on {'b' * 30}: out of memory, even by itself"
+    assert isinstance(one, Answer)
+    assert isinstance(other, Answer)
+
+
+def test_a_failure_is_that_of_its_request_alone_and_never_an_empty_answer() -> None:
+    bad = made("opt")[0].tokenizer.encode("c")[0]
+
+    def fails(tokens: int, segments: Any) -> Exception | None:
+        del tokens
+        broken = any(each.path[0] == bad for each in segments)
+        return RuntimeError("a broken kernel\nmore") if broken else None
+
+    asked, _ = watched("opt", fails=fails)
+    found = outcomes(asked, [question(text, " ab") for text in TEXTS], "full")
+    for text, outcome in zip(TEXTS, found, strict=True):
+        if text.startswith("c"):
+            assert isinstance(outcome, InferenceError)
+            assert str(outcome) == f"tiny failed on {text}: RuntimeError: a broken kernel"
+        else:
+            assert isinstance(outcome, Answer)
+
+
+def test_a_judge_that_fails_fails_its_own_request() -> None:
+    def broken(text: str) -> bool:
+        raise ValueError(text)
+
+    reference, engines = made("opt")
+    place = max(range(len(TEXTS)), key=lambda n: len(reference.answer(TEXTS[n], "\0").text))
+    questions = [question(text, "b" * 9, "\0", hope=lambda _: True) for text in TEXTS]
+    questions[place] = question(TEXTS[place], "b" * 9, "\0", hope=broken)
+    found = outcomes(engines[2], questions, "verdict")
+    assert [n for n, each in enumerate(found) if isinstance(each, InferenceError)] == [place]
+
+
+@pytest.mark.parametrize("architecture", PAPERS)
+def test_answers_that_outgrow_the_budget_are_computed_again(architecture: str) -> None:
+    """Whatever the budget: keys and values of answers on their way stay within it."""
+    reference, engines = made(architecture)
+    # With nothing expected of them, no room is set aside for answers.
+    questions = [question(text, "", "\0") for text in TEXTS]
+    plain = dataclasses.replace(engines[2], most_tokens=70)
+    runner = Watched(plain.runner)
+    found = outcomes(dataclasses.replace(plain, runner=runner), questions, "full")
+    assert [each.completion for each in found] == [reference.answer(t, "\0") for t in TEXTS]
+    prompts = [reference.tokenizer.prompt_length(text) for text in TEXTS]
+    # A path computed again shows as a pass that is longer than any guess.
+    again = [tokens for tokens in runner.passes[1:] if tokens > max(prompts)]
+    assert again
+
+
+def test_what_is_asked_beside_it_changes_nothing_of_an_answer() -> None:
+    for architecture in PAPERS:
+        _, engines = made(architecture)
+        questions = [question(text, gold) for text in TEXTS for gold in (" ab", " ba c", " a")]
+        for each in engines:
+            together = outcomes(each, questions, "verdict")
+            for asked, answer in zip(questions, together, strict=True):
+                (alone,) = outcomes(each, [asked], "verdict")
+                assert answer.divergence == alone.divergence
+                assert answer.completion == alone.completion
+                assert answer.gold_logprob == pytest.approx(alone.gold_logprob, abs=1e-5)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 300), some=cases())
+def test_answers_are_those_of_generate_with_a_tokenizer_that_marks_words(
+    seed: int, some: list[tuple[str, str, str, str]]
+) -> None:
+    """As Llama's: a space is put before a text, and dropped from the first token decoded."""
+    rust = word_marking()
+    model, tokenizer = build_tiny("llama", rust, seed=seed), text_tokenizer(rust)
+    reference = Reference(copy.deepcopy(model), tokenizer)
+    check(engine(model, tokenizer, 60), reference, some)
+
+
+def test_an_answer_that_may_still_count_is_followed_and_no_other() -> None:
+    reference, engines = made("opt")
+    judged: list[str] = []
+
+    def hope(text: str) -> bool:
+        judged.append(text)
+        return len(text) < 6
+
+    questions = [question(text, " ab", hope=hope) for text in TEXTS]
+    for plain, hoped in zip(
+        outcomes(engines[2], [dataclasses.replace(q, hope=None) for q in questions], "verdict"),
+        outcomes(engines[2], questions, "verdict"),
+        strict=True,
+    ):
+        assert hoped.divergence == plain.divergence
+        assert hoped.gold_logprob == plain.gold_logprob
+    assert judged
+    for text in TEXTS:
+        (answer,) = outcomes(engines[0], [question(text, " ab", hope=hope)], "verdict")
+        whole = reference.answer(text, "\n")
+        if len(whole.text) < 6:  # never without hope, so followed to its end
+            assert answer.completion == whole
+    surely = outcomes(
+        engines[2], [question(t, " ab", hope=lambda _: True) for t in TEXTS], "verdict"
+    )
+    assert [a.completion for a in surely] == [reference.answer(text, "\n") for text in TEXTS]
+
+
+def test_a_gold_answer_beyond_the_context_is_cut_and_has_no_likelihood() -> None:
+    reference, engines = made("opt")
+    asked = dataclasses.replace(engines[2], context_length=12)
+    prompt = "a b c. "
+    room = 12 - reference.tokenizer.prompt_length(prompt)
+    (answer,) = outcomes(asked, [question(prompt, " " + "bca" * 12)], "full")
+    assert answer.gold_logprob is None
+    assert answer.divergence is not None
+    assert reference.answer(prompt, "\n").text.startswith(answer.completion.text)
+    assert len(asked.tokenizer.encode(answer.completion.text)) <= room

@@ -1,0 +1,91 @@
+"""`transformers serve` on loopback, against the local backend on the same weights."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from toys import sweep
+
+from icl_gap.evaluation.runner import run_sweep
+from icl_gap.models.shipped import shipped_folder
+from icl_gap.results import Results
+from icl_gap.schema import Record
+
+NAME = "nano-codegen-s"
+FOLDER = shipped_folder(NAME)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("serve") / "log"
+    command = [
+        str(Path(sys.executable).with_name("transformers")),
+        *("serve", "--host", "127.0.0.1", "--port", str(port)),
+        *("--device", "cpu", "--dtype", "float32", str(FOLDER)),
+    ]
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/health", server, log)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        assert server.poll() is None, log.read_text()
+        try:
+            httpx2.get(url, timeout=5).raise_for_status()
+        except httpx2.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(log.read_text())
+
+
+def requests(results: Results) -> dict[object, Record]:
+    return {
+        (cell.info.condition, cell.info.shots, record.query_id): record
+        for cell in results
+        for record in cell.records
+    }
+
+
+def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
+    fields = {"shots": [8], "seeds": [0], "query_splits": ["test"], "limit": 6}
+    more = {"predictions": "full", "selection": "oracle_coverage"}
+    remote = {
+        "kind": "api",
+        "model": str(FOLDER),
+        "base_url": url,
+        "tokenizer": NAME,
+        "context_length": 1024,
+        "concurrency": 3,
+    }
+    local = run_sweep(sweep("scan", models=[NAME], **fields, **more), tmp_path / "local")
+    served = run_sweep(sweep("scan", models=[remote], **fields, **more), tmp_path / "served")
+    here, there = requests(local), requests(served)
+    assert here.keys() == there.keys()
+    assert len(here) == 12
+    for at, ours in here.items():
+        theirs = there[at]
+        assert theirs.prompt_sha256 == ours.prompt_sha256
+        assert theirs.prompt_tokens == ours.prompt_tokens
+        assert theirs.prediction == ours.prediction
+        assert (theirs.raw, theirs.canonical) == (ours.raw, ours.canonical)
+        assert theirs.divergence == ours.divergence
+        assert theirs.usage is not None
+        assert theirs.usage.prompt_tokens == ours.prompt_tokens
+    assert {record.raw for record in here.values()} == {True, False}

@@ -1,0 +1,120 @@
+"""Whether two programs come to the same when they are run."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icl_gap.schema import Execution, Score, World
+from icl_gap.scoring import alike, score, score_batch
+
+FACTS = """
+state('north','no','alpha',100,10.0,1,'alpha','beta','x','y').
+state('south','so','gamma',300,60.0,2,'gamma','x','y','z').
+city('north','no','alpha',90).
+city('south','so','gamma',250).
+river('long',900,['north','south']).
+river('short',10,['north']).
+border('north','no',['south']).
+border('south','so',['north']).
+"""
+WORLD = World(
+    FACTS,
+    {
+        "geo-0": {"m0": "stateid('north')"},
+        "geo-1": {"m0": "stateid('south')"},
+        "geo-2": {"m0": "cityid('alpha',_)", "m1": "riverid('short')"},
+        "geo-3": {},
+    },
+)
+RIVERS = "answer ( intersection ( river , loc_2 ( m0 ) ) )"
+ANY_TEXT = st.text(st.characters(codec=None))
+
+
+def judged(prediction: str, target: str, example_id: str | None) -> Score:
+    found = alike("geobase", WORLD)
+    return score(prediction, target, "funql", alike=found, example_id=example_id)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "target", "example_id", "expected"),
+    [
+        ("answer ( longest ( river ) )", "answer ( longest ( river ) )", "geo-0", True),
+        ("answer ( longest ( river ) )", RIVERS, "geo-1", True),
+        ("answer ( longest ( river ) )", RIVERS, "geo-0", False),
+        ("answer ( river )", RIVERS, "geo-0", True),
+        ("answer ( next_to_2 ( m0 ) )", "answer ( smallest ( state ) )", "geo-1", True),
+        ("answer ( count ( m0 ) )", "answer ( count ( m1 ) )", "geo-2", True),
+        ("answer ( len ( m1 ) )", "answer ( population_1 ( m0 ) )", "geo-2", False),
+        ("answer ( capital )", "answer ( city )", "geo-3", True),
+        ("answer ( m0 )", "answer ( city )", "geo-3", False),  # nothing is called m0
+        ("answer ( city", "answer ( city )", "geo-3", False),
+        ("answer ( city", "answer ( city", "geo-3", True),  # the same text
+        ("answer ( capital )", "answer ( city )", None, None),
+        ("answer ( capital )", "answer ( city )", "geo-9", None),
+        ("answer ( city )", "answer ( city )", None, True),
+    ],
+)
+def test_programs_over_a_database(
+    prediction: str, target: str, example_id: str | None, expected: bool | None
+) -> None:
+    assert judged(prediction, target, example_id).execution is expected
+
+
+def test_without_a_database_nothing_is_known() -> None:
+    assert alike("geobase", None) is None
+    assert score("a", "a", "funql").execution is None
+
+
+@pytest.mark.parametrize(
+    ("prediction", "expected"),
+    [
+        ("I_TURN_LEFT I_TURN_LEFT I_TURN_LEFT I_WALK", True),
+        ("I_TURN_RIGHT I_WALK", True),
+        ("I_TURN_RIGHT  I_WALK", True),
+        ("I_TURN_LEFT I_WALK", False),
+        ("I_TURN_RIGHT I_RUN", False),
+        ("I_TURN_RIGHT I_WALK I_TURN_LEFT", False),
+        ("I_TURN_RIGHT I_WALK I_FLY", False),
+        ("", False),
+    ],
+)
+def test_walks_are_compared(prediction: str, expected: bool) -> None:
+    found = score(prediction, "I_TURN_RIGHT I_WALK", "tokens", alike=alike("walk", None))
+    assert found.execution is expected
+    assert found.raw <= found.canonical <= expected
+
+
+@given(ANY_TEXT, ANY_TEXT, st.sampled_from(["geo-0", "geo-2", None]))
+def test_any_text_can_be_judged(prediction: str, target: str, example_id: str | None) -> None:
+    """And what is canonically equal does the same, whatever it is."""
+    for execution, form in (("canonical", "tokens"), ("walk", "tokens"), ("geobase", "funql")):
+        found = score(
+            prediction, target, form, alike=alike(execution, WORLD), example_id=example_id
+        )
+        assert found.execution or not found.canonical
+
+
+def test_canonical_execution_is_the_normal_form() -> None:
+    same = alike("canonical", None)
+    found = score_batch(["A  B", "B A"], ["A B", "A B"], "tokens", alike=same)
+    assert [each.execution for each in found] == [True, False]
+
+
+def test_ids_go_with_their_predictions() -> None:
+    longest = "answer ( longest ( river ) )"
+    found = score_batch(
+        [longest] * 3,
+        [RIVERS] * 3,
+        "funql",
+        alike=alike("geobase", WORLD),
+        example_ids=["geo-0", "geo-1", None],
+    )
+    assert [each.execution for each in found] == [False, True, None]
+
+
+def test_every_kind_of_execution_is_known() -> None:
+    assert {kind for kind in get_args(Execution) if alike(kind, WORLD)} == set(get_args(Execution))

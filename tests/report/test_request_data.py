@@ -1,0 +1,127 @@
+"""What the page holds of each request: nothing lost, and nothing twice."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from array import array
+from base64 import b64decode
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from studies import right_or_wrong, save_card, save_study
+
+from icl_gap.evaluation.texts import Texts, read_texts
+from icl_gap.report.blocks import Blocks, to_json
+from icl_gap.report.request_data import ANSWER, SHARED, Requests
+from icl_gap.results import Results
+from icl_gap.schema import Record, Usage
+
+
+def unpacked(blocks: Blocks) -> list[bytes]:
+    return [gzip.decompress(b64decode(block)) for block in blocks]
+
+
+def embed(results, texts: Texts) -> tuple[dict, list[bytes]]:
+    blocks = Blocks(io.BytesIO())
+    requests = Requests(blocks, texts, "raw")
+    for cell in results:
+        requests.add(cell)
+    start = requests.finish()
+    content = unpacked(blocks)
+    return json.loads(content[start]), content
+
+
+@pytest.fixture
+def study(tmp_path) -> Results:
+    return save_study(tmp_path / "s", save_card(tmp_path / "data"))
+
+
+def test_every_field_of_a_record_is_kept() -> None:
+    kept = {"query_id", "exemplar_ids", "divergence", *SHARED, *ANSWER}
+    assert kept == {field.name for field in fields(Record)}
+
+
+def test_records_come_back_whole(study) -> None:
+    about, content = embed(study, read_texts(study.sweep))
+    places = array("I", content[about["places"]])
+    texts = [row for block in about["texts"] for row in json.loads(content[block])]
+    query = array("I", content[about["columns"][0]])
+    start = 0
+    for cell, kept in zip(study, about["cells"], strict=True):
+        ((lists, shared, answer),) = kept["blocks"]
+        flat = array("I", content[lists])
+        lengths, ids = flat[: len(cell.records)], iter(flat[len(cell.records) :])
+        for n, record in enumerate(cell.records):
+            assert texts[places[query[start + n]]][0] == record.query_id
+            exemplars = [texts[places[next(ids)]][0] for _ in range(lengths[n])]
+            assert tuple(exemplars) == record.exemplar_ids
+            assert json.loads(content[shared])[n] == [getattr(record, name) for name in SHARED]
+            left, *rest = json.loads(content[answer])[n]
+            assert rest == [getattr(record, name) for name in ANSWER]
+            assert (left is None) == (record.divergence is None)
+        start += len(cell.records)
+    assert start == len(query)
+
+
+def test_twins_are_the_same_cell_under_the_other_condition(study) -> None:
+    about, _ = embed(study, Texts())
+    for n, cell in enumerate(about["cells"]):
+        twin = about["cells"][cell["twin"]]
+        assert twin["twin"] == n
+        assert {twin["condition"], cell["condition"]} == {"id", "ood"}
+        same = ("model", "dataset", "split", "query_split", "shots", "seed")
+        assert all(twin[name] == cell[name] for name in same)
+
+
+def test_examples_and_shared_prompts_are_kept_once(study) -> None:
+    about, content = embed(study, read_texts(study.sweep))
+    ids = [row[0] for block in about["texts"] for row in json.loads(content[block])]
+    assert len(ids) == len(set(ids))
+    small, large = (
+        [cell["blocks"][0][:2] for cell in about["cells"] if cell["model"] == model]
+        for model in ("small", "large")
+    )
+    assert small == large
+
+
+def test_queries_come_first_among_texts(study) -> None:
+    about, content = embed(study, Texts())
+    places = array("I", content[about["places"]])
+    queries = {places[n] for n in array("I", content[about["columns"][0]])}
+    assert queries == set(range(len(queries)))
+    first = json.loads(content[about["texts"][0]])[0]
+    assert first[1:] == [None, None]
+
+
+def test_what_json_cannot_hold_becomes_text() -> None:
+    assert json.loads(to_json({"a": [1.5, float("-inf")], "b": "\ud800"})) == {
+        "a": [1.5, "-inf"],
+        "b": "\ud800",
+    }
+
+
+def test_statuses_that_are_no_score_are_outcomes_of_their_own(tmp_path) -> None:
+    def answers(asked) -> dict[str, Any]:
+        return {"status": "skipped"} if asked.n else right_or_wrong(asked)
+
+    results = save_study(tmp_path / "s", save_card(tmp_path / "data"), answers)
+    about, content = embed(results, Texts())
+    assert about["outcomes"] == ["wrong", "right", "not known", "skipped"]
+    assert list(content[about["columns"][1]][:3]) == [1, 3, 3]
+
+
+def test_what_a_server_counted_is_kept_as_an_object(tmp_path) -> None:
+    def answers(asked) -> dict[str, Any]:
+        usage = None if asked.n else Usage(prompt_tokens=1_200, completion_tokens=3)
+        return {**right_or_wrong(asked), "usage": usage}
+
+    about, content = embed(
+        save_study(tmp_path / "s", save_card(tmp_path / "data"), answers), Texts()
+    )
+    at = about["answer"].index("usage")
+    first, second, *_ = json.loads(content[about["cells"][0]["blocks"][0][2]])
+    assert first[at] == {"prompt_tokens": 1_200, "completion_tokens": 3}
+    assert second[at] is None
