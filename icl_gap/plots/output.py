@@ -17,7 +17,6 @@ from icl_gap.plots.figure import build
 from icl_gap.plots.point_text import csv_text, titled
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
 from icl_gap.plots.style import applied
-from icl_gap.results import MANIFEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +51,8 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
         AnalysisError: There is nothing to draw, or the cells cannot be compared.
         InputError: The style cannot be read, or the folder not be written.
     """
+    from icl_gap.results import MANIFEST  # brings Arrow and NumPy in
+
     out_dir = Path(out_dir)
     analysis = results if isinstance(results, Analysis) else analyze(results)
     contents = _render(analysis, recipe)
