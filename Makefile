@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 BENCH  := $(VENV)/.installed-bench
 FUZZ   := $(VENV)/.installed-fuzz
-FUZZED ?= sweep card recipe predictions rows config index weights numbers answers cell manifest
+FUZZED ?= sweep card recipe predictions rows questions numbers config index weights answers zipped tarred kept cell manifest
 
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
