@@ -213,11 +213,11 @@ def kept(folder: Path, content: bytes) -> None:
 
 
 def answers(folder: Path, content: bytes) -> None:
-    """The answers of a scripted model."""
+    """The answers of a mock model."""
     (folder / "answers.jsonl").write_bytes(content)
     path = folder / "sweep.yaml"
     path.write_text(
-        f"{{name: s, datasets: [scan], models: [{{kind: scripted, answers: "
+        f"{{name: s, datasets: [scan], models: [{{kind: mock, answers: "
         f'"{folder / "answers.jsonl"}"}}], shots: [0], seeds: [0], limit: 1, figures: []}}'
     )
     command("run", path, "--out", folder / "run")
@@ -303,7 +303,7 @@ def examples(folder: Path) -> dict[str, bytes]:
         "sweep": f"""\
 name: s
 datasets: [{{name: "{toy}", split: plain}}]
-models: [nearest, {{kind: scripted, default: a, name: m}}]
+models: [nearest, {{kind: mock, default: a, name: m}}]
 shots: [1, 2]
 seeds: [0, 1]
 limit: 3

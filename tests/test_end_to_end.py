@@ -11,7 +11,7 @@ import yaml
 from icl_gap.cli import main
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import UntrainedSpec, save_untrained
+from icl_gap.models import RandomInitSpec, save_random_init
 from icl_gap.results import open_results
 from icl_gap.specs import check_spec
 
@@ -23,10 +23,10 @@ def models(data_root: Path, tmp_path: Path) -> dict[str, Path]:
     """Folders of one small model a family: random weights, and a real byte-level BPE."""
     folders = {family: tmp_path / f"{family}-tiny" for family in FAMILIES}
     for family, folder in folders.items():
-        spec = UntrainedSpec(
+        spec = RandomInitSpec(
             family=family, hidden_size=16, layers=1, tokenizer=data_root / "tokenizers" / "gpt2"
         )
-        save_untrained(spec, folder)
+        save_random_init(spec, folder)
     return folders
 
 

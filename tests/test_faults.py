@@ -26,7 +26,7 @@ from icl_gap.schema import CellResult
 RUN = [sys.executable, "-m", "icl_gap.cli", "run"]
 
 
-UNTRAINED = {"kind": "untrained", "hidden_size": 16, "layers": 1}
+RANDOM_INIT = {"kind": "random_init", "hidden_size": 16, "layers": 1}
 
 
 def sweep_file(toy_card: str, place: Path, **changes: object) -> Path:
@@ -65,7 +65,7 @@ def limited(kind: int, most: int) -> Callable[[], None]:
     ("changes", "kind", "most", "said"),
     [
         pytest.param(
-            {"models": [UNTRAINED], "seeds": list(range(10))},
+            {"models": [RANDOM_INIT], "seeds": list(range(10))},
             resource.RLIMIT_NOFILE,
             40,
             "cannot be written: Too many open files",
@@ -177,7 +177,7 @@ run_sweep(read_sweep(sys.argv[1]), sys.argv[2])
 
 @pytest.mark.slow
 def test_killed_at_fifty_random_moments_it_ends_as_if_nothing_had_been(tmp_path) -> None:
-    model = {"model": "nano-codegen-l", "batch_tokens": 2048}
+    model = {"model": "nano-codegen-l", "kv_cache_tokens": 2048}
     path = sweep_file("scan", tmp_path, models=[model], shots=[1, 5], seeds=[0, 1, 2], limit=60)
 
     def start(out: str) -> subprocess.Popen[bytes]:

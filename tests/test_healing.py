@@ -21,7 +21,7 @@ from icl_gap.results import open_results, repair_store, verify_store
 from icl_gap.results.cell_files import head_of, read_head
 from icl_gap.results.manifest import read_manifest
 
-NANO = {"kind": "untrained", "hidden_size": 16, "layers": 1}
+NANO = {"kind": "random_init", "hidden_size": 16, "layers": 1}
 PATTERNS = (0x01, 0x08, 0x20, 0x80, 0xFF)
 """Bits to flip in a byte: among others, those that turn letters into others of the same kind."""
 

@@ -47,7 +47,7 @@ def path(tmp_path: Path, text: str) -> Path:
     card = save_card(tmp_path / "data", rows)
     answers = tmp_path / "answers.jsonl"
     answers.write_text(json.dumps({"query_id": "none", "text": ""}))
-    model = {"kind": "scripted", "answers": str(answers), "default": "", "name": NAME}
+    model = {"kind": "mock", "answers": str(answers), "default": "", "name": NAME}
     path = tmp_path / "sweep.yaml"
     fields = {"name": "s", "datasets": [card], "models": [model], "shots": [1], "seeds": [0]}
     path.write_text(yaml.safe_dump(fields), encoding="utf-8")

@@ -25,7 +25,7 @@ def stand_in(model: ModelSpec, tokenizer: Path) -> dict[str, object]:
     family = ARCHITECTURES[model.family]
     context = {} if family == "bloom" else {"context_length": 2048}
     shape = {"hidden_size": 32, "layers": 1, "tokenizer": str(tokenizer), **context}
-    return {"kind": "untrained", "name": model.model, "family": family, **shape}
+    return {"kind": "random_init", "name": model.model, "family": family, **shape}
 
 
 def with_stand_ins(data_root: Path, models: list[ModelSpec], **changes: object) -> SweepSpec:

@@ -10,7 +10,7 @@ from serving import ModelAnswers, serving
 
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import ApiSpec, expand
+from icl_gap.models import OpenAISpec, expand
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.results import Results
 from icl_gap.schema import Record
@@ -51,8 +51,8 @@ def requests(results: Results) -> dict[object, Record]:
 
 def test_its_models_are_known_by_their_family() -> None:
     opt, bloom = (model for entry in SERVED.models for model in expand(entry))
-    assert isinstance(opt, ApiSpec)
-    assert isinstance(bloom, ApiSpec)
+    assert isinstance(opt, OpenAISpec)
+    assert isinstance(bloom, OpenAISpec)
     assert (opt.model, opt.tokenizer, opt.family) == ("facebook/opt-66b",) * 2 + ("opt",)
     assert (bloom.n_params, bloom.size_source) == (176_247_271_424, "counted")
     assert opt.base_url != bloom.base_url

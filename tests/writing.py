@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers.pre_tokenizers import ByteLevel
 
-from icl_gap.models import UntrainedSpec, save_untrained
+from icl_gap.models import RandomInitSpec, save_random_init
 
 
 def save_writer(folder: Path, *chain: str, also: Mapping[str, str] | None = None) -> Path:
@@ -30,7 +30,7 @@ def save_writer(folder: Path, *chain: str, also: Mapping[str, str] | None = None
     vocabulary = {token: n for n, token in enumerate(tokens)}
     (source / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     (source / "merges.txt").write_text("", encoding="utf-8")
-    save_untrained(UntrainedSpec(hidden_size=32, tokenizer=source), folder)
+    save_random_init(RandomInitSpec(hidden_size=32, tokenizer=source), folder)
     pairs = [*pairwise(chain), *more.items(), *((new, chain[-1]) for new in more.values())]
     following = [(vocabulary[last], vocabulary[token]) for last, token in pairs]
     _script(folder / "model.safetensors", following)

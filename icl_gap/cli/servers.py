@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from icl_gap.models import ApiSpec
+from icl_gap.models import OpenAISpec
 
 if TYPE_CHECKING:
     from icl_gap.evaluation.planning import Plan
@@ -23,5 +23,5 @@ def server_rows(planned: Plan) -> list[dict[str, str]]:
             "names it may answer by": ", ".join((subject.spec.model, *subject.spec.model_alias)),
         }
         for subject in dict.fromkeys(cell.subject for cell in planned.cells)
-        if isinstance(subject.spec, ApiSpec)
+        if isinstance(subject.spec, OpenAISpec)
     ]

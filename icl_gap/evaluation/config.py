@@ -117,7 +117,7 @@ class SweepSpec(Spec):
         """
         entries = _each(
             value,
-            lambda name: {"kind": "nearest"} if name == "nearest" else {"model": name},
+            lambda name: {"kind": "nearest_exemplar"} if name == "nearest" else {"model": name},
         )
         if not isinstance(entries, list):
             return entries

@@ -17,7 +17,7 @@ from icl_gap.errors import InferenceError, ModelError, StoreError
 from icl_gap.evaluation.answering import Asked, answer
 from icl_gap.evaluation.planning import Plan, Subject
 from icl_gap.files import write_atomically
-from icl_gap.models import TransformersSpec, UntrainedSpec
+from icl_gap.models import RandomInitSpec, TransformersSpec
 from icl_gap.progress import Track
 from icl_gap.results import PRECISION, DamageError, Results, read_sealed, sealed, set_aside, writes
 from icl_gap.schema import Condition, Record
@@ -114,7 +114,7 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
     known = {(check.model, check.places): check for check in _kept(results.folder)}
     checks = []
     for subject in dict.fromkeys(cell.subject for cell in plan.cells):
-        if not isinstance(subject.spec, TransformersSpec | UntrainedSpec):
+        if not isinstance(subject.spec, TransformersSpec | RandomInitSpec):
             continue
         chosen = _chosen(plan, subject)
         name = subject.identity.name

@@ -12,12 +12,12 @@ from icl_gap.models.base import Model, Outcome, Question, Tokenizer
 from icl_gap.models.embedding import Embedder, EmbedderSpec, find_embedder
 from icl_gap.models.identity import Identity, identify
 from icl_gap.models.spec import (
-    ApiSpec,
+    MockSpec,
     ModelSpec,
-    NearestSpec,
-    ScriptedSpec,
+    NearestExemplarSpec,
+    OpenAISpec,
+    RandomInitSpec,
     TransformersSpec,
-    UntrainedSpec,
 )
 from icl_gap.models.zoo import FamilySpec, ModelEntry, expand
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from icl_gap.models.hf.tokenizer import TextTokenizer
 
 __all__ = [
-    "ApiSpec",
     "Embedder",
     "EmbedderSpec",
     "FamilySpec",
     "Identity",
+    "MockSpec",
     "Model",
     "ModelEntry",
     "ModelSpec",
-    "NearestSpec",
+    "NearestExemplarSpec",
+    "OpenAISpec",
     "Outcome",
     "Question",
-    "ScriptedSpec",
+    "RandomInitSpec",
     "Tokenizer",
     "TransformersSpec",
-    "UntrainedSpec",
     "expand",
     "find_embedder",
     "identify",
     "load",
     "load_tokenizer",
-    "save_untrained",
+    "save_random_init",
 ]
 
 
@@ -68,13 +68,13 @@ def load_tokenizer(spec: ModelSpec, identity: Identity) -> Tokenizer | None:
             return load_folder_tokenizer(
                 _folder(identity), bos=spec.bos, trust_remote_code=spec.trust_remote_code
             )
-        case UntrainedSpec():
-            from icl_gap.models.hf.random_init import untrained_tokenizer
+        case RandomInitSpec():
+            from icl_gap.models.hf.random_init import random_init_tokenizer
 
-            return untrained_tokenizer(spec)
-        case ApiSpec():
-            return _api_tokenizer(identity)
-        case NearestSpec() | ScriptedSpec():
+            return random_init_tokenizer(spec)
+        case OpenAISpec():
+            return _openai_tokenizer(identity)
+        case NearestExemplarSpec() | MockSpec():
             return None
         case _:
             assert_never(spec)
@@ -91,27 +91,27 @@ def load(spec: ModelSpec, identity: Identity) -> Model:
         ModelError: The model cannot be loaded as asked.
     """
     match spec:
-        case TransformersSpec() | UntrainedSpec():
+        case TransformersSpec() | RandomInitSpec():
             from icl_gap.models.hf.transformers_model import load_huggingface
 
             return load_huggingface(spec, identity)
-        case NearestSpec():
+        case NearestExemplarSpec():
             from icl_gap.models.baselines.nearest_exemplar import Nearest
 
             return Nearest(identity.name, identity.family)
-        case ScriptedSpec():
-            from icl_gap.models.baselines.mock import load_scripted
+        case MockSpec():
+            from icl_gap.models.baselines.mock import load_mock
 
-            return load_scripted(spec, identity.name)
-        case ApiSpec():
-            from icl_gap.models.server.server_model import load_api
+            return load_mock(spec, identity.name)
+        case OpenAISpec():
+            from icl_gap.models.server.server_model import load_openai
 
-            return load_api(spec, identity, _api_tokenizer(identity))
+            return load_openai(spec, identity, _openai_tokenizer(identity))
         case _:
             assert_never(spec)
 
 
-def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
+def save_random_init(spec: RandomInitSpec, folder: Path) -> None:
     """Write a model with random weights as transformers would; it stays labelled untrained.
 
     Args:
@@ -123,10 +123,10 @@ def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
     """
     from icl_gap.models.hf import random_init as untrained
 
-    untrained.save_untrained(spec, folder)
+    untrained.save_random_init(spec, folder)
 
 
-def _api_tokenizer(identity: Identity) -> TextTokenizer | None:
+def _openai_tokenizer(identity: Identity) -> TextTokenizer | None:
     from icl_gap.models.hf.tokenizer import load_folder_tokenizer
 
     if identity.folder is None:

@@ -16,12 +16,12 @@ from icl_gap.models.hf.remote_code import refuse_code
 from icl_gap.models.server.address import check_server
 from icl_gap.models.shipped import FAMILY_MARK, shipped_folder
 from icl_gap.models.spec import (
-    ApiSpec,
+    MockSpec,
     ModelSpec,
-    NearestSpec,
-    ScriptedSpec,
+    NearestExemplarSpec,
+    OpenAISpec,
+    RandomInitSpec,
     TransformersSpec,
-    UntrainedSpec,
 )
 from icl_gap.models.zoo import training_tokens
 from icl_gap.schema import SizeSource
@@ -90,14 +90,14 @@ def _identify(spec: ModelSpec) -> Identity:
     match spec:
         case TransformersSpec():
             identity = _identify_transformers(spec)
-        case UntrainedSpec():
-            identity = _identify_untrained(spec)
-        case NearestSpec():
+        case RandomInitSpec():
+            identity = _identify_random_init(spec)
+        case NearestExemplarSpec():
             identity = Identity("nearest", "nearest", None, True, {"likeness": 1})
-        case ScriptedSpec():
-            identity = _identify_scripted(spec)
-        case ApiSpec():
-            identity = _identify_api(spec)
+        case MockSpec():
+            identity = _identify_mock(spec)
+        case OpenAISpec():
+            identity = _identify_openai(spec)
         case _:
             assert_never(spec)
     return replace(
@@ -167,7 +167,7 @@ def _settings(spec: TransformersSpec) -> dict[str, Any]:
     """What the user chose that can change a result.
 
     In float32 what is computed together does not change it. In any other precision a near tie may
-    fall by it, so `batch_tokens` counts; the sweep's other cells do not, for a sweep that grows
+    fall by it, so `kv_cache_tokens` counts; the sweep's other cells do not, for a sweep that grows
     would then have to run anew (`precision_check` tells how often it matters).
     """
     settings: dict[str, Any] = {
@@ -177,11 +177,11 @@ def _settings(spec: TransformersSpec) -> dict[str, Any]:
         "trust_remote_code": spec.trust_remote_code,
     }
     if spec.dtype != "float32" or spec.quantization is not None:
-        settings["batch_tokens"] = spec.batch_tokens
+        settings["kv_cache_tokens"] = spec.kv_cache_tokens
     return settings
 
 
-def _identify_untrained(spec: UntrainedSpec) -> Identity:
+def _identify_random_init(spec: RandomInitSpec) -> Identity:
     files = {} if spec.tokenizer is None else _tokenizer_files(spec.tokenizer)
     if spec.tokenizer is not None and not files.keys() - {"vocab.json", "tokenizer_config.json"}:
         raise ModelError(
@@ -195,14 +195,14 @@ def _identify_untrained(spec: UntrainedSpec) -> Identity:
     return Identity(
         name=f"{spec.family}-{spec.layers}x{spec.hidden_size}",
         family=spec.family,
-        context_length=untrained_context(spec),
+        context_length=random_init_context(spec),
         trained=False,
         key={"initializer": 1, **shape, "tokenizer": files},
         tokenizer=_digest({"family": spec.family, **files}),
     )
 
 
-def untrained_context(spec: UntrainedSpec) -> int | None:
+def random_init_context(spec: RandomInitSpec) -> int | None:
     """The context of an untrained model, in tokens; None where its architecture has no limit."""
     return None if spec.family == "bloom" else spec.context_length or DEFAULT_CONTEXT
 
@@ -217,7 +217,7 @@ def _digest(files: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
-def _identify_scripted(spec: ScriptedSpec) -> Identity:
+def _identify_mock(spec: MockSpec) -> Identity:
     if spec.answers is not None:
         check_path(spec.answers)
     try:
@@ -226,10 +226,10 @@ def _identify_scripted(spec: ScriptedSpec) -> Identity:
         problem = f"cannot read the answers: {error.strerror}"
         raise ModelError(problem, value=str(spec.answers)) from error
     key = {"answers": answers, "default": spec.default, "n_params": spec.n_params}
-    return Identity("scripted", spec.family, None, True, key)
+    return Identity("mock", spec.family, None, True, key)
 
 
-def _identify_api(spec: ApiSpec) -> Identity:
+def _identify_openai(spec: OpenAISpec) -> Identity:
     check_server(spec)
     folder = None if spec.tokenizer is None else _tokenizer_folder(spec.tokenizer)
     files = {} if folder is None else _tokenizer_files(folder)

@@ -73,7 +73,7 @@ class TransformersSpec(ModelSpecBase):
     """Run Python code that comes with the model. Off unless the file says so."""
     bos: BosPolicy = "tokenizer"
     """Whether a prompt starts with the BOS token: as the tokenizer is set, always, or never."""
-    batch_tokens: PositiveInt = 8192
+    kv_cache_tokens: PositiveInt = 8192
     """How many tokens' keys and values are kept in memory at a time; halved where memory runs
     out."""
 
@@ -86,13 +86,13 @@ class TransformersSpec(ModelSpecBase):
         return self
 
 
-class UntrainedSpec(ModelSpecBase):
+class RandomInitSpec(ModelSpecBase):
     """A model of a real architecture with random weights, made in memory.
 
     It shows that a sweep runs. Its scores say nothing, and it is labelled untrained everywhere.
     """
 
-    kind: Literal["untrained"] = "untrained"
+    kind: Literal["random_init"] = "random_init"
     family: Architecture = "opt"
     hidden_size: PositiveInt = 64
     layers: PositiveInt = 2
@@ -103,7 +103,7 @@ class UntrainedSpec(ModelSpecBase):
     tokenizer: Path | None = None
     """A folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; by default one token
     for each byte."""
-    batch_tokens: PositiveInt = 8192
+    kv_cache_tokens: PositiveInt = 8192
 
     @model_validator(mode="after")
     def _fits_the_architecture(self) -> Self:
@@ -116,23 +116,23 @@ class UntrainedSpec(ModelSpecBase):
         return self
 
 
-class NearestSpec(ModelSpecBase):
+class NearestExemplarSpec(ModelSpecBase):
     """The baseline that answers with the target of the exemplar most like the query."""
 
-    kind: Literal["nearest"] = "nearest"
+    kind: Literal["nearest_exemplar"] = "nearest_exemplar"
 
 
-class ScriptedSpec(ModelSpecBase):
+class MockSpec(ModelSpecBase):
     """A model that answers as written in a file: for tests of whatever runs models."""
 
-    kind: Literal["scripted"] = "scripted"
+    kind: Literal["mock"] = "mock"
     answers: Path | None = None
     """JSON lines, `{"query_id": …, "text": …}`, or `{"query_id": …, "error": …}` for a request
     that fails."""
     default: str = ""
     """The answer to queries that the file does not name."""
     n_params: NonNegativeInt | None = None
-    family: str = "scripted"
+    family: str = "mock"
 
 
 class Price(Spec):
@@ -142,13 +142,13 @@ class Price(Spec):
     completion: NonNegativeFloat
 
 
-class ApiSpec(ModelSpecBase):
+class OpenAISpec(ModelSpecBase):
     """A model behind an OpenAI-compatible completions endpoint.
 
     Its key comes from the environment, and stands nowhere else.
     """
 
-    kind: Literal["api"]
+    kind: Literal["openai"]
     model: str
     """What the server calls it."""
     base_url: str = Field(default="https://api.openai.com/v1", pattern=r"^https?://\S+$")
@@ -162,12 +162,12 @@ class ApiSpec(ModelSpecBase):
     """Send the key over http to another machine, where the network can read it."""
     concurrency: PositiveInt = 8
     """The most requests under way at a time."""
-    deadline: PositiveFloat = 120.0
-    """Seconds for a request with all its tries; one try may take half of them."""
-    tries: PositiveInt = 8
+    timeout: PositiveFloat = 120.0
+    """Seconds for a request with all its attempts; one attempt may take half of them."""
+    max_attempts: PositiveInt = 8
     """How often a request is sent at most."""
     max_requests: PositiveInt | None = None
-    """The most requests of a run, each try counted; what is left then fails."""
+    """The most requests of a run, each attempt counted; what is left then fails."""
     max_cost: PositiveFloat | None = None
     """In dollars: when a run has cost as much, what is not yet sent fails."""
     price: Price | None = None
@@ -211,7 +211,7 @@ class ApiSpec(ModelSpecBase):
 
 
 ModelSpec = Annotated[
-    TransformersSpec | UntrainedSpec | NearestSpec | ScriptedSpec | ApiSpec,
+    TransformersSpec | RandomInitSpec | NearestExemplarSpec | MockSpec | OpenAISpec,
     Field(discriminator="kind"),
 ]
 """Any model, told apart by `kind`."""

@@ -22,26 +22,26 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticKnownError
 
-from icl_gap.models.spec import ApiSpec, ModelSpec, ModelSpecBase, TransformersSpec
+from icl_gap.models.spec import ModelSpec, ModelSpecBase, OpenAISpec, TransformersSpec
 from icl_gap.schema import SizeSource
 from icl_gap.specs import Spec, read_spec
 
-Kind = Literal["transformers", "api"]
+Kind = Literal["transformers", "openai"]
 
 _SPECS: Mapping[Kind, type[ModelSpecBase]] = MappingProxyType(
-    {"transformers": TransformersSpec, "api": ApiSpec}
+    {"transformers": TransformersSpec, "openai": OpenAISpec}
 )
 """What a size becomes, by its kind."""
 _RUN: Mapping[Kind, str] = MappingProxyType(
     {
         "transformers": "models that run here (no `base_url`)",
-        "api": "models that a server runs (`base_url`)",
+        "openai": "models that a server runs (`base_url`)",
     }
 )
 _TELLS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         "transformers": ("model", "family"),
-        "api": (
+        "openai": (
             "model",
             "family",
             "n_params",
@@ -202,7 +202,7 @@ class FamilySpec(Spec):
 
     def _model(self, each: ZooModel, *, alone: bool) -> ModelSpec:
         options = self.model_extra or {}
-        kind: Kind = "api" if "base_url" in options else each.kind
+        kind: Kind = "openai" if "base_url" in options else each.kind
         if "model" in options:
             raise ValueError("a family says itself what its models are: leave `model` out")
         if not alone and options.get("name") is not None:

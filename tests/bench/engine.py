@@ -28,7 +28,7 @@ from figures import Figure, Report
 from setting import SHAPES, WORKLOADS, Shape, build, fit, prepare, twin
 from ways import generate
 
-from icl_gap.models import UntrainedSpec, save_untrained
+from icl_gap.models import RandomInitSpec, save_random_init
 from icl_gap.models.hf.transformers_model import HuggingFaceModel
 
 MEMORY = 1.5
@@ -38,7 +38,7 @@ WEIGHTS = {"fitted": 1, "random": 4}
 """Of the queries, one in so many. Batch sizes are chosen on the first."""
 FEW = 4
 """Queries, at least."""
-BATCH_TOKENS = UntrainedSpec().batch_tokens
+KV_CACHE_TOKENS = RandomInitSpec().kv_cache_tokens
 
 
 def reports(shape: Shape, data: Path, folder: Path, queries: int) -> Iterator[Report]:
@@ -52,7 +52,7 @@ def reports(shape: Shape, data: Path, folder: Path, queries: int) -> Iterator[Re
     """
     first = prepare(WORKLOADS[0], shape, data, queries)
     plain = build(shape, folder)
-    engine = HuggingFaceModel(twin(plain), first.tokenizer, first.identity, BATCH_TOKENS)
+    engine = HuggingFaceModel(twin(plain), first.tokenizer, first.identity, KV_CACHE_TOKENS)
     head = plain.get_output_embeddings().weight.detach()
     random = head.clone()
     for workload in WORKLOADS:
@@ -77,7 +77,7 @@ def memory(data: Path, folder: Path, queries: int, way: str) -> None:
         longest = sorted(setting.questions, key=lambda each: -len(each.prompt.text))[:16]
         generate(model, setting.tokenizer, longest, 8)
     else:
-        engine = HuggingFaceModel(model, setting.tokenizer, setting.identity, BATCH_TOKENS)
+        engine = HuggingFaceModel(model, setting.tokenizer, setting.identity, KV_CACHE_TOKENS)
         for _ in engine.answers(setting.questions, predictions=way):
             pass
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
@@ -170,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = Path(os.environ["ICL_GAP_DATA"]) / "tokenizers" / "gpt2"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        save_untrained(UntrainedSpec(tokenizer=data), folder)
+        save_random_init(RandomInitSpec(tokenizer=data), folder)
         if options.memory:
             memory(data, folder, options.queries or MEMORY_QUERIES, options.memory)
             return 0

@@ -101,7 +101,7 @@ def _grown(models: int, shots: Sequence[int]) -> Sequence[float]:
     from icl_gap.evaluation.runner import run_sweep
     from icl_gap.specs import check_spec
 
-    named = [{"kind": "scripted", "name": f"m{n}", "n_params": n + 1} for n in range(models)]
+    named = [{"kind": "mock", "name": f"m{n}", "n_params": n + 1} for n in range(models)]
     with tempfile.TemporaryDirectory() as place:
         begin = time.perf_counter()
         sweep = check_spec({**GRID, "models": named, "shots": shots}, SweepSpec)

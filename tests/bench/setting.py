@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.questions import question
-from icl_gap.models import Identity, Question, UntrainedSpec
+from icl_gap.models import Identity, Question, RandomInitSpec
 from icl_gap.models.hf.engine.sequences import Ask, to_asks
 from icl_gap.models.hf.engine.trie import Sizes, measure
 from icl_gap.models.hf.tokenizer import TextTokenizer
@@ -47,9 +47,9 @@ class Shape:
     """Whether its figures have targets."""
 
     @property
-    def spec(self) -> UntrainedSpec:
+    def spec(self) -> RandomInitSpec:
         """The same as a sweep writes it, but for the tokenizer."""
-        return UntrainedSpec(hidden_size=self.hidden_size, layers=self.layers, heads=self.heads)
+        return RandomInitSpec(hidden_size=self.hidden_size, layers=self.layers, heads=self.heads)
 
 
 SHAPES = (

@@ -78,8 +78,8 @@ seconds = time.perf_counter() - begin
 BPE = """
 import os
 from pathlib import Path
-from icl_gap.models import UntrainedSpec, identify, load_tokenizer
-spec = UntrainedSpec(tokenizer=Path(os.environ["ICL_GAP_DATA"]) / "tokenizers" / "gpt2")
+from icl_gap.models import RandomInitSpec, identify, load_tokenizer
+spec = RandomInitSpec(tokenizer=Path(os.environ["ICL_GAP_DATA"]) / "tokenizers" / "gpt2")
 tokenize = load_tokenizer(spec, identify(spec))
 """
 

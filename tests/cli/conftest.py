@@ -48,7 +48,7 @@ name: toy-sweep
 datasets: ["{toy_card}"]
 models:
   - nearest
-  - kind: untrained
+  - kind: random_init
     context_length: 400
 shots: [0, 3]
 seeds: [0, 1]

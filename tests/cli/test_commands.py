@@ -284,10 +284,10 @@ BAD = [
     ({"datasets": [{"name": "scan", "split": "mcd9"}]}, "datasets[0].split", "no such split"),
     ({"shots": [99]}, "shots", "too few exemplars"),
     ({"shots": []}, "shots", "at least 1"),
-    ({"models": ["nearest", {"kind": "nearest"}]}, "models", "duplicate cells"),
-    ({"models": ["nearest", {"kind": "scripted", "name": "nearest"}]}, "models[1]", "duplicate"),
+    ({"models": ["nearest", {"kind": "nearest_exemplar"}]}, "models", "duplicate cells"),
+    ({"models": ["nearest", {"kind": "mock", "name": "nearest"}]}, "models[1]", "duplicate"),
     ({"models": ["./no-such-folder"]}, "models[0]", "no such folder"),
-    ({"models": [{"kind": "untrained", "context_length": 20}]}, "shots", "does not fit"),
+    ({"models": [{"kind": "random_init", "context_length": 20}]}, "shots", "does not fit"),
     ({"figures": ["nope"]}, "figures[0]", "no such recipe"),
     ({"models": [{"model": "x", "dtype": "int3"}]}, "models[0].dtype", "float32"),
 ]
@@ -315,7 +315,7 @@ def test_bad_input_is_told_on_one_screen(cli, sweep, tmp_path, change, key, said
 
 def test_the_line_of_a_fault_is_told(cli, sweep) -> None:
     text = sweep.read_text()
-    sweep.write_text(text.replace("kind: untrained", "kind: untrained\n    dtype: int3"))
+    sweep.write_text(text.replace("kind: random_init", "kind: random_init\n    dtype: int3"))
     outcome = cli("plan", sweep)
     assert "line 6" in outcome.err
     assert "models[1].dtype" in outcome.err

@@ -6,7 +6,7 @@ import pytest
 
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import SweepSpec, read_sweep
-from icl_gap.models import NearestSpec, TransformersSpec
+from icl_gap.models import NearestExemplarSpec, TransformersSpec
 from icl_gap.specs import check_spec, shipped
 
 MINIMAL = {"name": "s", "datasets": ["scan"], "models": ["nearest"]}
@@ -15,7 +15,7 @@ MINIMAL = {"name": "s", "datasets": ["scan"], "models": ["nearest"]}
 def test_short_forms_stand_for_long_ones() -> None:
     short = check_spec({**MINIMAL, "models": ["nearest", "facebook/opt-350m"]}, SweepSpec)
     assert short.datasets[0].name == "scan"
-    assert short.models == (NearestSpec(), TransformersSpec(model="facebook/opt-350m"))
+    assert short.models == (NearestExemplarSpec(), TransformersSpec(model="facebook/opt-350m"))
 
 
 def test_the_defaults_are_the_paper_s() -> None:
@@ -56,8 +56,8 @@ def test_shipped_sweeps_are_valid(path) -> None:
         ({"shots": [True]}, "shots[0]", "whole number"),
         ({"shots": [2.0]}, "shots[0]", "whole number"),
         ({"seeds": ["3"]}, "seeds[0]", "whole number"),
-        ({"models": [{"kind": "nearest", "shots": []}]}, "models[0].shots", "at least 1"),
-        ({"models": [{"kind": "nearest", "shots": [1, 1]}]}, "models[0].shots", "twice"),
+        ({"models": [{"kind": "nearest_exemplar", "shots": []}]}, "models[0].shots", "at least 1"),
+        ({"models": [{"kind": "nearest_exemplar", "shots": [1, 1]}]}, "models[0].shots", "twice"),
         (
             {"models": [{"model": "m", "trust_remote_code": 1}]},
             "models[0].trust_remote_code",

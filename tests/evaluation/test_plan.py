@@ -12,7 +12,7 @@ from toys import sweep
 from icl_gap.errors import DataError, InputError, PromptError, SamplingError
 from icl_gap.evaluation.planning import Plan, draw, outline_sweep, plan_sweep
 
-TIGHT = {"kind": "untrained", "family": "opt", "context_length": 60}
+TIGHT = {"kind": "random_init", "family": "opt", "context_length": 60}
 
 
 def keys(plan: Plan) -> list[str]:
@@ -28,10 +28,10 @@ def test_the_grid_is_every_combination(toy_card) -> None:
 
 
 def test_a_model_may_have_shots_of_its_own(toy_card) -> None:
-    models = [{"kind": "nearest", "shots": [5]}, {"kind": "scripted"}]
+    models = [{"kind": "nearest_exemplar", "shots": [5]}, {"kind": "mock"}]
     plan = plan_sweep(sweep(toy_card, models=models))
     shots = {(cell.info.model, cell.info.shots) for cell in plan.cells}
-    assert shots == {("nearest", 5), ("scripted", 0), ("scripted", 2)}
+    assert shots == {("nearest", 5), ("mock", 0), ("mock", 2)}
 
 
 def test_the_same_sweep_has_the_same_keys(toy_card) -> None:
@@ -45,8 +45,8 @@ def test_the_same_sweep_has_the_same_keys(toy_card) -> None:
         {"selection": "random"},
         {"hold_out": "template"},
         {"overflow": "skip"},
-        {"models": [{"kind": "scripted"}]},
-        {"models": [{"kind": "scripted", "default": "x"}]},
+        {"models": [{"kind": "mock"}]},
+        {"models": [{"kind": "mock", "default": "x"}]},
         {"models": [TIGHT | {"context_length": 400}]},
         {"models": [TIGHT | {"context_length": 400, "seed": 1}]},
     ],
@@ -66,7 +66,8 @@ def test_data_template_and_options_change_every_key(toy_card, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "other"}, {"figures": []}, {"models": [{"kind": "nearest", "name": "n"}]}]
+    "change",
+    [{"name": "other"}, {"figures": []}, {"models": [{"kind": "nearest_exemplar", "name": "n"}]}],
 )
 def test_what_cannot_change_a_result_leaves_the_keys(toy_card, change) -> None:
     assert keys(plan_sweep(sweep(toy_card))) == keys(plan_sweep(sweep(toy_card, **change)))
@@ -112,7 +113,7 @@ def test_both_conditions_ask_the_same_with_as_many_shots(toy_card, shots, policy
 
 @pytest.mark.parametrize("families", [("opt", "bloom", "codegen"), ("codegen", "bloom", "opt")])
 def test_each_model_s_prompts_are_counted_by_its_own_tokenizer(toy_card, families) -> None:
-    named = [{"kind": "untrained", "family": family} for family in families]
+    named = [{"kind": "random_init", "family": family} for family in families]
     plan = plan_sweep(sweep(toy_card, models=named))
     for cell in plan.cells:
         texts = [request.prompt.text for request in plan.requests(cell)]
@@ -171,7 +172,7 @@ def test_not_even_the_bare_prompt_fits(toy_card) -> None:
             "duplicate",
         ),
         (
-            {"models": ["nearest", {"kind": "scripted", "name": "nearest"}]},
+            {"models": ["nearest", {"kind": "mock", "name": "nearest"}]},
             InputError,
             "models[1]",
             "duplicate",
@@ -180,7 +181,7 @@ def test_not_even_the_bare_prompt_fits(toy_card) -> None:
         ({"shots": [0, 31]}, SamplingError, "shots", "at most"),
         ({"selection": "shared", "shots": [20]}, SamplingError, "shots", "at most"),
         (
-            {"models": [{"kind": "nearest", "shots": [31]}]},
+            {"models": [{"kind": "nearest_exemplar", "shots": [31]}]},
             SamplingError,
             "models[0].shots",
             "at most",

@@ -10,7 +10,7 @@ from icl_gap.evaluation.planning import Plan, loads, plan_sweep, question
 from icl_gap.models.hf.engine.trie import Sizes
 from icl_gap.progress import untracked
 
-MODELS = ["nearest", {"kind": "untrained", "hidden_size": 16}]
+MODELS = ["nearest", {"kind": "random_init", "hidden_size": 16}]
 
 
 def sizes(plan: Plan) -> Sizes:

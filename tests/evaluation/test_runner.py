@@ -23,14 +23,14 @@ from icl_gap.evaluation.answering import answer
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import Model, Outcome, Question, UntrainedSpec, save_untrained
+from icl_gap.models import Model, Outcome, Question, RandomInitSpec, save_random_init
 from icl_gap.progress import Track
 from icl_gap.results import open_results
 from icl_gap.schema import Answer, CellResult, Completion, ModelInfo, Record
 
 T = TypeVar("T")
 
-UNTRAINED = {"kind": "untrained", "hidden_size": 32, "layers": 1, "heads": 4}
+RANDOM_INIT = {"kind": "random_init", "hidden_size": 32, "layers": 1, "heads": 4}
 
 
 def untimed(results: Iterable[CellResult]) -> list[str]:
@@ -80,7 +80,7 @@ def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
         {"query_id": empty, "text": ""},
     ]
     script.write_text("\n".join(map(json.dumps, lines)))
-    model = {"kind": "scripted", "answers": str(script)}
+    model = {"kind": "mock", "answers": str(script)}
     cell = run_sweep(sweep(toy_card, models=[model]), tmp_path / "out")[0]
     found = {r.query_id: (r.raw, r.canonical, r.reason) for r in cell.records}
     assert found[right] == (True, True, None)
@@ -116,7 +116,7 @@ def test_a_failure_is_told_recorded_as_such_and_tried_again(toy_card, tmp_path) 
     failing = plan.requests(plan.cells[0])[2].prompt.query_id  # a test query
     script = tmp_path / "answers.jsonl"
     script.write_text(json.dumps({"query_id": failing, "error": "no answer"}))
-    spec = sweep(toy_card, models=[{"kind": "scripted", "answers": str(script)}])
+    spec = sweep(toy_card, models=[{"kind": "mock", "answers": str(script)}])
     for _ in range(2):
         with pytest.raises(InferenceError, match="not all cells are finished") as caught:
             run_sweep(spec, tmp_path / "out")
@@ -130,7 +130,7 @@ def test_a_failure_is_told_recorded_as_such_and_tried_again(toy_card, tmp_path) 
             for r in cell.records
             if r.status != "scored"
         }
-        reason = f"scripted failed on {failing}: no answer"
+        reason = f"mock failed on {failing}: no answer"
         assert told == (failing, "failed", reason, None, None, None)
 
 
@@ -162,7 +162,7 @@ def test_only_what_failed_is_asked_again(toy_card, tmp_path, monkeypatch) -> Non
 
 
 def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:
-    model = UNTRAINED | {"context_length": 12}
+    model = RANDOM_INIT | {"context_length": 12}
     results = run_sweep(sweep(toy_card, models=[model], overflow="skip"), tmp_path / "out")
     records = [record for cell in results for record in cell.records]
     assert {record.status for record in records} == {"skipped"}
@@ -171,7 +171,7 @@ def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:
 
 def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) -> None:
     broken = tmp_path / "broken"
-    save_untrained(UntrainedSpec(hidden_size=16, layers=1), broken)
+    save_random_init(RandomInitSpec(hidden_size=16, layers=1), broken)
     wrong_device = {"model": str(broken), "device": "cuda:99"}
     spec = sweep(toy_card, models=[wrong_device, "nearest"])
     with pytest.raises(InferenceError, match=r"all 16 of broken.*models\[0\]"):
@@ -193,14 +193,16 @@ def test_one_model_goes_before_the_next_comes(toy_card, tmp_path, monkeypatch) -
         return model
 
     monkeypatch.setattr(models, "load", watched)
-    names = [UNTRAINED | {"name": name} for name in "abc"]
+    names = [RANDOM_INIT | {"name": name} for name in "abc"]
     run_sweep(sweep(toy_card, models=names, shots=[0], seeds=[0]), tmp_path / "out")
     assert alive == [0, 0, 0]
 
 
 def test_another_label_changes_no_record(toy_card, tmp_path) -> None:
     first = run_sweep(sweep(toy_card), tmp_path / "out")
-    named = sweep(toy_card, models=[{"kind": "nearest", "name": "closest"}], seeds=[0, 1, 2])
+    named = sweep(
+        toy_card, models=[{"kind": "nearest_exemplar", "name": "closest"}], seeds=[0, 1, 2]
+    )
     again = run_sweep(named, tmp_path / "out")
     assert {cell.info.model for cell in again} == {"closest"}
     assert [c.records for c in again if c.info.seed < 2] == [c.records for c in first]
@@ -252,7 +254,7 @@ def stop_after(steps: int) -> Track:
     return track
 
 
-@pytest.mark.parametrize("model", ["nearest", UNTRAINED])
+@pytest.mark.parametrize("model", ["nearest", RANDOM_INIT])
 def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> None:
     spec = sweep(toy_card, models=[model], shots=[2], seeds=[0])
     undisturbed = run_sweep(spec, tmp_path / "one")
@@ -267,7 +269,12 @@ def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> 
 def test_the_token_budget_changes_no_record(toy_card, tmp_path, family, predictions) -> None:
     runs = []
     for size in (1, 100, 8192):
-        model = {"kind": "untrained", "family": family, "hidden_size": 32, "batch_tokens": size}
+        model = {
+            "kind": "random_init",
+            "family": family,
+            "hidden_size": 32,
+            "kv_cache_tokens": size,
+        }
         spec = sweep(toy_card, models=[model], seeds=[0], predictions=predictions)
         runs.append(run_sweep(spec, tmp_path / str(size)))
     for cells in zip(*runs, strict=True):
@@ -295,8 +302,8 @@ run_sweep(read_sweep(sys.argv[1]), sys.argv[2], track=track)
 @pytest.mark.parametrize(
     ("model", "name", "steps"),
     [
-        ({"kind": "nearest"}, "nearest", [0, 1, 7, 25, 25, 18]),
-        pytest.param(UNTRAINED, "opt-1x32", [5, 50], marks=pytest.mark.slow),
+        ({"kind": "nearest_exemplar"}, "nearest", [0, 1, 7, 25, 25, 18]),
+        pytest.param(RANDOM_INIT, "opt-1x32", [5, 50], marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_any_step_it_ends_with_the_same_bytes(

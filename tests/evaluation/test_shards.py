@@ -10,7 +10,7 @@ from toys import sweep
 from icl_gap.evaluation.planning import into_shards, outline_sweep, plan_sweep, together
 
 SIZES = (16, 32, 48, 64, 96, 128)
-MODELS = [{"kind": "untrained", "hidden_size": n, "layers": 1, "name": f"m{n}"} for n in SIZES]
+MODELS = [{"kind": "random_init", "hidden_size": n, "layers": 1, "name": f"m{n}"} for n in SIZES]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 5, 9])

@@ -29,7 +29,7 @@ from icl_gap.specs import check_spec, shipped
 HERE = Path(__file__).parent
 RESULTS, INVENTORY = HERE / "results.json", HERE / "inventory.json"
 
-RANDOM = {"kind": "untrained", "family": "opt", "hidden_size": 16, "layers": 1}
+RANDOM = {"kind": "random_init", "family": "opt", "hidden_size": 16, "layers": 1}
 """A model with a tokenizer of bytes, which tells how prompts are measured."""
 SMALL: dict[str, Any] = {
     "models": ["nearest", RANDOM],

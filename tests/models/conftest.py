@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from icl_gap.models import UntrainedSpec, save_untrained
+from icl_gap.models import RandomInitSpec, save_random_init
 
 MakeModel = Callable[..., Path]
 
@@ -23,10 +23,10 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
         key = (family, tokenizer, *sorted(options.items()))
         if key not in made:
             folder = tmp_path_factory.mktemp(family) / "model"
-            spec = UntrainedSpec.model_validate(
+            spec = RandomInitSpec.model_validate(
                 {"family": family, "tokenizer": tokenizer, "hidden_size": 32, **options}
             )
-            save_untrained(spec, folder)
+            save_random_init(spec, folder)
             _widen(folder / "model.safetensors")
             made[key] = folder
         return made[key]

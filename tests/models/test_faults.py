@@ -46,7 +46,7 @@ def both(toy_card: str) -> Callable[..., SweepSpec]:
     """A sweep of a model that a test breaks, and of another."""
 
     def make(folder: Path, **changes: object) -> SweepSpec:
-        broken = {"model": str(folder), "name": "broken", "batch_tokens": 64}
+        broken = {"model": str(folder), "name": "broken", "kv_cache_tokens": 64}
         return sweep(toy_card, **{"models": [broken, OTHER], "seeds": [0], **changes})
 
     return make

@@ -12,9 +12,9 @@ import pytest
 
 from icl_gap.errors import ModelError
 from icl_gap.models import (
-    NearestSpec,
+    NearestExemplarSpec,
+    RandomInitSpec,
     TransformersSpec,
-    UntrainedSpec,
     identify,
 )
 from icl_gap.models.hf.folder import context_length
@@ -77,9 +77,9 @@ def test_what_changes_a_result_is_in_the_key(folder: Path) -> None:
     ]
     keys = [json.dumps(key(folder, **chosen)) for chosen in options]
     assert len(set(keys)) == len(keys)
-    assert key(folder, batch_tokens=1) == key(folder, batch_tokens=8)
+    assert key(folder, kv_cache_tokens=1) == key(folder, kv_cache_tokens=8)
     half = {"dtype": "float16"}
-    assert key(folder, **half, batch_tokens=1) != key(folder, **half, batch_tokens=8)
+    assert key(folder, **half, kv_cache_tokens=1) != key(folder, **half, kv_cache_tokens=8)
     assert key(folder, device="cpu", shots=(1,), name="x") == key(folder)
 
 
@@ -185,17 +185,17 @@ def test_context_length(config: dict[str, Any], length: int | None) -> None:
 
 
 def test_models_without_files() -> None:
-    assert identify(NearestSpec()).key == {"kind": "nearest", "likeness": 1}
-    untrained = identify(UntrainedSpec(family="opt", layers=3, context_length=100))
+    assert identify(NearestExemplarSpec()).key == {"kind": "nearest_exemplar", "likeness": 1}
+    untrained = identify(RandomInitSpec(family="opt", layers=3, context_length=100))
     assert untrained.name == "opt-3x64"
     assert untrained.context_length == 100
-    assert identify(UntrainedSpec(family="bloom")).context_length is None
-    assert identify(UntrainedSpec(seed=1)).key != identify(UntrainedSpec(seed=2)).key
+    assert identify(RandomInitSpec(family="bloom")).context_length is None
+    assert identify(RandomInitSpec(seed=1)).key != identify(RandomInitSpec(seed=2)).key
 
 
 def test_an_untrained_model_needs_a_tokenizer_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no tokenizer"):
-        identify(UntrainedSpec(tokenizer=tmp_path))
+        identify(RandomInitSpec(tokenizer=tmp_path))
 
 
 def test_models_share_a_tokenizer_where_all_its_files_are_equal(
@@ -210,7 +210,7 @@ def test_models_share_a_tokenizer_where_all_its_files_are_equal(
     (other / "special_tokens_map.json").write_text('{"mask_token": "x"}', encoding="utf-8")
     assert tokens(other) != tokens(folder)
     families = ("opt", "bloom", "codegen")
-    assert len({identify(UntrainedSpec(family=family)).tokenizer for family in families}) == 3
+    assert len({identify(RandomInitSpec(family=family)).tokenizer for family in families}) == 3
 
 
 def test_a_folder_has_no_revisions(folder: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from icl_gap.errors import ModelError
-from icl_gap.models import TransformersSpec, UntrainedSpec, identify, save_untrained, shipped
+from icl_gap.models import RandomInitSpec, TransformersSpec, identify, save_random_init, shipped
 from icl_gap.models.shipped import shipped_folder, shipped_models
 
 
@@ -11,7 +11,7 @@ from icl_gap.models.shipped import shipped_folder, shipped_models
 def ships(tmp_path, monkeypatch) -> Path:
     """A folder of models that ship, with one of them in it."""
     monkeypatch.setattr(shipped, "_FOLDER", tmp_path / "weights")
-    save_untrained(UntrainedSpec(hidden_size=32, layers=1), tmp_path / "weights" / "nano-opt-s")
+    save_random_init(RandomInitSpec(hidden_size=32, layers=1), tmp_path / "weights" / "nano-opt-s")
     return tmp_path
 
 

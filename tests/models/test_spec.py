@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from icl_gap.errors import InputError
-from icl_gap.models import ModelSpec, NearestSpec, TransformersSpec, UntrainedSpec
+from icl_gap.models import ModelSpec, NearestExemplarSpec, RandomInitSpec, TransformersSpec
 from icl_gap.specs import Spec, check_spec
 
 
@@ -18,8 +18,8 @@ def read(**value: Any) -> ModelSpec:
 
 
 def test_the_kind_tells_the_variant() -> None:
-    assert isinstance(read(kind="nearest"), NearestSpec)
-    assert read(kind="untrained", family="bloom", shots=[0, 3]) == UntrainedSpec(
+    assert isinstance(read(kind="nearest_exemplar"), NearestExemplarSpec)
+    assert read(kind="random_init", family="bloom", shots=[0, 3]) == RandomInitSpec(
         family="bloom", shots=(0, 3)
     )
 
@@ -36,7 +36,7 @@ def test_sizes_of_memory() -> None:
     ("value", "told"),
     [
         ({"kind": "magic"}, "not one of the possible kinds"),
-        ({"kind": "nearest", "dtype": "float32"}, "unknown key"),
+        ({"kind": "nearest_exemplar", "dtype": "float32"}, "unknown key"),
         ({"kind": "transformers"}, "this key is missing"),
         ({"kind": "transformers", "model": "x", "dtype": "fp32"}, "not one of the possible values"),
         ({"kind": "transformers", "model": "x", "device": "cpu", "device_map": "auto"}, "not both"),
@@ -49,10 +49,10 @@ def test_sizes_of_memory() -> None:
             {"kind": "transformers", "model": "x", "device_map": "auto", "max_memory": {"x": 1}},
             "max_memory",
         ),
-        ({"kind": "untrained", "hidden_size": 10, "heads": 4}, "multiple of heads"),
-        ({"kind": "untrained", "family": "bloom", "context_length": 9}, "no context length"),
-        ({"kind": "untrained", "family": "codegen", "heads": 2}, "multiples of 4"),
-        ({"kind": "nearest", "shots": [-1]}, "wrong type or value"),
+        ({"kind": "random_init", "hidden_size": 10, "heads": 4}, "multiple of heads"),
+        ({"kind": "random_init", "family": "bloom", "context_length": 9}, "no context length"),
+        ({"kind": "random_init", "family": "codegen", "heads": 2}, "multiples of 4"),
+        ({"kind": "nearest_exemplar", "shots": [-1]}, "wrong type or value"),
     ],
 )
 def test_faults_are_told(value: dict[str, Any], told: str) -> None:

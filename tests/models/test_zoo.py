@@ -12,14 +12,14 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.models import (
-    ApiSpec,
     FamilySpec,
+    OpenAISpec,
+    RandomInitSpec,
     TransformersSpec,
-    UntrainedSpec,
     expand,
     identify,
     load,
-    save_untrained,
+    save_random_init,
 )
 from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.shipped import shipped_folder, shipped_models
@@ -261,15 +261,15 @@ def test_codex_is_asked_behind_an_api() -> None:
     fields = {"name": "s", "datasets": ["scan"], "models": [entry]}
     (read,) = check_spec(fields, SweepSpec).models
     cushman, davinci = expand(read)
-    assert isinstance(cushman, ApiSpec)
+    assert isinstance(cushman, OpenAISpec)
     assert (cushman.model, cushman.family) == ("code-cushman-001", "codex")
     assert (cushman.base_url, cushman.concurrency) == ("http://127.0.0.1:1/v1", 2)
-    assert isinstance(davinci, ApiSpec)
+    assert isinstance(davinci, OpenAISpec)
     assert (davinci.n_params, davinci.size_source) == (175_000_000_000, "estimated")
 
 
 def test_a_folder_by_the_name_of_a_model_of_the_zoo_has_its_tokens(tmp_path, monkeypatch) -> None:
-    save_untrained(UntrainedSpec(hidden_size=32, layers=1), tmp_path / "facebook" / "opt-125m")
+    save_random_init(RandomInitSpec(hidden_size=32, layers=1), tmp_path / "facebook" / "opt-125m")
     monkeypatch.chdir(tmp_path)
     spec = TransformersSpec(model="facebook/opt-125m")
     assert identify(spec).training_tokens is None  # it is not trained

@@ -305,7 +305,7 @@ def test_a_whole_wrong_answer_is_compared_token_by_token(opened, tmp_path) -> No
 
 def test_a_study_of_a_server_shows_the_tokens_that_it_counted(opened, toy_card, tmp_path) -> None:
     with serving(lambda connection, _: connection.send_text(" A 1")) as server:
-        model = {"kind": "api", "model": "m", "base_url": server.url, "logprobs": "none"}
+        model = {"kind": "openai", "model": "m", "base_url": server.url, "logprobs": "none"}
         spec = sweep(toy_card, models=[{**model, "context_length": 1000}], shots=[2], seeds=[0])
         results = run_sweep(spec, tmp_path / "results")
     page = opened(results)

@@ -17,11 +17,11 @@ from icl_gap.evaluation.runner import run_sweep
 from icl_gap.results import merge_stores, open_results, open_store, repair_store, verify_store
 
 T = TypeVar("T")
-UNTRAINED = {"kind": "untrained", "hidden_size": 16, "layers": 1}
+RANDOM_INIT = {"kind": "random_init", "hidden_size": 16, "layers": 1}
 
 
 def test_parts_run_apart_are_what_one_run_gives(toy_card, tmp_path) -> None:
-    spec = sweep(toy_card, models=["nearest", UNTRAINED])
+    spec = sweep(toy_card, models=["nearest", RANDOM_INIT])
     parts = [tmp_path / f"part{n}" for n in range(3)]
     for n, part in enumerate(parts):
         results = run_sweep(plan_sweep(spec, shard=(n, 3)), part)

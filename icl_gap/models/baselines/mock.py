@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from icl_gap.errors import InferenceError, ModelError, Place
 from icl_gap.models.base import Outcome, Question, one_by_one
-from icl_gap.models.spec import ScriptedSpec
+from icl_gap.models.spec import MockSpec
 from icl_gap.schema import Answer, Completion, ModelInfo, Predictions
 
 Line = tuple[Literal["text", "error"], str]
@@ -50,7 +50,7 @@ class Scripted:
         return Answer(Completion(text.partition(question.stop)[0], "stop"))
 
 
-def load_scripted(spec: ScriptedSpec, name: str) -> Scripted:
+def load_mock(spec: MockSpec, name: str) -> Scripted:
     """Read a script.
 
     Args:

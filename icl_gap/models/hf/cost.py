@@ -17,12 +17,12 @@ from icl_gap.models.hf.engine.trie import Sizes
 from icl_gap.models.hf.remote_code import needs_trust, refuse_code
 from icl_gap.models.identity import Identity
 from icl_gap.models.spec import (
-    ApiSpec,
+    MockSpec,
     ModelSpec,
-    NearestSpec,
-    ScriptedSpec,
+    NearestExemplarSpec,
+    OpenAISpec,
+    RandomInitSpec,
     TransformersSpec,
-    UntrainedSpec,
 )
 
 if TYPE_CHECKING:
@@ -82,15 +82,15 @@ def shape(spec: ModelSpec, identity: Identity) -> Shape | None:
         ModelError: Its `config.json` describes no model that can be made.
     """
     match spec:
-        case TransformersSpec() | UntrainedSpec():
+        case TransformersSpec() | RandomInitSpec():
             return _shape(spec, identity)
-        case NearestSpec() | ScriptedSpec() | ApiSpec():
+        case NearestExemplarSpec() | MockSpec() | OpenAISpec():
             return None
         case _:
             assert_never(spec)
 
 
-def _shape(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Shape:
+def _shape(spec: TransformersSpec | RandomInitSpec, identity: Identity) -> Shape:
     import torch
 
     from icl_gap.models.hf.checkpoint import count_parameters
@@ -134,7 +134,7 @@ def _packed(model: PreTrainedModel) -> int:
     )
 
 
-def config_of(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> PreTrainedConfig:
+def config_of(spec: TransformersSpec | RandomInitSpec, identity: Identity) -> PreTrainedConfig:
     """The configuration of a model with weights.
 
     Args:
@@ -159,10 +159,10 @@ def config_of(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Pre
             except Exception as error:  # whatever a config can do wrong
                 raise _unmade(error, identity) from error
             return config
-        case UntrainedSpec():
-            from icl_gap.models.hf.random_init import untrained_config
+        case RandomInitSpec():
+            from icl_gap.models.hf.random_init import random_init_config
 
-            return untrained_config(spec)
+            return random_init_config(spec)
         case _:
             assert_never(spec)
 
@@ -174,7 +174,7 @@ def _unmade(error: Exception, identity: Identity) -> ModelError:
     return ModelError(f"cannot make the model: {reason}", value=identity.name)
 
 
-def _trust(spec: TransformersSpec | UntrainedSpec) -> dict[str, bool]:
+def _trust(spec: TransformersSpec | RandomInitSpec) -> dict[str, bool]:
     return {"trust_remote_code": isinstance(spec, TransformersSpec) and spec.trust_remote_code}
 
 

@@ -13,21 +13,21 @@ from typing import Literal, assert_never
 from icl_gap.errors import ModelError
 from icl_gap.models.identity import Identity
 from icl_gap.models.spec import (
-    ApiSpec,
+    MockSpec,
     ModelSpec,
-    NearestSpec,
+    NearestExemplarSpec,
+    OpenAISpec,
     Quantization,
-    ScriptedSpec,
+    RandomInitSpec,
     TransformersSpec,
-    UntrainedSpec,
 )
 
 _PACKED_BYTES: dict[Quantization, float] = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 """Of a packed parameter. With 4 bits, 64 of them share a scale in float32 (Dettmers et al. 2023,
 arXiv 2305.14314, section 3); with 8 bits a whole row does, which is next to nothing."""
 _ADVICE = (
-    "a smaller `dtype`, `quantization` or `batch_tokens` takes less, and with `device_map: auto` "
-    "weights that are not quantized may stay on the disk"
+    "a smaller `dtype`, `quantization` or `kv_cache_tokens` takes less, and with "
+    "`device_map: auto` weights that are not quantized may stay on the disk"
 )
 _UNITS = ("B", "KiB", "MiB", "GiB")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -44,7 +44,7 @@ class Fit:
 
     weights: int
     keys_and_values: int
-    """Of `batch_tokens` tokens."""
+    """Of `kv_cache_tokens` tokens."""
     memory: int
     """Free now, over all these devices."""
     room: int
@@ -100,9 +100,9 @@ def fit(spec: ModelSpec, identity: Identity) -> Fit | None:
             device here.
     """
     match spec:
-        case TransformersSpec() | UntrainedSpec():
+        case TransformersSpec() | RandomInitSpec():
             return _fit(spec, identity)
-        case ApiSpec() | NearestSpec() | ScriptedSpec():
+        case OpenAISpec() | NearestExemplarSpec() | MockSpec():
             return None
         case _:
             assert_never(spec)
@@ -124,7 +124,7 @@ def free_memory() -> int:
     return max(0, min(int(psutil.virtual_memory().available), *_cgroup_room(), 1 << 62))
 
 
-def _fit(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Fit | None:
+def _fit(spec: TransformersSpec | RandomInitSpec, identity: Identity) -> Fit | None:
     from icl_gap.models.hf.cost import config_of, dtype_of, shape
 
     quantization = spec.quantization if isinstance(spec, TransformersSpec) else None
@@ -143,21 +143,21 @@ def _fit(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> Fit | No
         weights=int(
             (found.parameters - found.packed) * size + found.packed * packed + found.tables
         ),
-        keys_and_values=2 * found.layers * found.key_width * size * spec.batch_tokens,
+        keys_and_values=2 * found.layers * found.key_width * size * spec.kv_cache_tokens,
         memory=sum(memory.values()),
         room=sum(bounded.values()),
         on_disk=spread and quantization is None,
     )
 
 
-def _free(spec: TransformersSpec | UntrainedSpec) -> dict[int | Literal["cpu"], int]:
+def _free(spec: TransformersSpec | RandomInitSpec) -> dict[int | Literal["cpu"], int]:
     """What is free on each device that a model may use."""
     import torch
 
     from icl_gap.models.hf.checkpoint import pick_device
 
-    if isinstance(spec, UntrainedSpec) or spec.device_map is None:
-        device = pick_device(None if isinstance(spec, UntrainedSpec) else spec.device)
+    if isinstance(spec, RandomInitSpec) or spec.device_map is None:
+        device = pick_device(None if isinstance(spec, RandomInitSpec) else spec.device)
         if device.type == "cuda":
             return {device.index or 0: _free_on_gpu(device.index or 0)}
         return {"cpu": free_memory()}

@@ -17,8 +17,8 @@ from icl_gap.errors import ModelError
 from icl_gap.models.hf.architectures import architecture_config
 from icl_gap.models.hf.silence import quiet_transformers
 from icl_gap.models.hf.tokenizer import TextTokenizer, own_bos, read_rust, rust_codec, save_rust
-from icl_gap.models.identity import UNTRAINED_MARK, untrained_context
-from icl_gap.models.spec import Architecture, UntrainedSpec
+from icl_gap.models.identity import UNTRAINED_MARK, random_init_context
+from icl_gap.models.spec import Architecture, RandomInitSpec
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ _SPECIALS: dict[Architecture, tuple[str, str, str, bool]] = {
 _GPT2_SPECIAL = "<|endoftext|>"
 
 
-def build_untrained(spec: UntrainedSpec) -> tuple[PreTrainedModel, TextTokenizer]:
+def build_random_init(spec: RandomInitSpec) -> tuple[PreTrainedModel, TextTokenizer]:
     """Make a model with random weights, on the CPU in float32, and its tokenizer.
 
     Raises:
@@ -44,7 +44,7 @@ def build_untrained(spec: UntrainedSpec) -> tuple[PreTrainedModel, TextTokenizer
     return _model(spec, made), _text_tokenizer(made)
 
 
-def untrained_tokenizer(spec: UntrainedSpec) -> TextTokenizer:
+def random_init_tokenizer(spec: RandomInitSpec) -> TextTokenizer:
     """The tokenizer of an untrained model, without torch.
 
     Raises:
@@ -53,7 +53,7 @@ def untrained_tokenizer(spec: UntrainedSpec) -> TextTokenizer:
     return _text_tokenizer(_tokenizer(spec))
 
 
-def save_untrained(spec: UntrainedSpec, folder: Path) -> None:
+def save_random_init(spec: RandomInitSpec, folder: Path) -> None:
     """Write a model with random weights as transformers would; it stays labelled untrained.
 
     Args:
@@ -102,7 +102,7 @@ def _text_tokenizer(made: _Made) -> TextTokenizer:
     return TextTokenizer(codec, own_bos(codec), frozenset({made.id(made.eos)}))
 
 
-def _tokenizer(spec: UntrainedSpec) -> _Made:
+def _tokenizer(spec: RandomInitSpec) -> _Made:
     from tokenizers.processors import TemplateProcessing
 
     bos, eos, _, puts_bos = _SPECIALS[spec.family]
@@ -135,7 +135,7 @@ def _read_folder(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _model(spec: UntrainedSpec, made: _Made) -> PreTrainedModel:
+def _model(spec: RandomInitSpec, made: _Made) -> PreTrainedModel:
     import torch
 
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
@@ -149,7 +149,7 @@ def _model(spec: UntrainedSpec, made: _Made) -> PreTrainedModel:
     return model
 
 
-def untrained_config(spec: UntrainedSpec) -> PreTrainedConfig:
+def random_init_config(spec: RandomInitSpec) -> PreTrainedConfig:
     """The configuration of an untrained model.
 
     Raises:
@@ -158,13 +158,13 @@ def untrained_config(spec: UntrainedSpec) -> PreTrainedConfig:
     return _config(spec, _tokenizer(spec))
 
 
-def _config(spec: UntrainedSpec, made: _Made) -> PreTrainedConfig:
+def _config(spec: RandomInitSpec, made: _Made) -> PreTrainedConfig:
     config = architecture_config(
         spec.family,
         hidden_size=spec.hidden_size,
         layers=spec.layers,
         heads=spec.heads,
-        context=untrained_context(spec),
+        context=random_init_context(spec),
         vocab_size=made.rust.get_vocab_size(),
         bos_token_id=made.id(made.bos),
         eos_token_id=made.id(made.eos),

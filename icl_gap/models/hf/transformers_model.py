@@ -19,10 +19,10 @@ from icl_gap.models.hf.engine.passes import choose, embedding_rows, input_device
 from icl_gap.models.hf.engine.scheduling import Engine
 from icl_gap.models.hf.hub import fetch_weights
 from icl_gap.models.hf.memory import fit
-from icl_gap.models.hf.random_init import build_untrained
+from icl_gap.models.hf.random_init import build_random_init
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity
-from icl_gap.models.spec import TransformersSpec, UntrainedSpec
+from icl_gap.models.spec import RandomInitSpec, TransformersSpec
 from icl_gap.schema import ModelInfo, Predictions
 
 _PASS_TOKENS = {"cpu": 1024}
@@ -37,7 +37,7 @@ class HuggingFaceModel:
         model: The model, on its device.
         tokenizer: Its tokenizer.
         identity: What is known of it already.
-        batch_tokens: How many tokens' keys and values are kept at a time.
+        kv_cache_tokens: How many tokens' keys and values are kept at a time.
 
     Raises:
         ModelError: The tokenizer has ids that the model does not know.
@@ -48,7 +48,7 @@ class HuggingFaceModel:
         model: PreTrainedModel,
         tokenizer: TextTokenizer,
         identity: Identity,
-        batch_tokens: int,
+        kv_cache_tokens: int,
     ) -> None:
         _check_vocabulary(model, tokenizer, identity.name)
         total, inner = count_parameters(model)
@@ -69,7 +69,7 @@ class HuggingFaceModel:
             runner=runner,
             tokenizer=tokenizer,
             context_length=identity.context_length,
-            most_tokens=batch_tokens,
+            most_tokens=kv_cache_tokens,
             pass_tokens=_PASS_TOKENS.get(input_device(model).type, _PASS_TOKENS_ELSEWHERE),
         )
 
@@ -102,7 +102,7 @@ def _devices(model: PreTrainedModel) -> str:
 
 
 def load_huggingface(
-    spec: TransformersSpec | UntrainedSpec, identity: Identity
+    spec: TransformersSpec | RandomInitSpec, identity: Identity
 ) -> HuggingFaceModel:
     """Load the weights and the tokenizer of a model.
 
@@ -121,18 +121,18 @@ def load_huggingface(
                 folder, bos=spec.bos, trust_remote_code=spec.trust_remote_code
             )
             model = load_weights(spec, folder)
-        case UntrainedSpec():
-            model, tokenizer = build_untrained(spec)
+        case RandomInitSpec():
+            model, tokenizer = build_random_init(spec)
             move_to(model, pick_device(None))
         case _:
             assert_never(spec)
     try:
-        return HuggingFaceModel(model, tokenizer, identity, spec.batch_tokens)
+        return HuggingFaceModel(model, tokenizer, identity, spec.kv_cache_tokens)
     except torch.OutOfMemoryError as error:
         raise ModelError("no memory is left to run the model", value=identity.name) from error
 
 
-def _check_memory(spec: TransformersSpec | UntrainedSpec, identity: Identity) -> None:
+def _check_memory(spec: TransformersSpec | RandomInitSpec, identity: Identity) -> None:
     try:
         found = fit(spec, identity)
     except ModelError:  # what is wrong with it, loading tells better

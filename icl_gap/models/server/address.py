@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from icl_gap.errors import ModelError
-from icl_gap.models.spec import ApiSpec
+from icl_gap.models.spec import OpenAISpec
 
 
-def check_server(spec: ApiSpec) -> None:
+def check_server(spec: OpenAISpec) -> None:
     """Find out before anything runs whether a server can be asked; no secret is shown.
 
     Raises:

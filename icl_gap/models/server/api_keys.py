@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from icl_gap.errors import ModelError
 from icl_gap.models.server.address import is_here
-from icl_gap.models.spec import ApiSpec
+from icl_gap.models.spec import OpenAISpec
 
 MASK = "…"
 """Stands where the key stood."""
@@ -23,7 +23,7 @@ _DEPTH = 3
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 
 
-def read_key(spec: ApiSpec) -> str | None:
+def read_key(spec: OpenAISpec) -> str | None:
     """Read the key from the environment.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from icl_gap.errors import InferenceError
-from icl_gap.models.spec import ApiSpec
+from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
 _PER_TOKENS = 1_000_000
@@ -27,7 +27,7 @@ class Budget:
         spec: The model, with its guards.
     """
 
-    def __init__(self, spec: ApiSpec) -> None:
+    def __init__(self, spec: OpenAISpec) -> None:
         self.requests = 0
         self.cost = 0.0
         """In dollars."""

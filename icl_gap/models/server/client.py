@@ -34,7 +34,7 @@ from icl_gap.models.server.plausible import check_served, most_usage
 from icl_gap.models.server.responses import BodyError, Served, read_body
 from icl_gap.models.server.stops import Stops
 from icl_gap.models.server.transport import BoundedClient, RefusedBodyError
-from icl_gap.models.spec import ApiSpec
+from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
 _OK, _CRASH = 200, 500
@@ -61,7 +61,7 @@ class Client:
     def __init__(
         self,
         openai: AsyncOpenAI,
-        spec: ApiSpec,
+        spec: OpenAISpec,
         key: str | None,
         *,
         budget: Budget,
@@ -88,7 +88,7 @@ class Client:
         tries = AsyncRetrying(
             retry=retry_if_exception_type(PassingError),
             wait=self._wait,
-            stop=stop_any(stop_after_attempt(spec.tries), stop_before_delay(spec.deadline)),
+            stop=stop_any(stop_after_attempt(spec.max_attempts), stop_before_delay(spec.timeout)),
             reraise=True,
         )
         try:
@@ -97,7 +97,7 @@ class Client:
             more = "" if error.wait is None else f"; it asks to wait {error.wait:.0f} s"
             raise RequestError(
                 f"{error}{more} (sent {sending.sent} times in {sending.seconds:.1f} s; "
-                f"tries: {spec.tries}, deadline: {spec.deadline:g} s)",
+                f"max_attempts: {spec.max_attempts}, timeout: {spec.timeout:g} s)",
                 error.status,
             ) from None
 
@@ -106,7 +106,7 @@ class Client:
         self._budget.take()
         sending.sent += 1
         fields = self._stops.fields(sending.fields, sending.crashes)
-        deadline = self._spec.deadline
+        deadline = self._spec.timeout
         try:
             served = await self._try(fields, min(deadline - sending.seconds, deadline / 2))
         except RequestError as error:
@@ -210,7 +210,7 @@ def _most_of(fields: Mapping[str, Any]) -> Usage:
 
 @asynccontextmanager
 async def connect(
-    spec: ApiSpec, key: str | None, budget: Budget, stops: Stops
+    spec: OpenAISpec, key: str | None, budget: Budget, stops: Stops
 ) -> AsyncIterator[Client]:
     """Open a connection to a server, and close it afterwards.
 
@@ -225,7 +225,7 @@ async def connect(
         base_url=spec.base_url,
         api_key=key or "none",
         max_retries=0,
-        timeout=spec.deadline,
+        timeout=spec.timeout,
         http_client=BoundedClient(),
     ) as openai:
         yield Client(openai, spec, key, budget=budget, stops=stops)

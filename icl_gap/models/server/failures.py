@@ -11,7 +11,7 @@ from openai import APIStatusError
 
 from icl_gap.errors import InferenceError
 from icl_gap.models.server.api_keys import without_key
-from icl_gap.models.spec import ApiSpec
+from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 from icl_gap.text import printable
 
@@ -61,7 +61,7 @@ class PassingError(RequestError):
         self.wait = wait
 
 
-def refused(error: APIStatusError, spec: ApiSpec, key: str | None) -> RequestError:
+def refused(error: APIStatusError, spec: OpenAISpec, key: str | None) -> RequestError:
     """What an error status of a server means.
 
     Args:

@@ -6,7 +6,7 @@ import json
 import re
 
 from icl_gap.models.server.responses import BodyError, Served
-from icl_gap.models.spec import ApiSpec
+from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
 _TOKENS_PER_BYTE = 4
@@ -29,7 +29,7 @@ def most_usage(prompt: str, max_tokens: int) -> Usage:
     return Usage(len(prompt.encode(errors="replace")), max_tokens)
 
 
-def check_served(served: Served, spec: ApiSpec, most: Usage) -> None:
+def check_served(served: Served, spec: OpenAISpec, most: Usage) -> None:
     """Check what a server says of its answer against what was sent.
 
     Args:
@@ -58,7 +58,7 @@ def check_served(served: Served, spec: ApiSpec, most: Usage) -> None:
     raise BodyError(reason, served.usage, final=True)
 
 
-def _names(spec: ApiSpec) -> tuple[str, ...]:
+def _names(spec: OpenAISpec) -> tuple[str, ...]:
     """The names under which a model may answer.
 
     `transformers serve` says which revision of a model on the hub it has taken: by itself, `main`.

@@ -20,7 +20,7 @@ from icl_gap.models.server.logprobs import FIELDS, Finding, Mode, gives_logprobs
 from icl_gap.models.server.parallel import in_parallel
 from icl_gap.models.server.responses import Served, read_answer
 from icl_gap.models.server.stops import Stops
-from icl_gap.models.spec import ApiSpec
+from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Answer, ModelInfo, Predictions, Usage
 
 _PROBE = "walk and walk and walk"
@@ -47,7 +47,7 @@ class ApiModel:
     """
 
     def __init__(
-        self, spec: ApiSpec, identity: Identity, tokenizer: TextTokenizer | None, key: str | None
+        self, spec: OpenAISpec, identity: Identity, tokenizer: TextTokenizer | None, key: str | None
     ) -> None:
         self.info = ModelInfo(
             name=identity.name,
@@ -161,7 +161,7 @@ class _Asked:
     """
 
     def __init__(
-        self, spec: ApiSpec, tokenizer: TextTokenizer | None, client: Client, question: Question
+        self, spec: OpenAISpec, tokenizer: TextTokenizer | None, client: Client, question: Question
     ) -> None:
         self._client = client
         self._question = question
@@ -251,7 +251,7 @@ def _check_whole(served: Served, most: int) -> None:
         raise InferenceError(f"the server cut the answer short, after 0 of {most} tokens")
 
 
-def load_api(spec: ApiSpec, identity: Identity, tokenizer: TextTokenizer | None) -> ApiModel:
+def load_openai(spec: OpenAISpec, identity: Identity, tokenizer: TextTokenizer | None) -> ApiModel:
     """Get ready to ask a server; with `logprobs: auto`, ask it what it can do.
 
     Args:

@@ -22,7 +22,7 @@ from toys import sweep
 from icl_gap.errors import InferenceError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import UntrainedSpec, save_untrained
+from icl_gap.models import RandomInitSpec, save_random_init
 from icl_gap.progress import Track, untracked
 from icl_gap.results import open_results, verify_store
 from icl_gap.schema import CellResult, Record
@@ -189,7 +189,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path) -> None:
 @pytest.mark.usefixtures("alone")
 def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) -> None:
     broken = tmp_path / "broken"
-    save_untrained(UntrainedSpec(hidden_size=16, layers=1), broken)
+    save_random_init(RandomInitSpec(hidden_size=16, layers=1), broken)
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     spec = sweep(toy_card, models=[str(broken), "nearest"])
@@ -217,7 +217,7 @@ class Deadly(OPTForCausalLM):
 @pytest.mark.usefixtures("alone")
 def test_a_model_that_kills_its_workers_is_given_up(toy_card, tmp_path) -> None:
     deadly = tmp_path / "deadly"
-    save_untrained(UntrainedSpec(hidden_size=16, layers=1), deadly)
+    save_random_init(RandomInitSpec(hidden_size=16, layers=1), deadly)
     config = json.loads((deadly / "config.json").read_text(encoding="utf-8"))
     config["auto_map"] = {"AutoModelForCausalLM": "deadly.Deadly"}
     (deadly / "config.json").write_text(json.dumps(config), encoding="utf-8")

@@ -6,11 +6,11 @@ import pytest
 from asking import ask, complete
 
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.models import Model, ScriptedSpec, identify, load, load_tokenizer
+from icl_gap.models import MockSpec, Model, identify, load, load_tokenizer
 from icl_gap.schema import Answer, Completion, Prompt
 
 
-def model(spec: ScriptedSpec) -> Model:
+def model(spec: MockSpec) -> Model:
     return load(spec, identify(spec))
 
 
@@ -28,7 +28,7 @@ def test_answers_by_query_id(tmp_path: Path) -> None:
     path = script(
         tmp_path, '{"query_id": "a", "text": "one\\ntwo"}', '{"query_id": "b", "error": "broken"}'
     )
-    spec = ScriptedSpec(answers=path, default="else", n_params=7, family="f", name="fake")
+    spec = MockSpec(answers=path, default="else", n_params=7, family="f", name="fake")
     one, other, error = ask(model(spec), map(prompt, "acb"))
     assert one == Answer(Completion("one", "stop"))
     assert other == Answer(Completion("else", "stop"))
@@ -43,22 +43,22 @@ def test_answers_by_query_id(tmp_path: Path) -> None:
 def test_a_bad_line_is_named(tmp_path: Path, line: str) -> None:
     path = script(tmp_path, '{"query_id": "a", "text": ""}', line)
     with pytest.raises(ModelError, match="line 2: not an answer"):
-        model(ScriptedSpec(answers=path))
+        model(MockSpec(answers=path))
 
 
 def test_empty_lines_and_strange_line_ends_in_answers(tmp_path: Path) -> None:
     path = script(tmp_path, "", '{"query_id": "a", "text": "one\u2028two"}', "")
-    answers = complete(model(ScriptedSpec(answers=path)), [prompt("a")])
+    answers = complete(model(MockSpec(answers=path)), [prompt("a")])
     assert answers == [Completion("one\u2028two", "stop")]
 
 
 def test_a_missing_script_is_told_before_loading(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot read the answers"):
-        identify(ScriptedSpec(answers=tmp_path / "none.jsonl"))
+        identify(MockSpec(answers=tmp_path / "none.jsonl"))
 
 
 def test_the_key_follows_the_answers(tmp_path: Path) -> None:
-    spec = ScriptedSpec(answers=script(tmp_path, '{"query_id": "a", "text": "1"}'))
+    spec = MockSpec(answers=script(tmp_path, '{"query_id": "a", "text": "1"}'))
     before = identify(spec).key
     script(tmp_path, '{"query_id": "a", "text": "2"}')
     assert identify(spec).key != before

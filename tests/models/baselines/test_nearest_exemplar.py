@@ -8,7 +8,7 @@ from asking import complete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.models import NearestSpec, identify, load, load_tokenizer
+from icl_gap.models import NearestExemplarSpec, identify, load, load_tokenizer
 from icl_gap.models.baselines.nearest_exemplar import nearest
 from icl_gap.schema import Completion, Example, Prompt
 
@@ -43,7 +43,7 @@ def test_the_later_of_equals_wins() -> None:
 
 
 def test_without_exemplars_the_answer_is_empty() -> None:
-    spec = NearestSpec()
+    spec = NearestExemplarSpec()
     identity = identify(spec)
     model = load(spec, identity)
     prompts = [Prompt("q", "walk", (), ""), Prompt("q", "walk", (example("walk", "W\nX"),), "")]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from icl_gap.errors import ModelError
-from icl_gap.models import NearestSpec, TransformersSpec, UntrainedSpec, identify, load
+from icl_gap.models import NearestExemplarSpec, RandomInitSpec, TransformersSpec, identify, load
 from icl_gap.models.hf.cost import Shape, matmul_rate, shape
 from icl_gap.models.hf.engine.trie import Sizes
 
@@ -15,7 +15,7 @@ def test_the_shape_is_that_of_the_weights(make_model: Any, family: str) -> None:
     folder = make_model(family)
     for spec in (
         TransformersSpec(model=str(folder)),
-        UntrainedSpec(family=family, hidden_size=32),
+        RandomInitSpec(family=family, hidden_size=32),
     ):
         identity = identify(spec)
         found = shape(spec, identity)
@@ -27,7 +27,7 @@ def test_the_shape_is_that_of_the_weights(make_model: Any, family: str) -> None:
 
 
 def test_a_baseline_has_no_shape() -> None:
-    assert shape(NearestSpec(), identify(NearestSpec())) is None
+    assert shape(NearestExemplarSpec(), identify(NearestExemplarSpec())) is None
 
 
 def test_operations_by_hand() -> None:

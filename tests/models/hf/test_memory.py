@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from icl_gap.cli import app
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import NearestSpec, TransformersSpec, UntrainedSpec, identify, load
+from icl_gap.models import NearestExemplarSpec, RandomInitSpec, TransformersSpec, identify, load
 from icl_gap.models.hf.checkpoint import load_weights
 from icl_gap.models.hf.memory import Fit, _cgroup_room, fit, free_memory, in_words
 from icl_gap.models.shipped import shipped_folder, shipped_models
@@ -72,7 +72,7 @@ def test_keys_and_values_take_what_was_estimated(architecture: str, tmp_path: Pa
     with torch.inference_mode():
         model(tokens, cache=cache, use_cache=True)
     kept = sum(each.keys.nbytes + each.values.nbytes for each in cache.layers)
-    assert estimate(folder, batch_tokens=7).keys_and_values == kept
+    assert estimate(folder, kv_cache_tokens=7).keys_and_values == kept
 
 
 @pytest.fixture
@@ -134,12 +134,12 @@ def test_plan_shows_what_does_not_fit(giant: Path, toy_card: str, tmp_path: Path
 
 
 def test_the_disk_takes_weights_and_no_keys(giant: Path) -> None:
-    spread = estimate(giant, device_map="auto", batch_tokens=64)
+    spread = estimate(giant, device_map="auto", kv_cache_tokens=64)
     assert spread.fits
     assert spread.verdict == "partly on disk"
-    assert not estimate(giant, device_map="auto", batch_tokens=1 << 20).fits
+    assert not estimate(giant, device_map="auto", kv_cache_tokens=1 << 20).fits
     # Packed weights stay in memory.
-    assert not estimate(giant, device_map="auto", quantization="8bit", batch_tokens=64).fits
+    assert not estimate(giant, device_map="auto", quantization="8bit", kv_cache_tokens=64).fits
 
 
 def test_max_memory_bounds_weights_alone() -> None:
@@ -149,10 +149,10 @@ def test_max_memory_bounds_weights_alone() -> None:
 
 
 def test_untrained_models_are_measured_too() -> None:
-    spec = UntrainedSpec(hidden_size=65536, layers=500)
+    spec = RandomInitSpec(hidden_size=65536, layers=500)
     with pytest.raises(ModelError, match="does not fit in memory"):
         load(spec, identify(spec))
-    assert fit(NearestSpec(), identify(NearestSpec())) is None
+    assert fit(NearestExemplarSpec(), identify(NearestExemplarSpec())) is None
 
 
 def test_what_is_packed_on_disk_is_not_guessed_at(make_model: Any, tmp_path: Path) -> None:

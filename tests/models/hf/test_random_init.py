@@ -11,13 +11,13 @@ from asking import complete
 from transformers import AutoModelForCausalLM
 
 from icl_gap.models import (
+    RandomInitSpec,
     TransformersSpec,
-    UntrainedSpec,
     identify,
     load,
-    save_untrained,
+    save_random_init,
 )
-from icl_gap.models.hf.random_init import build_untrained
+from icl_gap.models.hf.random_init import build_random_init
 from icl_gap.schema import Prompt
 
 FAMILIES = ("opt", "bloom", "codegen")
@@ -25,19 +25,19 @@ FAMILIES = ("opt", "bloom", "codegen")
 PROMPTS = [Prompt(str(n), "", (), "walk " * n + "x") for n in range(3)]
 
 
-def weights(spec: UntrainedSpec) -> dict[str, torch.Tensor]:
-    return dict(build_untrained(spec)[0].state_dict())
+def weights(spec: RandomInitSpec) -> dict[str, torch.Tensor]:
+    return dict(build_random_init(spec)[0].state_dict())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_weights_come_from_the_seed_alone(family: Any) -> None:
     torch.manual_seed(1)
-    first = weights(UntrainedSpec(family=family))
+    first = weights(RandomInitSpec(family=family))
     torch.manual_seed(2)
     before = torch.get_rng_state()
-    again = weights(UntrainedSpec(family=family))
+    again = weights(RandomInitSpec(family=family))
     assert torch.equal(torch.get_rng_state(), before)
-    other = weights(UntrainedSpec(family=family, seed=1))
+    other = weights(RandomInitSpec(family=family, seed=1))
     assert first.keys() == again.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert any(not torch.equal(first[name], other[name]) for name in first)
@@ -45,8 +45,8 @@ def test_weights_come_from_the_seed_alone(family: Any) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_saved_and_made_in_memory_are_one_model(tmp_path: Path, family: Any) -> None:
-    made = UntrainedSpec(family=family, name="tiny")
-    save_untrained(made, tmp_path / "tiny")
+    made = RandomInitSpec(family=family, name="tiny")
+    save_random_init(made, tmp_path / "tiny")
     saved = TransformersSpec(model=str(tmp_path / "tiny"))
     models = [load(spec, identify(spec)) for spec in (made, saved)]
     answers = [complete(model, PROMPTS, max_new_bytes=6) for model in models]
@@ -65,7 +65,7 @@ def test_a_damaged_tokenizer_is_told(tmp_path: Path) -> None:
     (tmp_path / "vocab.json").write_text("{", encoding="utf-8")
     (tmp_path / "merges.txt").write_text("", encoding="utf-8")
     with pytest.raises(Exception, match="cannot read the tokenizer"):
-        build_untrained(UntrainedSpec(tokenizer=tmp_path))
+        build_random_init(RandomInitSpec(tokenizer=tmp_path))
 
 
 PLAN = """
@@ -74,9 +74,9 @@ import icl_gap.models as models
 heavy = {"torch", "transformers", "tokenizers", "huggingface_hub", "numpy"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 for spec in (
-    models.UntrainedSpec(),
-    models.NearestSpec(),
-    models.ScriptedSpec(),
+    models.RandomInitSpec(),
+    models.NearestExemplarSpec(),
+    models.MockSpec(),
     models.TransformersSpec(model=sys.argv[1]),
 ):
     models.load_tokenizer(spec, models.identify(spec))

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, GPT2Tokenizer
 
 from icl_gap.errors import ModelError
-from icl_gap.models import TransformersSpec, UntrainedSpec, identify, load_tokenizer
+from icl_gap.models import RandomInitSpec, TransformersSpec, identify, load_tokenizer
 from icl_gap.models.hf.tokenizer import TextTokenizer
 
 FAMILIES = ("opt", "bloom", "codegen")
@@ -142,7 +142,7 @@ def test_no_tokenizer(opt: Path) -> None:
 
 def test_an_untrained_model_has_the_tokenizer_it_is_saved_with(make_model: Any) -> None:
     for family in FAMILIES:
-        spec = UntrainedSpec(family=family)
+        spec = RandomInitSpec(family=family)
         made, saved = load_tokenizer(spec, identify(spec)), tokenizer(make_model(family))
         assert made is not None
         for text in TEXTS:

@@ -83,7 +83,7 @@ class Reference:
 @pytest.fixture(scope="module", params=FAMILIES)
 def trio(request: pytest.FixtureRequest, make_model: Any) -> tuple[Reference, Model, Model]:
     folder = make_model(request.param)
-    return Reference(folder), loaded(folder, batch_tokens=1), loaded(folder)
+    return Reference(folder), loaded(folder, kv_cache_tokens=1), loaded(folder)
 
 
 @settings(max_examples=12)
@@ -102,7 +102,7 @@ def test_batches_change_nothing(
 def test_batches_change_nothing_with_gpt2(make_model: Any, gpt2_folder: Path, family: str) -> None:
     folder = make_model(family, gpt2_folder)
     texts = ["walk", "jump around left twice after run", "Command: look\nActions:", "a b . ( c )"]
-    reference, model = Reference(folder), loaded(folder, batch_tokens=64)
+    reference, model = Reference(folder), loaded(folder, kv_cache_tokens=64)
     plain = [reference.answer(text, "e", 30) for text in texts]
     assert run(model, *texts, stop="e", max_new_bytes=30) == plain
 
@@ -166,7 +166,7 @@ def test_the_models_decoding_settings_do_not_count(make_model: Any, tmp_path: Pa
 
 def test_a_full_context_ends_a_row_and_not_its_neighbours(make_model: Any) -> None:
     folder = make_model("opt", context_length=24)
-    reference, model = Reference(folder), loaded(folder, batch_tokens=64)
+    reference, model = Reference(folder), loaded(folder, kv_cache_tokens=64)
     texts = ["a" * 20, "bc", "d" * 22]  # one token more for BOS
     answers = run(model, *texts, stop="\0", max_new_bytes=15)
     assert answers[1] == reference.answer(texts[1], "\0", 15)

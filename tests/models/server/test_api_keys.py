@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from serving import Connection, Server, serving
 
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.models import ApiSpec, Question, identify, load
+from icl_gap.models import OpenAISpec, Question, identify, load
 from icl_gap.models.server.api_keys import holds_key, without_key
 from icl_gap.models.server.failures import told
 from icl_gap.schema import Answer, Prompt
@@ -34,7 +34,13 @@ FIELDS = {"shots": [1], "seeds": [0], "limit": 2, "figures": []}
 
 def run(server: Server, tmp_path: Path, card: str, **fields: Any) -> tuple[int, str]:
     """Run a sweep as a user does, with all the logging that there is; give code and output."""
-    model = {"kind": "api", "model": "m", "base_url": server.url, "api_key_env": "MY_KEY", **fields}
+    model = {
+        "kind": "openai",
+        "model": "m",
+        "base_url": server.url,
+        "api_key_env": "MY_KEY",
+        **fields,
+    }
     path = tmp_path / "sweep.yaml"
     path.write_text(yaml.safe_dump({"name": "s", "datasets": [card], "models": [model], **FIELDS}))
     done = subprocess.run(
@@ -71,7 +77,7 @@ def test_a_key_that_the_server_repeats_is_not_told(toy_card, tmp_path, status) -
         connection.send_json({"error": told}, status)
 
     with serving(tell) as server:
-        code, shown = run(server, tmp_path, toy_card, logprobs="none", tries=1)
+        code, shown = run(server, tmp_path, toy_card, logprobs="none", max_attempts=1)
     assert code == 1
     assert "failed on" in shown
     assert KEY not in shown + files(tmp_path / "out")
@@ -79,7 +85,7 @@ def test_a_key_that_the_server_repeats_is_not_told(toy_card, tmp_path, status) -
 
 def test_a_key_in_a_completion_is_not_stored(toy_card, tmp_path) -> None:
     with serving(lambda c, _: c.send_text(f" {c.headers['authorization']}")) as server:
-        code, shown = run(server, tmp_path, toy_card, logprobs="none", tries=1)
+        code, shown = run(server, tmp_path, toy_card, logprobs="none", max_attempts=1)
     assert code == 1
     assert "it repeats the key of the environment variable MY_KEY" in shown
     assert not any(part in shown + files(tmp_path / "out") for part in parts(KEY))
@@ -152,7 +158,7 @@ ASKED = Question(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
 
 def outcome_of(answer: Any, **fields: Any) -> Answer | InferenceError:
     with serving(answer) as server:
-        one = spec(base_url=server.url, tries=1, **fields)
+        one = spec(base_url=server.url, max_attempts=1, **fields)
         ((_, outcome),) = load(one, identify(one)).answers([ASKED])
     assert isinstance(outcome, Answer | InferenceError)
     return outcome
@@ -248,7 +254,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 def test_no_exception_that_is_raised_holds_the_key(way) -> None:
     errors: list[BaseException] = []
     with serving(REPEATS[way]) as server:
-        one = spec(base_url=server.url, tries=1, logprobs="echo")
+        one = spec(base_url=server.url, max_attempts=1, logprobs="echo")
         try:
             load(one.model_copy(update={"logprobs": "auto"}), identify(one))
         except ModelError as error:
@@ -300,8 +306,8 @@ def test_an_entry_that_repeats_the_key_is_refused_unseen(monkeypatch) -> None:
     assert KEY not in str(raised.value)
 
 
-def spec(**fields: Any) -> ApiSpec:
-    return check_spec({"kind": "api", "model": "m", "logprobs": "none", **fields}, ApiSpec)
+def spec(**fields: Any) -> OpenAISpec:
+    return check_spec({"kind": "openai", "model": "m", "logprobs": "none", **fields}, OpenAISpec)
 
 
 def test_a_server_elsewhere_needs_a_key(monkeypatch) -> None:
@@ -337,7 +343,9 @@ def test_a_key_in_the_sweep_is_refused_unseen(fields) -> None:
 def test_the_identity_holds_neither_key_nor_price(monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     plain = identify(spec(family="codex", context_length=2048))
-    dear = identify(spec(price={"prompt": 2, "completion": 3}, max_cost=1, tries=2, deadline=9))
+    dear = identify(
+        spec(price={"prompt": 2, "completion": 3}, max_cost=1, max_attempts=2, timeout=9)
+    )
     assert plain.key | {"context_length": None} == dear.key
     assert (plain.name, plain.family, plain.trained) == ("m", "codex", True)
     assert KEY not in repr(plain)

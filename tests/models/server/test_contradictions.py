@@ -16,7 +16,7 @@ from toys import sweep
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import ApiSpec, Model, Question, identify, load
+from icl_gap.models import Model, OpenAISpec, Question, identify, load
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.plausible import most_usage
 from icl_gap.models.server.transport import MOST_BYTES
@@ -27,9 +27,15 @@ ASKED = Question(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
 PRICE = {"prompt": 1_000_000, "completion": 1_000_000}  # a dollar a token
 
 
-def spec(url: str, **fields: Any) -> ApiSpec:
-    chosen = {"kind": "api", "model": "m", "base_url": url, "logprobs": "none", "tries": 1}
-    return check_spec({**chosen, **fields}, ApiSpec)
+def spec(url: str, **fields: Any) -> OpenAISpec:
+    chosen = {
+        "kind": "openai",
+        "model": "m",
+        "base_url": url,
+        "logprobs": "none",
+        "max_attempts": 1,
+    }
+    return check_spec({**chosen, **fields}, OpenAISpec)
 
 
 def model(url: str, **fields: Any) -> Model:
@@ -119,7 +125,7 @@ def test_the_model_that_answers_is_the_one_that_was_asked(asked, alias, served) 
 
 def test_records_hold_the_name_of_the_model_that_answered(toy_card, tmp_path) -> None:
     with serving(lambda c, _: c.send_text(" A 1", model="m-2024")) as server:
-        one = {"kind": "api", "model": "m", "base_url": server.url, "model_alias": "m-2024"}
+        one = {"kind": "openai", "model": "m", "base_url": server.url, "model_alias": "m-2024"}
         plan = sweep(toy_card, models=[one], seeds=[0], limit=2)
         results = run_sweep(plan, tmp_path / "out")
     assert {record.served_model for cell in results for record in cell.records} == {"m-2024"}

@@ -10,7 +10,7 @@ from serving import Connection, serving
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.models import ApiSpec, Model, Question, identify, load
+from icl_gap.models import Model, OpenAISpec, Question, identify, load
 from icl_gap.schema import Answer, Prompt
 from icl_gap.specs import check_spec
 
@@ -20,7 +20,7 @@ PRICE = {"prompt": 1.0, "completion": 1.0}
 
 
 def model(url: str, **fields: Any) -> Model:
-    spec = ApiSpec.model_validate({"kind": "api", "model": "m", "base_url": url, **fields})
+    spec = OpenAISpec.model_validate({"kind": "openai", "model": "m", "base_url": url, **fields})
     return load(spec, identify(spec))
 
 
@@ -135,7 +135,7 @@ def test_a_server_that_falls_over_the_question_for_log_probabilities_is_decoded(
             connection.send(500, b"no")
 
     with serving(answer) as server:
-        ((_, outcome),) = model(server.url, tries=1).answers([ASKED])
+        ((_, outcome),) = model(server.url, max_attempts=1).answers([ASKED])
     assert isinstance(outcome, Answer)
 
 
@@ -143,7 +143,7 @@ def test_a_server_that_falls_over_the_question_for_log_probabilities_is_decoded(
     "url", ["http://[bad/v1", "http://localhost:abc/v1", "http://h:99999/v1", "http:///v1"]
 )
 def test_what_is_no_address_is_refused_where_it_stands(url) -> None:
-    fields = {"name": "s", "datasets": ["scan"], "models": [{"kind": "api", "model": "m"}]}
+    fields = {"name": "s", "datasets": ["scan"], "models": [{"kind": "openai", "model": "m"}]}
     fields["models"][0]["base_url"] = url
     with pytest.raises(InputError, match="no address") as caught:
         check_spec(fields, SweepSpec)
@@ -152,4 +152,4 @@ def test_what_is_no_address_is_refused_where_it_stands(url) -> None:
 
 def test_an_address_that_nothing_is_at_fails_its_model_alone() -> None:
     with pytest.raises(ModelError, match="m does not answer"):
-        model("http://127.0.0.1:9/v1", deadline=1)
+        model("http://127.0.0.1:9/v1", timeout=1)

@@ -15,13 +15,13 @@ import pytest
 from serving import Faults, serving
 
 from icl_gap.errors import InferenceError
-from icl_gap.models import ApiSpec, Model, Question, identify, load
+from icl_gap.models import Model, OpenAISpec, Question, identify, load
 from icl_gap.schema import Answer, Prompt, Usage
 
 
 def model(url: str, **fields: Any) -> Model:
-    spec = ApiSpec.model_validate(
-        {"kind": "api", "model": "m", "base_url": url, "logprobs": "none", **fields}
+    spec = OpenAISpec.model_validate(
+        {"kind": "openai", "model": "m", "base_url": url, "logprobs": "none", **fields}
     )
     return load(spec, identify(spec))
 
@@ -55,7 +55,7 @@ def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
     faults = Faults(reply, share=0.6, seed=seed)
     before = random.getstate()
     with serving(faults) as server:
-        asked = model(server.url, deadline=2, tries=6, concurrency=16)
+        asked = model(server.url, timeout=2, max_attempts=6, concurrency=16)
         outcomes = list(asked.answers(questions(160)))
     assert sorted(place for place, _ in outcomes) == list(range(160))
     right = {place for place, outcome in outcomes if isinstance(outcome, Answer)}
@@ -67,7 +67,7 @@ def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
             assert isinstance(outcome, InferenceError)
             assert f"m failed on {place}: " in str(outcome)
             final = any(reason in str(outcome) for reason in FINAL)
-            assert final != ("tries: 6" in str(outcome))
+            assert final != ("max_attempts: 6" in str(outcome))
     assert 50 < len(right) <= 160
     sent = Counter(questions(160)[place].prompt.text for place in right)
     assert set(faults.right.values()) == {1}
@@ -81,7 +81,7 @@ def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
 
 def test_no_more_than_max_requests_are_sent_and_what_is_answered_stays() -> None:
     with serving(Faults(reply, share=0.3, slow=0.5)) as server:
-        asked = model(server.url, max_requests=50, concurrency=4, deadline=3)
+        asked = model(server.url, max_requests=50, concurrency=4, timeout=3)
         outcomes = dict(asked.answers(questions(120)))
         assert len(server.bodies) == 50
         again = dict(asked.answers(questions(2)))
@@ -128,7 +128,7 @@ def test_a_deadline_ends_a_request_that_trickles() -> None:
 
     with serving(trickle) as server:
         began = time.monotonic()
-        ((_, outcome),) = model(server.url, deadline=1.0).answers(questions(1))
+        ((_, outcome),) = model(server.url, timeout=1.0).answers(questions(1))
         assert 0.4 < time.monotonic() - began < 2.5
     assert "no answer within" in str(outcome)
 
@@ -154,7 +154,7 @@ def test_a_server_is_given_the_time_that_it_asks_for(dated) -> None:
 def test_a_server_that_asks_for_more_than_the_deadline_is_not_waited_for() -> None:
     with serving(lambda c, _: c.send_json({}, 503, retry_after="600")) as server:
         began = time.monotonic()
-        ((_, outcome),) = model(server.url, deadline=20).answers(questions(1))
+        ((_, outcome),) = model(server.url, timeout=20).answers(questions(1))
         assert time.monotonic() - began < 5
         assert len(server.bodies) == 1
     assert "status 503" in str(outcome)
@@ -178,7 +178,7 @@ def test_what_would_fail_again_is_not_sent_again(status) -> None:
 def test_a_port_where_nobody_listens() -> None:
     with serving(Faults(reply)) as server:
         url = server.url
-    ((_, outcome),) = model(url, tries=2, deadline=5).answers(questions(1))
+    ((_, outcome),) = model(url, max_attempts=2, timeout=5).answers(questions(1))
     assert "connection" in str(outcome)
     assert "sent 2 times" in str(outcome)
 

@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 from icl_gap.cli import app
 from icl_gap.errors import InputError, ModelError
 from icl_gap.evaluation.planning import plan_sweep
-from icl_gap.models import ApiSpec, TransformersSpec, identify, load, load_tokenizer
+from icl_gap.models import OpenAISpec, TransformersSpec, identify, load, load_tokenizer
 from icl_gap.models.hf.cost import shape
 
-AWAY = {"kind": "api", "model": "code-davinci-002", "base_url": "https://example.invalid/v1"}
+AWAY = {"kind": "openai", "model": "code-davinci-002", "base_url": "https://example.invalid/v1"}
 NAME = "nano-codegen-s"
 
 
-def spec(**fields: Any) -> ApiSpec:
-    return ApiSpec.model_validate({**AWAY, **fields})
+def spec(**fields: Any) -> OpenAISpec:
+    return OpenAISpec.model_validate({**AWAY, **fields})
 
 
 def test_the_plan_shows_requests_and_needs_no_key(tmp_path) -> None:
@@ -48,7 +48,7 @@ def test_the_plan_shows_which_key_goes_where_and_never_the_key(
 ) -> None:
     key = "sk-never-to-be-shown"
     monkeypatch.setenv("MY_KEY", key)
-    here = {"kind": "api", "model": "here", "base_url": "http://127.0.0.1:9/v1"}
+    here = {"kind": "openai", "model": "here", "base_url": "http://127.0.0.1:9/v1"}
     away = {**AWAY, "api_key_env": "MY_KEY", "model_alias": "davinci-2"}
     plain = {**here, "model": "lan", "base_url": "http://10.0.0.8:8000/v1"}
     models = [away, here, {**plain, "allow_plain_http": True}]
@@ -71,7 +71,7 @@ def test_a_plan_names_the_line_of_a_server_that_would_get_the_key_in_plain_text(
     path = tmp_path / "sweep.yaml"
     path.write_text(
         f"name: s\ndatasets: [{toy_card}]\nshots: [0]\nmodels:\n"
-        "  - kind: api\n    model: m\n    base_url: http://10.0.0.8:8000/v1\n"
+        "  - kind: openai\n    model: m\n    base_url: http://10.0.0.8:8000/v1\n"
     )
     with pytest.raises(InputError, match="plain text") as raised:
         CliRunner().invoke(app, ["plan", str(path)], catch_exceptions=False)

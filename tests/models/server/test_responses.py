@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.models import ApiSpec, Question, TransformersSpec, identify, load_tokenizer
+from icl_gap.models import OpenAISpec, Question, TransformersSpec, identify, load_tokenizer
 from icl_gap.models.server.failures import retry_after
 from icl_gap.models.server.logprobs import Forced, judge, read_forced
 from icl_gap.models.server.responses import BodyError, Served, read_answer, read_body
@@ -186,4 +186,4 @@ def test_what_is_no_time_is_left(value) -> None:
 
 def test_a_cost_needs_a_price() -> None:
     with pytest.raises(Exception, match="max_cost needs"):
-        check_spec({"kind": "api", "model": "m", "max_cost": 1}, ApiSpec)
+        check_spec({"kind": "openai", "model": "m", "max_cost": 1}, OpenAISpec)

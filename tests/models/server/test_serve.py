@@ -67,7 +67,7 @@ def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
     fields = {"shots": [8], "seeds": [0], "query_splits": ["test"], "limit": 6}
     more = {"predictions": "full", "selection": "oracle_coverage"}
     remote = {
-        "kind": "api",
+        "kind": "openai",
         "model": str(FOLDER),
         "base_url": url,
         "tokenizer": NAME,

@@ -11,7 +11,7 @@ import pytest
 from serving import ModelAnswers, Server, serving
 
 from icl_gap import data, prompts, scoring
-from icl_gap.models import ApiSpec, Model, Question, TransformersSpec, identify, load
+from icl_gap.models import Model, OpenAISpec, Question, TransformersSpec, identify, load
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.sampling import sample_exemplars
 from icl_gap.schema import Answer
@@ -33,8 +33,8 @@ def local(name: str) -> Model:
 
 
 def remote(name: str, server: Server, **fields: Any) -> Model:
-    spec = ApiSpec.model_validate(
-        {"kind": "api", "model": name, "base_url": server.url, "tokenizer": name, **fields}
+    spec = OpenAISpec.model_validate(
+        {"kind": "openai", "model": name, "base_url": server.url, "tokenizer": name, **fields}
     )
     return load(spec, identify(spec))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from icl_gap.errors import ModelError
 from icl_gap.evaluation.planning import Subject
-from icl_gap.models import TransformersSpec, UntrainedSpec
+from icl_gap.models import RandomInitSpec, TransformersSpec
 from icl_gap.models.hf.memory import fit
 
 
@@ -39,7 +39,7 @@ def demand(subject: Subject, nodes: Sequence[dict[str, float]]) -> Demand:
 
 def _gpus(subject: Subject, nodes: Sequence[dict[str, float]]) -> int:
     spec = subject.spec
-    if isinstance(spec, UntrainedSpec):
+    if isinstance(spec, RandomInitSpec):
         return 1
     if not isinstance(spec, TransformersSpec):
         return 0

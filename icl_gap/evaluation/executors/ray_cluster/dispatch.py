@@ -20,7 +20,7 @@ from icl_gap.evaluation.executors.ray_cluster.demand import demand
 from icl_gap.evaluation.executors.ray_cluster.worker import Begun, Worker
 from icl_gap.evaluation.jobs import Unit
 from icl_gap.evaluation.planning import Subject
-from icl_gap.models import ApiSpec
+from icl_gap.models import OpenAISpec
 
 _MOST_DEATHS = 3
 """Of workers of one unit in a row without an answer."""
@@ -86,7 +86,7 @@ class Dispatch:
         """
         short = Counter(unit.subject for unit in self._waiting)
         for subject in short:
-            if isinstance(subject.spec, ApiSpec):  # its limits are those of one process
+            if isinstance(subject.spec, OpenAISpec):  # its limits are those of one process
                 busy = any(hand.subject is subject and hand.unit for hand in self._hands)
                 short[subject] = 0 if busy else 1
         for hand in [hand for hand in self._hands if hand.unit is None]:
