@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -49,6 +50,8 @@ class ModelSpecBase(Spec):
 class TransformersSpec(ModelSpecBase):
     """A causal language model that `transformers` loads, from a folder or from the hub."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"batch_tokens": "kv_cache_tokens"}
+
     kind: Literal["transformers"] = "transformers"
     model: str
     """A folder, a name on the hub (`facebook/opt-350m`), or the name of a model that ships with
@@ -92,6 +95,11 @@ class RandomInitSpec(ModelSpecBase):
     It shows that a sweep runs. Its scores say nothing, and it is labelled untrained everywhere.
     """
 
+    renamed: ClassVar[Mapping[str, str]] = {
+        "kind: untrained": "kind: random_init",
+        "batch_tokens": "kv_cache_tokens",
+    }
+
     kind: Literal["random_init"] = "random_init"
     family: Architecture = "opt"
     hidden_size: PositiveInt = 64
@@ -119,11 +127,15 @@ class RandomInitSpec(ModelSpecBase):
 class NearestExemplarSpec(ModelSpecBase):
     """The baseline that answers with the target of the exemplar most like the query."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"kind: nearest": "kind: nearest_exemplar"}
+
     kind: Literal["nearest_exemplar"] = "nearest_exemplar"
 
 
 class MockSpec(ModelSpecBase):
     """A model that answers as written in a file: for tests of whatever runs models."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"kind: scripted": "kind: mock"}
 
     kind: Literal["mock"] = "mock"
     answers: Path | None = None
@@ -147,6 +159,12 @@ class OpenAISpec(ModelSpecBase):
 
     Its key comes from the environment, and stands nowhere else.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "kind: api": "kind: openai",
+        "tries": "max_attempts",
+        "deadline": "timeout",
+    }
 
     kind: Literal["openai"]
     model: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     ConfigDict,
@@ -171,6 +171,9 @@ class FamilySpec(Spec):
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_with_options)
+    renamed: ClassVar[Mapping[str, str]] = {
+        old: new for spec in _SPECS.values() for old, new in spec.renamed.items()
+    }
 
     kind: Literal["zoo"] = "zoo"
     family: str

@@ -58,3 +58,21 @@ def test_sizes_of_memory() -> None:
 def test_faults_are_told(value: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=told):
         read(**value)
+
+
+@pytest.mark.parametrize(
+    ("value", "new"),
+    [
+        ({"kind": "untrained"}, "kind: random_init"),
+        ({"kind": "scripted"}, "kind: mock"),
+        ({"kind": "nearest"}, "kind: nearest_exemplar"),
+        ({"kind": "api", "model": "m"}, "kind: openai"),
+        ({"kind": "openai", "model": "m", "tries": 3}, "max_attempts"),
+        ({"kind": "openai", "model": "m", "deadline": 3}, "timeout"),
+        ({"kind": "transformers", "model": "m", "batch_tokens": 64}, "kv_cache_tokens"),
+        ({"kind": "random_init", "batch_tokens": 64}, "kv_cache_tokens"),
+    ],
+)
+def test_an_old_name_is_answered_with_the_new_one(value: dict[str, Any], new: str) -> None:
+    with pytest.raises(InputError, match=f"is now `{new}`"):
+        read(**value)

@@ -247,6 +247,8 @@ def test_an_entry_is_kept_as_written() -> None:
         ),
         ({"family": "opt", "concurrency": 3}, "", "`concurrency` is for models that a server runs"),
         ({"family": "opt", "base_ulr": "http://h/v1"}, "base_ulr", "base_url"),
+        ({"family": "opt", "batch_tokens": 9}, "batch_tokens", "is now `kv_cache_tokens`"),
+        ({"family": "codex", "tries": 9}, "tries", "is now `max_attempts`"),
     ],
 )
 def test_faults_are_placed_in_the_entry(fields, key, said) -> None:
