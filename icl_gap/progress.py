@@ -1,4 +1,4 @@
-"""Progress, told to whoever wants to show it."""
+"""The protocol by which long work reports its progress."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Protocol, TypeVar
 T = TypeVar("T")
 
 
-class Track(Protocol):
-    """Passes an iterable on, and shows how far it is."""
+class Progress(Protocol):
+    """A function that passes an iterable on and shows how far it has come."""
 
     def __call__(self, items: Iterable[T], description: str, total: int) -> Iterable[T]:
         """Yield the items.
 
         Args:
-            items: What is worked through.
-            description: What it is, in a word or two.
-            total: How many there are.
+            items: The items of the work.
+            description: A word or two on what is done.
+            total: The number of items.
         """
         ...
 
 
-def untracked(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    """Show nothing."""
+def no_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    """Pass an iterable on and show nothing."""
     del description, total
     return items

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from icl_gap.cli.console import say, show_table, track, transfer
+from icl_gap.cli.console import say, show_progress, show_table, transfer
 
 if TYPE_CHECKING:
     from icl_gap.data import BenchmarkInfo, Verification
@@ -87,7 +87,7 @@ def verify(name: Name, root: Root = None) -> None:
     from icl_gap.data import load_card
     from icl_gap.data import verify as check
 
-    found = check(load_card(name), root, track=track)
+    found = check(load_card(name), root, progress=show_progress)
     for file in found.files:
         say(f"{_mark(file.ok)}  {file.path}" + ("" if file.ok else f" (found {file.found})"))
     show_table(_splits(found), left=("split", "part", "problem"))

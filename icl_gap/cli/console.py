@@ -93,7 +93,7 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
 
 
-def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
     """Show a progress bar with rate and time left; nothing where no terminal looks on."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import say, show_table, track
+from icl_gap.cli.console import say, show_progress, show_table
 from icl_gap.cli.results import Folder, Match
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def audit(
     from icl_gap.diagnosis import audit as audited
     from icl_gap.results import open_results
 
-    found = audited(open_results(results), metric=metric, csv=csv, track=track)
+    found = audited(open_results(results), metric=metric, csv=csv, progress=show_progress)
     if as_json:
         say(json.dumps(found.to_json(), indent=1))
         return

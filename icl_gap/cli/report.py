@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from icl_gap.cli.console import say, track
+from icl_gap.cli.console import say, show_progress
 from icl_gap.cli.results import Against, EstimatedSizes, Folder, Match, analysis_of
 
 
@@ -33,5 +33,5 @@ def report(
     found = open_results(results)
     path = out or results / "report.html"
     analysis = analysis_of(found, metric, against, estimated_sizes=estimated_sizes)
-    write_report(found, analysis, path, track=track)
+    write_report(found, analysis, path, progress=show_progress)
     say(f"report: {path} ({path.stat().st_size / 1e6:,.1f} MB)")

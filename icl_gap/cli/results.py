@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import say, show_table, track, waiting
+from icl_gap.cli.console import say, show_progress, show_table, waiting
 from icl_gap.errors import AnalysisError
 from icl_gap.schema import Metric, ScaleKey
 
@@ -61,7 +61,7 @@ def analysis_of(
     from icl_gap.analysis import analyze as measured
     from icl_gap.results import OUTCOMES
 
-    frame = results.frame(OUTCOMES, track=track)
+    frame = results.frame(OUTCOMES, progress=show_progress)
     with waiting("resampling"):
         return measured(frame, metric=metric, against=against, estimated_sizes=estimated_sizes)
 

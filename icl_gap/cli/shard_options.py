@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from icl_gap.cli.console import say, show_table, track
+from icl_gap.cli.console import say, show_progress, show_table
 from icl_gap.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def show_shards(sweep: Path, number: int) -> None:
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.planning import into_shards, outline_sweep
 
-    planned = outline_sweep(read_sweep(sweep), track=track)
+    planned = outline_sweep(read_sweep(sweep), progress=show_progress)
     parts = into_shards(planned.cells, number)
     rows = [
         {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import say, track
+from icl_gap.cli.console import say, show_progress
 
 if TYPE_CHECKING:
     from icl_gap.results import Fault, Results
@@ -27,7 +27,7 @@ def verify(results: Folder) -> None:
     """
     from icl_gap.results import absent_cells, open_results, verify_store
 
-    faults = verify_store(results, track=track)
+    faults = verify_store(results, progress=show_progress)
     _tell(faults)
     if faults:
         say(f"to mend: icl-gap store repair {results}")
@@ -45,7 +45,7 @@ def repair(results: Folder) -> None:
     """Set damaged files aside and keep their good records; a run asks for the others."""
     from icl_gap.results import repair_store
 
-    faults = repair_store(results, track=track)
+    faults = repair_store(results, progress=show_progress)
     _tell(faults)
     if faults:
         say(f"set aside in {results / 'damaged'}; run the sweep again to go on")
@@ -63,7 +63,7 @@ def merge(
     """Bring the parts of a sweep together that machines have run apart."""
     from icl_gap.results import merge_stores, open_results
 
-    merge_stores(parts, out, track=track)
+    merge_stores(parts, out, progress=show_progress)
     results = open_results(out)
     say(f"{len(results)} cells in {out}, {len(results.unfinished)} not finished")
 
@@ -78,7 +78,7 @@ def _check_comparable(results: Results) -> None:
     from icl_gap.results import OUTCOMES
 
     if results:
-        pair(results.frame(OUTCOMES, track=track), "raw")
+        pair(results.frame(OUTCOMES, progress=show_progress), "raw")
 
 
 def _tell(faults: Sequence[Fault]) -> None:

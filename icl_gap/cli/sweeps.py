@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from icl_gap.cli.console import say, show_table, track, warn
+from icl_gap.cli.console import say, show_progress, show_table, warn
 from icl_gap.cli.exits import INTERRUPTED
 from icl_gap.cli.shard_options import MOST_SHARDS, read_shard, show_shards
 from icl_gap.errors import AnalysisError, InputError, ModelError, Place
@@ -62,8 +62,8 @@ def run(
         recipes = _recipes(spec)
     try:
         with faults_in(sweep):
-            plan = outline_sweep(spec, shard=read_shard(shard), track=track)
-            found = run_sweep(plan, folder, track=track)
+            plan = outline_sweep(spec, shard=read_shard(shard), progress=show_progress)
+            found = run_sweep(plan, folder, progress=show_progress)
     except KeyboardInterrupt:
         said = {"--out": out, "--shard": shard, "--executor": executor}
         warn(f"stopped; what was answered is kept in {folder}")
@@ -99,7 +99,7 @@ def plan(
             show_shards(sweep, shards)
         return
     with faults_in(sweep):
-        planned = plan_sweep(read_sweep(sweep), track=track)
+        planned = plan_sweep(read_sweep(sweep), progress=show_progress)
     groups = groupby(planned.cells, key=lambda cell: (cell.subject, cell.study))
     rows = [row for _, cells in groups for row in _plan_rows(planned, list(cells))]
     show_table(rows, left=("model", "benchmark"))
@@ -130,7 +130,7 @@ def prompts(
     from icl_gap.evaluation.planning import outline_sweep
 
     with faults_in(sweep):
-        planned = outline_sweep(read_sweep(sweep), track=track)
+        planned = outline_sweep(read_sweep(sweep), progress=show_progress)
     if not 0 <= cell < len(planned.cells):
         raise InputError(
             "no such cell", value=cell, allowed=f"--cell 0 to {len(planned.cells) - 1}"
@@ -192,7 +192,7 @@ def _cost_rows(planned: Plan) -> list[dict[str, str]]:
 
     rates: dict[Subject, float | None] = {}
     rows = []
-    for load in loads(planned.sweep, planned.cells, planned.requests, track):
+    for load in loads(planned.sweep, planned.cells, planned.requests, show_progress):
         subject, sizes = load.subject, load.sizes
         found = shape(subject.spec, subject.identity)
         if found is None:

@@ -18,7 +18,7 @@ from icl_gap.data.cards import UrlFile
 from icl_gap.errors import DataError
 from icl_gap.files import append_regular
 
-Progress = Callable[[str, int, int | None], None]
+DownloadProgress = Callable[[str, int, int | None], None]
 """Told the file's name, the bytes that are here and the bytes in all, where that is known."""
 
 MOST_REDIRECTS = 5
@@ -28,7 +28,7 @@ _TIMEOUT = 30.0
 """Seconds without a byte, after which a connection counts as cut."""
 
 
-def download(file: UrlFile, target: Path, progress: Progress | None = None) -> None:
+def download(file: UrlFile, target: Path, progress: DownloadProgress | None = None) -> None:
     """Download a file; it gets its name only once its sha256 has been checked.
 
     What has come so far is kept as `<name>.part`, and the next try asks the server for the rest. A
@@ -94,7 +94,7 @@ def _check_redirect(request: Request, address: str) -> None:
         raise ValueError("it leads from https to http")
 
 
-def _complete(file: UrlFile, part: Path, progress: Progress | None) -> None:
+def _complete(file: UrlFile, part: Path, progress: DownloadProgress | None) -> None:
     tries = _TRIES
     while True:
         before = _size(part)
@@ -111,7 +111,7 @@ def _complete(file: UrlFile, part: Path, progress: Progress | None) -> None:
             return
 
 
-def _append(file: UrlFile, part: Path, progress: Progress | None) -> None:
+def _append(file: UrlFile, part: Path, progress: DownloadProgress | None) -> None:
     """Get what is missing, or everything where the server cannot send a part."""
     have = _size(part)
     headers = {"User-Agent": "icl-gap", "Accept-Encoding": "identity"}
@@ -146,7 +146,7 @@ def _continues(response: HTTPResponse, have: int) -> bool:
 
 
 def _receive(
-    response: HTTPResponse, file: UrlFile, part: Path, have: int, progress: Progress | None
+    response: HTTPResponse, file: UrlFile, part: Path, have: int, progress: DownloadProgress | None
 ) -> None:
     length = response.headers.get("Content-Length")
     total = None if length is None else have + int(length)

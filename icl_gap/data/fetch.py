@@ -11,7 +11,7 @@ from pathlib import Path
 from icl_gap.data import hub_datasets as hub
 from icl_gap.data.archives import unpack
 from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, UrlFile, UrlSource
-from icl_gap.data.download import Progress, download
+from icl_gap.data.download import DownloadProgress, download
 from icl_gap.data.locations import Found, fetched_folder, sha256_of
 from icl_gap.data.sums import check_source, receipt
 from icl_gap.errors import DataError
@@ -32,7 +32,7 @@ class Fetched:
     """Why the sources before this one could not be had."""
 
 
-def fetch(card: DatasetCard, *, progress: Progress | None = None) -> Fetched:
+def fetch(card: DatasetCard, *, progress: DownloadProgress | None = None) -> Fetched:
     """Bring a benchmark's files to this machine, checked.
 
     Args:
@@ -77,7 +77,10 @@ def _is_here(card: DatasetCard, source: UrlSource | HubSource, folder: Path) -> 
 
 
 def _fetch(
-    card: DatasetCard, source: UrlSource | HubSource, folder: Path, progress: Progress | None
+    card: DatasetCard,
+    source: UrlSource | HubSource,
+    folder: Path,
+    progress: DownloadProgress | None,
 ) -> None:
     """Fill the folder; the receipt, written last, says that all of it is there.
 
@@ -96,7 +99,7 @@ def _fetch(
         raise DataError(f"cannot write the fetched data: {error}").at(file=folder) from error
 
 
-def _fetch_file(file: UrlFile, folder: Path, progress: Progress | None) -> dict[str, str]:
+def _fetch_file(file: UrlFile, folder: Path, progress: DownloadProgress | None) -> dict[str, str]:
     if not file.unpack:
         download(file, folder / file.to, progress)
         return {file.to: file.sha256}

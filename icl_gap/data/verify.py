@@ -10,7 +10,7 @@ from icl_gap.data.loading import load
 from icl_gap.data.locations import sources_at_hand
 from icl_gap.data.sums import FileCheck, check_source
 from icl_gap.errors import DataError
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class Verification:
 
 
 def verify(
-    card: DatasetCard, root: Path | None = None, *, track: Track = untracked
+    card: DatasetCard, root: Path | None = None, *, progress: Progress = no_progress
 ) -> Verification:
     """Check the sha256 of every file that is known of, and load every split.
 
     Args:
         card: From `load_card`.
         root: The data folder; by default `ICL_GAP_DATA`.
-        track: Shows progress.
+        progress: Shows progress.
     """
     files = [check for found in sources_at_hand(card, root) for check in check_source(card, found)]
-    names = track(card.splits, "loading splits", len(card.splits))
+    names = progress(card.splits, "loading splits", len(card.splits))
     splits = [_split(card, split, root) for split in names]
     return Verification(card.name, tuple(files), tuple(splits))
 

@@ -20,7 +20,7 @@ from icl_gap.errors import AnalysisError, InputError
 from icl_gap.evaluation.texts import Texts, fingerprint, read_texts
 from icl_gap.files import replacing
 from icl_gap.programs.divergence import atom_divergence, compound_divergence, trees
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.results import Results
 from icl_gap.schema import CellInfo, Condition, Metric, Record
 from icl_gap.text import brief
@@ -131,7 +131,7 @@ def audit(
     metric: Metric = "raw",
     csv: Path | None = None,
     resamples: int = RESAMPLES,
-    track: Track = untracked,
+    progress: Progress = no_progress,
 ) -> Audit:
     """Audit a study.
 
@@ -140,7 +140,7 @@ def audit(
         metric: Which match makes an answer right.
         csv: A file to write what was measured of each request to, a row each: `COLUMNS`.
         resamples: Of all intervals.
-        track: Shows progress.
+        progress: Shows progress.
 
     Raises:
         AnalysisError: The benchmarks that it was made from are not at hand, or the match is not
@@ -148,7 +148,7 @@ def audit(
         InputError: The file cannot be written.
     """
     with _sheet(csv) as write:
-        return _audit(results, metric, write, resamples, track)
+        return _audit(results, metric, write, resamples, progress)
 
 
 Write = Callable[[Sequence[object]], object]
@@ -170,10 +170,12 @@ def _sheet(path: Path | None) -> Iterator[Write]:
         raise InputError(problem, value=str(path)) from error
 
 
-def _audit(results: Results, metric: Metric, write: Write, resamples: int, track: Track) -> Audit:
+def _audit(
+    results: Results, metric: Metric, write: Write, resamples: int, progress: Progress
+) -> Audit:
     texts = read_texts(results.sweep)
     gathered, missing, rulers = _Gathered(), dict[str, None](), dict[str, Ruler]()
-    for number in track(range(len(results)), "measuring", len(results)):
+    for number in progress(range(len(results)), "measuring", len(results)):
         info = results.infos[number]
         if why := texts.why_not(info):
             missing[why] = None
@@ -193,7 +195,7 @@ def _audit(results: Results, metric: Metric, write: Write, resamples: int, track
         divergences=dict(_divergences(gathered, texts)),
         explained={
             at: explain(pairs, resamples=resamples)
-            for at, requests in track(
+            for at, requests in progress(
                 gathered.requests.items(), "resampling", len(gathered.requests)
             )
             if (pairs := _pairs(requests)) is not None

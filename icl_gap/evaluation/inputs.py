@@ -9,7 +9,7 @@ from typing import TypeVar
 from icl_gap import data, models, prompts, sampling, scoring
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
-from icl_gap.progress import Track
+from icl_gap.progress import Progress
 from icl_gap.schema import Benchmark, CanonicalForm, Example, Execution, Split
 from icl_gap.specs import check_spec
 from icl_gap.text import brief
@@ -62,13 +62,13 @@ class Subject:
         return brief("Subject", self.place, self.identity.name)
 
 
-def studies(sweep: SweepSpec, track: Track) -> list[Study]:
+def studies(sweep: SweepSpec, progress: Progress) -> list[Study]:
     """Load the benchmarks of a sweep.
 
     Raises:
         InputError: One is not to be had, or two could not be told apart in the results.
     """
-    entries = track(sweep.datasets, "reading benchmarks", len(sweep.datasets))
+    entries = progress(sweep.datasets, "reading benchmarks", len(sweep.datasets))
     places = [f"datasets[{index}]" for index in range(len(sweep.datasets))]
     embed = _embedder(sweep)
     found = _each(places, entries, lambda entry: _study(entry, sweep, embed))
@@ -76,7 +76,7 @@ def studies(sweep: SweepSpec, track: Track) -> list[Study]:
     return found
 
 
-def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
+def subjects(sweep: SweepSpec, progress: Progress) -> list[Subject]:
     """Identify the models of a sweep; no weights are loaded.
 
     Raises:
@@ -96,7 +96,7 @@ def subjects(sweep: SweepSpec, track: Track) -> list[Subject]:
         for spec in models.expand(entry)
     ]
     places = [place for place, _ in specs]
-    found = _each(places, track(specs, "reading models", len(specs)), subject)
+    found = _each(places, progress(specs, "reading models", len(specs)), subject)
     _check_distinct(places, [s.identity.name for s in found])
     return found
 

@@ -12,7 +12,7 @@ from icl_gap.evaluation.inputs import Subject, studies, subjects
 from icl_gap.evaluation.questions import Load, Requests, loads, question, together
 from icl_gap.evaluation.requests import Layout, Request, Sizes
 from icl_gap.evaluation.shards import into_shards
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.text import brief
 
 __all__ = [
@@ -54,31 +54,33 @@ class Plan:
         return brief("Plan", self.sweep.name, f"{len(self.mine):,} of {len(self.cells):,} cells")
 
 
-def plan_sweep(sweep: SweepSpec, *, shard: Shard | None = None, track: Track = untracked) -> Plan:
+def plan_sweep(
+    sweep: SweepSpec, *, shard: Shard | None = None, progress: Progress = no_progress
+) -> Plan:
     """Load the benchmarks, identify the models, draw all exemplars and measure all prompts.
 
     Args:
         sweep: What is asked.
         shard: Which part of it is to be run, and of how many, counted from 0; by default, all.
-        track: Shows progress.
+        progress: Shows progress.
 
     Raises:
         InputError: A benchmark, a model or a number of shots is not to be had, two cells are the
             same, or a prompt does not fit its model's context while `overflow` is `error`.
     """
-    plan = outline_sweep(sweep, shard=shard, track=track)
-    draw(plan, track=track)
+    plan = outline_sweep(sweep, shard=shard, progress=progress)
+    draw(plan, progress=progress)
     return plan
 
 
-def draw(plan: Plan, *, done: Collection[str] = (), track: Track = untracked) -> None:
+def draw(plan: Plan, *, done: Collection[str] = (), progress: Progress = no_progress) -> None:
     """Draw the exemplars of what is to be run and measure its prompts; both are kept.
 
     Args:
         plan: An outline.
         done: The keys of finished cells. A model needs nothing more on a benchmark all of whose
             cells are.
-        track: Shows progress.
+        progress: Shows progress.
 
     Raises:
         InputError: A pool holds too few examples, or a prompt does not fit its model's context
@@ -87,19 +89,19 @@ def draw(plan: Plan, *, done: Collection[str] = (), track: Track = untracked) ->
     groups = [list(cells) for _, cells in groupby(plan.mine, key=together)]
     open_ = [some for some in groups if any(cell.info.key not in done for cell in some)]
     cells = list(chain.from_iterable(open_))
-    for cell in track(cells, "drawing exemplars", len(cells)):
+    for cell in progress(cells, "drawing exemplars", len(cells)):
         plan.sizes(cell)
 
 
 def outline_sweep(
-    sweep: SweepSpec, *, shard: Shard | None = None, track: Track = untracked
+    sweep: SweepSpec, *, shard: Shard | None = None, progress: Progress = no_progress
 ) -> Plan:
     """As `plan_sweep`, but draw a cell's exemplars only when its requests are asked for.
 
     Raises:
         InputError: A benchmark or a model is not to be had, or two cells are the same.
     """
-    cells = tuple(grid(sweep, studies(sweep, track), subjects(sweep, track)))
+    cells = tuple(grid(sweep, studies(sweep, progress), subjects(sweep, progress)))
     layout = Layout(sweep)
     mine = cells if shard is None else into_shards(cells, shard[1])[shard[0]].cells
     return Plan(sweep, cells, mine, layout.requests, layout.sizes)

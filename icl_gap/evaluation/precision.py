@@ -18,7 +18,7 @@ from icl_gap.evaluation.answering import Asked, answer
 from icl_gap.evaluation.planning import Plan, Subject
 from icl_gap.files import write_atomically
 from icl_gap.models import RandomInitSpec, TransformersSpec
-from icl_gap.progress import Track
+from icl_gap.progress import Progress
 from icl_gap.results import PRECISION, DamageError, Results, read_sealed, sealed, set_aside, writes
 from icl_gap.schema import Condition, Record
 from icl_gap.text import brief
@@ -93,7 +93,7 @@ class PrecisionCheck:
         )
 
 
-def check_precision(plan: Plan, results: Results, track: Track) -> list[PrecisionCheck]:
+def check_precision(plan: Plan, results: Results, progress: Progress) -> list[PrecisionCheck]:
     """Answer some requests of each model with weights again, and note what changes.
 
     Requests are chosen by a hash, ID and OOD of a query together. Each is asked by itself, in
@@ -104,7 +104,7 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
     Args:
         plan: The sweep.
         results: Its results, whole; nobody else writes to their folder.
-        track: Shows progress.
+        progress: Shows progress.
 
     A model that cannot be loaded or fails in float32 is left out, with a warning in the log.
 
@@ -122,7 +122,7 @@ def check_precision(plan: Plan, results: Results, track: Track) -> list[Precisio
         if check is None:
             steps = _again(subject, chosen, plan, _records(results, chosen))
             try:
-                compared = tuple(track(steps, f"{name} in float32", len(chosen)))
+                compared = tuple(progress(steps, f"{name} in float32", len(chosen)))
             except (ModelError, InferenceError) as error:
                 _log.warning("the precision of %s is not checked: %s", name, error)
                 continue

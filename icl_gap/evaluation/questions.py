@@ -15,7 +15,7 @@ from icl_gap.evaluation.requests import Request
 from icl_gap.models import Question, Tokenizer
 from icl_gap.models.hf.engine.sequences import to_asks
 from icl_gap.models.hf.engine.trie import Sizes, measure
-from icl_gap.progress import Track
+from icl_gap.progress import Progress
 from icl_gap.schema import Predictions
 
 Requests = Callable[[Cell], list[Request]]
@@ -52,7 +52,7 @@ class Load:
 
 
 def loads(
-    sweep: SweepSpec, cells: Sequence[Cell], requests: Requests, track: Track
+    sweep: SweepSpec, cells: Sequence[Cell], requests: Requests, progress: Progress
 ) -> Iterator[Load]:
     """Count the tokens of each model on each benchmark, for models that have tokens.
 
@@ -60,14 +60,14 @@ def loads(
         sweep: The sweep.
         cells: Its cells.
         requests: Gives the requests of a cell.
-        track: Shows progress.
+        progress: Shows progress.
     """
     groups = [
         (subject, benchmark, list(group))
         for (subject, benchmark), group in groupby(cells, key=together)
     ]
     known: dict[object, Sizes] = {}
-    for subject, benchmark, group in track(groups, "counting tokens", len(groups)):
+    for subject, benchmark, group in progress(groups, "counting tokens", len(groups)):
         identity, tokenizer = subject.identity, subject.tokenizer
         if tokenizer is None:
             continue

@@ -18,19 +18,19 @@ from icl_gap.evaluation.jobs import Unit
 from icl_gap.evaluation.planning import Plan, Subject, draw, outline_sweep, together
 from icl_gap.evaluation.precision import check_precision
 from icl_gap.evaluation.provenance import provenance
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.results import Results, open_results, open_store, whole_cells
 
 
 def run_sweep(
-    sweep: SweepSpec | Plan, folder: str | Path | None = None, *, track: Track = untracked
+    sweep: SweepSpec | Plan, folder: str | Path | None = None, *, progress: Progress = no_progress
 ) -> Results:
     """Run a sweep, or go on with one that was stopped.
 
     Args:
         sweep: What to run; a plan saves planning it again, and may be an outline.
         folder: Where results go; default `results/` and the sweep's name.
-        track: Shows progress.
+        progress: Shows progress.
 
     Returns:
         All results of the sweep, earlier ones included; their `frame()` is what `analyze` takes.
@@ -41,15 +41,15 @@ def run_sweep(
             finished and stored, and running the sweep again tries just the failed ones.
         StoreError: The folder cannot be written, or another run is writing there.
     """
-    plan = sweep if isinstance(sweep, Plan) else outline_sweep(sweep, track=track)
+    plan = sweep if isinstance(sweep, Plan) else outline_sweep(sweep, progress=progress)
     folder = Path(folder or Path("results") / plan.sweep.name)
-    draw(plan, done=whole_cells(folder, [cell.info for cell in plan.mine]), track=track)
+    draw(plan, done=whole_cells(folder, [cell.info for cell in plan.mine]), progress=progress)
     description = plan.sweep.model_dump(mode="json")
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
         groups = (list(cells) for _, cells in groupby(plan.mine, key=together))
         units = [unit for cells in groups if (unit := Unit(cells, finished, folder)).pending]
         with ExitStack() as files:
-            _run(plan, [files.enter_context(unit) for unit in units], track)
+            _run(plan, [files.enter_context(unit) for unit in units], progress)
         if failures := list(_failures(units)):
             raise InferenceError(
                 "\n".join(
@@ -58,22 +58,22 @@ def run_sweep(
             )
         results = open_results(folder)
         if plan.sweep.precision_check and plan.mine == plan.cells:
-            check_precision(plan, results, track)
+            check_precision(plan, results, progress)
     return results
 
 
-def _run(plan: Plan, units: Sequence[Unit], track: Track) -> None:
+def _run(plan: Plan, units: Sequence[Unit], progress: Progress) -> None:
     """Answer all that has no answer yet; what fails leaves all else alone."""
     match plan.sweep.executor:
         case "local":
             for _, some in groupby(units, key=lambda unit: unit.subject):
-                _run_model(plan, list(some), track)
+                _run_model(plan, list(some), progress)
                 gc.collect()  # one model's weights go before the next one's come
         case "ray" if units:
             from icl_gap.evaluation.executors.ray_cluster import run_units
 
             with closing(run_units(plan.sweep, units)) as steps:
-                for _ in track(steps, "answering", sum(unit.n_queries for unit in units)):
+                for _ in progress(steps, "answering", sum(unit.n_queries for unit in units)):
                     pass
         case "ray":
             return
@@ -81,7 +81,7 @@ def _run(plan: Plan, units: Sequence[Unit], track: Track) -> None:
             assert_never(plan.sweep.executor)
 
 
-def _run_model(plan: Plan, units: Sequence[Unit], track: Track) -> None:
+def _run_model(plan: Plan, units: Sequence[Unit], progress: Progress) -> None:
     """Load a model here, and run it on each benchmark."""
     subject = units[0].subject
     try:
@@ -91,7 +91,7 @@ def _run_model(plan: Plan, units: Sequence[Unit], track: Track) -> None:
             unit.refuse(error)
         return
     steps = chain.from_iterable(_run_unit(plan, unit, model) for unit in units)
-    for _ in track(steps, model.info.name, sum(unit.n_queries for unit in units)):
+    for _ in progress(steps, model.info.name, sum(unit.n_queries for unit in units)):
         pass
 
 

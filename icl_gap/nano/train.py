@@ -30,7 +30,14 @@ from icl_gap.nano.episodes import Batch, Episodes
 from icl_gap.nano.fast_attention import use_blockwise_attention
 from icl_gap.nano.scan_tokenizer import END, build_tokenizer, save_tokenizer, scan_template
 from icl_gap.nano.shapes import HEADS, SHAPES, build_config
-from icl_gap.nano.training_recipe import LEVELS, TRAINING, Progress, Recipe, curriculum, options
+from icl_gap.nano.training_recipe import (
+    LEVELS,
+    TRAINING,
+    Recipe,
+    TrainingProgress,
+    curriculum,
+    options,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -57,12 +64,12 @@ class Run:
     """Whether its forward passes run in bfloat16; else they do in float32."""
     optimizer: torch.optim.Optimizer
     rng: np.random.Generator
-    progress: Progress
+    progress: TrainingProgress
 
 
 def train(
     recipe: Recipe, folder: Path, *, device: str = "cpu", until: int | None = None, every: int = 500
-) -> Progress:
+) -> TrainingProgress:
     """Train a model; once it is done, write it as `transformers` would, in half precision.
 
     Args:
@@ -207,7 +214,9 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
         model.parameters(), betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
     )
     rng = np.random.default_rng(recipe.seed)
-    return Run(recipe, model.train(), has_bfloat16(model.device), optimizer, rng, Progress())
+    return Run(
+        recipe, model.train(), has_bfloat16(model.device), optimizer, rng, TrainingProgress()
+    )
 
 
 def _step(run: Run, batch: Batch) -> None:
@@ -252,7 +261,7 @@ def _resume(run: Run, kept: Path) -> None:
     run.model.load_state_dict(state["model"])
     run.optimizer.load_state_dict(state["optimizer"])
     run.rng.bit_generator.state = json.loads(state["rng"])
-    run.progress = Progress(**state["progress"])
+    run.progress = TrainingProgress(**state["progress"])
 
 
 def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
@@ -277,7 +286,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _tell(progress: Progress) -> None:
+def _tell(progress: TrainingProgress) -> None:
     speed = progress.tokens / progress.seconds
     line = (
         f"step {progress.step}  level {progress.level}  loss {progress.loss:.3f}  later items "

@@ -131,7 +131,7 @@ def options() -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class Progress:
+class TrainingProgress:
     """Where a run stands."""
 
     step: int = 0

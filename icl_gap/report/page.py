@@ -27,7 +27,7 @@ from icl_gap.errors import InputError
 from icl_gap.evaluation.precision import read_checks
 from icl_gap.evaluation.texts import read_texts
 from icl_gap.files import make_folder, write_atomically
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.report.blocks import Blocks
 from icl_gap.report.figures import draw_all
 from icl_gap.report.request_data import Requests
@@ -45,7 +45,7 @@ WORDS = frozenset({
 
 
 def write_report(
-    results: Results, analysis: Analysis, out: str | Path, *, track: Track = untracked
+    results: Results, analysis: Analysis, out: str | Path, *, progress: Progress = no_progress
 ) -> None:
     """Write a study as one HTML file that needs no network.
 
@@ -56,7 +56,7 @@ def write_report(
         results: Finished cells.
         analysis: Of these cells.
         out: The file.
-        track: Shows progress.
+        progress: Shows progress.
 
     Raises:
         InputError: The file cannot be written.
@@ -66,7 +66,7 @@ def write_report(
     try:
         make_folder(out.parent, follow=True)
         with tempfile.TemporaryFile() as waiting:
-            pieces = _page(results, analysis, Blocks(waiting), track)
+            pieces = _page(results, analysis, Blocks(waiting), progress)
             write_atomically(out, (piece.encode() for piece in pieces))
     except OSError as error:
         raise InputError(f"cannot write the report: {error.strerror}", value=str(out)) from error
@@ -82,11 +82,13 @@ def shown(value: object) -> object:
     return value
 
 
-def _page(results: Results, analysis: Analysis, blocks: Blocks, track: Track) -> Iterator[str]:
+def _page(
+    results: Results, analysis: Analysis, blocks: Blocks, progress: Progress
+) -> Iterator[str]:
     """The page in pieces; all cells are read before the first."""
     texts = read_texts(results.sweep)
     requests, traces = Requests(blocks, texts, analysis.metric), Traces()
-    for cell in track(results, "reading requests", len(results)):
+    for cell in progress(results, "reading requests", len(results)):
         traces.add(cell.info, requests.add(cell), texts)
     start = requests.finish()
     drawings, not_drawn = draw_all(analysis)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from icl_gap.errors import StoreError
 from icl_gap.files import IrregularError, check_regular, read_regular
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.results.agreement import disagreements
 from icl_gap.results.cell_files import (
     BEGUN,
@@ -120,14 +120,14 @@ def _told(problems: list[str]) -> str | None:
     return f"{problems[0]}{more}" if problems else None
 
 
-def verify_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]:
+def verify_store(folder: str | Path, *, progress: Progress = no_progress) -> list[Fault]:
     """Check a results folder: each line of each cell, the files beside them, and what is missing.
 
     Cells that a sweep has not come to are no damage; see `absent_cells`.
 
     Args:
         folder: What `icl-gap run` wrote.
-        track: Shows progress.
+        progress: Shows progress.
 
     Raises:
         StoreError: There is no such folder, or a file cannot be read.
@@ -136,7 +136,7 @@ def verify_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]
     faults = check_beside(folder)
     good = []
     paths = list_cells(folder, WHOLE, FAILED, BEGUN)
-    for path in track(paths, "checking", len(paths)):
+    for path in progress(paths, "checking", len(paths)):
         found = _checked(path)
         if found.problem is not None:
             faults.append(Fault(path, found.problem, len(found.records)))

@@ -16,7 +16,7 @@ from icl_gap.files import (
     sync_folder,
     write_atomically,
 )
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.results.cell_files import BEGUN, FAILED, WHOLE, cell_files, in_state
 from icl_gap.results.checking import (
     Checked,
@@ -129,12 +129,12 @@ def remove_left_over(folder: Path) -> None:
         remove_temporaries(folder / name)
 
 
-def repair_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]:
+def repair_store(folder: str | Path, *, progress: Progress = no_progress) -> list[Fault]:
     """Set damaged files aside and keep their good records, so that a run can go on.
 
     Args:
         folder: What `icl-gap run` wrote.
-        track: Shows progress.
+        progress: Shows progress.
 
     Returns:
         What was wrong.
@@ -153,7 +153,7 @@ def repair_store(folder: str | Path, *, track: Track = untracked) -> list[Fault]
             if os.path.lexists(fault.path):
                 set_aside(fault.path)
         paths = [path for files in states for path in files.values()]
-        for path in track(paths, "checking", len(paths)):
+        for path in progress(paths, "checking", len(paths)):
             found = _repaired(path)
             if found.problem is not None:
                 faults.append(Fault(path, found.problem, len(found.records)))

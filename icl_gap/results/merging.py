@@ -9,7 +9,7 @@ from pathlib import Path
 
 from icl_gap.errors import StoreError
 from icl_gap.files import make_folder, write_atomically
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.results.cell_files import BEGUN, FAILED, WHOLE, cell_files, damaged, in_state, key_of
 from icl_gap.results.checking import check_file
 from icl_gap.results.locking import locked, writes
@@ -33,14 +33,14 @@ class _Found:
 
 
 def merge_stores(
-    folders: Sequence[str | Path], out: str | Path, *, track: Track = untracked
+    folders: Sequence[str | Path], out: str | Path, *, progress: Progress = no_progress
 ) -> None:
     """Bring the results of one sweep together, as one run of it would have left them.
 
     Args:
         folders: Results folders of the same sweep, whatever parts of it they hold.
         out: A folder that is not there yet, or one of the same sweep, whose results count too.
-        track: Shows progress.
+        progress: Shows progress.
 
     Raises:
         StoreError: A folder holds no results, or those of another sweep; a file is damaged; two
@@ -51,19 +51,19 @@ def merge_stores(
         with writes(out), locked(out):
             remove_left_over(out)
             there = (out / MANIFEST).exists()
-            manifest, found = _read([*parts, out] if there else parts, track)
-            _write_all(out, manifest, found, track)
+            manifest, found = _read([*parts, out] if there else parts, progress)
+            _write_all(out, manifest, found, progress)
         return
-    manifest, found = _read(parts, track)
+    manifest, found = _read(parts, progress)
     with writes(out):
         make_folder(out)
         with locked(out):
             if (out / MANIFEST).exists():
                 raise StoreError(f"{out}: another run began to write here; merge once it is done")
-            _write_all(out, manifest, found, track)
+            _write_all(out, manifest, found, progress)
 
 
-def _read(folders: Sequence[Path], track: Track) -> tuple[Manifest, dict[str, _Found]]:
+def _read(folders: Sequence[Path], progress: Progress) -> tuple[Manifest, dict[str, _Found]]:
     """Read the parts of a sweep: its manifest, and what is known of each cell."""
     first, *others = [read_manifest(folder) for folder in folders]
     for folder, manifest in zip(folders[1:], others, strict=True):
@@ -76,17 +76,19 @@ def _read(folders: Sequence[Path], track: Track) -> tuple[Manifest, dict[str, _F
         for folder in folders
         for path in cell_files(folder, suffix).values()
     ]
-    for path in track(files, "reading", len(files)):
+    for path in progress(files, "reading", len(files)):
         _add(found, path)
     return first, found
 
 
-def _write_all(out: Path, manifest: Manifest, found: Mapping[str, _Found], track: Track) -> None:
+def _write_all(
+    out: Path, manifest: Manifest, found: Mapping[str, _Found], progress: Progress
+) -> None:
     """Write all cells, and then which of them are settled."""
     make_folder(out / "cells")
     write_manifest(out, replace(manifest, settled=()))
     before = [cell_files(out, suffix) for suffix in (WHOLE, FAILED, BEGUN)]
-    for key, each in track(found.items(), "writing", len(found)):
+    for key, each in progress(found.items(), "writing", len(found)):
         _write(out, each, [files[key] for files in before if key in files])
     note_settled(out, manifest)
 

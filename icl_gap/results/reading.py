@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.results.cell_files import FAILED, KEY_LENGTH, read_cell, read_info, settled_files
 from icl_gap.results.manifest import read_manifest
 from icl_gap.schema import CellInfo, CellResult
@@ -53,20 +53,20 @@ class Results(Sequence[CellResult]):
         return CellResult(self.infos[index], read_cell(self.paths[index]).records)
 
     def frame(
-        self, columns: Collection[str] | None = None, *, track: Track = untracked
+        self, columns: Collection[str] | None = None, *, progress: Progress = no_progress
     ) -> pd.DataFrame:
         """All cells as a frame; `icl_gap.load_results` tells its columns.
 
         Args:
             columns: Which of the requests to read, beside those of the cells; all by default.
-            track: Shows progress.
+            progress: Shows progress.
 
         Raises:
             StoreError: A file is damaged; the error names it.
         """
         from icl_gap.results.frame import read_frame
 
-        paths = track(self.paths, "reading results", len(self.paths))
+        paths = progress(self.paths, "reading results", len(self.paths))
         return read_frame(self.infos, paths, columns)
 
     def __repr__(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.progress import Progress
 
-from icl_gap.cli.console import _Rate, show_table, track
+from icl_gap.cli.console import _Rate, show_progress, show_table
 
 
 def test_progress_tells_the_rate() -> None:
@@ -19,7 +19,7 @@ def test_progress_tells_the_rate() -> None:
 
 
 def test_tracked_items_pass_unchanged(capsys) -> None:
-    assert list(track(iter("abc"), "letters", 3)) == ["a", "b", "c"]
+    assert list(show_progress(iter("abc"), "letters", 3)) == ["a", "b", "c"]
     assert capsys.readouterr() == ("", "")
 
 

@@ -76,14 +76,14 @@ def test_rows_are_written_whole_or_not_at_all_and_to_regular_files_alone(study, 
     path = tmp_path / "requests.csv"
     path.write_text("as it was")
 
-    def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:
+    def progress(items: Iterable[T], description: str, total: int) -> Iterator[T]:
         del total
         yield from items
         if description == "measuring":
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        audit(study, resamples=20, csv=path, track=track)
+        audit(study, resamples=20, csv=path, progress=progress)
     assert path.read_text() == "as it was"
     link = tmp_path / "link.csv"
     link.symlink_to(path)

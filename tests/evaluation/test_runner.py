@@ -23,8 +23,14 @@ from icl_gap.evaluation.answering import answer
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import Model, Outcome, Question, RandomInitSpec, save_random_init
-from icl_gap.progress import Track
+from icl_gap.models import (
+    Model,
+    Outcome,
+    Question,
+    RandomInitSpec,
+    save_random_init,
+)
+from icl_gap.progress import Progress
 from icl_gap.results import open_results
 from icl_gap.schema import Answer, CellResult, Completion, ModelInfo, Record
 
@@ -243,15 +249,15 @@ class Stopped(BaseException):
     """Stands for Ctrl-C at a chosen moment."""
 
 
-def stop_after(steps: int) -> Track:
-    def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+def stop_after(steps: int) -> Progress:
+    def progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
         del total
         for done, item in enumerate(items):
             if description.startswith(("nearest", "opt")) and done == steps:
                 raise Stopped
             yield item
 
-    return track
+    return progress
 
 
 @pytest.mark.parametrize("model", ["nearest", RANDOM_INIT])
@@ -260,7 +266,7 @@ def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> 
     undisturbed = run_sweep(spec, tmp_path / "one")
     for steps in (0, 1, 3, 4, 5):
         with pytest.raises(Stopped):
-            run_sweep(spec, tmp_path / "two", track=stop_after(steps))
+            run_sweep(spec, tmp_path / "two", progress=stop_after(steps))
     assert untimed(run_sweep(spec, tmp_path / "two")) == untimed(undisturbed)
 
 
@@ -289,13 +295,13 @@ KILLED_AT = """
 import os, signal, sys
 from icl_gap import read_sweep, run_sweep
 
-def track(items, description, total):
+def progress(items, description, total):
     for done, item in enumerate(items):
         if description.startswith(sys.argv[3]) and done == int(sys.argv[4]):
             os.kill(os.getpid(), signal.SIGKILL)
         yield item
 
-run_sweep(read_sweep(sys.argv[1]), sys.argv[2], track=track)
+run_sweep(read_sweep(sys.argv[1]), sys.argv[2], progress=progress)
 """
 
 

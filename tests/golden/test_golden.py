@@ -20,7 +20,7 @@ from golden.snapshot import (
 )
 
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.progress import Track
+from icl_gap.progress import Progress
 
 T = TypeVar("T")
 GOLDEN = json.loads(RESULTS.read_text(encoding="utf-8"))
@@ -43,24 +43,24 @@ def test_a_published_benchmark_gives_the_same_results(
     assert digest_of_run(small(name, PUBLISHED[name]), tmp_path) == GOLDEN[name]
 
 
-def stop_at(request: int) -> Track:
+def stop_at(request: int) -> Progress:
     """Track progress until so many requests are answered, and stop there as Ctrl-C would."""
 
-    def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    def progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
         del total
         for done, item in enumerate(items):
             if description == "nano-codegen-s" and done == request:
                 raise KeyboardInterrupt
             yield item
 
-    return track
+    return progress
 
 
 def test_a_sweep_that_is_stopped_again_and_again_ends_with_the_same_results(tmp_path: Path) -> None:
     sweep = small("nano", BARE["nano"])
     for request in (1, 50, 200):
         with pytest.raises(KeyboardInterrupt):
-            run_sweep(sweep, tmp_path / "results", track=stop_at(request))
+            run_sweep(sweep, tmp_path / "results", progress=stop_at(request))
     assert digest_of_run(sweep, tmp_path) == GOLDEN["nano"]
 
 

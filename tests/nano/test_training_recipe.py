@@ -2,12 +2,12 @@ from itertools import pairwise
 
 import pytest
 
-from icl_gap.nano.training_recipe import LEVELS, Progress, Recipe
+from icl_gap.nano.training_recipe import LEVELS, Recipe, TrainingProgress
 
 RECIPE = Recipe("codegen", "l", steps=1000, warm_up=100)
 
 
-def passed(progress: Progress, *accuracies: float | None) -> Progress:
+def passed(progress: TrainingProgress, *accuracies: float | None) -> TrainingProgress:
     for accuracy in accuracies:
         progress.note(loss=1.0, accuracy=accuracy, tokens=10)
         progress.advance(RECIPE)
@@ -27,12 +27,12 @@ def test_narrow_models_learn_faster() -> None:
 
 
 def test_no_level_ends_while_the_warm_up_lasts() -> None:
-    progress = passed(Progress(), *[1.0] * 100)
+    progress = passed(TrainingProgress(), *[1.0] * 100)
     assert (progress.level, progress.history) == (0, [])
 
 
 def test_a_level_ends_when_it_is_learned() -> None:
-    progress = passed(passed(Progress(), *[None] * 100), *[1.0] * 60)
+    progress = passed(passed(TrainingProgress(), *[None] * 100), *[1.0] * 60)
     assert progress.level == 0, "a mean over few steps says little"
     passed(progress, 1.0)
     assert (progress.level, progress.accuracy) == (1, 0.0)
@@ -42,7 +42,7 @@ def test_a_level_ends_when_it_is_learned() -> None:
 
 
 def test_a_level_that_is_not_learned_ends_after_a_while() -> None:
-    progress = passed(passed(Progress(), *[None] * 100), *[0.5] * 60)
+    progress = passed(passed(TrainingProgress(), *[None] * 100), *[0.5] * 60)
     assert progress.level == 0
     passed(progress, *[0.5] * 60)
     assert progress.level == 0
@@ -53,7 +53,7 @@ def test_a_level_that_is_not_learned_ends_after_a_while() -> None:
 
 
 def test_steps_with_nothing_to_count_leave_the_accuracy_alone() -> None:
-    progress = passed(Progress(), 1.0)
+    progress = passed(TrainingProgress(), 1.0)
     before = progress.accuracy
     assert passed(progress, None).accuracy == before
 

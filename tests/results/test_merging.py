@@ -98,13 +98,13 @@ def test_a_folder_that_a_run_makes_meanwhile_is_left_to_it(tmp_path) -> None:
     one, out = fresh(tmp_path), tmp_path / "out"
     write(one, SOME)
 
-    def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    def progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
         del description, total
         write(out, SOME, upto=1)  # while the parts are read
         return items
 
     with pytest.raises(StoreError, match="another run began to write here"):
-        merge_stores([one], out, track=track)
+        merge_stores([one], out, progress=progress)
     assert open_results(out).unfinished
     merge_stores([one], out)
     assert not open_results(out).unfinished

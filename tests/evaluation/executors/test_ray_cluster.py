@@ -23,7 +23,7 @@ from icl_gap.errors import InferenceError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.runner import run_sweep
 from icl_gap.models import RandomInitSpec, save_random_init
-from icl_gap.progress import Track, untracked
+from icl_gap.progress import Progress, no_progress
 from icl_gap.results import open_results, verify_store
 from icl_gap.schema import CellResult, Record
 
@@ -35,17 +35,17 @@ def plain(results: Iterable[CellResult]) -> list[tuple[str, list[Record]]]:
     return [(c.info.key, [replace(r, seconds=0.0) for r in c.records]) for c in results]
 
 
-def at_step(number: int, act: Callable[[], object]) -> Track:
+def at_step(number: int, act: Callable[[], object]) -> Progress:
     """Progress that does something once, after some steps of answering."""
 
-    def track(items: Iterable[T], description: str, total: int) -> Iterable[T]:
+    def progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
         del total
         for done, item in enumerate(items):
             if description == "answering" and done == number:
                 act()
             yield item
 
-    return track
+    return progress
 
 
 def processes(name: str) -> list[psutil.Process]:
@@ -123,7 +123,7 @@ def test_a_node_that_goes_costs_nothing_but_time(cluster, tmp_path) -> None:
         cluster.remove_node(node)
         lost.append(None)
 
-    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(30, lose))
+    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(30, lose))
     assert lost
     assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
 
@@ -144,7 +144,7 @@ def test_a_model_goes_where_gpus_are(cluster, tmp_path) -> None:
         free.extend(ray.available_resources().get(kind, 0.0) for kind in ("GPU", "CPU"))
 
     spec = sweep("scan", **NANO)
-    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(10, look))
+    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(10, look))
     assert free == [0.0, 2.0]  # a model on each, and nothing on the other nodes
     assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
 
@@ -164,7 +164,7 @@ def test_a_node_that_joins_is_used(cluster, tmp_path) -> None:
             time.sleep(0.1)
         workers.append(len(processes("ray::Worker")))
 
-    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(10, join))
+    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(10, join))
     assert workers == [1, 2]
     assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
 
@@ -180,7 +180,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path) -> None:
             worker.kill()
             killed.append(worker.pid)
 
-    results = run_sweep(on_ray(spec), tmp_path / "ray", track=at_step(30, kill))
+    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(30, kill))
     assert killed
     assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
 
@@ -271,7 +271,7 @@ def test_a_cluster_that_is_not_there_is_named(toy_card, tmp_path, monkeypatch, a
 
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(InputError, match="no Ray cluster"):
-        run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", track=untracked)
+        run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", progress=no_progress)
 
 
 @pytest.mark.slow
@@ -301,7 +301,7 @@ def test_a_cluster_that_runs_here_is_joined_unnamed(
     started_by = len(processes("raylet/raylet"))
     seen: list[int] = []
     joined = at_step(0, lambda: seen.append(len(ray.nodes())))
-    run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", track=joined)
+    run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", progress=joined)
     assert seen == [2]
     assert len(processes("raylet/raylet")) == started_by
 
