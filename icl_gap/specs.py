@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from icl_gap.documents import Location, key_of, read_lines, read_yaml
 from icl_gap.errors import InputError, Place
@@ -24,6 +26,20 @@ class Spec(BaseModel):
     """A frozen piece of configuration that refuses keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Old keys and values with their new names, as a user writes them: `{"tries": "max_attempts",
+    "kind: api": "kind: openai"}`. A file with an old name gets an error that gives the new one. An
+    old `kind` of a union is looked up in all of its variants."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return pydantic's schema with `renamed` added, so that faults can look it up."""
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        handler.resolve_ref_schema(schema)["renamed"] = dict(cls.renamed)
+        return schema
 
 
 SpecT = TypeVar("SpecT", bound=Spec)
@@ -139,8 +155,13 @@ def _first_fault(
     faults = error.errors(include_url=False)
     # A list with a bad entry is also reported as too short: the entry says it all.
     faults = [f for f in faults if not any(_is_inside(g["loc"], f["loc"]) for g in faults)]
-    fault = faults[0]
+    # An old name explains a missing new one.
+    fault = next((f for f in faults if _renamed(f, spec) is not None), faults[0])
     location = _location_in(value, fault["loc"], missing=fault["type"] == "missing")
+    if (renamed := _renamed(fault, spec)) is not None:
+        location += ("kind",) if fault["type"] == "union_tag_invalid" else ()
+        line = _nearest_line(location, lines)
+        return InputError(renamed, place=Place(place.file, line, key_of(location)))
     problem, allowed = _explain(fault, spec)
     if len(faults) > 1:
         problem += f" (and {len(faults) - 1} more)"
@@ -210,17 +231,46 @@ def _explain(fault: Any, spec: type[Spec]) -> tuple[str, str | None]:
             return "wrong type or value", wanted.format(**context)
 
 
+def _renamed(fault: Any, spec: type[Spec]) -> str | None:
+    """Return the sentence that gives the new name of an old key or value, if it is one."""
+    *around, last = fault["loc"] or ("",)
+    match fault["type"]:
+        case "extra_forbidden":
+            old = str(last)
+        case "literal_error" | "enum":
+            while isinstance(last, int) and around:  # an entry of a list
+                *around, last = around
+            old = f"{last}: {fault['input']}"
+        case "union_tag_invalid":
+            around, old = list(fault["loc"]), f"kind: {fault['ctx']['tag']}"
+        case _:
+            return None
+    for branch in _schemas_at(spec, around):
+        if (new := branch.get("renamed", {}).get(old)) is not None:
+            return f"`{old}` is now `{new}`"
+    return None
+
+
 def _known_keys(spec: type[Spec], loc: Sequence[int | str]) -> str | None:
     """The keys that stand beside an unknown one."""
-    current: Any = spec.model_json_schema()
-    definitions = current.get("$defs", {})
-    for part in loc[:-1]:
-        current = _branch(_resolve(current, definitions), part, definitions)
-    branches = _branches(_resolve(current, definitions), definitions)
     keys: dict[str, None] = {}
-    for branch in branches:
+    for branch in _schemas_at(spec, loc[:-1]):
         keys |= dict.fromkeys(branch.get("properties", {}))
     return ", ".join(keys) or None
+
+
+@cache
+def _json_schema(spec: type[Spec]) -> Any:
+    return spec.model_json_schema()
+
+
+def _schemas_at(spec: type[Spec], loc: Sequence[int | str]) -> list[dict[str, Any]]:
+    """The JSON schemas of the variants that may stand at a location."""
+    current = _json_schema(spec)
+    definitions = current.get("$defs", {})
+    for part in loc:
+        current = _branch(_resolve(current, definitions), part, definitions)
+    return _branches(_resolve(current, definitions), definitions)
 
 
 def _branch(schema: dict[str, Any], part: int | str, definitions: dict[str, Any]) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from pydantic import Field, field_validator
 
 from icl_gap.errors import InputError
 from icl_gap.specs import Spec, check_spec, line_of, read_spec, shipped, user_path
@@ -198,3 +200,69 @@ def test_a_place_has_a_line(tmp_path, key, line) -> None:
 @pytest.mark.parametrize("folder", ["datasets", "sweeps", "plots"])
 def test_shipped_folders_are_there(folder) -> None:
     assert list(shipped(folder).glob("*.yaml"))
+
+
+class Local(Spec):
+    renamed: ClassVar[Mapping[str, str]] = {
+        "tries": "max_attempts",
+        "kind: api": "kind: openai",
+        "batch": "kv_cache",
+    }
+    kind: Literal["local"] = "local"
+    max_attempts: int = 8
+    kv_cache: int | None = None
+
+
+class Remote(Spec):
+    kind: Literal["openai"]
+    url: str
+
+
+class Renamed(Spec):
+    renamed: ClassVar[Mapping[str, str]] = {
+        "pick: words": "pick: cover_utterance",
+        "sides: dev": "sides: test",
+        "x: cells": "kind: heatmap",
+        "form": "language",
+    }
+    language: str
+    pick: Literal["random", "cover_utterance"] | None = "random"
+    sides: tuple[Literal["train", "test"], ...] = ()
+    x: Literal["shots"] = "shots"
+    models: tuple[Annotated[Local | Remote, Field(discriminator="kind")], ...] = ()
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _local(cls, value: Any) -> Any:
+        return [{"kind": "local"} | entry for entry in value]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "problem"),
+    [
+        ("language: a\nmodels:\n- tries: 3", 3, "models[0].tries", "`tries` is now `max_attempts`"),
+        ("language: a\nmodels: [{kind: local,\n batch: 1}]", 3, "models[0].batch", "`kv_cache`"),
+        ("models:\n- {}\n- b: 1\n  kind: api", 4, "models[1].kind", "`kind: api` is now `kind: op"),
+        ("language: a\npick: words", 2, "pick", "`pick: words` is now `pick: cover_utterance`"),
+        ("language: a\nsides:\n- train\n- dev", 4, "sides[1]", "`sides: dev` is now `sides: test`"),
+        ("language: a\n\nx: cells", 3, "x", "`x: cells` is now `kind: heatmap`"),
+        ("form: sparql\nother: 2", 1, "form", "`form` is now `language`"),
+    ],
+)
+def test_an_old_name_is_answered_with_the_new_one(tmp_path, text, line, key, problem) -> None:
+    path = tmp_path / "renamed.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_spec(path, Renamed)
+    assert (caught.value.place.line, caught.value.place.key) == (line, key)
+    assert problem in caught.value.problem
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["tries: 3", "pick: [words]", "pick: wards", "kind: api"])
+def test_an_old_name_counts_where_it_stood_alone(tmp_path, text) -> None:
+    path = tmp_path / "renamed.yaml"
+    path.write_text(f"language: a\n{text}")
+    with pytest.raises(InputError) as caught:
+        read_spec(path, Renamed)
+    assert "is now" not in str(caught.value)
