@@ -2,6 +2,21 @@
 
 from icl_gap.plots.content import nothing_to_draw
 from icl_gap.plots.output import plot, svg
-from icl_gap.plots.recipe import FigureRecipe, read_recipe, shipped_recipes
+from icl_gap.plots.recipe import (
+    CurveRecipe,
+    FigureRecipe,
+    HeatmapRecipe,
+    read_recipe,
+    shipped_recipes,
+)
 
-__all__ = ["FigureRecipe", "nothing_to_draw", "plot", "read_recipe", "shipped_recipes", "svg"]
+__all__ = [
+    "CurveRecipe",
+    "FigureRecipe",
+    "HeatmapRecipe",
+    "nothing_to_draw",
+    "plot",
+    "read_recipe",
+    "shipped_recipes",
+    "svg",
+]

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 Scale = Literal["size", "shots", "share", "gap", "smooth"]
 Read = Callable[[GapPoint], float | Estimate | None]
-CELLS = "cells"
-"""The x of a heat map, whose columns are no axis."""
 METRICS: Mapping[Metric, str] = MappingProxyType(
     {
         "raw": "exact match",
@@ -56,7 +54,7 @@ class Axis:
     lacking: str = ""
     """What to say of them."""
 
-    def named(self, metric: Metric) -> str:
+    def label_for(self, metric: Metric) -> str:
         """The axis' label."""
         return self.label.format(metric=METRICS[metric])
 

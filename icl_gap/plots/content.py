@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, Metric
 from icl_gap.errors import AnalysisError
-from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES, Axis
+from icl_gap.plots.axes import X_AXES, Y_AXES, Axis
 from icl_gap.plots.point_text import tip
-from icl_gap.plots.recipe import Facet, FigureRecipe
+from icl_gap.plots.recipe import CurveRecipe, Facet, FigureRecipe, HeatmapRecipe, QuerySplits
 from icl_gap.text import shots_text
 
 FACETS: dict[Facet, Callable[[GapPoint | GapFit], str | int]] = {
@@ -62,13 +62,12 @@ class Panel:
     fits: tuple[GapFit, ...]
 
 
-def settled(recipe: FigureRecipe, analysis: Analysis) -> FigureRecipe:
-    """The recipe with `query_split: any` replaced by what the results have."""
+def resolve_query_split(recipe: FigureRecipe, analysis: Analysis) -> QuerySplits:
+    """Return the recipe's query split; for `any`, the first of those that the results have."""
     if recipe.query_split != "any":
-        return recipe
+        return recipe.query_split
     have = {point.query_split for point in analysis.points}
-    split = min(have, key=("pooled", "test", "train").index, default="pooled")
-    return recipe.model_copy(update={"query_split": split})
+    return min(have, key=("pooled", "test", "train").index, default="pooled")
 
 
 def chosen(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
@@ -77,7 +76,7 @@ def chosen(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
     Raises:
         AnalysisError: There are none; the message says what is missing.
     """
-    wanted = settled(recipe, analysis).query_split
+    wanted = resolve_query_split(recipe, analysis)
     points = tuple(p for p in analysis.points if wanted in {p.query_split, "all"})
     if points:
         return points
@@ -107,10 +106,11 @@ def nothing_to_draw(analysis: Analysis, recipe: FigureRecipe) -> str | None:
 
 
 def _axes(recipe: FigureRecipe) -> list[Axis]:
-    return [Y_AXES[recipe.y]] if recipe.x == CELLS else [X_AXES[recipe.x], Y_AXES[recipe.y]]
+    y = Y_AXES[recipe.y]
+    return [y] if isinstance(recipe, HeatmapRecipe) else [X_AXES[recipe.x], y]
 
 
-def panels(marks: Sequence[Mark], analysis: Analysis, recipe: FigureRecipe) -> list[list[Panel]]:
+def panels(marks: Sequence[Mark], analysis: Analysis, recipe: CurveRecipe) -> list[list[Panel]]:
     """Rows of panels; every row has every column, if need be without marks."""
     fits = [fit for fit in analysis.fits if fit.query_split == recipe.query_split]
     column = FACETS[recipe.panels[0]]
@@ -130,17 +130,17 @@ def panels(marks: Sequence[Mark], analysis: Analysis, recipe: FigureRecipe) -> l
     ]
 
 
-def marks(points: Sequence[GapPoint], recipe: FigureRecipe, metric: Metric) -> list[Mark]:
+def marks(points: Sequence[GapPoint], recipe: CurveRecipe, metric: Metric) -> list[Mark]:
     """What to draw of each point: its gap, or its two accuracies; models without a size last."""
     x_axis, y_axis = X_AXES[recipe.x], Y_AXES[recipe.y]
-    y_name = y_axis.named(metric)
+    y_name = y_axis.label_for(metric)
     weights = _weights(points) if x_axis.scale == "share" else {}
     drawn = []
     for point in points:
         x = x_axis.of(point)[None]
         series, colour_key = _named(point, x, recipe, x_axis.label)
         weight = weights.get(point.n_params, 0.5)
-        beside = {x_axis.named(metric): x} if x_axis.scale == "share" else {}
+        beside = {x_axis.label_for(metric): x} if x_axis.scale == "share" else {}
         for condition, y in y_axis.of(point).items():
             shown = {**beside, f"{y_name}, {condition}" if condition else y_name: y}
             text = tip(point, shown)
@@ -148,7 +148,7 @@ def marks(points: Sequence[GapPoint], recipe: FigureRecipe, metric: Metric) -> l
     return sorted(drawn, key=lambda mark: mark.x is None)
 
 
-def _named(point: GapPoint, x: Estimate | None, recipe: FigureRecipe, on_x: str) -> tuple[str, str]:
+def _named(point: GapPoint, x: Estimate | None, recipe: CurveRecipe, on_x: str) -> tuple[str, str]:
     """The series that a point belongs to, and what has its colour."""
     by_model = recipe.x == "shots"
     # Two baselines of one family are two lines, so each needs its own name and colour.

@@ -13,12 +13,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis import Analysis, Estimate, GapFit
-from icl_gap.plots.axes import CELLS, QUERIES, X_AXES, Y_AXES, Axis, Scale, limits, set_x
-from icl_gap.plots.content import Mark, Panel, chosen, marks, panels, partial_parts, settled
+from icl_gap.plots.axes import QUERIES, X_AXES, Y_AXES, Axis, Scale, limits, set_x
+from icl_gap.plots.content import (
+    Mark,
+    Panel,
+    chosen,
+    marks,
+    panels,
+    partial_parts,
+    resolve_query_split,
+)
 from icl_gap.plots.draw import ISO_GAPS, draw_fits, draw_iso_gaps, draw_values
 from icl_gap.plots.heatmap import draw_cells
 from icl_gap.plots.legend import draw_legend
-from icl_gap.plots.recipe import FigureRecipe
+from icl_gap.plots.recipe import CurveRecipe, FigureRecipe, HeatmapRecipe
 from icl_gap.plots.series_style import GREY, Look, blank, looks
 from icl_gap.plots.unresolved import draw_strip, strip_height
 from icl_gap.text import printable
@@ -53,7 +61,7 @@ NARROWEST = 1.0
 class _Plan:
     """All that the panels of a figure have in common."""
 
-    recipe: FigureRecipe
+    recipe: CurveRecipe
     analysis: Analysis
     rows: list[list[Panel]]
     marks: list[Mark]
@@ -135,9 +143,10 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
         AnalysisError: The analysis holds nothing that the recipe draws.
     """
     analysis = _printable(analysis)
-    recipe = settled(recipe, analysis)
-    if recipe.x == CELLS:
+    if isinstance(recipe, HeatmapRecipe):
         return _heat_map(analysis, recipe)
+    split = resolve_query_split(recipe, analysis)
+    recipe = recipe.model_copy(update={"query_split": split})
     drawn = marks(chosen(analysis, recipe), recipe, analysis.metric)
     rows = panels(drawn, analysis, recipe)
     each = [panel.marks for row in rows for panel in row]
@@ -166,9 +175,9 @@ def _printable(analysis: Analysis) -> Analysis:
     return replace(analysis, points=tuple(points), fits=tuple(fits))
 
 
-def _heat_map(analysis: Analysis, recipe: FigureRecipe) -> Figure:
+def _heat_map(analysis: Analysis, recipe: HeatmapRecipe) -> Figure:
     axis, points = Y_AXES[recipe.y], chosen(analysis, recipe)
-    figure = draw_cells(points, axis, axis.named(analysis.metric), recipe.panel_size)
+    figure = draw_cells(points, axis, axis.label_for(analysis.metric), recipe.panel_size)
     if recipe.title is not None:
         figure.suptitle(recipe.title, y=1 + 0.1 / figure.get_size_inches()[1], va="bottom")
     return figure
@@ -234,11 +243,11 @@ def _label(ax: Axes, bottom: Axes, plan: _Plan, cell: tuple[int, int]) -> None:
         x = 1.03 + (GUIDE_ROOM / plan.size[0] if plan.guided else 0)
         ax.text(x, 0.5, panel.row, transform=ax.transAxes, rotation=270, ha="left", va="center")
     if c == 0:
-        ax.set_ylabel(plan.y.named(plan.analysis.metric))
+        ax.set_ylabel(plan.y.label_for(plan.analysis.metric))
     else:
         ax.tick_params(labelleft=False)
     if r == len(plan.rows) - 1:
-        bottom.set_xlabel(plan.x.named(plan.analysis.metric))
+        bottom.set_xlabel(plan.x.label_for(plan.analysis.metric))
     else:
         bottom.tick_params(labelbottom=False)
 

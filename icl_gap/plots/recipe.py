@@ -1,23 +1,25 @@
-"""Figure recipes: what a user writes to say what a figure shows."""
+"""Figure recipes: the YAML files that say what a figure shows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticKnownError
 
+from icl_gap.documents import read_yaml
 from icl_gap.errors import InputError, Place
-from icl_gap.plots.axes import CELLS, X_AXES, Y_AXES
+from icl_gap.plots.axes import X_AXES, Y_AXES
 from icl_gap.plots.style import read_style
 from icl_gap.specs import Spec, read_spec, shipped
 from icl_gap.text import brief
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
-    """Allows the names of a table, and reports others as pydantic does those of a `Literal`."""
+    """Allow the keys of a table, and report other values as pydantic does for a `Literal`."""
     *others, last = allowed = tuple(names)
     expected = f"{', '.join(map(repr, others))} or {last!r}"
 
@@ -29,7 +31,7 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-XAxis = Annotated[str, _one_of([*X_AXES, CELLS])]
+XAxis = Annotated[str, _one_of(X_AXES)]
 YAxis = Annotated[str, _one_of(Y_AXES)]
 QuerySplits = Literal["train", "test", "pooled", "any", "all"]
 Facet = Literal["dataset", "shots", "family"]
@@ -37,92 +39,137 @@ Format = Literal["png", "pdf", "svg"]
 Inches = Annotated[float, Field(gt=0.5, le=20)]
 
 
-class FigureRecipe(Spec):
-    """What a figure shows, and how large."""
+class _RecipeSpec(Spec):
+    """The keys that recipes of every kind have."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    """The stem of the files written."""
-    x: XAxis
-    """`cells` makes a heat map: a row a model, a column a benchmark, query split and number of
-    shots, in which `y` is the colour."""
+    """Stem of the files written."""
     y: YAxis
-    panels: Annotated[tuple[Facet, ...], Field(min_length=1, max_length=2)] = ("dataset",)
-    """What the columns of panels stand for, and, if there is a second entry, the rows."""
+    """Quantity on the y axis; in a heat map, the quantity that the colors show."""
     query_split: QuerySplits = "pooled"
-    """`any` is pooled where both sides were asked, else the one that was; `all`, which only a heat
-    map can show, is each of the three."""
+    """Side of the queries. `any` is `pooled` where both sides were run, else the side that was;
+    `all`, for heat maps only, shows `test`, `train` and `pooled` in columns of their own."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("png", "pdf", "svg")
+    """File formats to write."""
     title: str | None = None
+    """Title above the figure."""
     style: str = "icl_gap.mplstyle"
-    """A matplotlib style file: beside the recipe, or one of those that ship with the package."""
+    """Style file: a path relative to the recipe, or the name of a shipped one."""
     panel_size: tuple[Inches, Inches] = (2.3, 1.8)
-    """Width and height of one panel, in inches; the figure grows with their number. Of a heat map,
-    the most that it may take, names of models left out."""
+    """Width and height of one panel in inches. For a heat map, the most that its cells may take
+    together, without the names of the models."""
+
+
+class CurveRecipe(_RecipeSpec):
+    """A figure of points and lines, in one panel for each value of `panels`."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"x: cells": "kind: heatmap"}
+
+    kind: Literal["curve"] = "curve"
+    """`curve` draws points and lines in panels; `heatmap` draws a row of cells for each model, and
+    a column for each benchmark, query split and number of shots."""
+    x: XAxis
+    """Quantity on the x axis."""
+    panels: Annotated[tuple[Facet, ...], Field(min_length=1, max_length=2)] = ("dataset",)
+    """What the columns of panels stand for and, with a second entry, the rows."""
     page: tuple[Inches, ...] = ()
-    """Widths that the figure may take, in inches, such as those of one and of two columns of a
-    page. Panels get narrower, though not too narrow to be read, so that it fits the first it can;
-    without this, they are as wide as `panel_size` says."""
+    """Widths in inches that the figure may take, such as those of one and of two columns of a
+    page. Panels shrink to the first width that leaves them at least one inch each. Without it,
+    panels are as wide as `panel_size` says."""
 
     @property
     def heading(self) -> str:
-        """The title, or what is drawn against what."""
-        if self.title:
-            return self.title
-        y = Y_AXES[self.y].named("raw")
-        rest = "of every cell" if self.x == CELLS else f"against {X_AXES[self.x].named('raw')}"
-        return f"{y[0].upper()}{y[1:]} {rest}"
+        """The title, or the two quantities that are drawn against each other."""
+        return self.title or f"{_capitalized_y(self)} against {X_AXES[self.x].label_for('raw')}"
 
     @model_validator(mode="after")
-    def _panels_make_sense(self) -> Self:
+    def _check_panels(self) -> Self:
         if len(set(self.panels)) < len(self.panels):
             raise ValueError("`panels` names the same thing twice")
         if self.x in self.panels:
             raise ValueError(f"`{self.x}` cannot be both the x axis and the panels")
-        if self.query_split == "all" and self.x != CELLS:
-            raise ValueError(f"`query_split: all` is for `x: {CELLS}` only")
+        if self.query_split == "all":
+            raise ValueError("`query_split: all` is for `kind: heatmap` only")
         return self
 
     def __repr__(self) -> str:
-        return brief("FigureRecipe", self.name, f"{self.y} against {self.x}")
+        return brief("CurveRecipe", self.name, f"{self.y} against {self.x}")
+
+
+class HeatmapRecipe(_RecipeSpec):
+    """A heat map: a row for each model, a column for each benchmark, query split and shots."""
+
+    kind: Literal["heatmap"] = "heatmap"
+
+    @property
+    def heading(self) -> str:
+        """The title, or the quantity that the cells show."""
+        return self.title or f"{_capitalized_y(self)} of every cell"
+
+    def __repr__(self) -> str:
+        return brief("HeatmapRecipe", self.name, self.y)
+
+
+FigureRecipe: TypeAlias = CurveRecipe | HeatmapRecipe
+RECIPE_KINDS: Mapping[str, type[FigureRecipe]] = MappingProxyType(
+    {"curve": CurveRecipe, "heatmap": HeatmapRecipe}
+)
+"""The spec of each `kind`; a recipe without one is a curve."""
 
 
 def read_recipe(path: str | Path) -> FigureRecipe:
     """Read a figure recipe.
 
     Args:
-        path: A YAML file; where there is none, the shipped recipe of that name.
+        path: A YAML file. If there is none, the shipped recipe of that name.
 
     Returns:
-        The recipe, its style resolved to a file.
+        The recipe, with `style` set to the path of the style file.
 
     Raises:
-        InputError: The recipe or its style cannot be read, the recipe is not a recipe, or the
-            style makes a setting that it may not make or that nothing can be drawn with.
+        InputError: The recipe or its style cannot be read, the file is not a recipe, or the style
+            makes a setting that is not allowed or that matplotlib cannot draw with.
     """
     path = Path(path)
     if not path.is_file():
         path = _shipped_recipe(path)
-    recipe = read_spec(path, FigureRecipe)
+    recipe = read_spec(path, _kind_of(path))
     try:
         style = style_path(recipe, path.parent)
     except InputError as error:
         raise error.at(file=path, key="style") from None
-    if style.parent != shipped("plots"):  # those that ship need no check, which takes a while
+    if style.parent != shipped("plots"):  # checking a style takes a while; shipped ones are valid
         read_style(style)
     return recipe.model_copy(update={"style": str(style)})
 
 
+def _kind_of(path: Path) -> type[FigureRecipe]:
+    """Return the spec that a file's `kind` asks for."""
+    value, lines = read_yaml(path)
+    kind = value.get("kind", "curve") if isinstance(value, dict) else "curve"
+    if isinstance(kind, str) and kind in RECIPE_KINDS:
+        return RECIPE_KINDS[kind]
+    raise InputError(
+        "not one of the possible kinds",
+        value=kind,
+        allowed=" or ".join(map(repr, RECIPE_KINDS)),
+        place=Place(path, lines.get(("kind",)), "kind"),
+    )
+
+
 def shipped_recipes() -> list[FigureRecipe]:
-    """The recipes that ship with the package, in alphabetical order."""
+    """Return the recipes that ship with the package, in alphabetical order."""
     return [read_recipe(path) for path in sorted(shipped("plots").glob("*.yaml"))]
 
 
 def style_path(recipe: FigureRecipe, folder: Path | None = None) -> Path:
-    """The recipe's style file.
+    """Find the style file of a recipe.
 
     Args:
         recipe: The recipe.
-        folder: Where to look first.
+        folder: The folder to search first, then that of the shipped styles.
 
     Raises:
         InputError: There is no such file.
@@ -137,6 +184,11 @@ def style_path(recipe: FigureRecipe, folder: Path | None = None) -> Path:
         allowed="a file beside the recipe, or "
         + ", ".join(sorted(path.name for path in shipped("plots").glob("*.mplstyle"))),
     )
+
+
+def _capitalized_y(recipe: FigureRecipe) -> str:
+    label = Y_AXES[recipe.y].label_for("raw")
+    return label[0].upper() + label[1:]
 
 
 def _shipped_recipe(path: Path) -> Path:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from icl_gap.analysis import Analysis
-from icl_gap.plots import FigureRecipe, nothing_to_draw, shipped_recipes, svg
+from icl_gap.plots import CurveRecipe, FigureRecipe, nothing_to_draw, shipped_recipes, svg
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,5 @@ def embeddable(text: str, title: str) -> Markup:
 
 def _rank(recipe: FigureRecipe) -> tuple[bool, bool, str]:
     """What the study is about comes first: scale before all else, and gaps before accuracies."""
-    return recipe.x != "n_params", recipe.y != "gap", recipe.name
+    on_scale = isinstance(recipe, CurveRecipe) and recipe.x == "n_params"
+    return not on_scale, recipe.y != "gap", recipe.name

@@ -23,7 +23,7 @@ from icl_gap.cli import app
 from icl_gap.data.cards import DatasetCard
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.plots import FigureRecipe, nothing_to_draw, plot, shipped_recipes
+from icl_gap.plots import CurveRecipe, HeatmapRecipe, nothing_to_draw, plot, shipped_recipes
 from icl_gap.specs import check_spec, shipped
 
 HERE = Path(__file__).parent
@@ -141,7 +141,8 @@ def inventory() -> dict[str, Any]:
         "commands": _commands("icl-gap", typer.main.get_command(app)),
         "sweep keys": _keys(SweepSpec.model_json_schema()),
         "card keys": _keys(DatasetCard.model_json_schema()),
-        "recipe keys": _keys(FigureRecipe.model_json_schema()),
+        "recipe keys": _keys(CurveRecipe.model_json_schema())
+        | _keys(HeatmapRecipe.model_json_schema()),
         "recipes": sorted(recipe.name for recipe in shipped_recipes()),
         "sweeps": sorted(path.stem for path in shipped("sweeps").glob("*.yaml")),
         "errors": _errors(),

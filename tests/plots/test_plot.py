@@ -22,7 +22,7 @@ from icl_gap.analysis import (
     Trend,
 )
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.plots import FigureRecipe, plot, read_recipe
+from icl_gap.plots import CurveRecipe, FigureRecipe, plot, read_recipe
 from icl_gap.results import frame_of
 from icl_gap.schema import Condition
 from icl_gap.specs import shipped
@@ -238,7 +238,7 @@ def test_every_kind_of_figure_can_be_drawn(
     tmp_path: Path, x: str, y: str, panels: tuple[str, ...]
 ) -> None:
     points = (*POINTS, *(replace(p, shots=10) for p in POINTS))
-    recipe = FigureRecipe.model_validate(
+    recipe = CurveRecipe.model_validate(
         {"name": "f", "x": x, "y": y, "panels": panels, "formats": ["svg"]}
     )
     text = drawn_text(replace(ANALYSIS, points=points), recipe, tmp_path)

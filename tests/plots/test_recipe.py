@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from icl_gap.errors import InputError
-from icl_gap.plots import FigureRecipe, read_recipe, shipped_recipes
+from icl_gap.plots import CurveRecipe, HeatmapRecipe, read_recipe, shipped_recipes
 from icl_gap.specs import shipped
 
 MINIMAL = "name: f\nx: n_params\ny: gap\n"
@@ -65,9 +65,9 @@ def test_a_recipe_that_is_nowhere_is_refused_with_the_shipped_ones() -> None:
 @pytest.mark.parametrize(
     ("line", "parts"),
     [
-        ("colour: red", ["unknown key", "line 4, colour", "allowed: name, x, y"]),
+        ("colour: red", ["unknown key", "line 4, colour", "allowed: name, y, query_split"]),
         ("panels: [family, family]", ["names the same thing twice"]),
-        ("query_split: all", ["`query_split: all` is for `x: cells` only"]),
+        ("query_split: all", ["`query_split: all` is for `kind: heatmap` only"]),
         ("panels: [dataset, planet]", ["panels[1]", "'dataset', 'shots' or 'family'"]),
         ("panels: []", ["panels"]),
         ("formats: [gif]", ["formats[0]", "'png', 'pdf' or 'svg'"]),
@@ -103,5 +103,29 @@ def test_a_style_beside_the_recipe_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_recipe_can_be_made_in_python() -> None:
-    recipe = FigureRecipe(name="f", x="shots", y="accuracy")
+    recipe = CurveRecipe(name="f", x="shots", y="accuracy")
     assert (recipe.panels, recipe.query_split) == (("dataset",), "pooled")
+
+
+def test_a_heat_map_is_a_kind_of_its_own_with_its_own_keys(tmp_path: Path) -> None:
+    recipe = read_recipe(written(tmp_path, "name: f\nkind: heatmap\ny: gap\nquery_split: all\n"))
+    assert isinstance(recipe, HeatmapRecipe)
+    for line, key in (("x: shots", "x"), ("panels: [family]", "panels"), ("page: [3.3]", "page")):
+        text = f"name: f\nkind: heatmap\ny: gap\n{line}\n"
+        with pytest.raises(InputError, match="unknown key") as error:
+            read_recipe(written(tmp_path, text))
+        assert (error.value.place.line, error.value.place.key) == (4, key)
+
+
+@pytest.mark.parametrize("kind", ["pie", "[heatmap]", "2"])
+def test_a_kind_that_is_none_is_refused_with_those_that_are(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(InputError, match="not one of the possible kinds") as error:
+        read_recipe(written(tmp_path, f"{MINIMAL}kind: {kind}\n"))
+    assert "'curve' or 'heatmap'" in str(error.value)
+    assert (error.value.place.line, error.value.place.key) == (4, "kind")
+
+
+def test_the_old_name_of_a_heat_map_is_answered_with_the_new_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="`x: cells` is now `kind: heatmap`") as error:
+        read_recipe(written(tmp_path, "name: f\nx: cells\ny: gap\n"))
+    assert (error.value.place.line, error.value.place.key) == (2, "x")

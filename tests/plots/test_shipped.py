@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from plots.test_plot import ANALYSIS, POINTS, point
 
 from icl_gap.analysis import Analysis, Estimate, GapPoint
-from icl_gap.plots import FigureRecipe, nothing_to_draw, plot, shipped_recipes, svg
+from icl_gap.plots import HeatmapRecipe, nothing_to_draw, plot, shipped_recipes, svg
 from icl_gap.plots.figure import build
 from icl_gap.plots.heatmap import COLOURS, readable, short
 
@@ -315,5 +315,5 @@ def test_figures_fit_a_column_of_a_page(tmp_path: Path, name: str, benchmarks: i
 
 
 def test_a_heat_map_takes_the_query_splits_that_the_recipe_names() -> None:
-    recipe = FigureRecipe(name="f", x="cells", y="gap", query_split="test")
+    recipe = HeatmapRecipe(name="f", y="gap", query_split="test")
     assert len(rectangles(build(STUDY, recipe, ["black"]))) == 12
