@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.results import OUTCOMES
+from icl_gap.sampling import SHARING
 from icl_gap.schema import Condition, Metric, Split
 from icl_gap.text import brief, shots_text
 
@@ -131,7 +132,7 @@ def _cell(head: dict[str, Any], arrays: dict[str, NDArray[Any]], ids: NDArray[np
         query_split=head["query_split"],
         condition=head["condition"],
         seed=head["seed"],
-        crossed=head["selection"] == "shared",
+        crossed=head["selection"] in SHARING,
         **arrays,
     )
     if (twice := np.diff(cell.queries) == 0).any():

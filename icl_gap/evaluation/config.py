@@ -139,10 +139,10 @@ class SweepSpec(Spec):
 
     @model_validator(mode="after")
     def _one_shared_set(self) -> SweepSpec:
-        if self.selection == "shared" and self.hold_out == "template":
+        if self.sampler.shares_exemplars and self.hold_out == "template":
             raise ValueError(
-                "`selection: shared` shows all queries one set, so it cannot hold out each query's "
-                "template; use `hold_out: source`"
+                f"`selection: {self.selection}` shows all queries one set, so it cannot hold out "
+                "each query's template; use `hold_out: source`"
             )
         return self
 

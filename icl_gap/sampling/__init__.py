@@ -12,9 +12,10 @@ from icl_gap.sampling.exemplars import (
     sample_exemplars,
 )
 from icl_gap.sampling.pool import Embed, Pool, Tokenize
-from icl_gap.sampling.strategies import Selection
+from icl_gap.sampling.strategies import SHARING, Selection
 
 __all__ = [
+    "SHARING",
     "Embed",
     "Order",
     "Pool",

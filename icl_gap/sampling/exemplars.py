@@ -14,7 +14,7 @@ from typing import Literal, assert_never
 
 from icl_gap.errors import SamplingError
 from icl_gap.sampling.pool import Embed, HoldOut, Pool, Tokenize, is_reserved
-from icl_gap.sampling.strategies import STRATEGIES, Selection
+from icl_gap.sampling.strategies import SHARING, STRATEGIES, Selection
 from icl_gap.sampling.stream import Stream, rank
 from icl_gap.schema import Benchmark, Condition, Example, Exemplars, Split
 from icl_gap.specs import Spec
@@ -44,6 +44,11 @@ class SamplerSpec(Spec):
     """A control: each exemplar shows the target of the one chosen after it in place of its own, so
     that sources and targets are what they were and no longer belong together."""
 
+    @property
+    def shares_exemplars(self) -> bool:
+        """True if all queries of a cell see the same exemplars."""
+        return self.selection in SHARING
+
 
 def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: int) -> Exemplars:
     """Draw the exemplars of one query.
@@ -64,7 +69,7 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
         SamplingError: The pool holds too few examples besides those held out.
     """
     taken = pool.held_out(query, spec.hold_out)
-    key = (query.id,) if spec.selection != "shared" else ()
+    key = () if spec.shares_exemplars else (query.id,)
     positions = STRATEGIES[spec.selection](pool, query, taken, Stream(seed, pool.name, *key))
     beyond = int(spec.shuffled_targets and shots > 0)
     chosen = list(islice(positions, shots + beyond))
@@ -135,7 +140,7 @@ def queries(
     asked = [
         example
         for example in benchmark.examples(split)
-        if spec.selection != "shared" or not is_reserved(example)
+        if not (spec.shares_exemplars and is_reserved(example))
     ]
     return sorted(asked, key=lambda example: rank("query", example.id))[:limit]
 

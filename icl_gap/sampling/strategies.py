@@ -32,6 +32,8 @@ Selection = Literal[
     "dpp",
     "length",
 ]
+SHARING: frozenset[Selection] = frozenset({"shared"})
+"""Selections that show all queries of a cell the same exemplars."""
 Strategy = Callable[[Pool, Example, set[int], Stream], Iterator[int]]
 
 CANDIDATES = 100
