@@ -178,7 +178,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What was found out of a model's answer."""
 
     completion: Completion | None

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from icl_gap.errors import IclGapError
-from icl_gap.models import Model, Question
-from icl_gap.schema import Answer, Completion, Prompt
+from icl_gap.models import Model, Request
+from icl_gap.schema import Completion, Prompt, Response
 
 
 def ask(
     model: Model, prompts: Iterable[Prompt], *, stop: str = "\n", max_new_bytes: int = 9
-) -> list[Answer | IclGapError]:
+) -> list[Response | IclGapError]:
     """What a model makes of each prompt, in order, its answers whole."""
-    questions = [Question(prompt, "", stop, max_new_bytes) for prompt in prompts]
-    outcomes = dict(model.answers(questions, predictions="full"))
-    return [outcomes[place] for place in range(len(questions))]
+    requests = numbered(Request(prompt, "", stop, max_new_bytes) for prompt in prompts)
+    outcomes = dict(model.respond(requests, predictions="full"))
+    return [outcomes[request.id] for request in requests]
+
+
+def numbered(requests: Iterable[Request]) -> list[Request]:
+    """The requests, each with an id of its own: its cell is its place."""
+    return [replace(request, cell=str(n)) for n, request in enumerate(requests)]
 
 
 def complete(
@@ -24,7 +30,7 @@ def complete(
     """A model's answer to each prompt, in order; none may fail."""
     completions = []
     for outcome in ask(model, prompts, stop=stop, max_new_bytes=max_new_bytes):
-        assert isinstance(outcome, Answer), outcome
+        assert isinstance(outcome, Response), outcome
         assert outcome.completion is not None
         completions.append(outcome.completion)
     return completions

@@ -145,11 +145,11 @@ def prompts(
         requests = planned.requests(chosen)
     for request in requests[:n]:
         tokens = "" if request.tokens is None else f", {request.tokens} tokens"
-        covered = f"coverage {request.exemplars.coverage[-1]:.2f}"
+        covered = f"coverage {request.coverage:.2f}"
         fate = "" if request.fits else ", skipped: does not fit"
         say(f"\n--- {request.query_id}{tokens}, {covered}{fate}")
         say(request.prompt.text)
-        say(f"--- gold: {request.exemplars.query.target}")
+        say(f"--- gold: {request.target}")
 
 
 @contextmanager

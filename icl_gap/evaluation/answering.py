@@ -1,83 +1,85 @@
-"""Ask a model, and score what it answers."""
+"""Run requests on a model, and score the responses."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from icl_gap import models, scoring
 from icl_gap.errors import IclGapError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.planning import Cell, Request, question
-from icl_gap.schema import Answer, Record
+from icl_gap.evaluation.planning import Cell
+from icl_gap.models import Request, RequestId
+from icl_gap.schema import Record, Response
 
-Asked = tuple[Cell, Request]
 
-
-def answer(
-    asked: Sequence[Asked], wanted: Sequence[int], model: models.Model, sweep: SweepSpec
-) -> Iterator[tuple[Cell, Record]]:
-    """Ask a model some requests, and score what it answers.
+def respond(
+    requests: Sequence[Request],
+    wanted: Collection[RequestId],
+    model: models.Model,
+    cells: Mapping[str, Cell],
+    sweep: SweepSpec,
+) -> Iterator[tuple[RequestId, Record]]:
+    """Run requests on a model, and score the responses.
 
     Args:
-        asked: All requests of a run, those of earlier runs included: what the model computes
+        requests: All requests of a job, those of earlier runs included: what the model computes
             together, and with it every bit of a result, depends on these alone.
-        wanted: The places of those to answer.
+        wanted: The ids of the requests to run.
         model: The model, loaded.
-        sweep: How far to follow its answers.
+        cells: The cells of the requests, by their keys.
+        sweep: Says how far to follow responses.
 
     Yields:
-        Each request's cell with its record, as they come.
+        The id of each wanted request with its record, as they come.
     """
     before = time.perf_counter()
-    for n in wanted:
-        cell, request = asked[n]
-        if not request.fits:
-            yield cell, _unanswered(request)
-    fitting = [n for n, (_, request) in enumerate(asked) if request.fits]
-    place = {n: at for at, n in enumerate(fitting)}
-    ranks = {cell.info.key: rank for rank, (cell, _) in enumerate(asked)}
-    outcomes = model.answers(
-        [question(*asked[n], ranks[asked[n][0].info.key], sweep) for n in fitting],
-        predictions=sweep.predictions,
-        wanted={place[n] for n in wanted if n in place},
+    wanted = frozenset(wanted)
+    for request in requests:
+        if request.id in wanted and not request.fits:
+            yield request.id, _without_response(request)
+    fitting = {request.id: request for request in requests if request.fits}
+    outcomes = model.respond(
+        tuple(fitting.values()), predictions=sweep.predictions, wanted=wanted & fitting.keys()
     )
-    for at, outcome in outcomes:
-        cell, request = asked[fitting[at]]
+    for id_, outcome in outcomes:
         now = time.perf_counter()
-        record = _unanswered(request)
+        request = fitting[id_]
         if isinstance(outcome, IclGapError):
-            record = replace(record, status="failed", reason=str(outcome))
+            record = replace(_without_response(request), status="failed", reason=str(outcome))
         else:
-            record = _answered(record, outcome, request, cell, sweep)
-        yield cell, replace(record, seconds=round(now - before, 6))
+            record = _scored(request, outcome, cells[request.cell], sweep)
+        yield id_, replace(record, seconds=round(now - before, 6))
         before = now
 
 
-def _answered(
-    record: Record, answer: Answer, request: Request, cell: Cell, sweep: SweepSpec
-) -> Record:
-    query, study = request.exemplars.query, cell.study
+def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) -> Record:
+    """Return the record of a request that has a response."""
+    study = cell.study
     record = replace(
-        record,
+        _without_response(request),
         status="scored",
-        divergence=answer.divergence,
-        gold_logprob=None if answer.gold_logprob is None else round(answer.gold_logprob, 4),
-        gold_tokens=answer.gold_tokens,
-        batch_tokens=answer.batch_tokens,
-        usage=answer.usage,
-        served_model=answer.served_model,
+        divergence=response.divergence,
+        gold_logprob=None if response.gold_logprob is None else round(response.gold_logprob, 4),
+        gold_tokens=response.gold_tokens,
+        batch_tokens=response.batch_tokens,
+        usage=response.usage,
+        served_model=response.served_model,
     )
-    completion = answer.completion
-    if completion is None:  # wrong for good; as a program too, unless that was not asked
+    completion = response.completion
+    if completion is None:  # wrong for good; as a program too, unless that was not followed
         canonical = False if sweep.canonical else None
         execution = canonical if study.execution == "canonical" else None
         return replace(
             record, raw=False, canonical=canonical, execution=execution, reason="diverged"
         )
     score = scoring.score(
-        completion.text, query.target, study.form, alike=study.alike, example_id=query.id
+        completion.text,
+        request.target,
+        study.form,
+        alike=study.alike,
+        example_id=request.query_id,
     )
     return replace(
         record,
@@ -90,13 +92,14 @@ def _answered(
     )
 
 
-def _unanswered(request: Request) -> Record:
-    exemplars, prompt = request.exemplars, request.prompt
+def _without_response(request: Request) -> Record:
+    """Return the record of a request that was skipped."""
+    prompt = request.prompt
     return Record(
-        query_id=prompt.query_id,
-        exemplar_ids=tuple(example.id for example in exemplars.examples),
+        query_id=request.query_id,
+        exemplar_ids=tuple(example.id for example in prompt.exemplars),
         shots=prompt.shots,
-        coverage=exemplars.coverage[-1],
+        coverage=request.coverage,
         prompt_sha256=prompt.sha256,
         prompt_tokens=request.tokens,
         status="skipped",

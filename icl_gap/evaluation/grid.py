@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 from icl_gap.evaluation.config import SweepSpec
@@ -33,7 +33,9 @@ class Cell:
     study: Study
     subject: Subject
     max_new_bytes: int
-    """The length of an answer beyond which it cannot be right."""
+    """The length beyond which a response cannot be right, in UTF-8 bytes."""
+    rank: int
+    """Its number in the grid, from 0. Cells of lower rank are computed first."""
 
     def __repr__(self) -> str:
         info = self.info
@@ -43,10 +45,11 @@ class Cell:
 
 def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:
     """Every cell of a sweep, model by model."""
+    rank = count()
     for subject, study, query_split in product(subjects, studies, sweep.query_splits):
         for condition, shots, seed in product(sweep.conditions, subject.shots, sweep.seeds):
             at = Coordinates(query_split, condition, shots, seed)
-            yield _cell(sweep, study, subject, at)
+            yield _cell(sweep, study, subject, at, next(rank))
 
 
 def key_of(spec: Mapping[str, Any]) -> str:
@@ -55,7 +58,7 @@ def key_of(spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates) -> Cell:
+def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates, rank: int) -> Cell:
     benchmark, identity = study.benchmark, subject.identity
     asked = study.queries[at.query_split]
     max_new_bytes = _max_new_bytes(asked)
@@ -79,7 +82,7 @@ def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates) -> 
         n_queries=len(asked),
         spec=spec,
     )
-    return Cell(info, study, subject, max_new_bytes)
+    return Cell(info, study, subject, max_new_bytes, rank)
 
 
 def _spec(

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from icl_gap.errors import IclGapError, InputError
 from icl_gap.evaluation.planning import Cell, Subject
+from icl_gap.models import RequestId
 from icl_gap.results import Sheet, StoreWriter, cell_name
 from icl_gap.schema import CellInfo, ModelInfo, Record
 
@@ -28,6 +29,7 @@ class Unit:
 
     def __init__(self, cells: Sequence[Cell], finished: Collection[str], folder: Path) -> None:
         self.cells = cells
+        self.by_key = {cell.info.key: cell for cell in cells}
         self.pending = [cell for cell in cells if cell.info.key not in finished]
         self.failures: dict[str, list[str]] = {}
         """Why requests failed, by the name of their cell."""
@@ -47,7 +49,7 @@ class Unit:
         """How many requests the cells have that are not finished."""
         return sum(cell.info.n_queries for cell in self.pending)
 
-    def begin(self, info: ModelInfo, made_with: dict[str, Any]) -> list[int]:
+    def begin(self, info: ModelInfo, made_with: dict[str, Any]) -> list[RequestId]:
         """Open the files, or go on with them.
 
         Args:
@@ -55,7 +57,7 @@ class Unit:
             made_with: What the answers are made with; see `provenance`.
 
         Returns:
-            The places of the requests that have no answer yet, of all those of `cells` in order.
+            The ids of the requests that have no response yet.
 
         Raises:
             OSError: A file cannot be written.
@@ -65,20 +67,26 @@ class Unit:
                 Sheet(_described(cell, info, made_with), _queries(cell)) for cell in self.pending
             ]
             self._writer = self._files.enter_context(StoreWriter(self._folder, sheets))
-        places = [(cell.info.key, query) for cell in self.cells for query in _queries(cell)]
-        return [n for n, place in enumerate(places) if self._writer.wants(*place)]
+        ids = [(cell.info.key, query) for cell in self.pending for query in _queries(cell)]
+        return [id_ for id_ in ids if self._writer.wants(*id_)]
 
-    def take(self, cell: Cell, record: Record) -> None:
-        """Store an answer, once the unit has begun.
+    def take(self, id_: RequestId, record: Record) -> None:
+        """Store a record, once the unit has begun.
+
+        Args:
+            id_: The id of its request.
+            record: The record.
 
         Raises:
             OSError: A file cannot be written.
         """
         if self._writer is None:
             raise ValueError("the unit has not begun")
-        self._writer.append(cell.info.key, record)
+        key, _ = id_
+        self._writer.append(key, record)
         if record.status == "failed":
-            self.failures.setdefault(cell_name(cell.info), []).append(str(record.reason))
+            name = cell_name(self.by_key[key].info)
+            self.failures.setdefault(name, []).append(str(record.reason))
 
     def refuse(self, error: IclGapError) -> None:
         """Give up what has no answer yet.

@@ -9,8 +9,8 @@ from itertools import chain, groupby
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell, grid
 from icl_gap.evaluation.inputs import Subject, studies, subjects
-from icl_gap.evaluation.questions import Load, Requests, loads, question, together
-from icl_gap.evaluation.requests import Layout, Request, Sizes
+from icl_gap.evaluation.questions import Load, Requests, loads, together
+from icl_gap.evaluation.requests import Layout, Sizes
 from icl_gap.evaluation.shards import into_shards
 from icl_gap.progress import Progress, no_progress
 from icl_gap.text import brief
@@ -19,7 +19,6 @@ __all__ = [
     "Cell",
     "Load",
     "Plan",
-    "Request",
     "Shard",
     "Sizes",
     "Subject",
@@ -28,7 +27,6 @@ __all__ = [
     "loads",
     "outline_sweep",
     "plan_sweep",
-    "question",
     "together",
 ]
 

@@ -14,10 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError, StoreError
-from icl_gap.evaluation.answering import Asked, answer
+from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.planning import Plan, Subject
 from icl_gap.files import write_atomically
-from icl_gap.models import RandomInitSpec, TransformersSpec
+from icl_gap.models import RandomInitSpec, Request, RequestId, TransformersSpec
 from icl_gap.progress import Progress
 from icl_gap.results import PRECISION, DamageError, Results, read_sealed, sealed, set_aside, writes
 from icl_gap.schema import Condition, Record
@@ -48,8 +48,8 @@ class PrecisionCheck:
     compared: tuple[Compared, ...]
 
     @property
-    def places(self) -> tuple[tuple[str, str], ...]:
-        """Cell and query of each request."""
+    def ids(self) -> tuple[RequestId, ...]:
+        """The id of each request."""
         return tuple((each.cell, each.query_id) for each in self.compared)
 
     def flips(self) -> tuple[int, int]:
@@ -111,14 +111,14 @@ def check_precision(plan: Plan, results: Results, progress: Progress) -> list[Pr
     Raises:
         StoreError: The folder cannot be written.
     """
-    known = {(check.model, check.places): check for check in _kept(results.folder)}
+    known = {(check.model, check.ids): check for check in _kept(results.folder)}
     checks = []
     for subject in dict.fromkeys(cell.subject for cell in plan.cells):
         if not isinstance(subject.spec, TransformersSpec | RandomInitSpec):
             continue
         chosen = _chosen(plan, subject)
         name = subject.identity.name
-        check = known.get((name, tuple(map(_place, chosen))))
+        check = known.get((name, tuple(request.id for request in chosen)))
         if check is None:
             steps = _again(subject, chosen, plan, _records(results, chosen))
             try:
@@ -188,14 +188,9 @@ def _write(folder: Path, checks: Sequence[PrecisionCheck]) -> None:
         write_atomically(folder / PRECISION, [content])
 
 
-def _place(asked: Asked) -> tuple[str, str]:
-    cell, request = asked
-    return cell.info.key, request.query_id
-
-
-def _chosen(plan: Plan, subject: Subject) -> list[Asked]:
+def _chosen(plan: Plan, subject: Subject) -> list[Request]:
     """The requests to ask again, the conditions of a query together."""
-    groups: defaultdict[tuple[object, ...], list[Asked]] = defaultdict(list)
+    groups: defaultdict[tuple[object, ...], list[Request]] = defaultdict(list)
     for cell in plan.cells:
         if cell.subject is subject:
             info = cell.info
@@ -203,42 +198,43 @@ def _chosen(plan: Plan, subject: Subject) -> list[Asked]:
                 if request.fits:
                     query = request.query_id
                     at = (info.dataset, info.split, info.query_split, info.shots, info.seed, query)
-                    groups[at].append((cell, request))
+                    groups[at].append(request)
     order = sorted(groups, key=lambda at: hashlib.blake2b(repr(at).encode()).digest())
-    together = [asked for at in order for asked in groups[at]]
+    together = [request for at in order for request in groups[at]]
     return together[: plan.sweep.precision_check]
 
 
-def _records(results: Results, chosen: Sequence[Asked]) -> dict[tuple[str, str], Record]:
+def _records(results: Results, chosen: Sequence[Request]) -> dict[RequestId, Record]:
     """What the sweep found for these requests; a study has more records than fit in memory."""
-    places = set(map(_place, chosen))
-    keys = {key for key, _ in places}
+    ids = {request.id for request in chosen}
+    keys = {request.cell for request in chosen}
     return {
         (info.key, record.query_id): record
         for number, info in enumerate(results.infos)
         if info.key in keys
         for record in results[number].records
-        if (info.key, record.query_id) in places
+        if (info.key, record.query_id) in ids
     }
 
 
 def _again(
     subject: Subject,
-    chosen: Sequence[Asked],
+    chosen: Sequence[Request],
     plan: Plan,
-    records: Mapping[tuple[str, str], Record],
+    records: Mapping[RequestId, Record],
 ) -> Iterator[Compared]:
     exact = _exact(subject.spec)
     model = models.load(exact, subject.identity)
-    for asked in chosen:
-        for cell, again in answer([asked], [0], model, plan.sweep):
+    cells = {cell.info.key: cell for cell in plan.cells}
+    for request in chosen:
+        for id_, again in respond([request], [request.id], model, cells, plan.sweep):
             if again.status == "failed":
                 raise InferenceError(again.reason)
-            before = records[_place(asked)]
+            before = records[id_]
             yield Compared(
-                cell=cell.info.key,
+                cell=request.cell,
                 query_id=before.query_id,
-                condition=cell.info.condition,
+                condition=cells[request.cell].info.condition,
                 raw=(bool(before.raw), bool(again.raw)),
                 canonical=(before.canonical, again.canonical),
             )

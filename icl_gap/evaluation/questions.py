@@ -4,42 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 
-from icl_gap import prompts, scoring
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.inputs import Subject
-from icl_gap.evaluation.requests import Request
-from icl_gap.models import Question, Tokenizer
-from icl_gap.models.hf.engine.sequences import to_asks
+from icl_gap.models import Request, Tokenizer
+from icl_gap.models.hf.engine.sequences import tokenize_requests
 from icl_gap.models.hf.engine.trie import Sizes, measure
 from icl_gap.progress import Progress
 from icl_gap.schema import Predictions
 
 Requests = Callable[[Cell], list[Request]]
-
-
-def question(cell: Cell, request: Request, rank: int, sweep: SweepSpec) -> Question:
-    """What a model is asked.
-
-    Args:
-        cell: Where the request belongs.
-        request: The request.
-        rank: How soon it is wanted, from 0.
-        sweep: Whether an answer that may be an equivalent program is followed.
-    """
-    target = request.exemplars.query.target
-    hope = partial(scoring.can_match, target=target, form=cell.study.form)
-    return Question(
-        prompt=request.prompt,
-        gold=prompts.gold(target),
-        stop=cell.study.template.stop,
-        max_new_bytes=cell.max_new_bytes,
-        hope=hope if sweep.canonical else None,
-        rank=rank,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +50,8 @@ def loads(
         studies = tuple(dict.fromkeys(cell.study for cell in group))
         key = (identity.tokenizer, identity.context_length, subject.shots, studies)
         if key not in known:
-            questions = [
-                question(cell, request, rank, sweep)
-                for rank, cell in enumerate(group)
-                for request in requests(cell)
-                if request.fits
-            ]
-            known[key] = _sizes(questions, tokenizer, identity.context_length, sweep.predictions)
+            fitting = [each for cell in group for each in requests(cell) if each.fits]
+            known[key] = _sizes(fitting, tokenizer, identity.context_length, sweep.predictions)
         yield Load(subject, benchmark, known[key])
 
 
@@ -93,10 +64,12 @@ def together(cell: Cell) -> tuple[Subject, str]:
 
 
 def _sizes(
-    questions: Sequence[Question],
+    requests: Sequence[Request],
     tokenizer: Tokenizer,
     context_length: int | None,
     predictions: Predictions,
 ) -> Sizes:
-    asks, _ = to_asks(questions, tokenizer, context_length=context_length, predictions=predictions)
-    return measure([ask.path for ask in asks], [len(ask.places) for ask in asks])
+    tokenized, _ = tokenize_requests(
+        requests, tokenizer, context_length=context_length, predictions=predictions
+    )
+    return measure([each.path for each in tokenized], [len(each.ids) for each in tokenized])

@@ -5,40 +5,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from icl_gap import prompts, sampling, scoring
 from icl_gap.errors import PromptError, SamplingError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.inputs import Study, Subject
-from icl_gap.schema import Condition, Exemplars, Prompt, Split
+from icl_gap.models import Request
+from icl_gap.schema import Condition, Exemplars, Split
 from icl_gap.text import brief, shots_text
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One prompt of a cell."""
-
-    exemplars: Exemplars
-    template: prompts.Template
-    tokens: int | None
-    """None where the model has no tokenizer."""
-    fits: bool
-    """False where the sweep skips the query because its prompt does not fit."""
-
-    @property
-    def query_id(self) -> str:
-        """The id of its query."""
-        return self.exemplars.query.id
-
-    @property
-    def prompt(self) -> Prompt:
-        """Its prompt, written when it is asked for: a study has millions."""
-        return prompts.render(self.template, self.exemplars)
-
-    def __repr__(self) -> str:
-        shots = shots_text(len(self.exemplars.examples))
-        return brief("Request", self.query_id, shots, f"{self.tokens} tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +66,29 @@ class Layout:
             PromptError: A prompt does not fit, and the sweep says that this is an error.
             SamplingError: A pool holds too few examples.
         """
-        template, drawn = cell.study.template, self._draw(cell, cell.info.condition)
+        drawn = self._draw(cell, cell.info.condition)
         return [
-            Request(drawn.shown(index, each.shots), template, each.tokens, each.fits)
+            self._request(cell, drawn.shown(index, each.shots), each)
             for index, each in enumerate(self._shown(cell))
         ]
+
+    def _request(self, cell: Cell, exemplars: Exemplars, shown: _Shown) -> Request:
+        """Return the request of one query."""
+        study, target = cell.study, exemplars.query.target
+        follow = partial(scoring.can_match, target=target, form=study.form)
+        return Request(
+            prompt=prompts.render(study.template, exemplars),
+            gold=prompts.gold(target),
+            stop=study.template.stop,
+            max_new_bytes=cell.max_new_bytes,
+            can_still_match=follow if self._sweep.canonical else None,
+            rank=cell.rank,
+            cell=cell.info.key,
+            target=target,
+            coverage=exemplars.coverage[-1],
+            tokens=shown.tokens,
+            fits=shown.fits,
+        )
 
     def sizes(self, cell: Cell) -> Sizes:
         """What the prompts of a cell come to; nothing is written for it.

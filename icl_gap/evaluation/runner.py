@@ -12,7 +12,7 @@ from typing import assert_never
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.evaluation.answering import answer
+from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.jobs import Unit
 from icl_gap.evaluation.planning import Plan, Subject, draw, outline_sweep, together
@@ -99,9 +99,9 @@ def _run_unit(plan: Plan, unit: Unit, model: models.Model) -> Iterator[None]:
     """Run a model on a benchmark, a step for each request of the cells that are not finished."""
     wanted = unit.begin(model.info, provenance(model.info.device))
     yield from [None] * (unit.n_queries - len(wanted))
-    asked = [(cell, request) for cell in unit.cells for request in plan.requests(cell)]
-    for cell, record in answer(asked, wanted, model, plan.sweep):
-        unit.take(cell, record)
+    requests = [request for cell in unit.cells for request in plan.requests(cell)]
+    for id_, record in respond(requests, wanted, model, unit.by_key, plan.sweep):
+        unit.take(id_, record)
         yield
 
 

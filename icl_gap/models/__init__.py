@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from icl_gap.models.base import Model, Outcome, Question, Tokenizer
+from icl_gap.models.base import Model, Outcome, Request, RequestId, Tokenizer
 from icl_gap.models.embedding import Embedder, EmbedderSpec, find_embedder
 from icl_gap.models.identity import Identity, identify
 from icl_gap.models.spec import (
@@ -36,8 +36,9 @@ __all__ = [
     "NearestExemplarSpec",
     "OpenAISpec",
     "Outcome",
-    "Question",
     "RandomInitSpec",
+    "Request",
+    "RequestId",
     "Tokenizer",
     "TransformersSpec",
     "expand",

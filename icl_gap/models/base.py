@@ -1,102 +1,132 @@
-"""What the rest of the package asks of a model and of its tokenizer."""
+"""The protocol between the package and a model: requests in, responses out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from icl_gap.errors import IclGapError
-from icl_gap.schema import Answer, ModelInfo, Predictions, Prompt
+from icl_gap.schema import ModelInfo, Predictions, Prompt, Response
+from icl_gap.text import brief, shots_text
+
+RequestId = tuple[str, str]
+"""The key of a request's cell, and the id of its query."""
+Outcome = tuple[RequestId, Response | IclGapError]
+"""The id of a request, and its response, or the error in its stead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A prompt, and what is to be found out of its answer."""
+class Request:
+    """One prompt of a cell, and what counts as a right response to it."""
 
     prompt: Prompt
     gold: str
-    """The text that follows the prompt in a right answer, up to its stop."""
+    """The text that follows the prompt in a right response, up to the stop."""
     stop: str
-    """The string at whose first occurrence an answer ends; not empty."""
+    """The string at whose first occurrence a response ends; not empty."""
     max_new_bytes: int
-    """An answer longer than this many UTF-8 bytes is cut: no gold answer is as long."""
-    hope: Callable[[str], bool] | None = None
-    """Whether an answer that begins with a text, and not as the gold answer does, can still count
-    as right; None if it cannot."""
+    """Responses are cut at this many UTF-8 bytes; no gold text is as long."""
+    can_still_match: Callable[[str], bool] | None = field(default=None, compare=False)
+    """Tells of the beginning of a response that has left the gold text whether the response can
+    still be right. None if it cannot."""
     rank: int = 0
-    """Questions of low rank are wanted first."""
+    """Requests of lower rank are computed first."""
+    cell: str = ""
+    """The key of its cell."""
+    target: str = ""
+    """The gold target of its query."""
+    coverage: float = 0.0
+    """The share of the query's primitives that its exemplars hold, in [0, 1]."""
+    tokens: int | None = None
+    """The length of the prompt in tokens, BOS included; None where the model has no tokenizer."""
+    fits: bool = True
+    """False where the prompt does not fit the context and the sweep skips such queries. No backend
+    gets such a request."""
 
     @property
-    def key(self) -> tuple[object, ...]:
-        """What equal questions have in common: one answer serves them all."""
-        rules = (self.stop, self.max_new_bytes, self.hope is None)
-        return (self.prompt.text, self.gold, *rules)
+    def id(self) -> RequestId:
+        """The key of its cell and the id of its query; no two requests of a sweep share it."""
+        return self.cell, self.prompt.query_id
 
+    @property
+    def query_id(self) -> str:
+        """The id of its query."""
+        return self.prompt.query_id
 
-Outcome = tuple[int, Answer | IclGapError]
-"""Which question, and its answer or why there is none."""
+    @property
+    def content(self) -> tuple[object, ...]:
+        """All that decides the response. Requests with equal content can share one response."""
+        following = self.can_still_match is not None
+        return self.prompt.text, self.gold, self.stop, self.max_new_bytes, following
+
+    def __repr__(self) -> str:
+        tokens = "tokens not counted" if self.tokens is None else f"{self.tokens:,} tokens"
+        return brief("Request", self.query_id, shots_text(self.prompt.shots), tokens)
 
 
 class Model(Protocol):
-    """Anything that answers questions."""
+    """Anything that responds to requests."""
 
     @property
     def info(self) -> ModelInfo:
-        """What is known of it."""
+        """Name, size and other facts about the model."""
 
-    def answers(
+    def respond(
         self,
-        questions: Sequence[Question],
+        requests: Sequence[Request],
         *,
         predictions: Predictions = "verdict",
-        wanted: Collection[int] | None = None,
+        wanted: Collection[RequestId] | None = None,
     ) -> Iterator[Outcome]:
-        """Answer questions, each once, in any order, as they are done.
+        """Respond to requests, in the order in which responses are done.
 
         Args:
-            questions: All questions of a run. In low precision an answer may depend on what is
-                computed beside it, and that depends on these alone.
-            predictions: Whether a wrong answer is followed to its end.
-            wanted: The places of those to answer; by default, all.
+            requests: All requests of a job, with distinct ids, those of earlier runs included. In
+                low precision a response may depend on what is computed beside it, and that depends
+                on these alone.
+            predictions: `full` decodes wrong responses to their ends, `verdict` does not.
+            wanted: The ids of the requests to respond to; all by default.
 
         Yields:
-            Each question's place, and its answer; where the model failed, an error in its stead.
+            The id of each wanted request with its response, or with an error where the model
+            failed.
         """
 
 
 def one_by_one(
-    questions: Sequence[Question],
-    wanted: Collection[int] | None,
-    answer: Callable[[Question], Answer | IclGapError],
+    requests: Sequence[Request],
+    wanted: Collection[RequestId] | None,
+    respond: Callable[[Request], Response | IclGapError],
 ) -> Iterator[Outcome]:
-    """`Model.answers` of a model that answers each question by itself.
+    """Implement `Model.respond` for a model that handles each request by itself.
 
     Args:
-        questions: The questions.
-        wanted: The places of those to answer; None for all.
-        answer: Answers one.
+        requests: The requests.
+        wanted: The ids of those to respond to; None for all.
+        respond: Responds to one request.
     """
-    for place, question in enumerate(questions):
-        if wanted is None or place in wanted:
-            yield place, answer(question)
+    for request in requests:
+        if wanted is None or request.id in wanted:
+            yield request.id, respond(request)
 
 
 class Tokenizer(Protocol):
-    """How a model cuts text into tokens."""
+    """Cuts text into a model's tokens."""
 
     def __call__(self, text: str) -> tuple[int, ...]:
-        """The ids of a text, without special tokens; the same as `encode`."""
+        """Return the ids of a text, without special tokens; the same as `encode`."""
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """The ids of a text, without special tokens."""
+        """Return the ids of a text, without special tokens."""
 
     def encode_prompt(self, text: str) -> tuple[int, ...]:
-        """What the model reads for a prompt: BOS where the policy puts it, then the text."""
+        """Return the ids that the model reads for a prompt: BOS where it is put, then the text."""
 
     def prompt_length(self, *parts: str) -> int:
-        """How many tokens the model reads for a prompt, BOS included where it is put.
+        """Return the number of tokens that the model reads for a prompt, BOS included.
 
         Args:
-            *parts: Its text, whole or in parts; parts that come again are counted once.
+            *parts: The text of the prompt, whole or in parts. Parts that repeat between calls are
+                tokenized once.
         """

@@ -15,13 +15,13 @@ from setting import Setting, Shape, Workload
 from transformers import PreTrainedModel
 from ways import Row, Way, generate, harness, parting
 
-from icl_gap.models import Question
+from icl_gap.models import Request
 from icl_gap.models.ending import BROKEN
 from icl_gap.models.hf import cost as cost_of
 from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.hf.engine.passes import Runner
 from icl_gap.models.hf.transformers_model import HuggingFaceModel
-from icl_gap.schema import Answer, Predictions
+from icl_gap.schema import Predictions, Response
 
 HARNESS = "lm-evaluation-harness"
 BATCHES = (1, 4, 8, 16)
@@ -60,25 +60,25 @@ class Bench:
     folder: Path
     """Of its tokenizer."""
 
-    def answers(
-        self, predictions: Predictions, questions: Sequence[Question]
-    ) -> tuple[list[Answer], Counter[str]]:
+    def respond(
+        self, predictions: Predictions, requests: Sequence[Request]
+    ) -> tuple[list[Response], Counter[str]]:
         engine = self.engine._engine
         counted = Counted(engine.runner)
         self.engine._engine = replace(engine, runner=counted)
-        found = dict(self.engine.answers(questions, predictions=predictions))
+        found = dict(self.engine.respond(requests, predictions=predictions))
         self.engine._engine = engine
-        return [found[n] for n in range(len(found))], counted.counts
+        return [found[request.id] for request in requests], counted.counts
 
     @property
-    def usual(self) -> dict[str, tuple[Way, Sequence[Question]]]:
+    def usual(self) -> dict[str, tuple[Way, Sequence[Request]]]:
         """The usual ways, and the requests that each is to answer."""
         setting = self.setting
 
-        def plain(questions: Sequence[Question], batch: int) -> list[Row]:
-            return generate(self.plain, setting.tokenizer, questions, batch)
+        def plain(requests: Sequence[Request], batch: int) -> list[Row]:
+            return generate(self.plain, setting.tokenizer, requests, batch)
 
-        ways = {"generate": (plain, setting.questions)}
+        ways = {"generate": (plain, setting.requests)}
         if other := harness(self.plain, self.folder, setting):
             ways[HARNESS] = (other, setting.sample(SAMPLE))
         return ways
@@ -139,20 +139,20 @@ def best_batches(bench: Bench) -> dict[str, int]:
 
 def measured(bench: Bench, weights: str, batches: dict[str, int]) -> Report:
     """Answer a workload's requests in all ways."""
-    setting, total = bench.setting, len(bench.setting.questions)
-    bench.answers("verdict", setting.sample(1))
+    setting, total = bench.setting, len(bench.setting.requests)
+    bench.respond("verdict", setting.sample(1))
     rate = matmul_rate(bench.shape)
-    seconds, (verdicts, _) = timed(bench.answers, "verdict", setting.questions)
+    seconds, (verdicts, _) = timed(bench.respond, "verdict", setting.requests)
     verdict = Timing("engine, verdict", seconds, total)
     rate = max(rate, matmul_rate(bench.shape))
-    seconds, (fulls, counts) = timed(bench.answers, "full", setting.questions)
+    seconds, (fulls, counts) = timed(bench.respond, "full", setting.requests)
     full = Timing("engine, full", seconds, total)
     usual, answered = [], {}
-    for name, (way, questions) in bench.usual.items():
-        seconds, answers = timed(way, questions, batches[name])
-        answered[name] = dict(zip(map(id, questions), answers, strict=True))
-        usual.append(Timing(name, seconds, len(questions), batches[name]))
-    rows = [answered["generate"][id(question)] for question in setting.questions]
+    for name, (way, requests) in bench.usual.items():
+        seconds, answers = timed(way, requests, batches[name])
+        answered[name] = dict(zip(map(id, requests), answers, strict=True))
+        usual.append(Timing(name, seconds, len(requests), batches[name]))
+    rows = [answered["generate"][id(request)] for request in setting.requests]
     differing = [
         *differences(bench.plain, rows, verdicts, fulls),
         *harness_differences(bench.plain, rows, answered.get(HARNESS, {})),
@@ -196,12 +196,15 @@ def _figures(
 
 
 def differences(
-    model: PreTrainedModel, rows: Sequence[Row], verdicts: Sequence[Answer], fulls: Sequence[Answer]
+    model: PreTrainedModel,
+    rows: Sequence[Row],
+    verdicts: Sequence[Response],
+    fulls: Sequence[Response],
 ) -> Iterator[dict[str, Any]]:
     """Where the engine found something else than `generate`."""
     for row, verdict, full in zip(rows, verdicts, fulls, strict=True):
         left = verdict.divergence
-        so_far = row.question.gold + row.question.stop if left is None else left.text
+        so_far = row.request.gold + row.request.stop if left is None else left.text
         if row.exact != (left is None) or (left is not None and not row.text.startswith(so_far)):
             yield {"predictions": "verdict", **parting(model, row, so_far)}
         if row.completion != full.completion:
@@ -216,16 +219,16 @@ def harness_differences(
     Args:
         model: The model.
         rows: What `generate` found.
-        texts: The harness's answers, by the ids of their questions.
+        texts: The harness's answers, by the ids of their requests.
     """
     for row in rows:
-        text = texts.get(id(row.question), "").rstrip(BROKEN)
+        text = texts.get(id(row.request), "").rstrip(BROKEN)
         # The harness cuts by tokens and not by bytes, so either may be the longer one.
         if not row.text.startswith(text) and not text.startswith(row.text.rstrip(BROKEN)):
             yield {"predictions": HARNESS, **parting(model, row, text)}
 
 
-def mix(rows: Sequence[Row], verdicts: Sequence[Answer]) -> dict[str, int]:
+def mix(rows: Sequence[Row], verdicts: Sequence[Response]) -> dict[str, int]:
     """How many answers are right, and how soon the others are wrong."""
     left = [each for each in verdicts if each.divergence is not None]
     early = sum(each.divergence.position < each.gold_tokens / 4 for each in left)
@@ -239,13 +242,14 @@ def mix(rows: Sequence[Row], verdicts: Sequence[Answer]) -> dict[str, int]:
 def decoding(setting: Setting, rows: Sequence[Row], counts: Counter[str]) -> dict[str, float]:
     """How far the engine comes with a pass, once an answer is decoded."""
     written = first = 0
-    for ask in setting.asks:
-        tokens = rows[ask.places[0]].tokens
-        agree = [token == gold for token, gold in zip(tokens, ask.draft, strict=False)]
+    by_id = {row.request.id: row for row in rows}
+    for each in setting.tokenized:
+        tokens = by_id[each.request.id].tokens
+        agree = [token == gold for token, gold in zip(tokens, each.draft, strict=False)]
         same = [*agree, False].index(False)
         written += len(tokens)
         first += min(same + 1, len(tokens))
-    steps = counts["segments"] - len(setting.asks)
+    steps = counts["segments"] - len(setting.tokenized)
     return {
         "answer_tokens": written,
         "of_these_decoded": written - first,

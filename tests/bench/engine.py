@@ -74,11 +74,11 @@ def memory(data: Path, folder: Path, queries: int, way: str) -> None:
     setting = prepare(paper, shape, data, queries)
     model = build(shape, folder)
     if way == "generate":
-        longest = sorted(setting.questions, key=lambda each: -len(each.prompt.text))[:16]
+        longest = sorted(setting.requests, key=lambda each: -len(each.prompt.text))[:16]
         generate(model, setting.tokenizer, longest, 8)
     else:
         engine = HuggingFaceModel(model, setting.tokenizer, setting.identity, KV_CACHE_TOKENS)
-        for _ in engine.answers(setting.questions, predictions=way):
+        for _ in engine.respond(setting.requests, predictions=way):
             pass
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 

@@ -13,9 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import plan_sweep
-from icl_gap.evaluation.questions import question
-from icl_gap.models import Identity, Question, RandomInitSpec
-from icl_gap.models.hf.engine.sequences import Ask, to_asks
+from icl_gap.models import Identity, RandomInitSpec, Request
+from icl_gap.models.hf.engine.sequences import TokenizedRequest, tokenize_requests
 from icl_gap.models.hf.engine.trie import Sizes, measure
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.specs import check_spec
@@ -80,8 +79,8 @@ WORKLOADS = (
 class Setting:
     """A workload's requests, as one model reads them."""
 
-    questions: list[Question]
-    asks: list[Ask]
+    requests: list[Request]
+    tokenized: list[TokenizedRequest]
     """The same as tokens."""
     sizes: Sizes
     queries: int
@@ -91,11 +90,11 @@ class Setting:
     @property
     def longest(self) -> int:
         """The tokens of the longest gold answer, with its stop."""
-        return max(len(ask.draft) for ask in self.asks) + 1
+        return max(len(each.draft) for each in self.tokenized) + 1
 
-    def sample(self, size: int) -> list[Question]:
+    def sample(self, size: int) -> list[Request]:
         """So many requests, short and long ones as among all."""
-        by_length = sorted(self.questions, key=lambda each: len(each.prompt.text))
+        by_length = sorted(self.requests, key=lambda each: len(each.prompt.text))
         total, size = len(by_length), min(size, len(by_length))
         return [by_length[(2 * n + 1) * total // (2 * size)] for n in range(size)]
 
@@ -124,23 +123,19 @@ def prepare(workload: Workload, shape: Shape, tokenizer: Path, queries: int) -> 
     sweep = check_spec(spec, SweepSpec)
     plan = plan_sweep(sweep)
     subject = plan.cells[0].subject
-    questions = [
-        question(cell, request, rank, sweep)
-        for rank, cell in enumerate(plan.cells)
-        for request in plan.requests(cell)
-    ]
-    asks, failures = to_asks(
-        questions,
+    requests = [request for cell in plan.cells for request in plan.requests(cell)]
+    tokenized, failures = tokenize_requests(
+        requests,
         subject.tokenizer,
         context_length=subject.identity.context_length,
         predictions="verdict",
     )
     assert not failures
     return Setting(
-        questions=questions,
-        asks=asks,
-        sizes=measure([ask.path for ask in asks], [len(ask.places) for ask in asks]),
-        queries=len({each.prompt.query_id for each in questions}),
+        requests=requests,
+        tokenized=tokenized,
+        sizes=measure([each.path for each in tokenized], [len(each.ids) for each in tokenized]),
+        queries=len({each.prompt.query_id for each in requests}),
         tokenizer=subject.tokenizer,
         identity=subject.identity,
     )
@@ -208,12 +203,12 @@ def fit(model: PreTrainedModel, setting: Setting) -> Tensor:
 def _taught(model: PreTrainedModel, setting: Setting) -> tuple[Tensor, Tensor]:
     """Last hidden states of gold answers, as far as they are fitted, and the tokens that follow."""
     hidden, tokens = [], []
-    for number, ask in enumerate(setting.asks):
-        answer = [*ask.draft, *setting.tokenizer.encode(ask.question.stop)]
+    for number, each in enumerate(setting.tokenized):
+        answer = [*each.draft, *setting.tokenizer.encode(each.request.stop)]
         kept = round(FITTED[number % len(FITTED)] * len(answer))
         if not kept:
             continue
-        path = torch.tensor([[*ask.prompt, *answer[: kept - 1]]], device=model.device)
+        path = torch.tensor([[*each.prompt, *answer[: kept - 1]]], device=model.device)
         states = model.base_model(input_ids=path, use_cache=False).last_hidden_state[0]
         hidden.append(states[-kept:].double())
         tokens += answer[:kept]

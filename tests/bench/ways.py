@@ -18,12 +18,12 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from icl_gap.models import Question
+from icl_gap.models import Request
 from icl_gap.models.ending import ended, max_new_tokens
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.schema import Completion
 
-Way = Callable[[Sequence[Question], int], list[Any]]
+Way = Callable[[Sequence[Request], int], list[Any]]
 """Answers requests, in batches of a size."""
 
 PAD = 0
@@ -34,7 +34,7 @@ PAD = 0
 class Row:
     """One prompt on its way to its answer, which ends where the engine's does."""
 
-    question: Question
+    request: Request
     tokenizer: TextTokenizer
     prompt: tuple[int, ...] = ()
     tokens: list[int] = field(default_factory=list)
@@ -42,7 +42,7 @@ class Row:
     completion: Completion | None = None
 
     def __post_init__(self) -> None:
-        self.prompt = self.tokenizer.encode_prompt(self.question.prompt.text)
+        self.prompt = self.tokenizer.encode_prompt(self.request.prompt.text)
 
     @property
     def text(self) -> str:
@@ -52,7 +52,7 @@ class Row:
     @property
     def exact(self) -> bool:
         """Whether the answer is the gold answer."""
-        return self.completion.text.strip() == self.question.gold.strip()
+        return self.completion.text.strip() == self.request.gold.strip()
 
     def take(self, token: int) -> bool:
         """Add a token, unless the answer has ended.
@@ -65,7 +65,7 @@ class Row:
             if token in self.tokenizer.eos:
                 self.completion = Completion(self.text, "eos")
             else:
-                rule = self.question
+                rule = self.request
                 self.completion = ended(self.text, stop=rule.stop, max_new_bytes=rule.max_new_bytes)
         return self.completion is not None
 
@@ -86,10 +86,10 @@ class Feed(StoppingCriteria):
 
 
 def generate(
-    model: PreTrainedModel, tokenizer: TextTokenizer, questions: Sequence[Question], batch: int
+    model: PreTrainedModel, tokenizer: TextTokenizer, requests: Sequence[Request], batch: int
 ) -> list[Row]:
     """Decode greedily with `generate`, in batches padded on the left, longest prompts first."""
-    rows = [Row(question, tokenizer) for question in questions]
+    rows = [Row(request, tokenizer) for request in requests]
     in_order = sorted(rows, key=lambda row: -len(row.prompt))
     for start in range(0, len(rows), batch):
         _generate(model, in_order[start : start + batch])
@@ -100,7 +100,7 @@ def _generate(model: PreTrainedModel, rows: Sequence[Row]) -> None:
     width = len(rows[0].prompt)
     padded = [[PAD] * (width - len(row.prompt)) + list(row.prompt) for row in rows]
     mask = [[0] * (width - len(row.prompt)) + [1] * len(row.prompt) for row in rows]
-    rule = rows[0].question
+    rule = rows[0].request
     model.generate(
         torch.tensor(padded, device=model.device),
         attention_mask=torch.tensor(mask, device=model.device),
@@ -135,7 +135,7 @@ def harness(model: PreTrainedModel, folder: Path, setting: Setting) -> Way | Non
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
-    def answer(questions: Sequence[Question], batch: int) -> list[str]:
+    def answer(requests: Sequence[Request], batch: int) -> list[str]:
         lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch)
         options = {"max_gen_toks": setting.longest, "do_sample": False}
         requests = [
@@ -145,7 +145,7 @@ def harness(model: PreTrainedModel, folder: Path, setting: Setting) -> Way | Non
                 arguments=(each.prompt.text, {**options, "until": [each.stop]}),
                 idx=number,
             )
-            for number, each in enumerate(questions)
+            for number, each in enumerate(requests)
         ]
         return lm.generate_until(requests, disable_tqdm=True)
 
@@ -160,8 +160,8 @@ def parting(model: PreTrainedModel, row: Row, text: str) -> dict[str, object]:
     ids = torch.tensor([[*row.prompt, *row.tokens[:position]]], device=model.device)
     best = model(input_ids=ids, logits_to_keep=1).logits[0, -1].float().topk(2)
     return {
-        "query": row.question.prompt.query_id,
-        "shots": row.question.prompt.shots,
+        "query": row.request.prompt.query_id,
+        "shots": row.request.prompt.shots,
         "position": position,
         "candidates": [row.tokenizer.token_text(token) for token in best.indices.tolist()],
         "logit_gap": float(best.values[0] - best.values[1]),

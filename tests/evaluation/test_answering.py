@@ -9,7 +9,7 @@ from toys import sweep
 from writing import save_writer
 
 from icl_gap import models
-from icl_gap.evaluation.answering import answer
+from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.schema import Divergence, Record
 
@@ -57,7 +57,9 @@ def record(card: str, folder: Path, says: list[str], **changes: object) -> Recor
     plan = plan_sweep(spec)
     cell = plan.cells[0]
     loaded = models.load(cell.subject.spec, cell.subject.identity)
-    ((_, found),) = answer([(cell, plan.requests(cell)[0])], [0], loaded, spec)
+    request = plan.requests(cell)[0]
+    cells = {cell.info.key: cell}
+    ((_, found),) = respond([request], [request.id], loaded, cells, spec)
     assert isinstance(found, Record)
     return found
 

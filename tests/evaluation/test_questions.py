@@ -6,7 +6,7 @@ import pytest
 from toys import sweep
 
 from icl_gap import prompts
-from icl_gap.evaluation.planning import Plan, loads, plan_sweep, question
+from icl_gap.evaluation.planning import Plan, loads, plan_sweep
 from icl_gap.models.hf.engine.trie import Sizes
 from icl_gap.progress import no_progress
 
@@ -25,7 +25,7 @@ def test_every_request_is_counted_as_written_and_once_as_computed(toy_card) -> N
     found = sizes(plan)
     cells = [cell for cell in plan.cells if cell.subject.tokenizer is not None]
     requests = [request for cell in cells for request in plan.requests(cell)]
-    golds = [prompts.gold(request.exemplars.query.target) for request in requests]
+    golds = [prompts.gold(request.target) for request in requests]
     assert found.requests == len(requests) == 64
     # Bytes are tokens here.
     assert found.written == sum(request.tokens for request in requests) + sum(map(len, golds))
@@ -46,15 +46,18 @@ def test_prompts_without_exemplars_are_asked_once_for_all_seeds(toy_card) -> Non
 
 
 @pytest.mark.parametrize("canonical", [True, False])
-def test_hope_is_that_of_the_normal_form_where_it_is_asked_for(toy_card, canonical) -> None:
+def test_can_still_match_is_that_of_the_normal_form_where_it_is_asked_for(
+    toy_card, canonical
+) -> None:
     plan = plan_sweep(sweep(toy_card, canonical=canonical))
-    cell = plan.cells[0]
+    cell = plan.cells[3]
     request = plan.requests(cell)[0]
-    target = request.exemplars.query.target
-    asked = question(cell, request, 3, plan.sweep)
-    assert asked.gold == f" {target}"
-    assert (asked.stop, asked.rank, asked.max_new_bytes) == ("\n", 3, cell.max_new_bytes)
-    assert (asked.hope is not None) == canonical
-    if asked.hope:
-        assert asked.hope(target.replace(" ", "  "))
-        assert not asked.hope("nothing of it")
+    assert request.id == (cell.info.key, request.query_id)
+    sides = cell.study.benchmark.train, cell.study.benchmark.test
+    (target,) = (each.target for side in sides for each in side if each.id == request.query_id)
+    assert (request.target, request.gold) == (target, f" {target}")
+    assert (request.stop, request.rank, request.max_new_bytes) == ("\n", 3, cell.max_new_bytes)
+    assert (request.can_still_match is not None) == canonical
+    if request.can_still_match:
+        assert request.can_still_match(target.replace(" ", "  "))
+        assert not request.can_still_match("nothing of it")

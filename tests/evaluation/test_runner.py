@@ -19,20 +19,14 @@ from toys import sweep
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, SamplingError
-from icl_gap.evaluation.answering import answer
+from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import (
-    Model,
-    Outcome,
-    Question,
-    RandomInitSpec,
-    save_random_init,
-)
+from icl_gap.models import Model, Outcome, RandomInitSpec, Request, RequestId, save_random_init
 from icl_gap.progress import Progress
 from icl_gap.results import open_results
-from icl_gap.schema import Answer, CellResult, Completion, ModelInfo, Record
+from icl_gap.schema import CellResult, Completion, ModelInfo, Record, Response
 
 T = TypeVar("T")
 
@@ -60,7 +54,7 @@ def test_a_sweep_is_stored_as_asked(toy_card, tmp_path) -> None:
         assert cell.info.key == planned.info.key
         for record, request in zip(cell.records, plan.requests(planned), strict=True):
             assert record.query_id == request.prompt.query_id
-            assert record.exemplar_ids == tuple(e.id for e in request.exemplars.examples)
+            assert record.exemplar_ids == tuple(e.id for e in request.prompt.exemplars)
             assert record.prompt_sha256 == request.prompt.sha256
             assert record.shots == cell.info.shots
             assert record.status == "scored"
@@ -77,7 +71,7 @@ def test_provenance_tells_what_it_was_made_with(toy_card, tmp_path) -> None:
 def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
     script = tmp_path / "answers.jsonl"
     queries = plan_sweep(sweep(toy_card)).requests(plan_sweep(sweep(toy_card)).cells[0])
-    gold = {r.exemplars.query.id: r.exemplars.query.target for r in queries}
+    gold = {r.query_id: r.target for r in queries}
     right, spaced, wrong, empty = gold
     lines = [
         {"query_id": right, "text": f" {gold[right]}\nmore"},
@@ -148,13 +142,13 @@ def test_only_what_failed_is_asked_again(toy_card, tmp_path, monkeypatch) -> Non
     class Model(Echo):
         broken = True
 
-        def answers(
-            self, questions: Sequence[Question], *, predictions: str, wanted: Collection[int]
+        def respond(
+            self, requests: Sequence[Request], *, predictions: str, wanted: Collection[RequestId]
         ) -> Iterator[Outcome]:
             asked.append(len(wanted))
-            for place, right in super().answers(questions, predictions=predictions, wanted=wanted):
-                fails = self.broken and questions[place].prompt.query_id == failing
-                yield place, InferenceError("no") if fails else right
+            for id_, right in super().respond(requests, predictions=predictions, wanted=wanted):
+                fails = self.broken and id_[1] == failing
+                yield id_, InferenceError("no") if fails else right
 
     monkeypatch.setattr(models, "load", lambda *_: Model())
     undisturbed = tmp_path / "one"
@@ -215,29 +209,33 @@ def test_another_label_changes_no_record(toy_card, tmp_path) -> None:
 
 
 class Echo:
-    """Answers each question with what is asked beside it: what depends on that shows it."""
+    """Answers each request with what is asked beside it: what depends on that shows it."""
 
     info = ModelInfo("echo", "echo", None, None, None)
 
-    def answers(
-        self, questions: Sequence[Question], *, predictions: str, wanted: Collection[int]
+    def respond(
+        self, requests: Sequence[Request], *, predictions: str, wanted: Collection[RequestId]
     ) -> Iterator[Outcome]:
         del predictions
-        for place in sorted(wanted, key=lambda n: -n):
-            beside = questions[place // 4 * 4 :][:4]
-            text = " ".join(question.prompt.query_id for question in beside)
-            yield place, Answer(Completion(text, "stop"))
+        for place in reversed(range(len(requests))):
+            if requests[place].id not in wanted:
+                continue
+            beside = requests[place // 4 * 4 :][:4]
+            text = " ".join(request.prompt.query_id for request in beside)
+            yield requests[place].id, Response(Completion(text, "stop"))
 
 
 @pytest.mark.parametrize("known", range(11))
 def test_what_is_asked_beside_a_request_does_not_depend_on_what_is_known(toy_card, known) -> None:
     plan = plan_sweep(sweep(toy_card, limit=10))
     cell = plan.cells[0]
-    asked = [(cell, request) for request in plan.requests(cell)]
-    asked[2] = (cell, replace(asked[2][1], fits=False))
+    asked = plan.requests(cell)
+    asked[2] = replace(asked[2], fits=False)
 
-    def answered(wanted: range) -> dict[str, str | None]:
-        records = (record for _, record in answer(asked, wanted, Echo(), plan.sweep))
+    def answered(numbers: range) -> dict[str, str | None]:
+        wanted = [asked[n].id for n in numbers]
+        cells = {cell.info.key: cell}
+        records = (record for _, record in respond(asked, wanted, Echo(), cells, plan.sweep))
         return {r.query_id: r.prediction for r in records if isinstance(r, Record)}
 
     whole, rest = answered(range(10)), answered(range(known, 10))

@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from icl_gap.errors import InferenceError, ModelError, Place
-from icl_gap.models.base import Outcome, Question, one_by_one
+from icl_gap.models.base import Outcome, Request, RequestId, one_by_one
 from icl_gap.models.spec import MockSpec
-from icl_gap.schema import Answer, Completion, ModelInfo, Predictions
+from icl_gap.schema import Completion, ModelInfo, Predictions, Response
 
 Line = tuple[Literal["text", "error"], str]
 
@@ -25,29 +25,29 @@ class Scripted:
         self._answers = answers
         self._default = default
 
-    def answers(
+    def respond(
         self,
-        questions: Sequence[Question],
+        requests: Sequence[Request],
         *,
         predictions: Predictions = "verdict",
-        wanted: Collection[int] | None = None,
+        wanted: Collection[RequestId] | None = None,
     ) -> Iterator[Outcome]:
-        """Answer each prompt by its query id.
+        """Respond to each prompt by its query id.
 
         Args:
-            questions: The questions.
-            predictions: Not used: the answer is there whole.
-            wanted: The places of those to answer; by default, all.
+            requests: The requests.
+            predictions: Not used: every response is whole.
+            wanted: The ids of those to respond to; all by default.
         """
         del predictions
-        return one_by_one(questions, wanted, self._answer)
+        return one_by_one(requests, wanted, self._answer)
 
-    def _answer(self, question: Question) -> Answer | InferenceError:
-        query = question.prompt.query_id
+    def _answer(self, request: Request) -> Response | InferenceError:
+        query = request.prompt.query_id
         kind, text = self._answers.get(query, ("text", self._default))
         if kind == "error":
             return InferenceError(f"{self.info.name} failed on {query}: {text}")
-        return Answer(Completion(text.partition(question.stop)[0], "stop"))
+        return Response(Completion(text.partition(request.stop)[0], "stop"))
 
 
 def load_mock(spec: MockSpec, name: str) -> Scripted:

@@ -16,8 +16,8 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from icl_gap.models.base import Outcome, Question, one_by_one
-from icl_gap.schema import Answer, Completion, Example, ModelInfo, Predictions
+from icl_gap.models.base import Outcome, Request, RequestId, one_by_one
+from icl_gap.schema import Completion, Example, ModelInfo, Predictions, Response
 
 _WORDS = (
     "a after and are by did do does for from has have in is it of on or that the their there to was"
@@ -37,28 +37,28 @@ class Nearest:
     def __init__(self, name: str, family: str) -> None:
         self.info = ModelInfo(name, family, None, None, None)
 
-    def answers(
+    def respond(
         self,
-        questions: Sequence[Question],
+        requests: Sequence[Request],
         *,
         predictions: Predictions = "verdict",
-        wanted: Collection[int] | None = None,
+        wanted: Collection[RequestId] | None = None,
     ) -> Iterator[Outcome]:
-        """Answer each prompt with the target of its nearest exemplar; without exemplars, with "".
+        """Respond with the target of the nearest exemplar; without exemplars, with "".
 
         Args:
-            questions: The questions.
-            predictions: Not used: the answer is there whole.
-            wanted: The places of those to answer; by default, all.
+            requests: The requests.
+            predictions: Not used: every response is whole.
+            wanted: The ids of those to respond to; all by default.
         """
         del predictions
-        return one_by_one(questions, wanted, _answer)
+        return one_by_one(requests, wanted, _answer)
 
 
-def _answer(question: Question) -> Answer:
-    found = nearest(question.prompt.source, question.prompt.exemplars)
-    text = "" if found is None else found.target.partition(question.stop)[0]
-    return Answer(Completion(text, "stop"))
+def _answer(request: Request) -> Response:
+    found = nearest(request.prompt.source, request.prompt.exemplars)
+    text = "" if found is None else found.target.partition(request.stop)[0]
+    return Response(Completion(text, "stop"))
 
 
 def nearest(source: str, exemplars: Iterable[Example]) -> Example | None:

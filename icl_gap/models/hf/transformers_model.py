@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedModel
 
 from icl_gap.errors import ModelError
-from icl_gap.models.base import Outcome, Question
+from icl_gap.models.base import Outcome, Request, RequestId
 from icl_gap.models.hf.checkpoint import count_parameters, load_weights, move_to, pick_device
 from icl_gap.models.hf.engine.passes import choose, embedding_rows, input_device
 from icl_gap.models.hf.engine.scheduling import Engine
@@ -73,16 +73,15 @@ class HuggingFaceModel:
             pass_tokens=_PASS_TOKENS.get(input_device(model).type, _PASS_TOKENS_ELSEWHERE),
         )
 
-    def answers(
+    def respond(
         self,
-        questions: Sequence[Question],
+        requests: Sequence[Request],
         *,
         predictions: Predictions = "verdict",
-        wanted: Collection[int] | None = None,
+        wanted: Collection[RequestId] | None = None,
     ) -> Iterator[Outcome]:
-        """Answer questions as greedy decoding would; see `icl_gap.models.Model`."""
-        places = range(len(questions)) if wanted is None else wanted
-        return self._engine.answers(questions, predictions, places)
+        """Respond to requests as greedy decoding would; see `icl_gap.models.Model`."""
+        return self._engine.respond(requests, predictions, wanted)
 
 
 def _check_vocabulary(model: PreTrainedModel, tokenizer: TextTokenizer, name: str) -> None:

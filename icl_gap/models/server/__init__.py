@@ -1,6 +1,6 @@
 """Models behind an OpenAI-compatible completions endpoint.
 
-backend    the model: questions to requests, and what came back to answers
+backend    the model: requests to requests, and what came back to answers
 parallel   several requests under way at a time
 client     one request, sent until it is answered or has failed
 failures   why it was not, and whether it may be sent again

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from icl_gap.errors import InferenceError
-from icl_gap.models.base import Question
+from icl_gap.models.base import Request
 from icl_gap.models.ending import BROKEN, ended, may_spell, readings
 from icl_gap.models.server.responses import Served
-from icl_gap.schema import Answer, Completion, Divergence
+from icl_gap.schema import Completion, Divergence, Response
 
 Mode = Literal["echo", "prompt_logprobs"]
 FIELDS: Mapping[Mode, Mapping[str, Any]] = {
@@ -49,7 +49,7 @@ class Finding:
 
     gold_logprob: float
     gold_tokens: int
-    answer: Answer | None
+    answer: Response | None
     """None where only decoding can tell."""
 
 
@@ -90,11 +90,11 @@ def gives_logprobs(mode: Mode, served: Served) -> bool:
     return any(tokens[: len(tokens) - written])
 
 
-def judge(question: Question, forced: Sequence[Forced], after: str, *, eos: bool) -> Finding:
+def judge(request: Request, forced: Sequence[Forced], after: str, *, eos: bool) -> Finding:
     """What a forced gold answer tells.
 
     Args:
-        question: What was asked.
+        request: What was asked.
         forced: The tokens of its gold answer.
         after: The token that the model puts behind the gold answer.
         eos: Whether it ends its answer there instead.
@@ -108,30 +108,30 @@ def judge(question: Question, forced: Sequence[Forced], after: str, *, eos: bool
         actual, expected, eos = forced[right].best, forced[right].text, False
     else:
         actual, expected = after, None
-    answer: Answer | None = None
+    answer: Response | None = None
     if eos:
-        answer = Answer(Completion(before, "eos"), None, mean, len(forced))
+        answer = Response(Completion(before, "eos"), None, mean, len(forced))
     elif not _is_special(actual):
         left = Divergence(right, expected, actual, before)
-        answer = _decided(question, before + actual, left, mean, len(forced))
+        answer = _decided(request, before + actual, left, mean, len(forced))
     return Finding(mean, len(forced), answer)
 
 
 def _decided(
-    question: Question, text: str, left: Divergence, mean: float, tokens: int
-) -> Answer | None:
+    request: Request, text: str, left: Divergence, mean: float, tokens: int
+) -> Response | None:
     """The answer that begins with a text, if that is enough to know; else None."""
-    stop = question.stop
-    completion = ended(text, stop=stop, max_new_bytes=question.max_new_bytes)
+    stop = request.stop
+    completion = ended(text, stop=stop, max_new_bytes=request.max_new_bytes)
     if completion is not None:
-        right = completion.text.strip() == question.gold.strip()
-        return Answer(completion, None if right else left, mean, tokens)
+        right = completion.text.strip() == request.gold.strip()
+        return Response(completion, None if right else left, mean, tokens)
     found = readings(text, stop)
-    if may_spell(found, question.gold):
+    if may_spell(found, request.gold):
         return None
-    if question.hope is not None and any(map(question.hope, found)):
+    if request.can_still_match is not None and any(map(request.can_still_match, found)):
         return None
-    return Answer(None, left, mean, tokens)
+    return Response(None, left, mean, tokens)
 
 
 def _is_special(token: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from icl_gap.models.base import Question
+from icl_gap.models.base import Request
 from icl_gap.models.ending import ended
 from icl_gap.models.hf.engine.response_state import Reply
 from icl_gap.models.hf.engine.sequences import gold_tokens, tokens_behind
@@ -126,7 +126,7 @@ def _model(body: Mapping[str, Any]) -> str | None:
 
 
 def read_answer(
-    served: Served, question: Question, tokenizer: TextTokenizer | None
+    served: Served, request: Request, tokenizer: TextTokenizer | None
 ) -> tuple[Completion, Divergence | None]:
     """Where an answer ends, and where it leaves the gold answer.
 
@@ -135,16 +135,16 @@ def read_answer(
 
     Args:
         served: What the server wrote, with its stop or without.
-        question: What was asked.
+        request: What was asked.
         tokenizer: The model's.
     """
-    stop, most = question.stop, question.max_new_bytes
+    stop, most = request.stop, request.max_new_bytes
     # A server may send anything; past these, an answer has ended, with the token that it ends in.
     text = served.text[: most + len(stop) + _LONGEST_TOKEN]
     found = stop in text
     if tokenizer is not None:
         ending = stop if served.finish_reason == "stop" and not found else ""
-        read = _read_tokens(text + ending, served.finish_reason, question, tokenizer)
+        read = _read_tokens(text + ending, served.finish_reason, request, tokenizer)
         if read is not None:
             return read
     for n in range(len(text) + 1):
@@ -155,18 +155,18 @@ def read_answer(
 
 
 def _read_tokens(
-    text: str, finish_reason: FinishReason, question: Question, tokenizer: TextTokenizer
+    text: str, finish_reason: FinishReason, request: Request, tokenizer: TextTokenizer
 ) -> tuple[Completion, Divergence | None] | None:
     """As `read_answer`; None where the tokens do not spell the answer, or do not end it."""
-    start = tokenizer.encode_prompt(question.prompt.text)
-    tokens = tokens_behind(question, text, tokenizer, start)
+    start = tokenizer.encode_prompt(request.prompt.text)
+    tokens = tokens_behind(request, text, tokenizer, start)
     cut = finish_reason == "length"
     reply = Reply(
         tokenizer,
-        question.gold,
-        gold_tokens(question, tokenizer, start),
-        stop=question.stop,
-        max_new_bytes=question.max_new_bytes,
+        request.gold,
+        gold_tokens(request, tokenizer, start),
+        stop=request.stop,
+        max_new_bytes=request.max_new_bytes,
         room=len(tokens) + (not cut),
     )
     ends = tuple(tokenizer.eos)[:1] if finish_reason == "eos" else ()

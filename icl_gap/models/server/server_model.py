@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
-from icl_gap.models.base import Outcome, Question
+from icl_gap.models.base import Outcome, Request, RequestId
 from icl_gap.models.hf.engine.sequences import gold_tokens, room_for
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
@@ -21,19 +21,11 @@ from icl_gap.models.server.parallel import in_parallel
 from icl_gap.models.server.responses import Served, read_answer
 from icl_gap.models.server.stops import Stops
 from icl_gap.models.spec import OpenAISpec
-from icl_gap.schema import Answer, ModelInfo, Predictions, Usage
+from icl_gap.schema import ModelInfo, Predictions, Response, Usage
 
 _PROBE = "walk and walk and walk"
 _REFUSALS = frozenset({400, 422, *range(500, 600)})
 """How servers say that they do not know a field, or fall over it."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Ask:
-    """A question, for all the places at which it stands: the same is asked once."""
-
-    question: Question
-    places: list[int] = field(default_factory=list)
 
 
 class ApiModel:
@@ -71,37 +63,40 @@ class ApiModel:
             case "echo" | "prompt_logprobs":
                 self._mode = spec.logprobs
 
-    def answers(
+    def respond(
         self,
-        questions: Sequence[Question],
+        requests: Sequence[Request],
         *,
         predictions: Predictions = "verdict",
-        wanted: Collection[int] | None = None,
+        wanted: Collection[RequestId] | None = None,
     ) -> Iterator[Outcome]:
-        """Answer questions as greedy decoding would; see `icl_gap.models.Model`.
+        """Respond to requests as greedy decoding would; see `icl_gap.models.Model`.
 
-        The same question is sent once; the tokens that its answer took stand with its first place.
+        Requests of equal content are sent once. The tokens that this took are counted with the
+        first of them.
         """
-        asks: dict[object, Ask] = {}
-        for place, question in enumerate(questions):
-            if wanted is None or place in wanted:
-                asks.setdefault(question.key, Ask(question)).places.append(place)
-        jobs = sorted(asks.values(), key=lambda ask: ask.question.rank)
+        same: dict[object, list[Request]] = {}
+        for request in requests:
+            if wanted is None or request.id in wanted:
+                same.setdefault(request.content, []).append(request)
+        groups = sorted(same.values(), key=lambda group: group[0].rank)
 
-        async def work(client: Client, ask: Ask) -> tuple[Ask, Answer | IclGapError]:
-            return ask, await self._answer(client, ask.question, predictions)
+        async def work(
+            client: Client, group: list[Request]
+        ) -> tuple[list[Request], Response | IclGapError]:
+            return group, await self._respond(client, group[0], predictions)
 
         session = connect(self._spec, self._key, self._budget, self._stops)
-        for ask, outcome in in_parallel(session, jobs, work, limit=self._spec.concurrency):
-            first, *others = ask.places
-            yield first, outcome
-            yield from ((place, _unpaid(outcome)) for place in others)
+        for group, outcome in in_parallel(session, groups, work, limit=self._spec.concurrency):
+            first, *others = group
+            yield first.id, outcome
+            yield from ((request.id, _without_usage(outcome)) for request in others)
 
-    async def _answer(
-        self, client: Client, question: Question, predictions: Predictions
-    ) -> Answer | IclGapError:
+    async def _respond(
+        self, client: Client, request: Request, predictions: Predictions
+    ) -> Response | IclGapError:
         try:
-            return await _Asked(self._spec, self._tokenizer, client, question).answer(
+            return await _Exchange(self._spec, self._tokenizer, client, request).respond(
                 self._mode if predictions == "verdict" else None
             )
         except PromptError as error:
@@ -110,7 +105,7 @@ class ApiModel:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 (whatever a server can do wrong fails one request)
             reason = told(f"{type(error).__name__}: {error}", self._key)
-        return InferenceError(f"{self.info.name} failed on {question.prompt.query_id}: {reason}")
+        return InferenceError(f"{self.info.name} failed on {request.query_id}: {reason}")
 
     def _find_mode(self) -> Mode | None:
         """How the server gives the log-probabilities of a prompt, if it does.
@@ -129,9 +124,9 @@ class ApiModel:
         raise ModelError(f"{self.info.name} does not answer: {reason}", value=self._spec.base_url)
 
 
-def _unpaid(outcome: Answer | IclGapError) -> Answer | IclGapError:
-    """The same for another place, at which it took no tokens."""
-    if isinstance(outcome, Answer) and outcome.usage is not None:
+def _without_usage(outcome: Response | IclGapError) -> Response | IclGapError:
+    """Return a response as one that took no tokens: another request has paid for it."""
+    if isinstance(outcome, Response) and outcome.usage is not None:
         return replace(outcome, usage=Usage(0, 0))
     return outcome
 
@@ -150,35 +145,35 @@ async def _find_mode(client: Client, text: str) -> Mode | None:
     return None
 
 
-class _Asked:
-    """One question to a server, which may take two requests.
+class _Exchange:
+    """The calls to a server that one request takes: one or two.
 
     Args:
         spec: The model.
         tokenizer: The model's, where there is one.
         client: Sends requests.
-        question: The question.
+        request: The request.
     """
 
     def __init__(
-        self, spec: OpenAISpec, tokenizer: TextTokenizer | None, client: Client, question: Question
+        self, spec: OpenAISpec, tokenizer: TextTokenizer | None, client: Client, request: Request
     ) -> None:
         self._client = client
-        self._question = question
+        self._request = request
         self._tokenizer = tokenizer
         self._usage: Usage | None = None
         self._served_model: str | None = None
-        self._room = room_for(question, (), None)
+        self._room = room_for(request, (), None)
         """The most tokens that the answer may take."""
         self._fits = True
         """Whether the context holds the gold answer and a token more."""
         if tokenizer is not None and spec.context_length is not None:
-            prompt = tokenizer.encode_prompt(question.prompt.text)
-            self._room = room_for(question, prompt, spec.context_length)
-            self._fits = len(gold_tokens(question, tokenizer, prompt)) < self._room
+            prompt = tokenizer.encode_prompt(request.prompt.text)
+            self._room = room_for(request, prompt, spec.context_length)
+            self._fits = len(gold_tokens(request, tokenizer, prompt)) < self._room
 
-    async def answer(self, mode: Mode | None) -> Answer:
-        """Ask it.
+    async def respond(self, mode: Mode | None) -> Response:
+        """Make the calls.
 
         Args:
             mode: How to get a verdict without decoding; None to decode.
@@ -187,36 +182,36 @@ class _Asked:
             InferenceError: The server did not answer.
         """
         finding = None
-        if mode is not None and self._fits and self._question.gold.strip():
-            finding = await self._forced(mode)
+        if mode is not None and self._fits and self._request.gold.strip():
+            finding = await self._score_gold(mode)
         if finding is not None and finding.answer is not None:
             return replace(finding.answer, usage=self._usage, served_model=self._served_model)
-        return await self._decoded(finding)
+        return await self._decode(finding)
 
-    async def _forced(self, mode: Mode) -> Finding | None:
-        question = self._question
-        sent = question.prompt.text + question.gold
+    async def _score_gold(self, mode: Mode) -> Finding | None:
+        request = self._request
+        sent = request.prompt.text + request.gold
         served = await self._send({"prompt": sent, "max_tokens": 1, **FIELDS[mode]})
         if mode == "echo" and not served.text.startswith(sent):
             return None  # what was echoed is not what was sent, and its end cannot be told
-        forced = read_forced(mode, served, question.gold)
+        forced = read_forced(mode, served, request.gold)
         if forced is None:
             return None
         after = served.text.removeprefix(sent) if mode == "echo" else served.text
         eos = not after and served.finish_reason != "length"
-        return judge(question, forced, after, eos=eos)
+        return judge(request, forced, after, eos=eos)
 
-    async def _decoded(self, finding: Finding | None) -> Answer:
-        question = self._question
+    async def _decode(self, finding: Finding | None) -> Response:
+        request = self._request
         fields = {
-            "prompt": question.prompt.text,
+            "prompt": request.prompt.text,
             "max_tokens": self._room,
-            "stop": [question.stop],
+            "stop": [request.stop],
         }
         served = await self._send(fields)
         _check_whole(served, self._room)
-        completion, divergence = read_answer(served, question, self._tokenizer)
-        return Answer(
+        completion, divergence = read_answer(served, request, self._tokenizer)
+        return Response(
             completion=completion,
             divergence=divergence,
             gold_logprob=None if finding is None else finding.gold_logprob,

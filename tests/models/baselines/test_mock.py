@@ -7,7 +7,7 @@ from asking import ask, complete
 
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.models import MockSpec, Model, identify, load, load_tokenizer
-from icl_gap.schema import Answer, Completion, Prompt
+from icl_gap.schema import Completion, Prompt, Response
 
 
 def model(spec: MockSpec) -> Model:
@@ -30,8 +30,8 @@ def test_answers_by_query_id(tmp_path: Path) -> None:
     )
     spec = MockSpec(answers=path, default="else", n_params=7, family="f", name="fake")
     one, other, error = ask(model(spec), map(prompt, "acb"))
-    assert one == Answer(Completion("one", "stop"))
-    assert other == Answer(Completion("else", "stop"))
+    assert one == Response(Completion("one", "stop"))
+    assert other == Response(Completion("else", "stop"))
     assert isinstance(error, InferenceError)
     assert str(error) == "fake failed on b: broken"
     info = model(spec).info

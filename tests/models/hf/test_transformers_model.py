@@ -20,7 +20,7 @@ from icl_gap.models import (
     identify,
     load,
 )
-from icl_gap.schema import Answer, Completion, Prompt
+from icl_gap.schema import Completion, Prompt, Response
 
 FAMILIES = ("opt", "bloom", "codegen")
 
@@ -182,7 +182,7 @@ def test_a_prompt_that_leaves_no_room(make_model: Any) -> None:
     long, short = ask(model, prompts("a" * 23, "a"))
     assert isinstance(long, PromptError)
     assert "takes 24 tokens" in str(long)
-    assert isinstance(short, Answer)
+    assert isinstance(short, Response)
 
 
 def test_an_empty_prompt_needs_a_bos(make_model: Any) -> None:

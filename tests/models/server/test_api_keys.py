@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 from serving import Connection, Server, serving
 
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.models import OpenAISpec, Question, identify, load
+from icl_gap.models import OpenAISpec, Request, identify, load
 from icl_gap.models.server.api_keys import holds_key, without_key
 from icl_gap.models.server.failures import told
-from icl_gap.schema import Answer, Prompt
+from icl_gap.schema import Prompt, Response
 from icl_gap.specs import check_spec
 
 KEY = "sk-Zx81-not-to-be-told"
@@ -153,14 +153,14 @@ def test_a_short_key_is_left_out_of_reasons_and_fails_no_answer(key, before, aft
     assert not holds_key(before + key + after, key)
 
 
-ASKED = Question(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
+ASKED = Request(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
 
 
-def outcome_of(answer: Any, **fields: Any) -> Answer | InferenceError:
+def outcome_of(answer: Any, **fields: Any) -> Response | InferenceError:
     with serving(answer) as server:
         one = spec(base_url=server.url, max_attempts=1, **fields)
-        ((_, outcome),) = load(one, identify(one)).answers([ASKED])
-    assert isinstance(outcome, Answer | InferenceError)
+        ((_, outcome),) = load(one, identify(one)).respond([ASKED])
+    assert isinstance(outcome, Response | InferenceError)
     return outcome
 
 
@@ -197,7 +197,7 @@ def test_an_answer_that_was_cut_within_the_key_is_a_failure(length) -> None:
     outcome = outcome_of(lambda c, _: c.send_text(f" A {KEY[:length]}"))
     assert isinstance(outcome, InferenceError)
     assert "repeats the key" in str(outcome)
-    assert isinstance(outcome_of(lambda c, _: c.send_text(f" A {KEY[:7]}")), Answer)
+    assert isinstance(outcome_of(lambda c, _: c.send_text(f" A {KEY[:7]}")), Response)
 
 
 def told_in_headers(connection: Connection, _: object) -> None:
@@ -239,7 +239,7 @@ def test_a_key_that_comes_back_in_any_way_reaches_no_reason(way) -> None:
 
 
 PASSED_OVER = {"headers", "a cut body of an error"}
-"""Statuses of 500 and above, which the question for log-probabilities takes for a refusal."""
+"""Statuses of 500 and above, which the request for log-probabilities takes for a refusal."""
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -259,7 +259,7 @@ def test_no_exception_that_is_raised_holds_the_key(way) -> None:
             load(one.model_copy(update={"logprobs": "auto"}), identify(one))
         except ModelError as error:
             errors += chain(error)
-        ((_, outcome),) = load(one, identify(one)).answers([ASKED])
+        ((_, outcome),) = load(one, identify(one)).respond([ASKED])
     assert isinstance(outcome, InferenceError)
     assert bool(errors) == (way not in PASSED_OVER)
     for error in (*errors, *chain(outcome)):

@@ -16,14 +16,14 @@ from toys import sweep
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import Model, OpenAISpec, Question, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, identify, load
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.plausible import most_usage
 from icl_gap.models.server.transport import MOST_BYTES
-from icl_gap.schema import Answer, Prompt, Usage
+from icl_gap.schema import Prompt, Response, Usage
 from icl_gap.specs import check_spec
 
-ASKED = Question(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
+ASKED = Request(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
 PRICE = {"prompt": 1_000_000, "completion": 1_000_000}  # a dollar a token
 
 
@@ -43,10 +43,10 @@ def model(url: str, **fields: Any) -> Model:
     return load(one, identify(one))
 
 
-def ask(answer: Any, **fields: Any) -> Answer | InferenceError:
+def ask(answer: Any, **fields: Any) -> Response | InferenceError:
     with serving(answer) as server:
-        ((_, outcome),) = model(server.url, **fields).answers([ASKED])
-    assert isinstance(outcome, Answer | InferenceError)
+        ((_, outcome),) = model(server.url, **fields).respond([ASKED])
+    assert isinstance(outcome, Response | InferenceError)
     return outcome
 
 
@@ -103,7 +103,7 @@ def test_an_error_beside_an_answer_is_an_error(error) -> None:
 
 def test_no_error_beside_an_answer_is_none() -> None:
     outcome = ask(lambda c, _: c.send_text(" a b", error=None))
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, Response)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_no_error_beside_an_answer_is_none() -> None:
 def test_the_model_that_answers_is_the_one_that_was_asked(asked, alias, served) -> None:
     more = {} if served is None else {"model": served}
     outcome = ask(lambda c, _: c.send_text(" a b", **more), model=asked, model_alias=alias)
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, Response)
     assert outcome.served_model == served
 
 
@@ -196,10 +196,10 @@ ABSURD = [
 @pytest.mark.parametrize("found", ABSURD, ids=str)
 def test_a_usage_that_cannot_be_is_a_failure_and_lowers_no_cost(found) -> None:
     one = spec("http://127.0.0.1:1/v1", price=PRICE, max_cost=30, concurrency=1)
-    asked = [Question(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 20) for n in range(5)]
+    asked = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 20) for n in range(5)]
     with serving(lambda c, _: c.send_text(" a", usage=found)) as server:
         guarded = load(one.model_copy(update={"base_url": server.url}), identify(one))
-        outcomes = [str(outcome) for _, outcome in guarded.answers(asked)]
+        outcomes = [str(outcome) for _, outcome in guarded.respond(asked)]
         assert 1 <= len(server.bodies) <= 3, "what cannot be read costs the most that can be"
     assert sum("usage" in each for each in outcomes) == len(server.bodies)
     assert sum("max_cost" in each for each in outcomes) == 5 - len(server.bodies)
@@ -208,7 +208,7 @@ def test_a_usage_that_cannot_be_is_a_failure_and_lowers_no_cost(found) -> None:
 @pytest.mark.parametrize("found", [None, {}, {"total_tokens": 3}, usage(None, 3), usage(7, None)])
 def test_a_server_that_does_not_count_is_taken_at_its_word(found) -> None:
     outcome = ask(lambda c, _: c.send_text(" a b", usage=found))
-    assert isinstance(outcome, Answer)
+    assert isinstance(outcome, Response)
     assert outcome.usage is None
 
 
@@ -262,7 +262,7 @@ def test_a_body_that_is_compressed_twice_is_not_read() -> None:
 
 def test_a_body_that_is_compressed_is_read() -> None:
     choice = b'{"choices": [{"text": " a b", "finish_reason": "stop"}]}'
-    assert isinstance(ask(sent(gzip.compress(choice), "gzip")), Answer)
+    assert isinstance(ask(sent(gzip.compress(choice), "gzip")), Response)
     assert "connection: " in reason(sent(gzip.compress(choice)[:10] + b"?" * 20, "gzip"))
 
 

@@ -10,12 +10,12 @@ from serving import Connection, serving
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.models import Model, OpenAISpec, Question, identify, load
-from icl_gap.schema import Answer, Prompt
+from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.schema import Prompt, Response
 from icl_gap.specs import check_spec
 
 PROMPT, GOLD = "Say\nAnswer:", " a b"
-ASKED = Question(Prompt("q", "", (), PROMPT), GOLD, "\n", 40)
+ASKED = Request(Prompt("q", "", (), PROMPT), GOLD, "\n", 40)
 PRICE = {"prompt": 1.0, "completion": 1.0}
 
 
@@ -56,8 +56,8 @@ SURE = [(" a", -0.1, {" a": -0.1}), (" b", -0.1, {" b": -0.1})]
 )
 def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
     with serving(echoing(tokens, before=before)) as server:
-        ((_, outcome),) = model(server.url, logprobs="echo").answers([ASKED])
-        assert isinstance(outcome, Answer)
+        ((_, outcome),) = model(server.url, logprobs="echo").respond([ASKED])
+        assert isinstance(outcome, Response)
         assert outcome.completion is not None
         assert outcome.completion.text == GOLD
         assert outcome.gold_logprob is None or math.isfinite(outcome.gold_logprob)
@@ -77,7 +77,7 @@ def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
 )
 def test_a_log_probability_that_is_none_fails_the_request(own, rival) -> None:
     with serving(echoing([SURE[0], (" b", own, {" c": rival})])) as server:
-        ((_, outcome),) = model(server.url, logprobs="echo").answers([ASKED])
+        ((_, outcome),) = model(server.url, logprobs="echo").respond([ASKED])
         assert len(server.bodies) == 1
     assert isinstance(outcome, InferenceError)
     assert "log-probability" in str(outcome)
@@ -86,8 +86,8 @@ def test_a_log_probability_that_is_none_fails_the_request(own, rival) -> None:
 
 def test_a_log_probability_that_rounding_has_lifted_above_0_counts_as_0() -> None:
     with serving(echoing([(" a b", 5e-7, {" a b": 5e-7})])) as server:
-        ((_, outcome),) = model(server.url, logprobs="echo").answers([ASKED])
-    assert isinstance(outcome, Answer)
+        ((_, outcome),) = model(server.url, logprobs="echo").respond([ASKED])
+    assert isinstance(outcome, Response)
     assert outcome.gold_logprob == 0.0
 
 
@@ -107,7 +107,7 @@ def test_an_answer_that_the_server_cut_short_is_a_failure(text, tokens) -> None:
         connection.send_json({"choices": [choice], "usage": usage})
 
     with serving(answer) as server:
-        ((_, outcome),) = model(server.url, logprobs="none").answers([ASKED])
+        ((_, outcome),) = model(server.url, logprobs="none").respond([ASKED])
     assert isinstance(outcome, InferenceError)
     assert "cut the answer short" in str(outcome)
 
@@ -118,10 +118,10 @@ def test_what_comes_back_unusable_is_paid_and_a_filter_is_final() -> None:
         usage = {"prompt_tokens": 600_000, "completion_tokens": 0}
         connection.send_json({"choices": [choice], "usage": usage})
 
-    asked = [Question(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 40) for n in range(6)]
+    asked = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 40) for n in range(6)]
     with serving(answer) as server:
         guarded = model(server.url, logprobs="none", concurrency=1, price=PRICE, max_cost=1.0)
-        outcomes = [str(outcome) for _, outcome in guarded.answers(asked)]
+        outcomes = [str(outcome) for _, outcome in guarded.respond(asked)]
         assert len(server.bodies) == 2
     assert sum("content_filter" in each for each in outcomes) == 2
     assert sum("max_cost" in each for each in outcomes) == 4
@@ -135,8 +135,8 @@ def test_a_server_that_falls_over_the_question_for_log_probabilities_is_decoded(
             connection.send(500, b"no")
 
     with serving(answer) as server:
-        ((_, outcome),) = model(server.url, max_attempts=1).answers([ASKED])
-    assert isinstance(outcome, Answer)
+        ((_, outcome),) = model(server.url, max_attempts=1).respond([ASKED])
+    assert isinstance(outcome, Response)
 
 
 @pytest.mark.parametrize(

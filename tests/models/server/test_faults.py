@@ -12,11 +12,12 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from asking import numbered
 from serving import Faults, serving
 
 from icl_gap.errors import InferenceError
-from icl_gap.models import Model, OpenAISpec, Question, identify, load
-from icl_gap.schema import Answer, Prompt, Usage
+from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.schema import Prompt, Response, Usage
 
 
 def model(url: str, **fields: Any) -> Model:
@@ -26,10 +27,8 @@ def model(url: str, **fields: Any) -> Model:
     return load(spec, identify(spec))
 
 
-def questions(n: int) -> list[Question]:
-    return [
-        Question(Prompt(str(k), "", (), f"Q: {k}\nA:"), f" {k} {k}", "\n", 40) for k in range(n)
-    ]
+def requests(n: int) -> list[Request]:
+    return [Request(Prompt(str(k), "", (), f"Q: {k}\nA:"), f" {k} {k}", "\n", 40) for k in range(n)]
 
 
 def reply(prompt: str) -> str:
@@ -56,11 +55,11 @@ def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
     before = random.getstate()
     with serving(faults) as server:
         asked = model(server.url, timeout=2, max_attempts=6, concurrency=16)
-        outcomes = list(asked.answers(questions(160)))
-    assert sorted(place for place, _ in outcomes) == list(range(160))
-    right = {place for place, outcome in outcomes if isinstance(outcome, Answer)}
-    for place, outcome in outcomes:
-        if isinstance(outcome, Answer):
+        outcomes = list(asked.respond(requests(160)))
+    assert sorted(int(query) for (_, query), _ in outcomes) == list(range(160))
+    right = {int(query) for (_, query), outcome in outcomes if isinstance(outcome, Response)}
+    for (_, place), outcome in outcomes:
+        if isinstance(outcome, Response):
             assert outcome.completion.text == f" {place} {place}"
             assert outcome.usage == Usage(7, 3)
         else:
@@ -69,7 +68,7 @@ def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
             final = any(reason in str(outcome) for reason in FINAL)
             assert final != ("max_attempts: 6" in str(outcome))
     assert 50 < len(right) <= 160
-    sent = Counter(questions(160)[place].prompt.text for place in right)
+    sent = Counter(requests(160)[place].prompt.text for place in right)
     assert set(faults.right.values()) == {1}
     assert sent <= faults.right, "an answer that comes after the deadline is none"
     assert max(faults.asked.values()) <= 6
@@ -82,13 +81,13 @@ def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
 def test_no_more_than_max_requests_are_sent_and_what_is_answered_stays() -> None:
     with serving(Faults(reply, share=0.3, slow=0.5)) as server:
         asked = model(server.url, max_requests=50, concurrency=4, timeout=3)
-        outcomes = dict(asked.answers(questions(120)))
+        outcomes = dict(asked.respond(requests(120)))
         assert len(server.bodies) == 50
-        again = dict(asked.answers(questions(2)))
+        again = dict(asked.respond(requests(2)))
     assert len(outcomes) == 120
-    right = [outcome for outcome in outcomes.values() if isinstance(outcome, Answer)]
+    right = [outcome for outcome in outcomes.values() if isinstance(outcome, Response)]
     assert 20 < len(right) < 50
-    failed = [str(outcome) for outcome in outcomes.values() if not isinstance(outcome, Answer)]
+    failed = [str(outcome) for outcome in outcomes.values() if not isinstance(outcome, Response)]
     assert sum("max_requests (50) is reached" in text for text in failed) >= 70
     assert all("max_requests" in str(outcome) for outcome in again.values())
 
@@ -97,11 +96,11 @@ def test_no_more_than_max_cost_and_what_was_under_way_is_spent() -> None:
     price = {"prompt": 100_000, "completion": 100_000}  # a dollar for an answer of ten tokens
     with serving(Faults(reply, share=0)) as server:
         asked = model(server.url, max_cost=10, price=price, concurrency=3)
-        outcomes = dict(asked.answers(questions(60)))
+        outcomes = dict(asked.respond(requests(60)))
         assert 10 <= len(server.bodies) < 10 + 3
-    right = [outcome for outcome in outcomes.values() if isinstance(outcome, Answer)]
+    right = [outcome for outcome in outcomes.values() if isinstance(outcome, Response)]
     assert len(right) == len(server.bodies)
-    failed = next(outcome for outcome in outcomes.values() if not isinstance(outcome, Answer))
+    failed = next(outcome for outcome in outcomes.values() if not isinstance(outcome, Response))
     assert "max_cost ($10) is reached" in str(failed)
 
 
@@ -112,7 +111,7 @@ def test_the_limit_is_used_and_kept() -> None:
 
     with serving(slowly) as server:
         began = time.monotonic()
-        assert len(dict(model(server.url, concurrency=5).answers(questions(50)))) == 50
+        assert len(dict(model(server.url, concurrency=5).respond(requests(50)))) == 50
         assert time.monotonic() - began < 50 * 0.05
     assert server.most_at_once == 5
 
@@ -128,7 +127,7 @@ def test_a_deadline_ends_a_request_that_trickles() -> None:
 
     with serving(trickle) as server:
         began = time.monotonic()
-        ((_, outcome),) = model(server.url, timeout=1.0).answers(questions(1))
+        ((_, outcome),) = model(server.url, timeout=1.0).respond(requests(1))
         assert 0.4 < time.monotonic() - began < 2.5
     assert "no answer within" in str(outcome)
 
@@ -146,15 +145,15 @@ def test_a_server_is_given_the_time_that_it_asks_for(dated) -> None:
         connection.send_json({}, 429, retry_after=date if dated else "2")
 
     with serving(busy) as server:
-        ((_, outcome),) = model(server.url).answers(questions(1))
-    assert isinstance(outcome, Answer)
+        ((_, outcome),) = model(server.url).respond(requests(1))
+    assert isinstance(outcome, Response)
     assert 1.4 < times[1] - times[0] < 4
 
 
 def test_a_server_that_asks_for_more_than_the_deadline_is_not_waited_for() -> None:
     with serving(lambda c, _: c.send_json({}, 503, retry_after="600")) as server:
         began = time.monotonic()
-        ((_, outcome),) = model(server.url, timeout=20).answers(questions(1))
+        ((_, outcome),) = model(server.url, timeout=20).respond(requests(1))
         assert time.monotonic() - began < 5
         assert len(server.bodies) == 1
     assert "status 503" in str(outcome)
@@ -164,7 +163,7 @@ def test_a_server_that_asks_for_more_than_the_deadline_is_not_waited_for() -> No
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
 def test_what_would_fail_again_is_not_sent_again(status) -> None:
     with serving(lambda c, _: c.send_json({"error": {"message": "no\n such"}}, status)) as server:
-        ((_, outcome),) = model(server.url).answers(questions(1))
+        ((_, outcome),) = model(server.url).respond(requests(1))
         assert len(server.bodies) == 1
     assert f"status {status}" in str(outcome)
     named = {
@@ -178,17 +177,18 @@ def test_what_would_fail_again_is_not_sent_again(status) -> None:
 def test_a_port_where_nobody_listens() -> None:
     with serving(Faults(reply)) as server:
         url = server.url
-    ((_, outcome),) = model(url, max_attempts=2, timeout=5).answers(questions(1))
+    ((_, outcome),) = model(url, max_attempts=2, timeout=5).respond(requests(1))
     assert "connection" in str(outcome)
     assert "sent 2 times" in str(outcome)
 
 
 def test_the_same_question_is_sent_once() -> None:
     with serving(Faults(reply, share=0)) as server:
-        twice = questions(3) * 2
-        outcomes = dict(model(server.url).answers(twice, wanted=[0, 1, 3, 4, 5]))
+        twice = numbered(requests(3) * 2)
+        wanted = [twice[n].id for n in (0, 1, 3, 4, 5)]
+        outcomes = dict(model(server.url).respond(twice, wanted=wanted))
         assert len(server.bodies) == 3
-    assert sorted(outcomes) == [0, 1, 3, 4, 5]
+    assert sorted(outcomes) == wanted
     usages = [outcomes[place].usage for place in sorted(outcomes)]
     assert usages.count(Usage(7, 3)) == 3
     assert usages.count(Usage(0, 0)) == 2
@@ -201,7 +201,7 @@ def test_nothing_goes_on_when_the_answers_are_not_wanted_any_more() -> None:
         connection.send_text(reply(body["prompt"]))
 
     with serving(slowly) as server:
-        outcomes = model(server.url, concurrency=4).answers(questions(50))
+        outcomes = model(server.url, concurrency=4).respond(requests(50))
         next(outcomes)
         began = time.monotonic()
         outcomes.close()
@@ -216,7 +216,7 @@ def test_nothing_goes_on_when_the_answers_are_not_wanted_any_more() -> None:
 
 def test_an_interrupt_ends_what_is_under_way() -> None:
     with serving(lambda c, _: c.dawdle(30)) as server:
-        outcomes = model(server.url, concurrency=4).answers(questions(20))
+        outcomes = model(server.url, concurrency=4).respond(requests(20))
         timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         began = time.monotonic()
@@ -229,7 +229,7 @@ def test_an_interrupt_ends_what_is_under_way() -> None:
 
 def test_it_works_where_a_loop_is_running() -> None:
     async def notebook(url: str) -> int:
-        return len(dict(model(url).answers(questions(4))))
+        return len(dict(model(url).respond(requests(4))))
 
     with serving(Faults(reply, share=0)) as server:
         assert asyncio.run(notebook(server.url)) == 4
@@ -243,14 +243,16 @@ def test_a_server_that_crashes_on_stops_is_asked_without_them() -> None:
             connection.send_text(reply(body["prompt"]) + "\nand more")
 
     with serving(answer) as server:
-        outcomes = dict(model(server.url, concurrency=1).answers(questions(5)))
+        outcomes = dict(model(server.url, concurrency=1).respond(requests(5)))
         known = [True, True, False] * 3
         assert ["stop" in body for body in server.bodies] == [*known, False, False]
-    assert [outcomes[n].completion.text for n in range(5)] == [f" {n} {n}" for n in range(5)]
+    assert [outcomes["", str(n)].completion.text for n in range(5)] == [
+        f" {n} {n}" for n in range(5)
+    ]
 
 
 def test_a_long_answer_is_cut_where_no_gold_answer_reaches() -> None:
     with serving(lambda c, _: c.send_text("é" * 1_000_000)) as server:
-        ((_, outcome),) = model(server.url).answers(questions(1))
+        ((_, outcome),) = model(server.url).respond(requests(1))
     assert outcome.completion.finish_reason == "length"
     assert outcome.completion.text == "é" * 21

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.models import OpenAISpec, Question, TransformersSpec, identify, load_tokenizer
+from icl_gap.models import OpenAISpec, Request, TransformersSpec, identify, load_tokenizer
 from icl_gap.models.server.failures import retry_after
 from icl_gap.models.server.logprobs import Forced, judge, read_forced
 from icl_gap.models.server.responses import BodyError, Served, read_answer, read_body
@@ -78,8 +78,8 @@ def test_eos_is_known_where_the_server_tells_it(choice, reason) -> None:
     assert read_body(body(**choice)).finish_reason == reason
 
 
-def question(gold: str = " A B", **more: Any) -> Question:
-    return Question(Prompt("q", "", (), "Q:"), gold, "\n", 12, **more)
+def request(gold: str = " A B", **more: Any) -> Request:
+    return Request(Prompt("q", "", (), "Q:"), gold, "\n", 12, **more)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def question(gold: str = " A B", **more: Any) -> Question:
     ],
 )
 def test_an_answer_ends_where_a_local_one_does(text, served, completion) -> None:
-    found, _ = read_answer(Served(text, served, None, {}), question(), None)
+    found, _ = read_answer(Served(text, served, None, {}), request(), None)
     assert found == completion
 
 
@@ -103,10 +103,10 @@ def test_an_answer_that_runs_on_ends_with_the_token_that_is_too_much() -> None:
     spec = TransformersSpec(model="nano-codegen-s")
     tokenizer = load_tokenizer(spec, identify(spec))
     text = " JUMP" * 400 + " WALK"
-    found, _ = read_answer(Served(text, "length", None, {}), question(" JUMP WALK"), tokenizer)
+    found, _ = read_answer(Served(text, "length", None, {}), request(" JUMP WALK"), tokenizer)
     assert found == Completion(" JUMP JUMP JUMP", "length")
     unknown = " JUMP JUMP JU"
-    found, _ = read_answer(Served(unknown, "length", None, {}), question(" JUMP WALK"), tokenizer)
+    found, _ = read_answer(Served(unknown, "length", None, {}), request(" JUMP WALK"), tokenizer)
     assert found == Completion(unknown, "length")
 
 
@@ -128,17 +128,17 @@ WRONG = forced((" A", " A"), (" B", " C"))
     ],
 )
 def test_a_forced_answer_that_ends_is_known_whole(tokens, after, eos, text) -> None:
-    finding = judge(question(), tokens, after, eos=eos)
+    finding = judge(request(), tokens, after, eos=eos)
     assert finding.answer.completion.text == text
     assert (finding.answer.divergence is None) == (text == " A B")
     assert finding.gold_logprob == -0.5
 
 
 def test_a_forced_answer_that_is_wrong_for_good_is_not_followed() -> None:
-    finding = judge(question(), WRONG, "\n", eos=False)
+    finding = judge(request(), WRONG, "\n", eos=False)
     assert finding.answer.completion is None
     assert finding.answer.divergence == Divergence(1, " B", " C", " A")
-    longer = judge(question(), RIGHT, " C", eos=False)
+    longer = judge(request(), RIGHT, " C", eos=False)
     assert longer.answer.divergence == Divergence(2, None, " C", " A B")
 
 
@@ -150,11 +150,11 @@ def test_a_forced_answer_that_is_wrong_for_good_is_not_followed() -> None:
         (forced((" A", " A"), (" B", "")), "\n", {}),  # EOS, perhaps
         (forced((" A", " A"), (" B", "</s>")), "\n", {}),
         (forced((" A", " A"), (" B", "\ufffd")), "\n", {}),  # a part of a character
-        (WRONG, "\n", {"hope": lambda text: text == " A C"}),  # an equivalent program
+        (WRONG, "\n", {"can_still_match": lambda text: text == " A C"}),  # an equivalent program
     ],
 )
 def test_a_forced_answer_that_may_still_be_right_is_decoded(tokens, after, more) -> None:
-    assert judge(question(**more), tokens, after, eos=False).answer is None
+    assert judge(request(**more), tokens, after, eos=False).answer is None
 
 
 def test_tokens_that_do_not_begin_with_the_gold_answer_tell_nothing() -> None:

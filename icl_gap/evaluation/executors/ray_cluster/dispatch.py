@@ -155,7 +155,7 @@ class Dispatch:
             self._begun.add(unit)
             yield from [None] * (unit.n_queries - len(wanted))
         hand.stage = "answers"
-        hand.task = hand.handle.answers.options(num_returns="streaming").remote(wanted)
+        hand.task = hand.handle.respond.options(num_returns="streaming").remote(wanted)
 
     def _take(self, hand: _Hand) -> Iterator[None]:
         unit = _at_work(hand)
@@ -165,8 +165,8 @@ class Dispatch:
             self._assign(hand)
             return
         self._deaths.pop(unit, None)
-        for number, record in rows:
-            unit.take(unit.cells[number], record)
+        for id_, record in rows:
+            unit.take(id_, record)
             yield
 
     def _bury(self, hand: _Hand, error: RayError) -> None:

@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 
 from icl_gap import models
 from icl_gap.errors import IclGapError, InferenceError, ModelError
-from icl_gap.evaluation.answering import Asked, answer
+from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.planning import Plan, outline_sweep
+from icl_gap.evaluation.planning import Cell, Plan, outline_sweep
 from icl_gap.evaluation.provenance import provenance
+from icl_gap.models import Request, RequestId
 from icl_gap.schema import ModelInfo, Record
 
 T = TypeVar("T")
-Row = tuple[int, Record]
-"""The number of a cell in its unit, and a record of it."""
+Row = tuple[RequestId, Record]
+"""A request's id, and its record."""
 Begun = tuple[ModelInfo, dict[str, Any]]
 """What is known of a loaded model, and what its answers are made with."""
 _MOST_ROWS = 200
@@ -43,8 +44,8 @@ class Worker:
             os.chdir(folder)
         self._model: models.Model | None = None
         self._plan: Plan | None = None
-        self._asked: list[Asked] = []
-        self._number: dict[str, int] = {}
+        self._requests: list[Request] = []
+        self._cells: dict[str, Cell] = {}
 
     def ready(self) -> None:
         """Return as soon as the worker lives."""
@@ -62,9 +63,9 @@ class Worker:
         try:
             self._plan = outline_sweep(sweep)
             cells = {cell.info.key: cell for cell in self._plan.cells}
-            cells = {key: cells[key] for key in keys}
-            self._asked = [
-                (cell, request) for cell in cells.values() for request in self._plan.requests(cell)
+            self._cells = {key: cells[key] for key in keys}
+            self._requests = [
+                request for cell in self._cells.values() for request in self._plan.requests(cell)
             ]
         except KeyError:
             return InferenceError(
@@ -73,7 +74,6 @@ class Worker:
             )
         except IclGapError as error:
             return InferenceError(f"cannot be planned on node {platform.node()}: {error}")
-        self._number = {key: n for n, key in enumerate(keys)}
         try:
             if self._model is None:
                 subject = self._plan.cells[0].subject
@@ -82,19 +82,20 @@ class Worker:
             return error
         return self._model.info, provenance(self._model.info.device)
 
-    def answers(self, wanted: Sequence[int]) -> Iterator[list[Row]]:
-        """Answer requests of the unit that was begun.
+    def respond(self, wanted: Sequence[RequestId]) -> Iterator[list[Row]]:
+        """Run requests of the unit that was begun.
 
         Args:
-            wanted: Their places among all of the unit.
+            wanted: Their ids.
 
         Yields:
-            What there is of answers, whenever there are some.
+            The records that are there, whenever there are some.
         """
         if self._model is None or self._plan is None:
             raise ValueError("no unit was begun")
-        found = answer(self._asked, wanted, self._model, self._plan.sweep)
-        yield from in_batches((self._number[cell.info.key], record) for cell, record in found)
+        yield from in_batches(
+            respond(self._requests, wanted, self._model, self._cells, self._plan.sweep)
+        )
 
 
 @dataclass(frozen=True, slots=True)

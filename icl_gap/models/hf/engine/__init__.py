@@ -9,7 +9,7 @@ would write another token, it goes on by decoding only if that can still matter.
     passes      forward passes over parts of that trie, for any causal language model
     layout      how a pass is laid out: no padding, and nothing twice
     attention   attention in a pass: each token to its own path
-    asks        from questions to paths
+    sequences   from requests to paths
     reply       one answer on its way: where it ends, where it leaves the gold answer
     drafts      guesses at what comes next, to be checked many at a time
     decoding    speculative decoding of what goes on

@@ -17,7 +17,7 @@ from icl_gap.models.hf.engine.drafts import Lookup
 from icl_gap.models.hf.engine.packing import KeyValues, Piece
 from icl_gap.models.hf.engine.passes import Runner, Segment
 from icl_gap.models.hf.engine.response_state import Reply, follow
-from icl_gap.models.hf.engine.sequences import Ask
+from icl_gap.models.hf.engine.sequences import TokenizedRequest
 from icl_gap.models.hf.tokenizer import TextTokenizer
 
 _WIDEST = 64
@@ -79,7 +79,7 @@ class Tail:
 class Going:
     """An answer that goes on; its last token is not computed yet."""
 
-    ask: Ask
+    ask: TokenizedRequest
     reply: Reply
     pieces: tuple[Piece, ...]
     """Of its prompt and of its first tokens."""
@@ -113,7 +113,7 @@ class Going:
         most = min(width, self.reply.room - 1)
         rest = self.reply.rest_of_gold()
         if rest is not None:
-            return list(tokenizer.encode(rest + self.ask.question.stop))[:most]
+            return list(tokenizer.encode(rest + self.ask.request.stop))[:most]
         return self.lookup.guess(self.reply.tokens, most)
 
     def learn(self, guessed: int, held: int) -> None:

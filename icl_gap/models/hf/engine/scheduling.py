@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 
 from icl_gap.errors import InferenceError
-from icl_gap.models.base import Outcome, Question
+from icl_gap.models.base import Outcome, Request, RequestId
 from icl_gap.models.hf.engine.decoding import Going, Limits, decode
 from icl_gap.models.hf.engine.packing import KeyValues, Piece, cut, detached
 from icl_gap.models.hf.engine.passes import Predicted, Runner, Segment
 from icl_gap.models.hf.engine.response_state import Reply, follow
-from icl_gap.models.hf.engine.sequences import Ask, to_asks
+from icl_gap.models.hf.engine.sequences import TokenizedRequest, tokenize_requests
 from icl_gap.models.hf.engine.trie import Branch, Wave, arrange, needed, waves
 from icl_gap.models.hf.tokenizer import TextTokenizer
-from icl_gap.schema import Answer, Predictions
+from icl_gap.schema import Predictions, Response
 
 Pieces = tuple[Piece, ...]
 _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_alloc")
@@ -25,7 +25,7 @@ _NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_a
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Answers questions with a model."""
+    """Responds to requests with a model."""
 
     name: str
     """The model's."""
@@ -38,27 +38,30 @@ class Engine:
     pass_tokens: int
     """What one pass may compute."""
 
-    def answers(
-        self, questions: Sequence[Question], predictions: Predictions, wanted: Collection[int]
+    def respond(
+        self,
+        requests: Sequence[Request],
+        predictions: Predictions,
+        wanted: Collection[RequestId] | None,
     ) -> Iterator[Outcome]:
-        """Answer questions; see `icl_gap.models.Model`.
+        """Respond to requests; see `icl_gap.models.Model`.
 
         Where a wave runs out of memory, what is left is tried again with half of its tokens. The
-        questions of one that fails in another way are asked one by one, so that only those which
+        requests of one that fails in another way are run one by one, so that only those which
         fail by themselves stay unanswered.
         """
-        places = frozenset(wanted)
-        asks, failures = to_asks(
-            questions, self.tokenizer, context_length=self.context_length, predictions=predictions
+        ids = frozenset((request.id for request in requests) if wanted is None else wanted)
+        asks, failures = tokenize_requests(
+            requests, self.tokenizer, context_length=self.context_length, predictions=predictions
         )
-        yield from (each for each in failures if each[0] in places)
-        todo = {ask for ask in asks if not places.isdisjoint(ask.places)}
+        yield from (each for each in failures if each[0] in ids)
+        todo = {ask for ask in asks if not ids.isdisjoint(ask.ids)}
         members, budget = asks, self.most_tokens
         while todo:
             try:
                 for ask, answer in self._walk(members, todo, predictions, budget):
                     todo.discard(ask)
-                    yield from ((place, answer) for place in ask.places if place in places)
+                    yield from ((id_, answer) for id_ in ask.ids if id_ in ids)
             except _WaveError as error:  # let go of at once, for it holds what the wave computed
                 lost, size, no_memory = error.asks, error.tokens, error.for_want_of_memory
             else:
@@ -69,12 +72,14 @@ class Engine:
                 for ask in [ask for ask in lost if ask in todo]:
                     todo.discard(ask)
                     found = self._alone(ask, predictions, 1 if no_memory else self.most_tokens)
-                    yield from ((place, found) for place in ask.places if place in places)
+                    yield from ((id_, found) for id_ in ask.ids if id_ in ids)
             # What was computed went with the wave, so what is left is planned anew.
             members = [ask for ask in members if ask in todo]
 
-    def _alone(self, ask: Ask, predictions: Predictions, budget: int) -> Answer | InferenceError:
-        """Answer one question of a wave that failed, by itself."""
+    def _alone(
+        self, ask: TokenizedRequest, predictions: Predictions, budget: int
+    ) -> Response | InferenceError:
+        """Answer one request of a wave that failed, by itself."""
         try:
             ((_, answer),) = self._walk([ask], {ask}, predictions, budget)
         except _WaveError as error:
@@ -82,8 +87,12 @@ class Engine:
         return answer
 
     def _walk(
-        self, members: Sequence[Ask], todo: Collection[Ask], predictions: Predictions, budget: int
-    ) -> Iterator[tuple[Ask, Answer]]:
+        self,
+        members: Sequence[TokenizedRequest],
+        todo: Collection[TokenizedRequest],
+        predictions: Predictions,
+        budget: int,
+    ) -> Iterator[tuple[TokenizedRequest, Response]]:
         """Run the waves that are needed, in order.
 
         Raises:
@@ -121,7 +130,7 @@ class Engine:
     def _run(
         self,
         wave: Wave,
-        members: Sequence[Ask],
+        members: Sequence[TokenizedRequest],
         pieces: Pieces,
         *,
         predictions: Predictions,
@@ -144,7 +153,7 @@ class Engine:
         """
 
         def settled(row: Going) -> bool:
-            return _settled(row.reply, row.ask.question, predictions)
+            return _settled(row.reply, row.ask.request, predictions)
 
         going: list[Going] = []
         for branches in wave.passes:
@@ -167,7 +176,7 @@ class Engine:
         return pieces
 
     def _begin(
-        self, branches: Sequence[Branch], members: Sequence[Ask], pieces: Pieces
+        self, branches: Sequence[Branch], members: Sequence[TokenizedRequest], pieces: Pieces
     ) -> tuple[list[Going], Pieces]:
         """Run a pass, and follow each answer as far as it is the gold answer.
 
@@ -190,14 +199,14 @@ class Engine:
             rows.append(self._begun(members[branch.path], each, found))
         return rows, pieces
 
-    def _begun(self, ask: Ask, pieces: Pieces, found: Predicted) -> Going:
-        question, draft = ask.question, ask.draft
+    def _begun(self, ask: TokenizedRequest, pieces: Pieces, found: Predicted) -> Going:
+        request, draft = ask.request, ask.draft
         reply = Reply(
             self.tokenizer,
-            question.gold,
+            request.gold,
             draft,
-            stop=question.stop,
-            max_new_bytes=question.max_new_bytes,
+            stop=request.stop,
+            max_new_bytes=request.max_new_bytes,
             room=ask.room,
         )
         held = follow(reply, found.best, draft)
@@ -205,17 +214,17 @@ class Engine:
         return Going(ask, reply, cut(pieces, ask.path.prompt + held), mean)
 
 
-def _settled(reply: Reply, question: Question, predictions: Predictions) -> bool:
+def _settled(reply: Reply, request: Request, predictions: Predictions) -> bool:
     """Whether nothing more is wanted of an answer: it has ended, or is wrong for good."""
     if reply.completion is not None:
         return True
     if predictions == "full" or reply.divergence is None:
         return False
-    return question.hope is None or not any(map(question.hope, reply.readings))
+    return request.can_still_match is None or not any(map(request.can_still_match, reply.readings))
 
 
-def _answer(row: Going, batch_tokens: int | None) -> Answer:
-    return Answer(
+def _answer(row: Going, batch_tokens: int | None) -> Response:
+    return Response(
         completion=row.reply.completion,
         divergence=row.reply.divergence,
         gold_logprob=row.logprob,
@@ -232,7 +241,7 @@ class _WaveError(Exception):
         tokens: How many tokens it had.
     """
 
-    def __init__(self, asks: list[Ask], tokens: int) -> None:
+    def __init__(self, asks: list[TokenizedRequest], tokens: int) -> None:
         super().__init__()
         self.asks = asks
         self.tokens = tokens
@@ -246,7 +255,7 @@ class _WaveError(Exception):
 
     def told(self, name: str) -> InferenceError:
         """The failure in a user's words."""
-        named = ", ".join(ask.question.prompt.query_id for ask in self.asks)
+        named = ", ".join(ask.request.prompt.query_id for ask in self.asks)
         if self.for_want_of_memory:
             return InferenceError(f"{name} failed on {named}: out of memory, even by itself")
         reason = (str(self.__cause__).strip().splitlines() or [""])[0]

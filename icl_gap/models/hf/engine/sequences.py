@@ -1,4 +1,4 @@
-"""From questions to paths of tokens: the same question asked twice is one path."""
+"""Tokenized requests; requests of equal content share one path of tokens."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from icl_gap.errors import PromptError
-from icl_gap.models.base import Outcome, Question, Tokenizer
+from icl_gap.models.base import Outcome, Request, RequestId, Tokenizer
 from icl_gap.models.ending import max_new_tokens
 from icl_gap.models.hf.engine.trie import Path, Tokens
 from icl_gap.schema import Predictions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ask:
-    """A question as tokens, for all the places at which it stands."""
+class TokenizedRequest:
+    """A request as tokens, for all requests of the same content."""
 
-    question: Question
+    request: Request
+    """The first of them."""
     path: Path
     room: int
-    """The most tokens that its answer may take."""
+    """The most tokens that the response may take."""
     whole: bool
-    """Whether the path holds all of the gold answer: it may be too long for the context."""
-    places: list[int] = field(default_factory=list)
-    """Where it stands among the questions."""
+    """Whether the path holds all of the gold text: it may be too long for the context."""
+    ids: list[RequestId] = field(default_factory=list)
+    """The ids of all requests of this content."""
 
     @property
     def prompt(self) -> Tokens:
@@ -34,120 +35,119 @@ class Ask:
 
     @property
     def draft(self) -> list[int]:
-        """The tokens of the gold answer."""
+        """The tokens of the gold text."""
         return [int(token) for token in self.path.tokens[self.path.prompt :]]
 
 
-def to_asks(
-    questions: Sequence[Question],
+def tokenize_requests(
+    requests: Sequence[Request],
     tokenizer: Tokenizer,
     *,
     context_length: int | None,
     predictions: Predictions,
-) -> tuple[list[Ask], list[Outcome]]:
-    """Cut questions into tokens.
+) -> tuple[list[TokenizedRequest], list[Outcome]]:
+    """Tokenize requests, those of equal content once.
 
     Args:
-        questions: The questions.
+        requests: The requests.
         tokenizer: The model's.
         context_length: The model's, in tokens; None where it has no limit.
-        predictions: Whether wrong answers are followed to their ends, and so take room.
+        predictions: Whether wrong responses are decoded to their ends, and so take room.
 
     Returns:
-        What is to be asked, and the questions whose prompts leave no room for an answer.
+        The tokenized requests, and an error for each request whose prompt leaves no room for a
+        response.
     """
-    asks: dict[object, Ask] = {}
+    tokenized: dict[object, TokenizedRequest] = {}
     failures: list[Outcome] = []
-    for place, question in enumerate(questions):
-        key = question.key
-        if key not in asks:
+    for request in requests:
+        content = request.content
+        if content not in tokenized:
             try:
-                asks[key] = _ask(question, tokenizer, context_length, predictions)
+                tokenized[content] = _tokenize(request, tokenizer, context_length, predictions)
             except PromptError as error:
-                failures.append((place, error))
+                failures.append((request.id, error))
                 continue
-        asks[key].places.append(place)
-    return list(asks.values()), failures
+        tokenized[content].ids.append(request.id)
+    return list(tokenized.values()), failures
 
 
-def _ask(
-    question: Question,
+def _tokenize(
+    request: Request,
     tokenizer: Tokenizer,
     context_length: int | None,
     predictions: Predictions,
-) -> Ask:
-    prompt = tokenizer.encode_prompt(question.prompt.text)
+) -> TokenizedRequest:
+    prompt = tokenizer.encode_prompt(request.prompt.text)
     if not prompt:
-        raise PromptError(
-            "an empty prompt, and no BOS to start from", value=question.prompt.query_id
-        )
-    room = room_for(question, prompt, context_length)
-    draft = gold_tokens(question, tokenizer, prompt)
-    follows = predictions == "full" or question.hope is not None
+        raise PromptError("an empty prompt, and no BOS to start from", value=request.query_id)
+    room = room_for(request, prompt, context_length)
+    draft = gold_tokens(request, tokenizer, prompt)
+    follows = predictions == "full" or request.can_still_match is not None
     path = Path(
         tokens=np.array((*prompt, *draft[:room]), np.int32),
         prompt=len(prompt),
-        group=_group(question),
-        rank=question.rank,
+        group=_group(request),
+        rank=request.rank,
         growth=min(room, len(draft)) if follows else 0,
     )
-    return Ask(question, path, room, whole=len(draft) <= room)
+    return TokenizedRequest(request, path, room, whole=len(draft) <= room)
 
 
-def room_for(question: Question, prompt: Sequence[int], context_length: int | None) -> int:
-    """The most tokens that an answer may take.
+def room_for(request: Request, prompt: Sequence[int], context_length: int | None) -> int:
+    """Return the most tokens that a response may take.
 
     Args:
-        question: What is asked.
+        request: The request.
         prompt: The tokens of its prompt.
         context_length: The model's, in tokens; None where it has no limit.
 
     Raises:
         PromptError: There is no room at all.
     """
-    most = max_new_tokens(stop=question.stop, max_new_bytes=question.max_new_bytes)
+    most = max_new_tokens(stop=request.stop, max_new_bytes=request.max_new_bytes)
     if context_length is None:
         return most
     if len(prompt) >= context_length:
         raise PromptError(
-            f"the prompt of {question.prompt.query_id} takes {len(prompt)} tokens",
+            f"the prompt of {request.query_id} takes {len(prompt)} tokens",
             allowed=f"fewer than {context_length}, the model's context",
         )
     return min(most, context_length - len(prompt))
 
 
-def gold_tokens(question: Question, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
-    """The gold answer as the model would most likely write it; nothing where it is blank.
+def gold_tokens(request: Request, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
+    """Return the gold text as the model would most likely write it; nothing where it is blank.
 
     Args:
-        question: Whose gold answer.
+        request: The request.
         tokenizer: The model's.
         prompt: The tokens of the prompt.
     """
-    if not question.gold.strip():
+    if not request.gold.strip():
         return ()
-    return tokens_behind(question, question.gold, tokenizer, prompt)
+    return tokens_behind(request, request.gold, tokenizer, prompt)
 
 
 def tokens_behind(
-    question: Question, text: str, tokenizer: Tokenizer, prompt: Sequence[int]
+    request: Request, text: str, tokenizer: Tokenizer, prompt: Sequence[int]
 ) -> tuple[int, ...]:
-    """A text behind a prompt as the model would most likely write it.
+    """Return a text behind a prompt as the model would most likely write it.
 
-    The two are cut as a whole; where they merge into one token, which an answer cannot have, the
-    text is cut by itself.
+    The two are tokenized as a whole. Where they merge into one token, which a response cannot have,
+    the text is tokenized by itself.
 
     Args:
-        question: Whose prompt.
-        text: What follows it.
+        request: The request that the prompt is of.
+        text: The text that follows the prompt.
         tokenizer: The model's.
         prompt: The tokens of the prompt.
     """
-    whole = tokenizer.encode_prompt(question.prompt.text + text)
+    whole = tokenizer.encode_prompt(request.prompt.text + text)
     return whole[len(prompt) :] if whole[: len(prompt)] == tuple(prompt) else tokenizer.encode(text)
 
 
-def _group(question: Question) -> str:
-    """Prompts that begin with the same exemplar share more than their instruction."""
-    exemplars = question.prompt.exemplars
-    return exemplars[0].id if exemplars else question.prompt.query_id
+def _group(request: Request) -> str:
+    """Return the id of the first exemplar: prompts that begin with it share that much more."""
+    exemplars = request.prompt.exemplars
+    return exemplars[0].id if exemplars else request.query_id

@@ -10,18 +10,19 @@ from typing import Any
 
 import pytest
 import torch
+from asking import numbered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import END, PAPERS, SHARING, bpe, build_tiny, word_marking
 from tokenizers import Tokenizer
 
 from icl_gap.errors import InferenceError
-from icl_gap.models import Question
+from icl_gap.models import Request
 from icl_gap.models.ending import ended
 from icl_gap.models.hf.engine.passes import choose
 from icl_gap.models.hf.engine.scheduling import Engine
 from icl_gap.models.hf.tokenizer import TextTokenizer, rust_codec
-from icl_gap.schema import Answer, Completion, Example, Prompt
+from icl_gap.schema import Completion, Example, Prompt, Response
 
 ALL = (*SHARING, "falcon", "mamba")
 MERGES = [
@@ -109,15 +110,16 @@ def made(architecture: str) -> Made:
     return Reference(model, tokenizer), engines
 
 
-def question(text: str, gold: str, stop: str = "\n", group: str = "", **more: Any) -> Question:
+def request(text: str, gold: str, stop: str = "\n", group: str = "", **more: Any) -> Request:
     exemplars = (Example(group, "", ""),) if group else ()
-    return Question(Prompt(text, "", exemplars, text), gold, stop, MOST_BYTES, **more)
+    return Request(Prompt(text, "", exemplars, text), gold, stop, MOST_BYTES, **more)
 
 
-def outcomes(asked: Engine, questions: Sequence[Question], predictions: Any) -> list[Any]:
-    found = dict(asked.answers(questions, predictions, range(len(questions))))
-    assert sorted(found) == list(range(len(questions)))
-    return [found[n] for n in range(len(questions))]
+def outcomes(asked: Engine, requests: Sequence[Request], predictions: Any) -> list[Any]:
+    requests = numbered(requests)
+    found = dict(asked.respond(requests, predictions, None))
+    assert found.keys() == {request.id for request in requests}
+    return [found[request.id] for request in requests]
 
 
 @st.composite
@@ -153,14 +155,14 @@ def gold_of(kind: str, answer: str) -> str:
 def check(asked: Engine, reference: Reference, some: list[tuple[str, str, str, str]]) -> None:
     """Full answers and verdicts are those of `generate`."""
     expected = [reference.answer(text, stop) for text, _, stop, _ in some]
-    questions = [
-        question(text, gold_of(kind, answer.text), stop, group)
+    requests = [
+        request(text, gold_of(kind, answer.text), stop, group)
         for (text, kind, stop, group), answer in zip(some, expected, strict=True)
     ]
-    full = outcomes(asked, questions, "full")
+    full = outcomes(asked, requests, "full")
     assert [answer.completion for answer in full] == expected
-    verdicts = outcomes(asked, questions, "verdict")
-    for verdict, whole, each, answer in zip(verdicts, full, questions, expected, strict=True):
+    verdicts = outcomes(asked, requests, "verdict")
+    for verdict, whole, each, answer in zip(verdicts, full, requests, expected, strict=True):
         right = answer.text.strip() == each.gold.strip()
         assert (verdict.divergence is None) == (whole.divergence is None) == right
         assert verdict.completion == (answer if right else verdict.completion)
@@ -226,7 +228,7 @@ def test_the_gold_answers_likelihood(architecture: str) -> None:
     reference, engines = made(architecture)
     golds = [(text, gold) for text in ("a b", "a b\nc", "c.") for gold in (" ab", " ba c")]
     for each in engines:
-        found = outcomes(each, [question(*pair) for pair in golds], "verdict")
+        found = outcomes(each, [request(*pair) for pair in golds], "verdict")
         for (text, gold), answer in zip(golds, found, strict=True):
             assert answer.gold_logprob == pytest.approx(
                 reference.gold_logprob(text, gold), abs=1e-4
@@ -235,7 +237,7 @@ def test_the_gold_answers_likelihood(architecture: str) -> None:
 
 
 def test_an_empty_gold_answer_has_no_likelihood() -> None:
-    (answer,) = outcomes(made("opt")[1][0], [question("a b", "")], "verdict")
+    (answer,) = outcomes(made("opt")[1][0], [request("a b", "")], "verdict")
     assert (answer.gold_logprob, answer.gold_tokens) == (None, None)
 
 
@@ -245,11 +247,11 @@ def test_only_what_is_wanted_is_answered_and_to_the_same_bits(
     some: list[tuple[str, str, str, str]], wanted: set[int]
 ) -> None:
     asked = made("opt")[1][1]
-    questions = [question(text, " ab", stop, group) for text, _, stop, group in some]
-    everything = outcomes(asked, questions, "verdict")
+    requests = numbered(request(text, " ab", stop, group) for text, _, stop, group in some)
+    everything = outcomes(asked, requests, "verdict")
     places = wanted & set(range(len(some)))
-    found = dict(asked.answers(questions, "verdict", places))
-    assert found == {n: everything[n] for n in places}
+    found = dict(asked.respond(requests, "verdict", {requests[n].id for n in places}))
+    assert found == {requests[n].id: everything[n] for n in places}
 
 
 def never(tokens: int, segments: Any) -> None:
@@ -291,9 +293,9 @@ TEXTS = [head + tail for head in ("a b c. ", "c c ba") for tail in ("a", "bc", "
 def test_each_token_of_a_trie_is_computed_once() -> None:
     asked, runner = watched("codegen")
     texts = [*TEXTS, TEXTS[0]]  # one prompt twice
-    questions = [question(text, " ab", group=text[0]) for text in texts]
-    outcomes(asked, questions, "verdict")
-    paths = {tuple(asked.tokenizer.encode_prompt(q.prompt.text + q.gold)) for q in questions}
+    requests = [request(text, " ab", group=text[0]) for text in texts]
+    outcomes(asked, requests, "verdict")
+    paths = {tuple(asked.tokenizer.encode_prompt(q.prompt.text + q.gold)) for q in requests}
     prefixes = {path[:n] for path in paths for n in range(1, len(path) + 1)}
     # The last token of a prompt is computed with what follows it, for each prompt anew.
     again = len(paths) * 2
@@ -312,10 +314,10 @@ ERRORS = [
 def test_a_lack_of_memory_halves_the_budget_and_changes_no_answer(
     error: Exception, predictions: str
 ) -> None:
-    questions = [question(text, " ab", group=text[0]) for text in TEXTS]
-    expected = outcomes(made("opt")[1][2], questions, predictions)
+    requests = [request(text, " ab", group=text[0]) for text in TEXTS]
+    expected = outcomes(made("opt")[1][2], requests, predictions)
     asked, runner = watched("opt", fails=lambda tokens, _: error if tokens > 25 else None)
-    found = outcomes(asked, questions, predictions)
+    found = outcomes(asked, requests, predictions)
     assert max(runner.passes) <= 25
     for answer, other in zip(found, expected, strict=True):
         assert answer.batch_tokens < 60
@@ -335,7 +337,7 @@ def test_a_lack_of_memory_while_one_request_is_decoded_narrows_its_guesses() -> 
         return MemoryError() if decoding and tokens > 1 else None
 
     asked, runner = watched("opt", fails=fails)
-    (answer,) = outcomes(asked, [question(text, "", "\0")], "full")
+    (answer,) = outcomes(asked, [request(text, "", "\0")], "full")
     assert answer.completion == expected
     assert answer.batch_tokens == 1
     assert runner.passes.count(1) > 2
@@ -347,12 +349,12 @@ def test_a_lack_of_memory_for_one_request_alone_is_its_failure() -> None:
         return MemoryError() if any(len(each.path) > 20 for each in segments) else None
 
     asked, _ = watched("opt", fails=fails)
-    questions = [question(text, "") for text in ("a b", "b" * 30, "c")]
-    one, long, other = outcomes(asked, questions, "full")
+    requests = [request(text, "") for text in ("a b", "b" * 30, "c")]
+    one, long, other = outcomes(asked, requests, "full")
     assert isinstance(long, InferenceError)
     assert str(long) == f"tiny failed on {'b' * 30}: out of memory, even by itself"
-    assert isinstance(one, Answer)
-    assert isinstance(other, Answer)
+    assert isinstance(one, Response)
+    assert isinstance(other, Response)
 
 
 def test_a_failure_is_that_of_its_request_alone_and_never_an_empty_answer() -> None:
@@ -364,13 +366,13 @@ def test_a_failure_is_that_of_its_request_alone_and_never_an_empty_answer() -> N
         return RuntimeError("a broken kernel\nmore") if broken else None
 
     asked, _ = watched("opt", fails=fails)
-    found = outcomes(asked, [question(text, " ab") for text in TEXTS], "full")
+    found = outcomes(asked, [request(text, " ab") for text in TEXTS], "full")
     for text, outcome in zip(TEXTS, found, strict=True):
         if text.startswith("c"):
             assert isinstance(outcome, InferenceError)
             assert str(outcome) == f"tiny failed on {text}: RuntimeError: a broken kernel"
         else:
-            assert isinstance(outcome, Answer)
+            assert isinstance(outcome, Response)
 
 
 def test_a_judge_that_fails_fails_its_own_request() -> None:
@@ -379,9 +381,9 @@ def test_a_judge_that_fails_fails_its_own_request() -> None:
 
     reference, engines = made("opt")
     place = max(range(len(TEXTS)), key=lambda n: len(reference.answer(TEXTS[n], "\0").text))
-    questions = [question(text, "b" * 9, "\0", hope=lambda _: True) for text in TEXTS]
-    questions[place] = question(TEXTS[place], "b" * 9, "\0", hope=broken)
-    found = outcomes(engines[2], questions, "verdict")
+    requests = [request(text, "b" * 9, "\0", can_still_match=lambda _: True) for text in TEXTS]
+    requests[place] = request(TEXTS[place], "b" * 9, "\0", can_still_match=broken)
+    found = outcomes(engines[2], requests, "verdict")
     assert [n for n, each in enumerate(found) if isinstance(each, InferenceError)] == [place]
 
 
@@ -390,10 +392,10 @@ def test_answers_that_outgrow_the_budget_are_computed_again(architecture: str) -
     """Whatever the budget: keys and values of answers on their way stay within it."""
     reference, engines = made(architecture)
     # With nothing expected of them, no room is set aside for answers.
-    questions = [question(text, "", "\0") for text in TEXTS]
+    requests = [request(text, "", "\0") for text in TEXTS]
     plain = dataclasses.replace(engines[2], most_tokens=70)
     runner = Watched(plain.runner)
-    found = outcomes(dataclasses.replace(plain, runner=runner), questions, "full")
+    found = outcomes(dataclasses.replace(plain, runner=runner), requests, "full")
     assert [each.completion for each in found] == [reference.answer(t, "\0") for t in TEXTS]
     prompts = [reference.tokenizer.prompt_length(text) for text in TEXTS]
     # A path computed again shows as a pass that is longer than any guess.
@@ -404,10 +406,10 @@ def test_answers_that_outgrow_the_budget_are_computed_again(architecture: str) -
 def test_what_is_asked_beside_it_changes_nothing_of_an_answer() -> None:
     for architecture in PAPERS:
         _, engines = made(architecture)
-        questions = [question(text, gold) for text in TEXTS for gold in (" ab", " ba c", " a")]
+        requests = [request(text, gold) for text in TEXTS for gold in (" ab", " ba c", " a")]
         for each in engines:
-            together = outcomes(each, questions, "verdict")
-            for asked, answer in zip(questions, together, strict=True):
+            together = outcomes(each, requests, "verdict")
+            for asked, answer in zip(requests, together, strict=True):
                 (alone,) = outcomes(each, [asked], "verdict")
                 assert answer.divergence == alone.divergence
                 assert answer.completion == alone.completion
@@ -430,26 +432,30 @@ def test_an_answer_that_may_still_count_is_followed_and_no_other() -> None:
     reference, engines = made("opt")
     judged: list[str] = []
 
-    def hope(text: str) -> bool:
+    def can_still_match(text: str) -> bool:
         judged.append(text)
         return len(text) < 6
 
-    questions = [question(text, " ab", hope=hope) for text in TEXTS]
-    for plain, hoped in zip(
-        outcomes(engines[2], [dataclasses.replace(q, hope=None) for q in questions], "verdict"),
-        outcomes(engines[2], questions, "verdict"),
+    requests = [request(text, " ab", can_still_match=can_still_match) for text in TEXTS]
+    for plain, followed in zip(
+        outcomes(
+            engines[2], [dataclasses.replace(q, can_still_match=None) for q in requests], "verdict"
+        ),
+        outcomes(engines[2], requests, "verdict"),
         strict=True,
     ):
-        assert hoped.divergence == plain.divergence
-        assert hoped.gold_logprob == plain.gold_logprob
+        assert followed.divergence == plain.divergence
+        assert followed.gold_logprob == plain.gold_logprob
     assert judged
     for text in TEXTS:
-        (answer,) = outcomes(engines[0], [question(text, " ab", hope=hope)], "verdict")
+        (answer,) = outcomes(
+            engines[0], [request(text, " ab", can_still_match=can_still_match)], "verdict"
+        )
         whole = reference.answer(text, "\n")
-        if len(whole.text) < 6:  # never without hope, so followed to its end
+        if len(whole.text) < 6:  # never without it, so followed to its end
             assert answer.completion == whole
     surely = outcomes(
-        engines[2], [question(t, " ab", hope=lambda _: True) for t in TEXTS], "verdict"
+        engines[2], [request(t, " ab", can_still_match=lambda _: True) for t in TEXTS], "verdict"
     )
     assert [a.completion for a in surely] == [reference.answer(text, "\n") for text in TEXTS]
 
@@ -459,7 +465,7 @@ def test_a_gold_answer_beyond_the_context_is_cut_and_has_no_likelihood() -> None
     asked = dataclasses.replace(engines[2], context_length=12)
     prompt = "a b c. "
     room = 12 - reference.tokenizer.prompt_length(prompt)
-    (answer,) = outcomes(asked, [question(prompt, " " + "bca" * 12)], "full")
+    (answer,) = outcomes(asked, [request(prompt, " " + "bca" * 12)], "full")
     assert answer.gold_logprob is None
     assert answer.divergence is not None
     assert reference.answer(prompt, "\n").text.startswith(answer.completion.text)
