@@ -20,10 +20,10 @@ from icl_gap.specs import check_spec
 def test_models_of_a_family_are_planned_at_the_place_of_their_entry(toy_card) -> None:
     named = ["nearest", {"family": "nano-codegen", "sizes": ["xxs", "s"], "shots": [2]}]
     plan = plan_sweep(sweep(toy_card, models=named, seeds=[0]))
-    subjects = {cell.info.model: cell.subject for cell in plan.cells}
-    assert list(subjects) == ["nearest", "nano-codegen-xxs", "nano-codegen-s"]
-    assert [each.place for each in subjects.values()] == ["models[0]", "models[1]", "models[1]"]
-    assert subjects["nano-codegen-s"].place_of_shots == "models[1].shots"
+    named = {cell.info.model: cell.model for cell in plan.cells}
+    assert list(named) == ["nearest", "nano-codegen-xxs", "nano-codegen-s"]
+    assert [each.place for each in named.values()] == ["models[0]", "models[1]", "models[1]"]
+    assert named["nano-codegen-s"].place_of_shots == "models[1].shots"
 
 
 def test_a_model_named_by_itself_and_by_its_family_is_refused(toy_card) -> None:

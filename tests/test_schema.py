@@ -54,8 +54,8 @@ def test_the_parts_of_a_plan_are_each_one_short_line(plan) -> None:
     for value in (
         plan,
         cell,
-        cell.study,
-        cell.subject,
+        cell.benchmark,
+        cell.model,
         request,
         plan.sizes(cell),
         into_shards(plan.cells, 2)[0],

@@ -17,11 +17,11 @@ def server_rows(planned: Plan) -> list[dict[str, str]]:
     """
     return [
         {
-            "model": subject.identity.name,
-            "server": subject.spec.base_url,
-            "its key comes from": subject.spec.api_key_env,
-            "names it may answer by": ", ".join((subject.spec.model, *subject.spec.model_alias)),
+            "model": model.identity.name,
+            "server": model.spec.base_url,
+            "its key comes from": model.spec.api_key_env,
+            "names it may answer by": ", ".join((model.spec.model, *model.spec.model_alias)),
         }
-        for subject in dict.fromkeys(cell.subject for cell in planned.cells)
-        if isinstance(subject.spec, OpenAISpec)
+        for model in dict.fromkeys(cell.model for cell in planned.cells)
+        if isinstance(model.spec, OpenAISpec)
     ]

@@ -20,7 +20,7 @@ from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
     from icl_gap.evaluation.config import SweepSpec
-    from icl_gap.evaluation.planning import Cell, Plan, Subject
+    from icl_gap.evaluation.planning import Cell, Plan, SweepModel
     from icl_gap.plots import FigureRecipe
     from icl_gap.schema import CellInfo
 
@@ -100,7 +100,7 @@ def plan(
         return
     with faults_in(sweep):
         planned = plan_sweep(read_sweep(sweep), progress=show_progress)
-    groups = groupby(planned.cells, key=lambda cell: (cell.subject, cell.study))
+    groups = groupby(planned.cells, key=lambda cell: (cell.model, cell.benchmark))
     rows = [row for _, cells in groups for row in _plan_rows(planned, list(cells))]
     show_table(rows, left=("model", "benchmark"))
     requests = sum(cell.info.n_queries for cell in planned.cells)
@@ -190,19 +190,19 @@ def _cost_rows(planned: Plan) -> list[dict[str, str]]:
     from icl_gap.evaluation.planning import loads
     from icl_gap.models.hf.cost import shape
 
-    rates: dict[Subject, float | None] = {}
+    rates: dict[SweepModel, float | None] = {}
     rows = []
     for load in loads(planned.sweep, planned.cells, planned.requests, show_progress):
-        subject, sizes = load.subject, load.sizes
-        found = shape(subject.spec, subject.identity)
+        model, sizes = load.model, load.sizes
+        found = shape(model.spec, model.identity)
         if found is None:
             continue
-        if subject not in rates:
-            rates[subject] = _rate_here(subject)
-        operations, rate = found.operations(sizes), rates[subject]
+        if model not in rates:
+            rates[model] = _rate_here(model)
+        operations, rate = found.operations(sizes), rates[model]
         rows.append(
             {
-                "model": subject.identity.name,
+                "model": model.identity.name,
                 "benchmark": load.benchmark,
                 "requests": f"{sizes.requests:,}",
                 "tokens written": f"{sizes.written:,}",
@@ -220,15 +220,15 @@ def _memory_rows(planned: Plan) -> list[dict[str, str]]:
     from icl_gap.models.hf.memory import fit, in_words
 
     rows = []
-    for subject in dict.fromkeys(cell.subject for cell in planned.cells):
+    for model in dict.fromkeys(cell.model for cell in planned.cells):
         try:
-            found = fit(subject.spec, subject.identity)
+            found = fit(model.spec, model.identity)
         except ModelError:  # its device is in another machine
             continue
         if found is not None:
             rows.append(
                 {
-                    "model": subject.identity.name,
+                    "model": model.identity.name,
                     "weights": in_words(found.weights),
                     "keys and values": in_words(found.keys_and_values),
                     "free here": in_words(found.memory),
@@ -242,22 +242,22 @@ def _damage(planned: Plan) -> Iterator[str]:
     """What is wrong with weights at hand, of which `run` would make failures of their models."""
     from icl_gap.models.hf.folder import check_weights, weight_files
 
-    for subject in dict.fromkeys(cell.subject for cell in planned.cells):
-        folder = subject.identity.folder
-        if folder is None or "files" not in subject.identity.key:
+    for model in dict.fromkeys(cell.model for cell in planned.cells):
+        folder = model.identity.folder
+        if folder is None or "files" not in model.identity.key:
             continue
         try:
             check_weights(weight_files(folder))
         except ModelError as error:
-            yield str(error.within(subject.place))
+            yield str(error.within(model.place))
 
 
-def _rate_here(subject: Subject) -> float | None:
+def _rate_here(model: SweepModel) -> float | None:
     """The rate of the model's device; None where it is in another machine."""
     from icl_gap.models.hf.cost import matmul_rate
 
     try:
-        return matmul_rate(subject.spec, subject.identity)
+        return matmul_rate(model.spec, model.identity)
     except ModelError:
         return None
 
@@ -279,7 +279,7 @@ def _plan_rows(planned: Plan, cells: list[Cell]) -> list[dict[str, str]]:
 
 
 def _plan_row(planned: Plan, cells: list[Cell]) -> dict[str, str]:
-    info, context = cells[0].info, cells[0].subject.identity.context_length
+    info, context = cells[0].info, cells[0].model.identity.context_length
     sizes = [planned.sizes(cell) for cell in cells]
     tokens = [count for each in sizes for count in each.prompt_tokens]
     requests = sum(cell.info.n_queries for cell in cells)

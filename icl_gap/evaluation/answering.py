@@ -56,7 +56,7 @@ def respond(
 
 def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) -> Record:
     """Return the record of a request that has a response."""
-    study = cell.study
+    benchmark = cell.benchmark
     record = replace(
         _without_response(request),
         status="scored",
@@ -70,15 +70,15 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
     completion = response.completion
     if completion is None:  # wrong for good; as a program too, unless that was not followed
         canonical = False if sweep.canonical else None
-        execution = canonical if study.execution == "canonical" else None
+        execution = canonical if benchmark.execution == "canonical" else None
         return replace(
             record, raw=False, canonical=canonical, execution=execution, reason="diverged"
         )
     score = scoring.score(
         completion.text,
         request.target,
-        study.form,
-        alike=study.alike,
+        benchmark.form,
+        alike=benchmark.alike,
         example_id=request.query_id,
     )
     return replace(

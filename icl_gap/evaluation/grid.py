@@ -10,7 +10,7 @@ from itertools import count, product
 from typing import Any
 
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.inputs import Study, Subject
+from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
 from icl_gap.schema import SCHEMA_VERSION, Benchmark, CellInfo, Condition, Example, Split
 from icl_gap.text import brief
 
@@ -30,8 +30,8 @@ class Cell:
     """One point of the grid."""
 
     info: CellInfo
-    study: Study
-    subject: Subject
+    benchmark: SweepBenchmark
+    model: SweepModel
     max_new_bytes: int
     """The length beyond which a response cannot be right, in UTF-8 bytes."""
     rank: int
@@ -43,13 +43,15 @@ class Cell:
         return brief("Cell", info.key[:12], at, f"{info.shots} shots, seed {info.seed}", info.model)
 
 
-def grid(sweep: SweepSpec, studies: Sequence[Study], subjects: Sequence[Subject]) -> Iterator[Cell]:
+def grid(
+    sweep: SweepSpec, benchmarks: Sequence[SweepBenchmark], models: Sequence[SweepModel]
+) -> Iterator[Cell]:
     """Every cell of a sweep, model by model."""
     rank = count()
-    for subject, study, query_split in product(subjects, studies, sweep.query_splits):
-        for condition, shots, seed in product(sweep.conditions, subject.shots, sweep.seeds):
+    for model, benchmark, query_split in product(models, benchmarks, sweep.query_splits):
+        for condition, shots, seed in product(sweep.conditions, model.shots, sweep.seeds):
             at = Coordinates(query_split, condition, shots, seed)
-            yield _cell(sweep, study, subject, at, next(rank))
+            yield _cell(sweep, benchmark, model, at, next(rank))
 
 
 def key_of(spec: Mapping[str, Any]) -> str:
@@ -58,11 +60,13 @@ def key_of(spec: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates, rank: int) -> Cell:
-    benchmark, identity = study.benchmark, subject.identity
-    asked = study.queries[at.query_split]
+def _cell(
+    sweep: SweepSpec, benchmark: SweepBenchmark, model: SweepModel, at: Coordinates, rank: int
+) -> Cell:
+    data, identity = benchmark.data, model.identity
+    asked = benchmark.queries[at.query_split]
     max_new_bytes = _max_new_bytes(asked)
-    spec = _spec(sweep, study, subject, at, max_new_bytes)
+    spec = _spec(sweep, benchmark, model, at, max_new_bytes)
     info = CellInfo(
         key=key_of(spec),
         model=identity.name,
@@ -72,9 +76,9 @@ def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates, ran
         size_source=identity.size_source,
         training_tokens=identity.training_tokens,
         trained=identity.trained,
-        dataset=benchmark.name,
-        split=benchmark.split,
-        partial=benchmark.partial,
+        dataset=data.name,
+        split=data.split,
+        partial=data.partial,
         query_split=at.query_split,
         condition=at.condition,
         shots=at.shots,
@@ -82,11 +86,15 @@ def _cell(sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates, ran
         n_queries=len(asked),
         spec=spec,
     )
-    return Cell(info, study, subject, max_new_bytes, rank)
+    return Cell(info, benchmark, model, max_new_bytes, rank)
 
 
 def _spec(
-    sweep: SweepSpec, study: Study, subject: Subject, at: Coordinates, max_new_bytes: int
+    sweep: SweepSpec,
+    benchmark: SweepBenchmark,
+    model: SweepModel,
+    at: Coordinates,
+    max_new_bytes: int,
 ) -> dict[str, Any]:
     """All that can change the cell's result, and nothing that cannot."""
     overflow: dict[str, Any] = {"policy": sweep.overflow}
@@ -94,20 +102,22 @@ def _spec(
         overflow["conditions"] = sorted(sweep.conditions)
     return {
         "schema_version": SCHEMA_VERSION,
-        "dataset": _told(study.benchmark),
-        "exemplars_from": None if study.shown is study.benchmark else _told(study.shown),
-        "model": dict(subject.identity.key),
+        "dataset": _told(benchmark.data),
+        "exemplars_from": None
+        if benchmark.exemplar_source is benchmark.data
+        else _told(benchmark.exemplar_source),
+        "model": dict(model.identity.key),
         "sampler": sweep.sampler.model_dump(mode="json"),
-        "embedder": None if study.embed is None else study.embed.key,
-        "template": study.template.model_dump(mode="json"),
+        "embedder": None if benchmark.embed is None else benchmark.embed.key,
+        "template": benchmark.template.model_dump(mode="json"),
         "decoding": {
             "method": "greedy",
             "max_new_bytes": max_new_bytes,
             "predictions": sweep.predictions,
             "canonical": sweep.canonical,
         },
-        "canonical": study.form,
-        "execution": study.execution,
+        "canonical": benchmark.form,
+        "execution": benchmark.execution,
         "query_split": at.query_split,
         "condition": at.condition,
         "shots": at.shots,

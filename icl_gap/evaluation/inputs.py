@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Study:
+class SweepBenchmark:
     """A benchmark of a sweep, loaded."""
 
     entry: DatasetEntry
-    benchmark: Benchmark
-    shown: Benchmark
+    data: Benchmark
+    exemplar_source: Benchmark
     """Where exemplars come from; mostly the same."""
     template: prompts.Template
     form: CanonicalForm
@@ -38,11 +38,11 @@ class Study:
 
     def __repr__(self) -> str:
         queries = ", ".join(f"{len(some):,} {side}" for side, some in self.queries.items())
-        return brief("Study", f"{self.benchmark.name}/{self.benchmark.split}", f"queries {queries}")
+        return brief("SweepBenchmark", f"{self.data.name}/{self.data.split}", f"queries {queries}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Subject:
+class SweepModel:
     """A model of a sweep, identified but not loaded."""
 
     spec: models.ModelSpec
@@ -59,10 +59,10 @@ class Subject:
         return "shots" if self.spec.shots is None else f"{self.place}.shots"
 
     def __repr__(self) -> str:
-        return brief("Subject", self.place, self.identity.name)
+        return brief("SweepModel", self.place, self.identity.name)
 
 
-def studies(sweep: SweepSpec, progress: Progress) -> list[Study]:
+def load_benchmarks(sweep: SweepSpec, progress: Progress) -> list[SweepBenchmark]:
     """Load the benchmarks of a sweep.
 
     Raises:
@@ -71,24 +71,24 @@ def studies(sweep: SweepSpec, progress: Progress) -> list[Study]:
     entries = progress(sweep.datasets, "reading benchmarks", len(sweep.datasets))
     places = [f"datasets[{index}]" for index in range(len(sweep.datasets))]
     embed = _embedder(sweep)
-    found = _each(places, entries, lambda entry: _study(entry, sweep, embed))
-    _check_distinct(places, [f"{s.benchmark.name}/{s.benchmark.split}" for s in found])
+    found = _each(places, entries, lambda entry: _load_benchmark(entry, sweep, embed))
+    _check_distinct(places, [f"{each.data.name}/{each.data.split}" for each in found])
     return found
 
 
-def subjects(sweep: SweepSpec, progress: Progress) -> list[Subject]:
+def identify_models(sweep: SweepSpec, progress: Progress) -> list[SweepModel]:
     """Identify the models of a sweep; no weights are loaded.
 
     Raises:
         InputError: One is not to be had, or two could not be told apart in the results.
     """
 
-    def subject(placed: tuple[str, models.ModelSpec]) -> Subject:
+    def identified(placed: tuple[str, models.ModelSpec]) -> SweepModel:
         place, spec = placed
         identity = models.identify(spec)
         tokenizer = models.load_tokenizer(spec, identity)
         shots = sweep.shots if spec.shots is None else spec.shots
-        return Subject(spec, identity, tokenizer, shots, place)
+        return SweepModel(spec, identity, tokenizer, shots, place)
 
     specs = [
         (f"models[{index}]", spec)
@@ -96,17 +96,21 @@ def subjects(sweep: SweepSpec, progress: Progress) -> list[Subject]:
         for spec in models.expand(entry)
     ]
     places = [place for place, _ in specs]
-    found = _each(places, progress(specs, "reading models", len(specs)), subject)
+    found = _each(places, progress(specs, "reading models", len(specs)), identified)
     _check_distinct(places, [s.identity.name for s in found])
     return found
 
 
-def _study(entry: DatasetEntry, sweep: SweepSpec, embed: models.Embedder | None) -> Study:
+def _load_benchmark(
+    entry: DatasetEntry, sweep: SweepSpec, embed: models.Embedder | None
+) -> SweepBenchmark:
     card = data.load_card(entry.name)
-    benchmark = shown = data.load(card, entry.split, None, **entry.options)
+    benchmark = exemplar_source = data.load(card, entry.split, None, **entry.options)
     if (other := entry.exemplars_from) is not None:
         try:
-            shown = data.load(data.load_card(other.name), other.split, None, **other.options)
+            exemplar_source = data.load(
+                data.load_card(other.name), other.split, None, **other.options
+            )
         except InputError as error:
             error.within("exemplars_from")
             raise
@@ -114,17 +118,17 @@ def _study(entry: DatasetEntry, sweep: SweepSpec, embed: models.Embedder | None)
     if sweep.control == "targets_only":
         template = template.model_copy(update={"exemplar_sources": False})
     _check_stop(template.stop, benchmark)
-    if shown is not benchmark:
-        _check_stop(template.stop, shown)
+    if exemplar_source is not benchmark:
+        _check_stop(template.stop, exemplar_source)
     queries = {
         split: sampling.queries(benchmark, split, sweep.sampler, sweep.limit)
         for split in sweep.query_splits
     }
     alike = scoring.alike(card.execution, data.load_world(card, entry.split))
-    return Study(
+    return SweepBenchmark(
         entry=entry,
-        benchmark=benchmark,
-        shown=shown,
+        data=benchmark,
+        exemplar_source=exemplar_source,
         template=template,
         form=card.canonical,
         execution=card.execution,

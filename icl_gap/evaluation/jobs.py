@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from icl_gap.errors import IclGapError, InputError
-from icl_gap.evaluation.planning import Cell, Subject
+from icl_gap.evaluation.planning import Cell, SweepModel
 from icl_gap.models import RequestId
 from icl_gap.results import Sheet, StoreWriter, cell_name
 from icl_gap.schema import CellInfo, ModelInfo, Record
 
 
-class Unit:
+class Job:
     """One model on one benchmark, and the files that its records go to.
 
     Args:
@@ -34,15 +34,15 @@ class Unit:
         self.failures: dict[str, list[str]] = {}
         """Why requests failed, by the name of their cell."""
         self.refusal: str | None = None
-        """Why the unit as a whole came to an end before its own."""
+        """Why the job as a whole came to an end before its own."""
         self._folder = folder
         self._writer: StoreWriter | None = None
         self._files = ExitStack()
 
     @property
-    def subject(self) -> Subject:
+    def model(self) -> SweepModel:
         """The model."""
-        return self.cells[0].subject
+        return self.cells[0].model
 
     @property
     def n_queries(self) -> int:
@@ -71,7 +71,7 @@ class Unit:
         return [id_ for id_ in ids if self._writer.wants(*id_)]
 
     def take(self, id_: RequestId, record: Record) -> None:
-        """Store a record, once the unit has begun.
+        """Store a record, once the job has begun.
 
         Args:
             id_: The id of its request.
@@ -81,7 +81,7 @@ class Unit:
             OSError: A file cannot be written.
         """
         if self._writer is None:
-            raise ValueError("the unit has not begun")
+            raise ValueError("the job has not begun")
         key, _ = id_
         self._writer.append(key, record)
         if record.status == "failed":
@@ -94,7 +94,7 @@ class Unit:
         Args:
             error: Why.
         """
-        told = error.within(self.subject.place) if isinstance(error, InputError) else error
+        told = error.within(self.model.place) if isinstance(error, InputError) else error
         self.refusal = str(told)
 
     def unanswered(self) -> int:
@@ -115,7 +115,7 @@ class Unit:
 
 def _queries(cell: Cell) -> list[str]:
     """The ids of a cell's queries, in the order of its requests."""
-    return [query.id for query in cell.study.queries[cell.info.query_split]]
+    return [query.id for query in cell.benchmark.queries[cell.info.query_split]]
 
 
 def _described(cell: Cell, info: ModelInfo, made_with: dict[str, Any]) -> CellInfo:

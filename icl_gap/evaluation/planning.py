@@ -8,7 +8,7 @@ from itertools import chain, groupby
 
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell, grid
-from icl_gap.evaluation.inputs import Subject, studies, subjects
+from icl_gap.evaluation.inputs import SweepModel, identify_models, load_benchmarks
 from icl_gap.evaluation.questions import Load, Requests, loads, together
 from icl_gap.evaluation.requests import Layout, Sizes
 from icl_gap.evaluation.shards import into_shards
@@ -21,7 +21,7 @@ __all__ = [
     "Plan",
     "Shard",
     "Sizes",
-    "Subject",
+    "SweepModel",
     "draw",
     "into_shards",
     "loads",
@@ -99,7 +99,7 @@ def outline_sweep(
     Raises:
         InputError: A benchmark or a model is not to be had, or two cells are the same.
     """
-    cells = tuple(grid(sweep, studies(sweep, progress), subjects(sweep, progress)))
+    cells = tuple(grid(sweep, load_benchmarks(sweep, progress), identify_models(sweep, progress)))
     layout = Layout(sweep)
     mine = cells if shard is None else into_shards(cells, shard[1])[shard[0]].cells
     return Plan(sweep, cells, mine, layout.requests, layout.sizes)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError, StoreError
 from icl_gap.evaluation.answering import respond
-from icl_gap.evaluation.planning import Plan, Subject
+from icl_gap.evaluation.planning import Plan, SweepModel
 from icl_gap.files import write_atomically
 from icl_gap.models import RandomInitSpec, Request, RequestId, TransformersSpec
 from icl_gap.progress import Progress
@@ -113,20 +113,20 @@ def check_precision(plan: Plan, results: Results, progress: Progress) -> list[Pr
     """
     known = {(check.model, check.ids): check for check in _kept(results.folder)}
     checks = []
-    for subject in dict.fromkeys(cell.subject for cell in plan.cells):
-        if not isinstance(subject.spec, TransformersSpec | RandomInitSpec):
+    for model in dict.fromkeys(cell.model for cell in plan.cells):
+        if not isinstance(model.spec, TransformersSpec | RandomInitSpec):
             continue
-        chosen = _chosen(plan, subject)
-        name = subject.identity.name
+        chosen = _chosen(plan, model)
+        name = model.identity.name
         check = known.get((name, tuple(request.id for request in chosen)))
         if check is None:
-            steps = _again(subject, chosen, plan, _records(results, chosen))
+            steps = _again(model, chosen, plan, _records(results, chosen))
             try:
                 compared = tuple(progress(steps, f"{name} in float32", len(chosen)))
             except (ModelError, InferenceError) as error:
                 _log.warning("the precision of %s is not checked: %s", name, error)
                 continue
-            check = PrecisionCheck(name, _precision(subject.spec), compared)
+            check = PrecisionCheck(name, _precision(model.spec), compared)
             gc.collect()
         checks.append(check)
         _write(results.folder, checks)
@@ -188,11 +188,11 @@ def _write(folder: Path, checks: Sequence[PrecisionCheck]) -> None:
         write_atomically(folder / PRECISION, [content])
 
 
-def _chosen(plan: Plan, subject: Subject) -> list[Request]:
+def _chosen(plan: Plan, model: SweepModel) -> list[Request]:
     """The requests to ask again, the conditions of a query together."""
     groups: defaultdict[tuple[object, ...], list[Request]] = defaultdict(list)
     for cell in plan.cells:
-        if cell.subject is subject:
+        if cell.model is model:
             info = cell.info
             for request in plan.requests(cell):
                 if request.fits:
@@ -205,7 +205,7 @@ def _chosen(plan: Plan, subject: Subject) -> list[Request]:
 
 
 def _records(results: Results, chosen: Sequence[Request]) -> dict[RequestId, Record]:
-    """What the sweep found for these requests; a study has more records than fit in memory."""
+    """What the sweep found for these requests; a sweep has more records than fit in memory."""
     ids = {request.id for request in chosen}
     keys = {request.cell for request in chosen}
     return {
@@ -218,16 +218,15 @@ def _records(results: Results, chosen: Sequence[Request]) -> dict[RequestId, Rec
 
 
 def _again(
-    subject: Subject,
+    model: SweepModel,
     chosen: Sequence[Request],
     plan: Plan,
     records: Mapping[RequestId, Record],
 ) -> Iterator[Compared]:
-    exact = _exact(subject.spec)
-    model = models.load(exact, subject.identity)
+    in_float32 = models.load(_exact(model.spec), model.identity)
     cells = {cell.info.key: cell for cell in plan.cells}
     for request in chosen:
-        for id_, again in respond([request], [request.id], model, cells, plan.sweep):
+        for id_, again in respond([request], [request.id], in_float32, cells, plan.sweep):
             if again.status == "failed":
                 raise InferenceError(again.reason)
             before = records[id_]

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
-from icl_gap.evaluation.inputs import Subject
+from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.models import Request, Tokenizer
 from icl_gap.models.hf.engine.sequences import tokenize_requests
 from icl_gap.models.hf.engine.trie import Sizes, measure
@@ -22,7 +22,7 @@ Requests = Callable[[Cell], list[Request]]
 class Load:
     """What the requests of a model on a benchmark take."""
 
-    subject: Subject
+    model: SweepModel
     benchmark: str
     sizes: Sizes
 
@@ -39,28 +39,28 @@ def loads(
         progress: Shows progress.
     """
     groups = [
-        (subject, benchmark, list(group))
-        for (subject, benchmark), group in groupby(cells, key=together)
+        (model, benchmark, list(group))
+        for (model, benchmark), group in groupby(cells, key=together)
     ]
     known: dict[object, Sizes] = {}
-    for subject, benchmark, group in progress(groups, "counting tokens", len(groups)):
-        identity, tokenizer = subject.identity, subject.tokenizer
+    for model, benchmark, group in progress(groups, "counting tokens", len(groups)):
+        identity, tokenizer = model.identity, model.tokenizer
         if tokenizer is None:
             continue
-        studies = tuple(dict.fromkeys(cell.study for cell in group))
-        key = (identity.tokenizer, identity.context_length, subject.shots, studies)
+        benchmarks = tuple(dict.fromkeys(cell.benchmark for cell in group))
+        key = (identity.tokenizer, identity.context_length, model.shots, benchmarks)
         if key not in known:
             fitting = [each for cell in group for each in requests(cell) if each.fits]
             known[key] = _sizes(fitting, tokenizer, identity.context_length, sweep.predictions)
-        yield Load(subject, benchmark, known[key])
+        yield Load(model, benchmark, known[key])
 
 
-def together(cell: Cell) -> tuple[Subject, str]:
+def together(cell: Cell) -> tuple[SweepModel, str]:
     """What cells have in common that are run together.
 
     Prompts of one benchmark have much in common, those of two have nothing.
     """
-    return cell.subject, cell.study.benchmark.name
+    return cell.model, cell.benchmark.data.name
 
 
 def _sizes(

@@ -11,7 +11,7 @@ from icl_gap import prompts, sampling, scoring
 from icl_gap.errors import PromptError, SamplingError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
-from icl_gap.evaluation.inputs import Study, Subject
+from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
 from icl_gap.models import Request
 from icl_gap.schema import Condition, Exemplars, Split
 from icl_gap.text import brief, shots_text
@@ -74,12 +74,12 @@ class Layout:
 
     def _request(self, cell: Cell, exemplars: Exemplars, shown: _Shown) -> Request:
         """Return the request of one query."""
-        study, target = cell.study, exemplars.query.target
-        follow = partial(scoring.can_match, target=target, form=study.form)
+        benchmark, target = cell.benchmark, exemplars.query.target
+        follow = partial(scoring.can_match, target=target, form=benchmark.form)
         return Request(
-            prompt=prompts.render(study.template, exemplars),
+            prompt=prompts.render(benchmark.template, exemplars),
             gold=prompts.gold(target),
-            stop=study.template.stop,
+            stop=benchmark.template.stop,
             max_new_bytes=cell.max_new_bytes,
             can_still_match=follow if self._sweep.canonical else None,
             rank=cell.rank,
@@ -97,7 +97,7 @@ class Layout:
             PromptError: A prompt does not fit, and the sweep says that this is an error.
             SamplingError: A pool holds too few examples.
         """
-        identity = cell.subject.identity
+        identity = cell.model.identity
         key = (*self._key(cell, cell.info.condition), cell.info.shots, identity.context_length)
         if key not in self._sizes:
             shown = list(self._shown(cell))
@@ -126,9 +126,9 @@ class Layout:
         tokens = together[0].length(cell, index, shots)
         fits = drops or fitting == asked
         if not fits and self._sweep.overflow != "skip":
-            identity, query = cell.subject.identity, together[0].exemplars[index].query
+            identity, query = cell.model.identity, together[0].exemplars[index].query
             raise PromptError(
-                f"the prompt of query {query.id} ({cell.study.benchmark.name}) does not fit "
+                f"the prompt of query {query.id} ({cell.benchmark.data.name}) does not fit "
                 f"the context of {identity.name}",
                 value=f"{tokens} tokens at {shots_text(asked)}, and {reserve} for the answer",
                 allowed=f"{identity.context_length} tokens in all; fewer shots, or "
@@ -136,51 +136,62 @@ class Layout:
                 if fitting >= 0
                 else f"{identity.context_length} tokens in all; even without exemplars it does "
                 "not fit, so `overflow: skip`, or another model",
-            ).at(key=cell.subject.place_of_shots)
+            ).at(key=cell.model.place_of_shots)
         return _Shown(shots, tokens, fits)
 
     def _draw(self, cell: Cell, condition: Condition) -> _Drawn:
-        subject, study, info = cell.subject, cell.study, cell.info
-        shots, key = max(subject.shots), self._key(cell, condition)
+        model, benchmark, info = cell.model, cell.benchmark, cell.info
+        shots, key = max(model.shots), self._key(cell, condition)
         if key not in self._drawn:
-            queries = study.queries[info.query_split]
-            if study.embed is not None:  # all at once: many times faster than one by one
-                study.embed([query.source for query in queries])
-            pool = self._pool(study, subject, sampling.pool_split(info.query_split, condition))
+            queries = benchmark.queries[info.query_split]
+            if benchmark.embed is not None:  # all at once: many times faster than one by one
+                benchmark.embed([query.source for query in queries])
+            pool = self._pool(benchmark, model, sampling.pool_split(info.query_split, condition))
             try:
                 exemplars = [
                     sampling.sample(self._sweep.sampler, pool, query, shots=shots, seed=info.seed)
                     for query in queries
                 ]
             except SamplingError as error:
-                error.at(key=subject.place_of_shots)
+                error.at(key=model.place_of_shots)
                 raise
             self._drawn[key] = _Drawn(exemplars, self._sweep.sampler.order, info.seed)
         return self._drawn[key]
 
     def _key(self, cell: Cell, condition: Condition) -> tuple[object, ...]:
         """What cells have in common that show the same exemplars."""
-        subject, info = cell.subject, cell.info
-        shots = max(subject.shots)
-        return cell.study, subject.identity.tokenizer, info.query_split, condition, info.seed, shots
+        model, info = cell.model, cell.info
+        shots = max(model.shots)
+        return (
+            cell.benchmark,
+            model.identity.tokenizer,
+            info.query_split,
+            condition,
+            info.seed,
+            shots,
+        )
 
-    def _pool(self, study: Study, subject: Subject, split: Split) -> sampling.Pool:
-        key = (study, subject.identity.tokenizer, split)
+    def _pool(self, benchmark: SweepBenchmark, model: SweepModel, split: Split) -> sampling.Pool:
+        key = (benchmark, model.identity.tokenizer, split)
         if key not in self._pools:
-            tokenize = str.split if subject.tokenizer is None else subject.tokenizer
-            structures = scoring.Structures(study.form)
-            self._pools[key] = sampling.Pool(study.shown, split, tokenize, structures, study.embed)
+            tokenize = str.split if model.tokenizer is None else model.tokenizer
+            structures = scoring.Structures(benchmark.form)
+            self._pools[key] = sampling.Pool(
+                benchmark.exemplar_source, split, tokenize, structures, benchmark.embed
+            )
         return self._pools[key]
 
     def _reserve(self, cell: Cell) -> int:
         """The tokens that the longest gold answer takes, its stop included."""
-        study, identity, split = cell.study, cell.subject.identity, cell.info.query_split
-        tokenizer = cell.subject.tokenizer
+        benchmark, identity, split = cell.benchmark, cell.model.identity, cell.info.query_split
+        tokenizer = cell.model.tokenizer
         if tokenizer is None or identity.context_length is None:
             return 0
-        key = (study, identity.tokenizer, split)
+        key = (benchmark, identity.tokenizer, split)
         if key not in self._reserves:
-            answers = (prompts.answer(study.template, each.target) for each in study.queries[split])
+            answers = (
+                prompts.answer(benchmark.template, each.target) for each in benchmark.queries[split]
+            )
             self._reserves[key] = max(
                 (len(tokenizer.encode(answer)) for answer in answers), default=0
             )
@@ -208,11 +219,11 @@ class _Drawn:
 
     def length(self, cell: Cell, index: int, shots: int) -> int | None:
         """The tokens of a query's prompt; None where the model has no tokenizer."""
-        tokenizer = cell.subject.tokenizer
+        tokenizer = cell.model.tokenizer
         if tokenizer is None:
             return None
         if (index, shots) not in self._lengths:
-            parts = prompts.parts(cell.study.template, self.shown(index, shots))
+            parts = prompts.parts(cell.benchmark.template, self.shown(index, shots))
             self._lengths[index, shots] = tokenizer.prompt_length(*parts)
         return self._lengths[index, shots]
 
@@ -223,8 +234,8 @@ def _fitting_shots(cell: Cell, together: Sequence[_Drawn], index: int, reserve: 
     Returns:
         -1 if not even the prompt without exemplars fits.
     """
-    shots, context = cell.info.shots, cell.subject.identity.context_length
-    if cell.subject.tokenizer is None or context is None:
+    shots, context = cell.info.shots, cell.model.identity.context_length
+    if cell.model.tokenizer is None or context is None:
         return shots
 
     def needed(k: int) -> int:

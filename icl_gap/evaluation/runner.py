@@ -14,8 +14,8 @@ from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.jobs import Unit
-from icl_gap.evaluation.planning import Plan, Subject, draw, outline_sweep, together
+from icl_gap.evaluation.jobs import Job
+from icl_gap.evaluation.planning import Plan, SweepModel, draw, outline_sweep, together
 from icl_gap.evaluation.precision import check_precision
 from icl_gap.evaluation.provenance import provenance
 from icl_gap.progress import Progress, no_progress
@@ -47,10 +47,10 @@ def run_sweep(
     description = plan.sweep.model_dump(mode="json")
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
         groups = (list(cells) for _, cells in groupby(plan.mine, key=together))
-        units = [unit for cells in groups if (unit := Unit(cells, finished, folder)).pending]
+        jobs = [job for cells in groups if (job := Job(cells, finished, folder)).pending]
         with ExitStack() as files:
-            _run(plan, [files.enter_context(unit) for unit in units], progress)
-        if failures := list(_failures(units)):
+            _run(plan, [files.enter_context(job) for job in jobs], progress)
+        if failures := list(_failures(jobs)):
             raise InferenceError(
                 "\n".join(
                     ["not all cells are finished; running the sweep again tries these:", *failures]
@@ -62,18 +62,18 @@ def run_sweep(
     return results
 
 
-def _run(plan: Plan, units: Sequence[Unit], progress: Progress) -> None:
+def _run(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
     """Answer all that has no answer yet; what fails leaves all else alone."""
     match plan.sweep.executor:
         case "local":
-            for _, some in groupby(units, key=lambda unit: unit.subject):
+            for _, some in groupby(jobs, key=lambda job: job.model):
                 _run_model(plan, list(some), progress)
                 gc.collect()  # one model's weights go before the next one's come
-        case "ray" if units:
-            from icl_gap.evaluation.executors.ray_cluster import run_units
+        case "ray" if jobs:
+            from icl_gap.evaluation.executors.ray_cluster import run_jobs
 
-            with closing(run_units(plan.sweep, units)) as steps:
-                for _ in progress(steps, "answering", sum(unit.n_queries for unit in units)):
+            with closing(run_jobs(plan.sweep, jobs)) as steps:
+                for _ in progress(steps, "answering", sum(job.n_queries for job in jobs)):
                     pass
         case "ray":
             return
@@ -81,41 +81,41 @@ def _run(plan: Plan, units: Sequence[Unit], progress: Progress) -> None:
             assert_never(plan.sweep.executor)
 
 
-def _run_model(plan: Plan, units: Sequence[Unit], progress: Progress) -> None:
+def _run_model(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
     """Load a model here, and run it on each benchmark."""
-    subject = units[0].subject
+    of = jobs[0].model
     try:
-        model = models.load(subject.spec, subject.identity)
+        model = models.load(of.spec, of.identity)
     except ModelError as error:
-        for unit in units:
-            unit.refuse(error)
+        for job in jobs:
+            job.refuse(error)
         return
-    steps = chain.from_iterable(_run_unit(plan, unit, model) for unit in units)
-    for _ in progress(steps, model.info.name, sum(unit.n_queries for unit in units)):
+    steps = chain.from_iterable(_run_job(plan, job, model) for job in jobs)
+    for _ in progress(steps, model.info.name, sum(job.n_queries for job in jobs)):
         pass
 
 
-def _run_unit(plan: Plan, unit: Unit, model: models.Model) -> Iterator[None]:
+def _run_job(plan: Plan, job: Job, model: models.Model) -> Iterator[None]:
     """Run a model on a benchmark, a step for each request of the cells that are not finished."""
-    wanted = unit.begin(model.info, provenance(model.info.device))
-    yield from [None] * (unit.n_queries - len(wanted))
-    requests = [request for cell in unit.cells for request in plan.requests(cell)]
-    for id_, record in respond(requests, wanted, model, unit.by_key, plan.sweep):
-        unit.take(id_, record)
+    wanted = job.begin(model.info, provenance(model.info.device))
+    yield from [None] * (job.n_queries - len(wanted))
+    requests = [request for cell in job.cells for request in plan.requests(cell)]
+    for id_, record in respond(requests, wanted, model, job.by_key, plan.sweep):
+        job.take(id_, record)
         yield
 
 
-def _failures(units: Sequence[Unit]) -> Iterator[str]:
+def _failures(jobs: Sequence[Job]) -> Iterator[str]:
     """What failed and why: a line for a cell, or for a model's cells that share a reason."""
-    pending = Counter({unit.subject: 0 for unit in units})
-    refused: Counter[tuple[Subject, str]] = Counter()
-    for unit in units:
-        pending[unit.subject] += len(unit.pending)
-        for name, reasons in unit.failures.items():
+    pending = Counter({job.model: 0 for job in jobs})
+    refused: Counter[tuple[SweepModel, str]] = Counter()
+    for job in jobs:
+        pending[job.model] += len(job.pending)
+        for name, reasons in job.failures.items():
             more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
             yield f"  {name}: {reasons[0]}{more}"
-        if unit.refusal is not None:
-            refused[unit.subject, unit.refusal] += unit.unanswered()
-    for (subject, reason), count in refused.items():
-        share = f"all {count}" if count == pending[subject] else f"{count}"
-        yield f"  {share} of {subject.identity.name}: {reason}"
+        if job.refusal is not None:
+            refused[job.model, job.refusal] += job.unanswered()
+    for (model, reason), count in refused.items():
+        share = f"all {count}" if count == pending[model] else f"{count}"
+        yield f"  {share} of {model.identity.name}: {reason}"

@@ -8,7 +8,7 @@ from itertools import groupby
 from statistics import fmean
 
 from icl_gap.evaluation.grid import Cell
-from icl_gap.evaluation.inputs import Study, Subject
+from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
 from icl_gap.evaluation.questions import together
 from icl_gap.models.hf.cost import shape
 from icl_gap.text import brief
@@ -45,8 +45,8 @@ def into_shards(cells: Sequence[Cell], number: int) -> list[Part]:
     Returns:
         The parts.
     """
-    lengths: dict[Study, float] = {}
-    sizes: dict[Subject, float] = {}
+    lengths: dict[SweepBenchmark, float] = {}
+    sizes: dict[SweepModel, float] = {}
     groups = [list(group) for _, group in groupby(cells, key=together)]
     costs = [_cost(group, lengths, sizes) for group in groups]
     loads = [0.0] * number
@@ -61,20 +61,22 @@ def into_shards(cells: Sequence[Cell], number: int) -> list[Part]:
     ]
 
 
-def _cost(cells: Sequence[Cell], lengths: dict[Study, float], sizes: dict[Subject, float]) -> float:
+def _cost(
+    cells: Sequence[Cell], lengths: dict[SweepBenchmark, float], sizes: dict[SweepModel, float]
+) -> float:
     """Parameters outside embeddings times characters read, of one model on one benchmark.
 
     Nothing is drawn for it: prompts are taken to be as long as the mean example makes them.
     """
-    subject = cells[0].subject
-    if subject not in sizes:
-        found = shape(subject.spec, subject.identity)
-        sizes[subject] = 1.0 if found is None else float(found.non_embedding)
+    model = cells[0].model
+    if model not in sizes:
+        found = shape(model.spec, model.identity)
+        sizes[model] = 1.0 if found is None else float(found.non_embedding)
     read = 0.0
     for cell in cells:
-        study = cell.study
-        if study not in lengths:
-            examples = (*study.benchmark.train, *study.benchmark.test)
-            lengths[study] = fmean(len(each.source) + len(each.target) for each in examples)
-        read += cell.info.n_queries * (cell.info.shots + 1) * lengths[study]
-    return sizes[subject] * (read + LOADING * 2 * lengths[cells[0].study])
+        benchmark = cell.benchmark
+        if benchmark not in lengths:
+            examples = (*benchmark.data.train, *benchmark.data.test)
+            lengths[benchmark] = fmean(len(each.source) + len(each.target) for each in examples)
+        read += cell.info.n_queries * (cell.info.shots + 1) * lengths[benchmark]
+    return sizes[model] * (read + LOADING * 2 * lengths[cells[0].benchmark])

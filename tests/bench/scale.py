@@ -1,4 +1,4 @@
-"""What a study costs beside its models as it grows, and the paper's grid: `make bench`.
+"""What a sweep costs beside its models as it grows, and the paper's grid: `make bench`.
 
 A model that answers at once is asked 10 thousand, 100 thousand and a million requests, each in a
 process of its own: time and memory for a request should stay as they are. Then the grid of
@@ -136,7 +136,7 @@ def _fill(folder: Path) -> Sequence[float]:
     rng = np.random.default_rng(0)
     with open_store(folder, plan.sweep.model_dump(mode="json"), infos):
         for cell in done:
-            queries = cell.study.queries[cell.info.query_split]
+            queries = cell.benchmark.queries[cell.info.query_split]
             fill(folder, cell.info, rng, [query.id for query in queries])
     return ()
 

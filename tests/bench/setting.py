@@ -122,12 +122,12 @@ def prepare(workload: Workload, shape: Shape, tokenizer: Path, queries: int) -> 
     }
     sweep = check_spec(spec, SweepSpec)
     plan = plan_sweep(sweep)
-    subject = plan.cells[0].subject
+    model = plan.cells[0].model
     requests = [request for cell in plan.cells for request in plan.requests(cell)]
     tokenized, failures = tokenize_requests(
         requests,
-        subject.tokenizer,
-        context_length=subject.identity.context_length,
+        model.tokenizer,
+        context_length=model.identity.context_length,
         predictions="verdict",
     )
     assert not failures
@@ -136,8 +136,8 @@ def prepare(workload: Workload, shape: Shape, tokenizer: Path, queries: int) -> 
         tokenized=tokenized,
         sizes=measure([each.path for each in tokenized], [len(each.ids) for each in tokenized]),
         queries=len({each.prompt.query_id for each in requests}),
-        tokenizer=subject.tokenizer,
-        identity=subject.identity,
+        tokenizer=model.tokenizer,
+        identity=model.identity,
     )
 
 

@@ -119,7 +119,7 @@ def test_each_model_s_prompts_are_counted_by_its_own_tokenizer(toy_card, familie
     for cell in plan.cells:
         texts = [request.prompt.text for request in plan.requests(cell)]
         assert plan.sizes(cell).prompt_tokens == tuple(
-            map(cell.subject.tokenizer.prompt_length, texts)
+            map(cell.model.tokenizer.prompt_length, texts)
         )
         # bytes, and a BOS where the family's tokenizer puts one
         bos = cell.info.family == "opt"

@@ -15,7 +15,7 @@ MODELS = ["nearest", {"kind": "random_init", "hidden_size": 16}]
 
 def sizes(plan: Plan) -> Sizes:
     (load,) = loads(plan.sweep, plan.cells, plan.requests, no_progress)
-    assert load.subject.identity.family == "opt"
+    assert load.model.identity.family == "opt"
     assert load.benchmark == "toy"
     return load.sizes
 
@@ -23,7 +23,7 @@ def sizes(plan: Plan) -> Sizes:
 def test_every_request_is_counted_as_written_and_once_as_computed(toy_card) -> None:
     plan = plan_sweep(sweep(toy_card, models=MODELS))
     found = sizes(plan)
-    cells = [cell for cell in plan.cells if cell.subject.tokenizer is not None]
+    cells = [cell for cell in plan.cells if cell.model.tokenizer is not None]
     requests = [request for cell in cells for request in plan.requests(cell)]
     golds = [prompts.gold(request.target) for request in requests]
     assert found.requests == len(requests) == 64
@@ -53,7 +53,7 @@ def test_can_still_match_is_that_of_the_normal_form_where_it_is_asked_for(
     cell = plan.cells[3]
     request = plan.requests(cell)[0]
     assert request.id == (cell.info.key, request.query_id)
-    sides = cell.study.benchmark.train, cell.study.benchmark.test
+    sides = cell.benchmark.data.train, cell.benchmark.data.test
     (target,) = (each.target for side in sides for each in side if each.id == request.query_id)
     assert (request.target, request.gold) == (target, f" {target}")
     assert (request.stop, request.rank, request.max_new_bytes) == ("\n", 3, cell.max_new_bytes)

@@ -1,4 +1,4 @@
-"""Run a sweep's units on a cluster, by Ray.
+"""Run a sweep's jobs on a cluster, by Ray.
 
 This process plans and stores; workers on the cluster's nodes hold the models. Only what is asked
 for by its key goes to a worker, which makes the plan of its cells again, and rows come back as they
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from icl_gap.errors import InputError, Place
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.jobs import Unit
+from icl_gap.evaluation.jobs import Job
 
-__all__ = ["run_units"]
+__all__ = ["run_jobs"]
 
 _ADDRESS = "RAY_ADDRESS"
 _PATIENCE = 10.0
@@ -29,14 +29,14 @@ _OBJECT_STORE = 100 * 1024**2
 """Bytes, for rows under way on a cluster of our own; Ray takes no less than 75 MiB."""
 
 
-def run_units(sweep: SweepSpec, units: Sequence[Unit]) -> Generator[None]:
-    """Answer units on the cluster that there is, or on one of this machine.
+def run_jobs(sweep: SweepSpec, jobs: Sequence[Job]) -> Generator[None]:
+    """Answer jobs on the cluster that there is, or on one of this machine.
 
     Closing the iterator leaves no worker and, where the cluster is its own, no process.
 
     Args:
-        sweep: The sweep that the units are of.
-        units: What to answer. One that fails is refused, and the others go on.
+        sweep: The sweep that the jobs are of.
+        jobs: What to answer. One that fails is refused, and the others go on.
 
     Yields:
         A step for each request of the cells that are not finished.
@@ -54,7 +54,7 @@ def run_units(sweep: SweepSpec, units: Sequence[Unit]) -> Generator[None]:
     with _connected():
         from icl_gap.evaluation.executors.ray_cluster.dispatch import Dispatch
 
-        yield from Dispatch(sweep, units).steps()
+        yield from Dispatch(sweep, jobs).steps()
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _connect() -> None:
     named = os.environ.get(_ADDRESS, "")
     given = named not in {"", "auto", "local"}
     address = named if given or named == "local" else _last_started()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study tells nobody that it runs
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a sweep tells nobody that it runs
     # What workers have to tell comes with their answers.
     init = partial(
         ray.init, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False

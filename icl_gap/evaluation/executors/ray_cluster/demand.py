@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from icl_gap.errors import ModelError
-from icl_gap.evaluation.planning import Subject
+from icl_gap.evaluation.planning import SweepModel
 from icl_gap.models import RandomInitSpec, TransformersSpec
 from icl_gap.models.hf.memory import fit
 
@@ -21,7 +21,7 @@ class Demand:
     """Bytes of main memory; 0 where they do not matter."""
 
 
-def demand(subject: Subject, nodes: Sequence[dict[str, float]]) -> Demand:
+def demand(model: SweepModel, nodes: Sequence[dict[str, float]]) -> Demand:
     """What a model needs, but never more than the largest node has: there it loads, or tells why.
 
     - GPUs: none where the cluster has none, for a model without weights, and with `device: cpu`.
@@ -30,15 +30,15 @@ def demand(subject: Subject, nodes: Sequence[dict[str, float]]) -> Demand:
     - Memory: of a model on the CPU, what its weights, keys and values take.
 
     Args:
-        subject: The model.
+        model: The model.
         nodes: The resources of each node, as Ray names them.
     """
-    gpus = min(_gpus(subject, nodes), _most(nodes, "GPU"))
-    return Demand(gpus, 0 if gpus else min(_memory(subject), _most(nodes, "memory")))
+    gpus = min(_gpus(model, nodes), _most(nodes, "GPU"))
+    return Demand(gpus, 0 if gpus else min(_memory(model), _most(nodes, "memory")))
 
 
-def _gpus(subject: Subject, nodes: Sequence[dict[str, float]]) -> int:
-    spec = subject.spec
+def _gpus(model: SweepModel, nodes: Sequence[dict[str, float]]) -> int:
+    spec = model.spec
     if isinstance(spec, RandomInitSpec):
         return 1
     if not isinstance(spec, TransformersSpec):
@@ -52,9 +52,9 @@ def _gpus(subject: Subject, nodes: Sequence[dict[str, float]]) -> int:
     return int(number) + 1 if number.isdecimal() else 1
 
 
-def _memory(subject: Subject) -> int:
+def _memory(model: SweepModel) -> int:
     try:
-        found = fit(subject.spec, subject.identity)
+        found = fit(model.spec, model.identity)
     except ModelError:  # loading it tells
         return 0
     return 0 if found is None else found.weights + found.keys_and_values

@@ -30,7 +30,7 @@ _MOST_ROWS = 200
 
 
 class Worker:
-    """Answers for one model, unit by unit.
+    """Answers for one model, job by job.
 
     Args:
         folder: Where relative paths of the sweep start, if there is such a folder on this node.
@@ -51,14 +51,14 @@ class Worker:
         """Return as soon as the worker lives."""
 
     def begin(self, sweep: SweepSpec, keys: Sequence[str]) -> Begun | IclGapError:
-        """Plan a unit, and load its model if that is not there yet.
+        """Plan a job, and load its model if that is not there yet.
 
         Args:
-            sweep: The part of the sweep that the unit is of.
-            keys: Of the unit's cells.
+            sweep: The part of the sweep that the job is of.
+            keys: Of the job's cells.
 
         Returns:
-            What is known of the model; or why the unit cannot be answered here.
+            What is known of the model; or why the job cannot be answered here.
         """
         try:
             self._plan = outline_sweep(sweep)
@@ -76,14 +76,14 @@ class Worker:
             return InferenceError(f"cannot be planned on node {platform.node()}: {error}")
         try:
             if self._model is None:
-                subject = self._plan.cells[0].subject
-                self._model = models.load(subject.spec, subject.identity)
+                model = self._plan.cells[0].model
+                self._model = models.load(model.spec, model.identity)
         except ModelError as error:
             return error
         return self._model.info, provenance(self._model.info.device)
 
     def respond(self, wanted: Sequence[RequestId]) -> Iterator[list[Row]]:
-        """Run requests of the unit that was begun.
+        """Run requests of the job that was begun.
 
         Args:
             wanted: Their ids.
@@ -92,7 +92,7 @@ class Worker:
             The records that are there, whenever there are some.
         """
         if self._model is None or self._plan is None:
-            raise ValueError("no unit was begun")
+            raise ValueError("no job was begun")
         yield from in_batches(
             respond(self._requests, wanted, self._model, self._cells, self._plan.sweep)
         )
