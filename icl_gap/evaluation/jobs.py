@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from icl_gap.errors import IclGapError, InputError
 from icl_gap.evaluation.planning import Cell, Subject
-from icl_gap.results import Sheet, StoreWriter, cell_name
+from icl_gap.results import CellFile, StoreWriter, cell_name
 from icl_gap.schema import CellInfo, ModelInfo, Record
 
 
@@ -62,7 +62,7 @@ class Unit:
         """
         if self._writer is None:
             sheets = [
-                Sheet(_described(cell, info, made_with), _queries(cell)) for cell in self.pending
+                CellFile(_described(cell, info, made_with), _queries(cell)) for cell in self.pending
             ]
             self._writer = self._files.enter_context(StoreWriter(self._folder, sheets))
         places = [(cell.info.key, query) for cell in self.cells for query in _queries(cell)]
