@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from icl_gap.results import Sheet, StoreWriter, cell_name, open_store
-from icl_gap.results.cell_files import seal
+from icl_gap.results import CellFile, StoreWriter, cell_name, open_store
+from icl_gap.results.cell_files import with_checksum
 from icl_gap.schema import CellInfo, Record
 
 INFO = CellInfo(
@@ -66,7 +66,7 @@ def write(folder: Path, some: Sequence[Record], *, upto: int | None = None) -> i
     order = [record.query_id for record in some]
     with (
         open_store(folder, {"name": "x"}, [INFO]) as finished,
-        StoreWriter(folder, [] if finished else [Sheet(INFO, order)]) as writer,
+        StoreWriter(folder, [] if finished else [CellFile(INFO, order)]) as writer,
     ):
         wanted = [each for each in some[:upto] if writer.wants(INFO.key, each.query_id)]
         for record in wanted:
@@ -84,5 +84,5 @@ def forged(content: bytes, **changes: object) -> bytes:
     head, *lines = content.splitlines(keepends=True)
     value = json.loads(head)
     del value["crc"]
-    sealed = seal(json.dumps({**value, **changes}, separators=(",", ":")), INFO.key)
+    sealed = with_checksum(json.dumps({**value, **changes}, separators=(",", ":")), INFO.key)
     return b"".join((f"{sealed}\n".encode(), *lines))

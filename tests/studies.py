@@ -12,7 +12,7 @@ from typing import Any
 
 from icl_gap import data, prompts
 from icl_gap.data import load_card
-from icl_gap.results import Results, Sheet, StoreWriter, open_results, open_store
+from icl_gap.results import CellFile, Results, StoreWriter, open_results, open_store
 from icl_gap.sampling import sample_exemplars
 from icl_gap.schema import CellInfo, Condition, Exemplars, Record, Split
 
@@ -163,7 +163,7 @@ def _write(
     template: prompts.Template,
     answers: Answers,
 ) -> None:
-    with StoreWriter(folder, [Sheet(info, [shown.query.id for shown in some])]) as writer:
+    with StoreWriter(folder, [CellFile(info, [shown.query.id for shown in some])]) as writer:
         for n, shown in enumerate(some):
             prompt = prompts.render(template, shown)
             record = {

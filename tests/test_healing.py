@@ -18,7 +18,7 @@ from icl_gap.errors import AnalysisError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.runner import run_sweep
 from icl_gap.results import open_results, repair_store, verify_store
-from icl_gap.results.cell_files import head_of, read_head
+from icl_gap.results.cell_files import header_line, parse_header
 from icl_gap.results.manifest import read_manifest
 
 NANO = {"kind": "random_init", "hidden_size": 16, "layers": 1}
@@ -129,8 +129,8 @@ def test_every_byte_of_a_head_may_change(mock, pattern) -> None:
 def described(path: Path, **changes: object) -> None:
     """Change what a cell's first line says, and its checksum with it."""
     head, *lines = path.read_bytes().splitlines(keepends=True)
-    info = read_head(head, path.name.split(".")[-2])
-    path.write_bytes(b"".join((head_of(replace(info, **changes)), *lines)))
+    info = parse_header(head, path.name.split(".")[-2])
+    path.write_bytes(b"".join((header_line(replace(info, **changes)), *lines)))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_cells_that_describe_their_model_differently_are_told_and_described_anew
     assert len(faults) == bad
     (fault,) = [fault for fault in faults if fault.path == path]
     assert f"its n_params is {n_params}, and cell" in fault.problem
-    assert fault.good == 2
+    assert fault.n_good == 2
     if repaired:
         assert repair_store(folder) == faults
         assert verify_store(folder) == []

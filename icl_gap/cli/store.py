@@ -11,7 +11,7 @@ import typer
 from icl_gap.cli.console import say, show_progress
 
 if TYPE_CHECKING:
-    from icl_gap.results import Fault, Results
+    from icl_gap.results import DamagedFile, Results
 
 app = typer.Typer(
     help="Check the files of results, and mend what is damaged.", no_args_is_help=True
@@ -25,7 +25,7 @@ def verify(results: Folder) -> None:
 
     Cells that the sweep has not come to are named too; they are no fault.
     """
-    from icl_gap.results import absent_cells, open_results, verify_store
+    from icl_gap.results import missing_cells, open_results, verify_store
 
     faults = verify_store(results, progress=show_progress)
     _tell(faults)
@@ -33,7 +33,7 @@ def verify(results: Folder) -> None:
         say(f"to mend: icl-gap store repair {results}")
         raise typer.Exit(1)
     found = open_results(results)
-    if absent := absent_cells(results):
+    if absent := missing_cells(results):
         of = len(found) + len(found.unfinished)
         say(f"{len(absent)} of {of} cells are not there yet: {', '.join(absent)}")
     _check_comparable(found)
@@ -81,6 +81,6 @@ def _check_comparable(results: Results) -> None:
         pair(results.frame(OUTCOMES, progress=show_progress), "raw")
 
 
-def _tell(faults: Sequence[Fault]) -> None:
+def _tell(faults: Sequence[DamagedFile]) -> None:
     for fault in faults:
         say(str(fault))

@@ -11,7 +11,7 @@ from typing import Any, Self
 from icl_gap.errors import IclGapError, InputError
 from icl_gap.evaluation.planning import Cell, SweepModel
 from icl_gap.models import RequestId
-from icl_gap.results import Sheet, StoreWriter, cell_name
+from icl_gap.results import CellFile, StoreWriter, cell_name
 from icl_gap.schema import CellInfo, ModelInfo, Record
 
 
@@ -64,7 +64,7 @@ class Job:
         """
         if self._writer is None:
             sheets = [
-                Sheet(_described(cell, info, made_with), _queries(cell)) for cell in self.pending
+                CellFile(_described(cell, info, made_with), _queries(cell)) for cell in self.pending
             ]
             self._writer = self._files.enter_context(StoreWriter(self._folder, sheets))
         ids = [(cell.info.key, query) for cell in self.pending for query in _queries(cell)]

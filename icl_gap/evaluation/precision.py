@@ -19,7 +19,15 @@ from icl_gap.evaluation.planning import Plan, SweepModel
 from icl_gap.files import write_atomically
 from icl_gap.models import RandomInitSpec, Request, RequestId, TransformersSpec
 from icl_gap.progress import Progress
-from icl_gap.results import PRECISION, DamageError, Results, read_sealed, sealed, set_aside, writes
+from icl_gap.results import (
+    PRECISION,
+    DamageError,
+    Results,
+    dump_checksummed,
+    read_checksummed,
+    set_aside,
+    store_errors,
+)
 from icl_gap.schema import Condition, Record
 from icl_gap.text import brief
 
@@ -161,7 +169,7 @@ def _read(folder: Path) -> list[PrecisionCheck]:
         OSError: It cannot be read.
     """
     try:
-        checks = read_sealed(folder / PRECISION).get("checks")
+        checks = read_checksummed(folder / PRECISION).get("checks")
         return TypeAdapter(list[PrecisionCheck]).validate_python(checks)
     except FileNotFoundError:
         return []
@@ -171,7 +179,7 @@ def _read(folder: Path) -> list[PrecisionCheck]:
 
 def _kept(folder: Path) -> list[PrecisionCheck]:
     """The checks that need not be made again; a damaged file is set aside."""
-    with writes(folder):
+    with store_errors(folder):
         try:
             return _read(folder)
         except DamageError as error:
@@ -183,8 +191,8 @@ def _kept(folder: Path) -> list[PrecisionCheck]:
 
 
 def _write(folder: Path, checks: Sequence[PrecisionCheck]) -> None:
-    with writes(folder):
-        content = sealed({"checks": [asdict(check) for check in checks]})
+    with store_errors(folder):
+        content = dump_checksummed({"checks": [asdict(check) for check in checks]})
         write_atomically(folder / PRECISION, [content])
 
 

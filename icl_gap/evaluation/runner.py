@@ -19,7 +19,7 @@ from icl_gap.evaluation.planning import Plan, SweepModel, draw, outline_sweep, t
 from icl_gap.evaluation.precision import check_precision
 from icl_gap.evaluation.provenance import provenance
 from icl_gap.progress import Progress, no_progress
-from icl_gap.results import Results, open_results, open_store, whole_cells
+from icl_gap.results import Results, likely_finished, open_results, open_store
 
 
 def run_sweep(
@@ -43,7 +43,7 @@ def run_sweep(
     """
     plan = sweep if isinstance(sweep, Plan) else outline_sweep(sweep, progress=progress)
     folder = Path(folder or Path("results") / plan.sweep.name)
-    draw(plan, done=whole_cells(folder, [cell.info for cell in plan.mine]), progress=progress)
+    draw(plan, done=likely_finished(folder, [cell.info for cell in plan.mine]), progress=progress)
     description = plan.sweep.model_dump(mode="json")
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
         groups = (list(cells) for _, cells in groupby(plan.mine, key=together))

@@ -34,37 +34,37 @@ killed run leaves of files that were to replace others (`.icl-gap-*.tmp`) the ne
 from __future__ import annotations
 
 from icl_gap.results.cell_files import DamageError, cell_name
-from icl_gap.results.checking import Fault, absent_cells, verify_store
+from icl_gap.results.checksummed import PRECISION, dump_checksummed, read_checksummed
 from icl_gap.results.frame import OUTCOMES, frame_of
-from icl_gap.results.locking import writes
+from icl_gap.results.locking import store_errors
 from icl_gap.results.manifest import MANIFEST
-from icl_gap.results.mending import repair_store, set_aside
 from icl_gap.results.merging import merge_stores
 from icl_gap.results.reading import Results, load_results, open_results
-from icl_gap.results.sealed import PRECISION, read_sealed, sealed
-from icl_gap.results.writing import Sheet, StoreWriter, open_store, whole_cells
+from icl_gap.results.repairing import repair_store, set_aside
+from icl_gap.results.verifying import DamagedFile, missing_cells, verify_store
+from icl_gap.results.writing import CellFile, StoreWriter, likely_finished, open_store
 
 __all__ = [
     "MANIFEST",
     "OUTCOMES",
     "PRECISION",
+    "CellFile",
     "DamageError",
-    "Fault",
+    "DamagedFile",
     "Results",
-    "Sheet",
     "StoreWriter",
-    "absent_cells",
     "cell_name",
+    "dump_checksummed",
     "frame_of",
+    "likely_finished",
     "load_results",
     "merge_stores",
+    "missing_cells",
     "open_results",
     "open_store",
-    "read_sealed",
+    "read_checksummed",
     "repair_store",
-    "sealed",
     "set_aside",
+    "store_errors",
     "verify_store",
-    "whole_cells",
-    "writes",
 ]

@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from dataclasses import fields
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,25 +20,34 @@ from icl_gap.schema import SCHEMA_VERSION, CellInfo, CellResult, Record
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-WHOLE = ".jsonl"
-"""The end of the name of a cell whose every request is settled."""
-FAILED = ".jsonl.failed"
-"""... of one whose every request is settled, some by a failure."""
-BEGUN = ".jsonl.part"
-"""... of one that wants more records."""
 KEY_LENGTH = 16
 """Hexadecimal digits of a cell's key in its file's name."""
 T = TypeVar("T")
-_SEAL_LENGTH = len(',"crc":"01234567"}\n')
-_HEAD = b'{"key":"'
+_CHECKSUM_LENGTH = len(',"crc":"01234567"}\n')
+_HEADER = b'{"key":"'
 """How a first line begins, and no record's."""
+
+
+class CellState(StrEnum):
+    """How far a cell's file is; each value ends the names of the files in that state.
+
+    A cell is *settled* once each of its requests has a record: it is finished or failed. A run
+    moves a cell from partial to finished, or to failed, and back from failed to partial.
+    """
+
+    FINISHED = ".jsonl"
+    """Each request was scored or skipped."""
+    FAILED = ".jsonl.failed"
+    """Each request has a record, and some of these are failures, which the next run repeats."""
+    PARTIAL = ".jsonl.part"
+    """Some requests have no record yet."""
 
 
 class DamageError(ValueError):
     """A file that is not as it was written."""
 
 
-class OtherFormError(DamageError):
+class SchemaVersionError(DamageError):
     """A file of another version.
 
     Args:
@@ -55,25 +65,25 @@ def cell_name(info: CellInfo) -> str:
     return f"{info.dataset}-{info.split}.{plain}.{grid}.{info.key[:KEY_LENGTH]}"
 
 
-def cell_files(folder: Path, suffix: str) -> dict[str, Path]:
+def cell_files(folder: Path, state: CellState) -> dict[str, Path]:
     """The files of cells in one state, by the start of their keys.
 
     Args:
         folder: The results folder.
-        suffix: `WHOLE`, `FAILED` or `BEGUN`.
+        state: The state.
 
     Raises:
         StoreError: Two files hold one cell, or `cells` is no folder.
     """
     found: dict[str, Path] = {}
-    for path in list_cells(folder, suffix):
+    for path in list_cells(folder, state):
         first = found.setdefault(key_of(path), path)
         if first is not path:
-            raise StoreError(f"{path}: {twin_of(first)}")
+            raise StoreError(f"{path}: {duplicate_problem(first)}")
     return found
 
 
-def list_cells(folder: Path, *suffixes: str) -> list[Path]:
+def list_cells(folder: Path, *states: CellState) -> list[Path]:
     """All files in some states, sorted within each.
 
     Raises:
@@ -86,10 +96,10 @@ def list_cells(folder: Path, *suffixes: str) -> list[Path]:
         return []
     except OSError as error:
         raise StoreError(f"{cells}: cannot be read: {error.strerror}") from error
-    return [path for suffix in suffixes for path in sorted(cells.glob(f"*{suffix}"))]
+    return [path for state in states for path in sorted(cells.glob(f"*{state}"))]
 
 
-def twin_of(first: Path) -> str:
+def duplicate_problem(first: Path) -> str:
     """The problem of a second file of a cell in one state, and what to do."""
     return (
         f"a second file of the cell that {first.name} holds; "
@@ -105,33 +115,33 @@ def settled_files(folder: Path) -> dict[str, Path]:
     Raises:
         StoreError: As `cell_files`.
     """
-    return cell_files(folder, FAILED) | cell_files(folder, WHOLE)
+    return cell_files(folder, CellState.FAILED) | cell_files(folder, CellState.FINISHED)
 
 
-def in_state(path: Path, suffix: str) -> Path:
+def in_state(path: Path, state: CellState) -> Path:
     """The name of a cell's file in another state."""
-    return path.with_name(path.name.rpartition(WHOLE)[0] + suffix)
+    return path.with_name(path.name.rpartition(CellState.FINISHED)[0] + state)
 
 
 def key_of(path: Path) -> str:
     """The start of a cell's key, as its file's name tells it."""
-    return path.name.rpartition(WHOLE)[0].rpartition(".")[2]
+    return path.name.rpartition(CellState.FINISHED)[0].rpartition(".")[2]
 
 
-def seal(text: str, key: str) -> str:
+def with_checksum(text: str, key: str) -> str:
     """A line's text, with a checksum that tells damage, and the line of another cell.
 
     Args:
-        text: A JSON object, as `compact` writes it.
+        text: A JSON object, as `dump_json` writes it.
         key: The cell's, or the start of it.
     """
     body = text[:-1]
-    return body + _seal(body.encode(), key).decode()
+    return body + _checksum_text(body.encode(), key).decode()
 
 
-def head_of(info: CellInfo) -> bytes:
+def header_line(info: CellInfo) -> bytes:
     """The first line of a cell's file."""
-    return f"{seal(compact(info), info.key)}\n".encode()
+    return f"{with_checksum(dump_json(info), info.key)}\n".encode()
 
 
 def check_record(line: bytes, key: str) -> None:
@@ -142,11 +152,15 @@ def check_record(line: bytes, key: str) -> None:
     """
     if not line.endswith(b"\n"):
         raise DamageError("torn")
-    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n" or line[:8] == _HEAD:
+    if not _has_checksum(line, key) or line.startswith(_HEADER):
         raise DamageError("not as it was written")
 
 
-def _seal(body: bytes, key: str) -> bytes:
+def _has_checksum(line: bytes, key: str) -> bool:
+    return line[-_CHECKSUM_LENGTH:] == _checksum_text(line[:-_CHECKSUM_LENGTH], key) + b"\n"
+
+
+def _checksum_text(body: bytes, key: str) -> bytes:
     return b',"crc":"%08x"}' % _checksum(body, key)
 
 
@@ -158,7 +172,7 @@ def _checksum(body: bytes, key: str) -> int:
     return zlib.crc32(body, start)
 
 
-def read_record(line: bytes, key: str) -> Record:
+def parse_record(line: bytes, key: str) -> Record:
     """One record of a line.
 
     Raises:
@@ -167,20 +181,20 @@ def read_record(line: bytes, key: str) -> Record:
     check_record(line, key)
     value = json.loads(line)
     del value["crc"]
-    record: Record = adapter(Record).validate_python(value)
+    record: Record = validator(Record).validate_python(value)
     return record
 
 
-def read_head(line: bytes, key: str) -> CellInfo:
+def parse_header(line: bytes, key: str) -> CellInfo:
     """What a cell is, from its file's first line.
 
     Raises:
-        OtherFormError: It was written in another form.
+        SchemaVersionError: It was written in another form.
         DamageError: It is not as it was written, or describes another cell than the file's name.
     """
     if not line:
         raise DamageError("empty")
-    if line[-_SEAL_LENGTH:] != _seal(line[:-_SEAL_LENGTH], key) + b"\n":
+    if not _has_checksum(line, key):
         raise DamageError("its first line is not as it was written")
     try:
         value = json.loads(line)
@@ -189,9 +203,9 @@ def read_head(line: bytes, key: str) -> CellInfo:
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamageError("its first line describes no cell") from error
     if version != SCHEMA_VERSION:
-        raise OtherFormError(version)
+        raise SchemaVersionError(version)
     try:
-        info: CellInfo = adapter(CellInfo).validate_python(value)
+        info: CellInfo = validator(CellInfo).validate_python(value)
     except ValueError as error:
         raise DamageError("its first line describes no cell") from error
     if not info.key.startswith(key):
@@ -199,7 +213,7 @@ def read_head(line: bytes, key: str) -> CellInfo:
     return info
 
 
-def read_info(path: Path) -> CellInfo:
+def read_header(path: Path) -> CellInfo:
     """What a settled cell is, from its file's first line.
 
     Raises:
@@ -207,11 +221,11 @@ def read_info(path: Path) -> CellInfo:
     """
     try:
         with open_regular(path) as lines:
-            return read_head(lines.readline(), key_of(path))
+            return parse_header(lines.readline(), key_of(path))
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise damaged(path, error) from error
+        raise damage_error(path, error) from error
 
 
 def read_cell(path: Path) -> CellResult:
@@ -224,38 +238,38 @@ def read_cell(path: Path) -> CellResult:
     records: list[Record] = []
     try:
         with open_regular(path) as lines:
-            info = read_head(lines.readline(), key)
+            info = parse_header(lines.readline(), key)
             for line in lines:
-                records.append(read_record(line, key))  # noqa: PERF401 (the good ones are counted)
+                records.append(parse_record(line, key))  # noqa: PERF401 (the good ones are counted)
         if len(records) != info.n_queries:
             raise DamageError(f"{len(records)} records instead of {info.n_queries}")
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise damaged(path, error, good=len(records)) from error
+        raise damage_error(path, error, good=len(records)) from error
     return CellResult(info, tuple(records))
 
 
-def damaged(path: Path, reason: Exception, *, good: int | None = None) -> StoreError:
+def damage_error(path: Path, reason: Exception, *, good: int | None = None) -> StoreError:
     """The error for a damaged file, with what to do."""
     after = "" if good is None else f" after {good} good records"
-    what = str(reason) if isinstance(reason, OtherFormError) else f"damaged{after}: {reason}"
+    what = str(reason) if isinstance(reason, SchemaVersionError) else f"damaged{after}: {reason}"
     return StoreError(
         f"{path}: {what}; run the sweep again, or `icl-gap store repair` its folder: the file is "
         "set aside, its good records are kept, the others asked anew"
     )
 
 
-def as_json(value: DataclassInstance) -> dict[str, Any]:
+def fields_of(value: DataclassInstance) -> dict[str, Any]:
     """The fields as they are: `asdict` would copy a thousand ids for each record."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 # ASCII alone, so that lone surrogates in a model's answer survive.
-compact = json.JSONEncoder(separators=(",", ":"), default=as_json).encode
+dump_json = json.JSONEncoder(separators=(",", ":"), default=fields_of).encode
 
 
 @cache
-def adapter(kind: type[T]) -> TypeAdapter[T]:
+def validator(kind: type[T]) -> TypeAdapter[T]:
     """What checks values of a kind as they are read."""
     return TypeAdapter(kind)

@@ -31,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def writes(folder: Path) -> Iterator[None]:
+def store_errors(folder: Path) -> Iterator[None]:
     """Tell what the system says of a folder, in a user's words.
 
     Raises:

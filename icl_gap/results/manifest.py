@@ -10,15 +10,21 @@ from pydantic import Field
 
 from icl_gap.errors import StoreError
 from icl_gap.files import write_atomically
-from icl_gap.results.cell_files import KEY_LENGTH, OtherFormError, adapter, as_json, settled_files
-from icl_gap.results.sealed import read_sealed, sealed
+from icl_gap.results.cell_files import (
+    KEY_LENGTH,
+    SchemaVersionError,
+    fields_of,
+    settled_files,
+    validator,
+)
+from icl_gap.results.checksummed import dump_checksummed, read_checksummed
 from icl_gap.schema import CellInfo, SizeSource
 
 MANIFEST = "sweep.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class CellLabels:
     """What is said of a cell's model and no result depends on: the last run's word counts."""
 
     model: str
@@ -29,21 +35,21 @@ class Labels:
     training_tokens: int | None
     size_source: SizeSource
 
-    def of(self, info: CellInfo) -> CellInfo:
-        """A cell's description with these labels."""
-        told = {f.name: getattr(self, f.name) for f in fields(self)}
+    def applied_to(self, info: CellInfo) -> CellInfo:
+        """Return a cell's description with these labels."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         if self.n_params is None:
-            del told["size_source"]
-        return replace(info, **{name: value for name, value in told.items() if value is not None})
+            del values["size_source"]
+        return replace(info, **{name: value for name, value in values.items() if value is not None})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ManifestCell:
     """A cell in the manifest."""
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     name: str
-    labels: Labels
+    labels: CellLabels
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Manifest:
 
     schema_version: int
     sweep: dict[str, Any]
-    cells: tuple[Entry, ...]
+    cells: tuple[ManifestCell, ...]
     settled: tuple[Annotated[str, Field(pattern=rf"^[0-9a-f]{{{KEY_LENGTH}}}$")], ...] = ()
     """The cells that were settled when the folder was last closed, by the start of their keys."""
 
@@ -65,7 +71,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        manifest: Manifest = adapter(Manifest).validate_python(read_sealed(path))
+        manifest: Manifest = validator(Manifest).validate_python(read_checksummed(path))
     except FileNotFoundError:
         raise StoreError(
             f"{folder}: no results here ({MANIFEST} is missing); "
@@ -73,7 +79,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
-    except OtherFormError as error:
+    except SchemaVersionError as error:
         raise StoreError(f"{path}: {error}") from error
     except ValueError as error:
         raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
@@ -86,10 +92,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    write_atomically(folder / MANIFEST, [sealed(as_json(manifest))])
+    write_atomically(folder / MANIFEST, [dump_checksummed(fields_of(manifest))])
 
 
-def note_settled(folder: Path, manifest: Manifest) -> None:
+def write_settled(folder: Path, manifest: Manifest) -> None:
     """Write the manifest of a results folder, and which of its cells are settled now.
 
     Raises:

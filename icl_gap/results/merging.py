@@ -10,11 +10,17 @@ from pathlib import Path
 from icl_gap.errors import StoreError
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.progress import Progress, no_progress
-from icl_gap.results.cell_files import BEGUN, FAILED, WHOLE, cell_files, damaged, in_state, key_of
-from icl_gap.results.checking import check_file
-from icl_gap.results.locking import locked, writes
-from icl_gap.results.manifest import MANIFEST, Manifest, note_settled, read_manifest, write_manifest
-from icl_gap.results.mending import remove_left_over
+from icl_gap.results.cell_files import CellState, cell_files, damage_error, in_state, key_of
+from icl_gap.results.locking import locked, store_errors
+from icl_gap.results.manifest import (
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    write_manifest,
+    write_settled,
+)
+from icl_gap.results.repairing import remove_leftovers
+from icl_gap.results.verifying import check_cell
 
 _TIMINGS = ("seconds", "batch_tokens", "usage", "served_model", "crc")
 """Fields that may differ where records are the same."""
@@ -48,14 +54,14 @@ def merge_stores(
     """
     out, parts = Path(out), [Path(folder) for folder in folders]
     if out.exists():
-        with writes(out), locked(out):
-            remove_left_over(out)
+        with store_errors(out), locked(out):
+            remove_leftovers(out)
             there = (out / MANIFEST).exists()
             manifest, found = _read([*parts, out] if there else parts, progress)
             _write_all(out, manifest, found, progress)
         return
     manifest, found = _read(parts, progress)
-    with writes(out):
+    with store_errors(out):
         make_folder(out)
         with locked(out):
             if (out / MANIFEST).exists():
@@ -72,9 +78,9 @@ def _read(folders: Sequence[Path], progress: Progress) -> tuple[Manifest, dict[s
     found: dict[str, _Found] = {}
     files = [
         path
-        for suffix in (WHOLE, FAILED, BEGUN)
+        for state in CellState
         for folder in folders
-        for path in cell_files(folder, suffix).values()
+        for path in cell_files(folder, state).values()
     ]
     for path in progress(files, "reading", len(files)):
         _add(found, path)
@@ -87,21 +93,21 @@ def _write_all(
     """Write all cells, and then which of them are settled."""
     make_folder(out / "cells")
     write_manifest(out, replace(manifest, settled=()))
-    before = [cell_files(out, suffix) for suffix in (WHOLE, FAILED, BEGUN)]
+    before = [cell_files(out, state) for state in CellState]
     for key, each in progress(found.items(), "writing", len(found)):
         _write(out, each, [files[key] for files in before if key in files])
-    note_settled(out, manifest)
+    write_settled(out, manifest)
 
 
 def _add(found: dict[str, _Found], path: Path) -> None:
     """Add a file's records to what is known of its cell."""
-    checked = check_file(path)
+    checked = check_cell(path)
     if checked.problem is not None:
-        raise damaged(path, ValueError(checked.problem))
-    if not checked.head and not checked.records:  # stopped before its first line was written
+        raise damage_error(path, ValueError(checked.problem))
+    if not checked.header and not checked.records:  # stopped before its first line was written
         return
-    known = found.setdefault(key_of(path), _Found(path, checked.head, {}))
-    known.head = known.head or checked.head
+    known = found.setdefault(key_of(path), _Found(path, checked.header, {}))
+    known.head = known.head or checked.header
     for line in checked.records:
         record = json.loads(line)
         query, before = record["query_id"], known.lines.get(record["query_id"])
@@ -129,10 +135,10 @@ def _write(out: Path, cell: _Found, before: Sequence[Path]) -> None:
         cell: The cell.
         before: The files that it has there already, maybe under an older label.
     """
-    state = BEGUN
-    if not cell.path.name.endswith(BEGUN):
+    state = CellState.PARTIAL
+    if not cell.path.name.endswith(CellState.PARTIAL):
         failed = any(b'"status":"failed"' in line for line in cell.lines.values())
-        state = FAILED if failed else WHOLE
+        state = CellState.FAILED if failed else CellState.FINISHED
     path = in_state(before[0] if before else out / "cells" / cell.path.name, state)
     write_atomically(path, (cell.head, *cell.lines.values()))
     for other in before:

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from icl_gap.progress import Progress, no_progress
-from icl_gap.results.cell_files import FAILED, KEY_LENGTH, read_cell, read_info, settled_files
+from icl_gap.results.cell_files import (
+    KEY_LENGTH,
+    CellState,
+    read_cell,
+    read_header,
+    settled_files,
+)
 from icl_gap.results.manifest import read_manifest
 from icl_gap.schema import CellInfo, CellResult
 from icl_gap.text import brief
@@ -19,26 +25,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Results(Sequence[CellResult]):
-    """What a results folder holds of its sweep: a sequence of its settled cells.
+    """The settled cells of a results folder, as a sequence.
 
-    A cell is settled when each of its requests is: answered, skipped or failed. Its records are
-    read each time that it is asked for, as all of them may not fit in memory.
+    A cell is settled when each of its requests is scored, skipped or failed. Its records are read
+    each time the cell is accessed, because all of them may not fit in memory.
     """
 
     folder: Path
     sweep: Mapping[str, Any]
     """The sweep as run."""
     infos: tuple[CellInfo, ...]
-    """What the settled cells are, in the order of the grid."""
+    """Descriptions of the settled cells, in the order of the grid."""
     paths: tuple[Path, ...]
     """Their files."""
     unfinished: tuple[str, ...]
-    """The names of the cells that are not settled."""
+    """Names of the cells that are not settled."""
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """The names of the settled cells in which some requests failed."""
-        return tuple(path.name.removesuffix(FAILED) for path in self.paths if _failed(path))
+        """Names of the settled cells in which some requests failed."""
+        names = (path.name for path in self.paths if path.name.endswith(CellState.FAILED))
+        return tuple(name.removesuffix(CellState.FAILED) for name in names)
 
     def __len__(self) -> int:
         return len(self.infos)
@@ -55,10 +62,10 @@ class Results(Sequence[CellResult]):
     def frame(
         self, columns: Collection[str] | None = None, *, progress: Progress = no_progress
     ) -> pd.DataFrame:
-        """All cells as a frame; `icl_gap.load_results` tells its columns.
+        """Read all cells into a frame; `icl_gap.load_results` lists its columns.
 
         Args:
-            columns: Which of the requests to read, beside those of the cells; all by default.
+            columns: Columns of requests to read, beside those of cells; all by default.
             progress: Shows progress.
 
         Raises:
@@ -78,49 +85,44 @@ def open_results(folder: str | Path) -> Results:
     """Open a results folder.
 
     Args:
-        folder: What `icl-gap run` wrote.
+        folder: A folder that `icl-gap run` wrote.
 
     Raises:
-        StoreError: The folder holds no sweep, or a file was written in another form; the error
-            names it. A damaged line is found once its cell is read.
+        StoreError: The folder holds no sweep, or a file has a schema version that is not read; the
+            error names it. A damaged record is found once its cell is read.
     """
     folder = Path(folder)
     manifest = read_manifest(folder)
     files = settled_files(folder)
     infos, paths, unfinished = [], [], []
-    for entry in manifest.cells:
-        path = files.get(entry.key[:KEY_LENGTH])
+    for cell in manifest.cells:
+        path = files.get(cell.key[:KEY_LENGTH])
         if path is None:
-            unfinished.append(entry.name)
+            unfinished.append(cell.name)
         else:
-            infos.append(entry.labels.of(read_info(path)))
+            infos.append(cell.labels.applied_to(read_header(path)))
             paths.append(path)
     return Results(folder, manifest.sweep, tuple(infos), tuple(paths), tuple(unfinished))
 
 
 def load_results(folder: str | Path) -> pd.DataFrame:
-    """Read results into a pandas frame, a row for each request.
+    """Read results into a pandas frame, one row a request.
 
-    Columns that tell the cell: `cell` (its key), `model`, `family`, `n_params`,
-    `n_params_non_embedding`, `size_source`, `training_tokens`, `trained`, `dataset`, `split`,
-    `partial`, `query_split`, `condition`, `shots`, `seed`, `selection`. Columns of the request: the
-    fields of `icl_gap.schema.Record`; its `shots` stand in `shots_effective`, its `divergence` in
-    three columns (without its `text`), its `usage` in two. Lone surrogates in texts are written out
-    as escapes.
+    Columns of the cell: `cell` (its key), `model`, `family`, `n_params`, `n_params_non_embedding`,
+    `size_source`, `training_tokens`, `trained`, `dataset`, `split`, `partial`, `query_split`,
+    `condition`, `shots`, `seed`, `selection`. Columns of the request: the fields of
+    `icl_gap.schema.Record`; its `shots` are `shots_effective`, its `divergence` is three columns
+    (without its `text`), its `usage` two. Lone surrogates in texts become escapes.
 
     Args:
-        folder: What `icl-gap run` wrote.
+        folder: A folder that `icl-gap run` wrote.
 
     Returns:
         The settled cells, in the order of the grid; `analyze` and `plot` take the frame, whole or
         any rows of it.
 
     Raises:
-        StoreError: The folder holds no sweep, a file was written in another form, or a file is
-            damaged; the error names it.
+        StoreError: The folder holds no sweep, a file has a schema version that is not read, or a
+            file is damaged; the error names it.
     """
     return open_results(folder).frame()
-
-
-def _failed(path: Path) -> bool:
-    return path.name.endswith(FAILED)

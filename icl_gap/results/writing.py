@@ -26,52 +26,56 @@ from icl_gap.files import (
 )
 from icl_gap.results.agreement import same_description
 from icl_gap.results.cell_files import (
-    BEGUN,
-    FAILED,
     KEY_LENGTH,
-    WHOLE,
-    as_json,
+    CellState,
     cell_files,
     cell_name,
-    compact,
-    head_of,
+    dump_json,
+    fields_of,
+    header_line,
     in_state,
-    seal,
+    with_checksum,
 )
-from icl_gap.results.checking import Checked, Fault, check_file, disagreeing
-from icl_gap.results.locking import locked, writes
-from icl_gap.results.manifest import Entry, Labels, Manifest, note_settled
-from icl_gap.results.mending import ASIDE, mend, mend_manifest, remove_left_over, start_over
+from icl_gap.results.locking import locked, store_errors
+from icl_gap.results.manifest import CellLabels, Manifest, ManifestCell, write_settled
+from icl_gap.results.repairing import (
+    DAMAGED,
+    remove_leftovers,
+    repair_cell,
+    repair_manifest,
+    restart_cell,
+)
+from icl_gap.results.verifying import DamagedFile, check_cell, inconsistent_cells
 from icl_gap.schema import SCHEMA_VERSION, CellInfo, Record
 
 _MOST_OPEN = 128
-"""Files at a time, of the thousand or so that a process may have."""
+"""Files kept open at a time, of the thousand or so that a process may have."""
 _log = logging.getLogger(__name__)
 
 
-def whole_cells(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
-    """The keys of those cells that look finished, by the names of their files alone.
+def likely_finished(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
+    """Return the keys of the cells whose file names say that they are finished.
 
-    Nothing is opened or written: `open_store` finds which of them are damaged.
+    Nothing is opened or written; `open_store` finds out which of these files are damaged.
 
     Raises:
-        StoreError: Two files hold one cell, or the folder is none.
+        StoreError: Two files hold one cell, or the path is not a folder.
     """
-    with writes(folder):
+    with store_errors(folder):
         check_folder(folder, follow=True)
-    whole = cell_files(folder, WHOLE)
-    return frozenset(info.key for info in cells if info.key[:KEY_LENGTH] in whole)
+    finished = cell_files(folder, CellState.FINISHED)
+    return frozenset(info.key for info in cells if info.key[:KEY_LENGTH] in finished)
 
 
 @contextmanager
 def open_store(
     folder: Path, sweep: Mapping[str, Any], cells: Iterable[CellInfo]
 ) -> Iterator[frozenset[str]]:
-    """Open a results folder for one run, and say which sweep it holds.
+    """Open a results folder for one run, and write down the sweep it holds.
 
     Every file of the sweep's cells is checked. A damaged one is set aside, its good records are
     kept, and a warning is logged. Cells of an earlier form of the sweep stay on disk; they count
-    again once a sweep names them.
+    again once a sweep has them.
 
     Args:
         folder: The results folder; made if missing.
@@ -79,140 +83,141 @@ def open_store(
         cells: Its cells.
 
     Yields:
-        The keys of those that are finished.
+        The keys of the finished cells.
 
     Raises:
-        StoreError: Another run has it open, two files hold one cell, or the folder cannot be
-            written.
+        StoreError: Another run has the folder open, two files hold one cell, or the folder cannot
+            be written.
     """
     cells = list(cells)
-    entries = tuple(Entry(info.key, cell_name(info), _labels(info)) for info in cells)
+    entries = tuple(ManifestCell(info.key, cell_name(info), _labels(info)) for info in cells)
     manifest = Manifest(SCHEMA_VERSION, dict(sweep), entries)
-    with writes(folder):
+    with store_errors(folder):
         make_folder(folder, follow=True)
         make_folder(folder / "cells")
     with ExitStack() as held:
-        with writes(folder):
+        with store_errors(folder):
             held.enter_context(locked(folder))
-            remove_left_over(folder)
-            mend_manifest(folder)
-            note_settled(folder, manifest)
+            remove_leftovers(folder)
+            repair_manifest(folder)
+            write_settled(folder, manifest)
             finished = frozenset(_finished(folder, cells))
         try:
             yield finished
         except BaseException:
-            with suppress(OSError, StoreError):  # the run's own error is the one to tell
-                note_settled(folder, manifest)
+            with suppress(OSError, StoreError):  # the run's own error must reach the user
+                write_settled(folder, manifest)
             raise
-        with writes(folder):
-            note_settled(folder, manifest)
+        with store_errors(folder):
+            write_settled(folder, manifest)
 
 
-def _labels(info: CellInfo) -> Labels:
-    return Labels(**{field.name: getattr(info, field.name) for field in fields(Labels)})
+def _labels(info: CellInfo) -> CellLabels:
+    return CellLabels(**{field.name: getattr(info, field.name) for field in fields(CellLabels)})
 
 
 def _finished(folder: Path, cells: Sequence[CellInfo]) -> set[str]:
-    """The keys of finished cells, whose files are found whole and agree on their model."""
-    begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
-    whole = cell_files(folder, WHOLE)
+    """Return the keys of the finished cells: their files are undamaged and describe one model."""
+    partial, failed = (cell_files(folder, state) for state in (CellState.PARTIAL, CellState.FAILED))
+    finished = cell_files(folder, CellState.FINISHED)
     good: dict[str, tuple[Path, CellInfo]] = {}
     for info in cells:
         start = info.key[:KEY_LENGTH]
-        if start in whole:
-            if (known := _mended(whole[start])) is not None:
-                for stale in (begun.get(start), failed.get(start)):
-                    if stale is not None:  # a run died between its last two steps
+        if start in finished:
+            if (known := _checked_header(finished[start])) is not None:
+                for stale in (partial.get(start), failed.get(start)):
+                    if stale is not None:  # a run was killed between its last two steps
                         stale.unlink()
-                good[info.key] = (whole[start], known)
+                good[info.key] = (finished[start], known)
         elif start in failed:
-            _mended(failed[start])
-    for fault in disagreeing(folder, good.values()):
-        start_over(fault.path, check_file(fault.path))
-        _tell(fault)
-        good = {key: each for key, each in good.items() if each[0] != fault.path}
+            _checked_header(failed[start])
+    for damage in inconsistent_cells(folder, good.values()):
+        restart_cell(damage.path, check_cell(damage.path))
+        _warn(damage)
+        good = {key: each for key, each in good.items() if each[0] != damage.path}
     return set(good)
 
 
-def _mended(path: Path) -> CellInfo | None:
-    """Check a file, and mend and tell it where it is damaged; its first line if it was good."""
-    found = mend(path)
+def _checked_header(path: Path) -> CellInfo | None:
+    """Check a cell's file and return its header; repair the file and warn where it is damaged."""
+    found = repair_cell(path)
     if found.problem is not None:
-        _tell(_fault(path, found))
+        _warn(found.damage(path))
         return None
     return found.info
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
-    """A cell to be filled."""
+class CellFile:
+    """A cell to write: its description, and its queries in order."""
 
     info: CellInfo
-    order: Sequence[str]
-    """The ids of its queries."""
+    query_ids: Sequence[str]
 
 
 class StoreWriter:
-    """The files of many cells, open for more records in any order.
+    """Writer of many cells, open for more records in any order.
 
     Args:
         folder: The results folder, open.
-        sheets: The cells.
+        cells: The cells to write.
 
     Use it as a context manager. A cell is settled as soon as it has a record of each query; where
-    some are failures, the next run takes it up again and wants these anew.
+    some of them failed, the next run repeats these.
 
     Raises:
         StoreError: A file cannot be written.
     """
 
-    def __init__(self, folder: Path, sheets: Iterable[Sheet]) -> None:
+    def __init__(self, folder: Path, cells: Iterable[CellFile]) -> None:
         self._folder = folder
-        self._sheets = {sheet.info.key: sheet for sheet in sheets}
+        self._cells = {cell.info.key: cell for cell in cells}
         self._paths: dict[str, Path] = {}
-        self._wanted: dict[str, set[str]] = {}
+        self._missing: dict[str, set[str]] = {}
         self._open: OrderedDict[str, TextIOWrapper] = OrderedDict()
-        with writes(folder):
-            begun, failed = cell_files(folder, BEGUN), cell_files(folder, FAILED)
-            whole = cell_files(folder, WHOLE)
-            for key, sheet in self._sheets.items():
+        with store_errors(folder):
+            partial = cell_files(folder, CellState.PARTIAL)
+            failed = cell_files(folder, CellState.FAILED)
+            finished = cell_files(folder, CellState.FINISHED)
+            for key, cell in self._cells.items():
                 start = key[:KEY_LENGTH]
-                if start in whole:  # settled meanwhile, under another name of the same model
+                if start in finished:  # settled meanwhile, under another name of the same model
                     continue
-                fresh = folder / "cells" / f"{cell_name(sheet.info)}{BEGUN}"
+                fresh = folder / "cells" / f"{cell_name(cell.info)}{CellState.PARTIAL}"
                 if start in failed:
-                    check_regular(part := in_state(failed[start], BEGUN))
-                    begun[start] = failed[start].rename(part)
-                self._paths[key] = begun.get(start, fresh)
-                self._wanted[key] = set(sheet.order) - _taken_up(self._paths[key], sheet.info)
-                self._settle(key)
+                    check_regular(path := in_state(failed[start], CellState.PARTIAL))
+                    partial[start] = failed[start].rename(path)
+                self._paths[key] = partial.get(start, fresh)
+                kept = _resume(self._paths[key], cell.info)
+                self._missing[key] = set(cell.query_ids) - kept
+                self._settle_if_complete(key)
 
     def wants(self, key: str, query_id: str) -> bool:
-        """Whether a cell has no answer to a query yet; False for a cell that is not to be filled.
+        """Return whether a cell lacks the record of a query; False for a cell not written here.
 
         Args:
-            key: The cell's.
-            query_id: The query's.
+            key: The cell's key.
+            query_id: The query's id.
         """
-        return query_id in self._wanted.get(key, ())
+        return query_id in self._missing.get(key, ())
 
     def append(self, key: str, record: Record) -> None:
         """Write a record and hand it to the operating system at once.
 
         Args:
-            key: The cell's.
-            record: Of a query that the cell wants.
+            key: The cell's key.
+            record: The record of a query that the cell lacks.
 
         Raises:
             StoreError: It cannot be written.
         """
-        with writes(self._folder):
+        with store_errors(self._folder):
             file = self._file(key)
-            lines = jsonlines.Writer(file, dumps=lambda value: seal(compact(value), key))
-            lines.write(as_json(record))
+            lines = jsonlines.Writer(file, dumps=lambda value: with_checksum(dump_json(value), key))
+            lines.write(fields_of(record))
             file.flush()
-            self._wanted[key].discard(record.query_id)
-            self._settle(key)
+            self._missing[key].discard(record.query_id)
+            self._settle_if_complete(key)
 
     def _file(self, key: str) -> TextIOWrapper:
         if key not in self._open:
@@ -220,32 +225,32 @@ class StoreWriter:
                 self._open.popitem(last=False)[1].close()
             content = append_regular(self._paths[key])
             if content.tell() == 0:
-                content.write(head_of(self._sheets[key].info))
+                content.write(header_line(self._cells[key].info))
             file = TextIOWrapper(content, "utf-8", newline="\n")
             self._open[key] = file
         self._open.move_to_end(key)
         return self._open[key]
 
-    def _settle(self, key: str) -> None:
-        """Put the lines of a cell that wants no more in order, and give it its final name."""
-        if self._wanted[key]:
+    def _settle_if_complete(self, key: str) -> None:
+        """Sort the lines of a cell that lacks no record, and give its file the final name."""
+        if self._missing[key]:
             return
         self._file(key).close()
         del self._open[key]
-        part, sheet = self._paths[key], self._sheets[key]
-        if any(part.parent.glob(f"*.{key[:KEY_LENGTH]}{WHOLE}")):  # as above
-            part.unlink(missing_ok=True)
+        path, cell = self._paths[key], self._cells[key]
+        if any(path.parent.glob(f"*.{key[:KEY_LENGTH]}{CellState.FINISHED}")):  # settled meanwhile
+            path.unlink(missing_ok=True)
             return
-        head, *lines = read_regular(part).splitlines(keepends=True)
+        header, *lines = read_regular(path).splitlines(keepends=True)
         records = [(json.loads(line), line) for line in lines]
         last = {record["query_id"]: line for record, line in records}
         statuses = {record["query_id"]: record["status"] for record, _ in records}
         failed = "failed" in statuses.values()
         write_atomically(
-            in_state(part, FAILED if failed else WHOLE),
-            (head, *(last[query] for query in sheet.order)),
+            in_state(path, CellState.FAILED if failed else CellState.FINISHED),
+            (header, *(last[query_id] for query_id in cell.query_ids)),
         )
-        part.unlink()
+        path.unlink()
 
     def __enter__(self) -> Self:
         return self
@@ -256,43 +261,40 @@ class StoreWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with writes(self._folder):
+        with store_errors(self._folder):
             for file in self._open.values():
                 file.close()
 
 
-def _taken_up(part: Path, info: CellInfo) -> set[str]:
-    """Make a begun file ready for more records.
+def _resume(path: Path, info: CellInfo) -> set[str]:
+    """Prepare a partial file for more records.
 
-    Its first line stays as it is, unless it is missing or says something else of the model than the
-    model does.
+    Its header stays as it is, unless it is missing or describes the model differently than the
+    loaded model does.
 
     Args:
-        part: The file, which may be missing.
-        info: The cell, as the loaded model tells it.
+        path: The file, which may be missing.
+        info: The cell's description, as the loaded model gives it.
 
     Returns:
-        The queries that need none.
+        The ids of the queries whose records are kept.
     """
-    check_regular(part)
-    if not part.exists():
+    check_regular(path)
+    if not path.exists():
         return set()
-    found = mend(part)
+    found = repair_cell(path)
     if found.problem is not None:
-        _tell(_fault(part, found))
+        _warn(found.damage(path))
     described = found.info is not None and same_description(found.info, info)
     if found.records and not described:
-        write_atomically(part, (head_of(info), *found.records))
-    elif found.problem is None and found.size < part.stat().st_size:
-        with append_regular(part) as file:
+        write_atomically(path, (header_line(info), *found.records))
+    elif found.problem is None and found.size < path.stat().st_size:
+        with append_regular(path) as file:
             file.truncate(found.size)
     records = map(json.loads, found.records)
     return {record["query_id"] for record in records if record["status"] != "failed"}
 
 
-def _fault(path: Path, found: Checked) -> Fault:
-    return Fault(path, str(found.problem), len(found.records))
-
-
-def _tell(fault: Fault) -> None:
-    _log.warning("%s; the file is set aside in %s", fault, fault.path.parent.parent / ASIDE)
+def _warn(damage: DamagedFile) -> None:
+    folder = damage.path.parent.parent / DAMAGED
+    _log.warning("%s; the file is set aside in %s", damage, folder)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from icl_gap.results import Sheet, StoreWriter, open_store
+from icl_gap.results import CellFile, StoreWriter, open_store
 from icl_gap.schema import CellInfo, Divergence, Record
 
 SECONDS, GIGABYTES = 30.0, 3.0
@@ -77,7 +77,7 @@ def fill(
     wrong = replace(right, prediction=None, raw=False, canonical=False, divergence=DIVERGENCE)
     chance = 0.6 if info.condition == "id" else 0.4
     hits, logprobs = rng.random(len(queries)) < chance, rng.normal(-2, 0.5, len(queries)).round(4)
-    with StoreWriter(folder, [Sheet(info, queries)]) as writer:
+    with StoreWriter(folder, [CellFile(info, queries)]) as writer:
         for query, hit, logprob in zip(queries, hits, logprobs, strict=True):
             drawn = replace(right if hit else wrong, query_id=query, gold_logprob=float(logprob))
             writer.append(info.key, drawn)

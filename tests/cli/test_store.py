@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from stored import INFO, SOME
 
-from icl_gap.results import Sheet, StoreWriter, open_store
+from icl_gap.results import CellFile, StoreWriter, open_store
 
 
 def test_a_damaged_store_is_told_mended_and_healed(cli, sweep, tmp_path) -> None:
@@ -77,7 +77,7 @@ def test_what_no_analysis_can_compare_is_told(cli, tmp_path) -> None:
     other = replace(INFO, key="cd" * 32, condition="ood")
     with (
         open_store(out, {"name": "x"}, [INFO, other]),
-        StoreWriter(out, [Sheet(INFO, "qrs"), Sheet(other, "qrs")]) as writer,
+        StoreWriter(out, [CellFile(INFO, "qrs"), CellFile(other, "qrs")]) as writer,
     ):
         for record in SOME:
             writer.append(INFO.key, replace(record, status="scored", raw=True))

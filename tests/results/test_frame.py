@@ -11,7 +11,7 @@ from strategies import records
 from studies import save_card, save_study
 
 import icl_gap
-from icl_gap.results import OUTCOMES, Sheet, StoreWriter, frame_of, open_results, open_store
+from icl_gap.results import OUTCOMES, CellFile, StoreWriter, frame_of, open_results, open_store
 from icl_gap.schema import CellResult, Record
 
 INFO = replace(STORED, n_params=None, n_queries=1, spec={"sampler": {"selection": "shared"}})
@@ -20,7 +20,7 @@ INFO = replace(STORED, n_params=None, n_queries=1, spec={"sampler": {"selection"
 @given(record=records())
 def test_a_frame_from_disk_is_that_of_the_cells_in_memory(tmp_path_factory, record) -> None:
     folder = tmp_path_factory.mktemp("store")
-    sheet = Sheet(INFO, [record.query_id])
+    sheet = CellFile(INFO, [record.query_id])
     with open_store(folder, {"name": "x"}, [INFO]), StoreWriter(folder, [sheet]) as writer:
         writer.append(INFO.key, record)
     assert_frame_equal(icl_gap.load_results(folder), frame_of([CellResult(INFO, (record,))]))

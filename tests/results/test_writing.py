@@ -13,8 +13,8 @@ from stored import INFO, SOME, finished_keys, fresh, path_of, write
 from strategies import records
 
 from icl_gap.errors import StoreError
-from icl_gap.results import Sheet, StoreWriter, cell_name, open_results, open_store
-from icl_gap.results.cell_files import read_record
+from icl_gap.results import CellFile, StoreWriter, cell_name, open_results, open_store
+from icl_gap.results.cell_files import parse_record
 from icl_gap.results.manifest import read_manifest
 from icl_gap.schema import Record
 
@@ -55,7 +55,7 @@ def test_a_file_cut_anywhere_is_finished_to_the_same_bytes(tmp_path, some, cut) 
 def test_records_come_in_any_order(tmp_path) -> None:
     folder = fresh(tmp_path)
     order = [record.query_id for record in SOME]
-    with StoreWriter(folder, [Sheet(INFO, order)]) as writer:
+    with StoreWriter(folder, [CellFile(INFO, order)]) as writer:
         for record in reversed(SOME):
             writer.append(INFO.key, record)
     (cell,) = open_results(folder)
@@ -105,7 +105,7 @@ def test_more_cells_than_files_may_be_open(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "out"
     with (
         open_store(folder, {"name": "x"}, infos),
-        StoreWriter(folder, [Sheet(info, order) for info in infos]) as writer,
+        StoreWriter(folder, [CellFile(info, order) for info in infos]) as writer,
     ):
         for record in SOME:
             for info in infos:
@@ -119,11 +119,11 @@ def test_one_model_under_two_names_has_one_file(tmp_path, meanwhile) -> None:
     infos = [INFO, replace(INFO, model="b")]
     with (
         open_store(folder, {"name": "x"}, infos),
-        StoreWriter(folder, [Sheet(infos[0], "qrs")]) as one,
+        StoreWriter(folder, [CellFile(infos[0], "qrs")]) as one,
     ):
         for record in SOME[:meanwhile]:
             one.append(INFO.key, record)
-        with StoreWriter(folder, [Sheet(infos[1], "qrs")]) as two:
+        with StoreWriter(folder, [CellFile(infos[1], "qrs")]) as two:
             wanted = [record for record in SOME if two.wants(INFO.key, record.query_id)]
             assert wanted == SOME[meanwhile:]
             for record in wanted:
@@ -139,9 +139,9 @@ def test_a_line_belongs_to_its_cell(tmp_path) -> None:
     folder = fresh(tmp_path)
     write(folder, SOME)
     line = path_of(folder).read_bytes().splitlines(keepends=True)[1]
-    assert read_record(line, INFO.key) == SOME[0]
+    assert parse_record(line, INFO.key) == SOME[0]
     with pytest.raises(ValueError, match="not as it was written"):
-        read_record(line, "cd" * 32)
+        parse_record(line, "cd" * 32)
 
 
 def test_names_tell_cells_apart_and_are_plain() -> None:
@@ -164,7 +164,7 @@ def test_a_begun_cell_goes_on_under_another_label(tmp_path) -> None:
     folder = fresh(tmp_path)
     write(folder, SOME, upto=1)
     renamed = replace(INFO, model="new name")
-    with StoreWriter(folder, [Sheet(renamed, "qrs")]) as writer:
+    with StoreWriter(folder, [CellFile(renamed, "qrs")]) as writer:
         assert not writer.wants(INFO.key, "q")
         assert writer.wants(INFO.key, "r")
         writer.append(INFO.key, SOME[1])
@@ -245,7 +245,7 @@ def test_a_settled_cell_is_on_the_disk_before_what_was_begun_goes(tmp_path, monk
         folders = [("sync", tmp_path.name), ("sync", "new"), ("sync", "out")]
         assert steps == [*folders, *manifest]
         steps.clear()
-        with StoreWriter(folder, [Sheet(INFO, "qrs")]) as writer:
+        with StoreWriter(folder, [CellFile(INFO, "qrs")]) as writer:
             for record in SOME:
                 assert steps == []  # records are handed to the system, which takes its time
                 writer.append(INFO.key, record)
@@ -282,7 +282,7 @@ def test_a_run_that_fails_notes_what_is_settled(tmp_path) -> None:
     def failing() -> None:
         with (
             open_store(folder, {"name": "x"}, [INFO]),
-            StoreWriter(folder, [Sheet(INFO, "qrs")]) as writer,
+            StoreWriter(folder, [CellFile(INFO, "qrs")]) as writer,
         ):
             for record in SOME:
                 writer.append(INFO.key, record)
@@ -299,7 +299,7 @@ def test_a_begun_file_that_says_less_than_the_model_is_described_anew(tmp_path) 
     whole = path_of(folder).read_bytes()
     folder = fresh(tmp_path)
     plan = replace(INFO, n_params=None, n_params_non_embedding=None)
-    with StoreWriter(folder, [Sheet(plan, "qrs")]) as writer:
+    with StoreWriter(folder, [CellFile(plan, "qrs")]) as writer:
         writer.append(INFO.key, SOME[0])
     assert write(folder, SOME) == 2
     assert path_of(folder).read_bytes() == whole

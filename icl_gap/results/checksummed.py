@@ -9,30 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from icl_gap.files import read_regular
-from icl_gap.results.cell_files import DamageError, OtherFormError, compact
+from icl_gap.results.cell_files import DamageError, SchemaVersionError, dump_json
 from icl_gap.schema import SCHEMA_VERSION
 
 PRECISION = "precision.json"
 """Requests answered again in float32; see `icl_gap.evaluation.precision`."""
 
 
-def sealed(value: Mapping[str, Any]) -> bytes:
+def dump_checksummed(value: Mapping[str, Any]) -> bytes:
     """The bytes of a file that holds a JSON object, the version of its form and a checksum.
 
     Args:
         value: The object, of plain values and dataclasses.
     """
-    plain = {"schema_version": SCHEMA_VERSION, **json.loads(compact(value))}
-    crc = f"{zlib.crc32(compact(plain).encode()):08x}"
+    plain = {"schema_version": SCHEMA_VERSION, **json.loads(dump_json(value))}
+    crc = f"{zlib.crc32(dump_json(plain).encode()):08x}"
     return (json.dumps({**plain, "crc": crc}, indent=1) + "\n").encode()
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_checksummed(path: Path) -> dict[str, Any]:
     """The object that `sealed` wrote to a file, without its checksum.
 
     Raises:
         OSError: The file cannot be read.
-        OtherFormError: It was written in another form.
+        SchemaVersionError: It was written in another form.
         DamageError: A byte of it is not as it was written.
     """
     content = read_regular(path)
@@ -42,7 +42,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
         raise DamageError("not JSON") from error
     version = value.get("schema_version") if isinstance(value, dict) else None
     if isinstance(version, int) and version != SCHEMA_VERSION:
-        raise OtherFormError(version)
+        raise SchemaVersionError(version)
     if not isinstance(value, dict) or not _is_whole(value, content):
         raise DamageError("not as it was written")
     return value
@@ -52,6 +52,6 @@ def _is_whole(value: dict[str, Any], content: bytes) -> bool:
     """Whether a file holds a value and its checksum to the byte; takes the checksum out."""
     value.pop("crc", None)
     try:
-        return sealed(value) == content
+        return dump_checksummed(value) == content
     except (ValueError, RecursionError):  # a value that is never written
         return False

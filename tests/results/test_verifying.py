@@ -16,18 +16,18 @@ from stored import INFO, SOME, finished_keys, forged, fresh, path_of, write
 
 from icl_gap.errors import StoreError
 from icl_gap.results import (
-    Sheet,
+    CellFile,
     StoreWriter,
-    absent_cells,
     cell_name,
     merge_stores,
+    missing_cells,
     open_results,
     open_store,
     repair_store,
     verify_store,
 )
-from icl_gap.results.cell_files import head_of
-from icl_gap.results.sealed import PRECISION, sealed
+from icl_gap.results.cell_files import header_line
+from icl_gap.results.checksummed import PRECISION, dump_checksummed
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 STATES = (".jsonl", ".jsonl.failed", ".jsonl.part")
@@ -64,7 +64,7 @@ def test_any_flipped_bit_is_found_and_costs_one_record(tmp_path, suffix, at, bit
         (fault,) = verify_store(folder)
         assert fault.path == path
         two = good.count(b"\n") > path.read_bytes().count(b"\n")  # became one line
-        assert fault.good >= held - (2 if two else 1)
+        assert fault.n_good >= held - (2 if two else 1)
         aside = [path.read_bytes()]
     write(folder, SOME)
     assert path_of(folder).read_bytes() == whole
@@ -98,7 +98,7 @@ def test_damage_is_named_and_a_run_keeps_what_is_good(
     path.write_bytes(broken)
     (fault,) = verify_store(folder)
     assert said in fault.problem
-    assert fault.good == len(set(held) - set(lost))
+    assert fault.n_good == len(set(held) - set(lost))
     with caplog.at_level(logging.WARNING):
         asked = write(folder, SOME)
     assert path.name in caplog.text
@@ -125,10 +125,10 @@ def test_a_cell_under_another_name_is_found(tmp_path) -> None:
     path.rename(path.with_name(path.name.replace("abababababababab", "cdcdcdcdcdcdcdcd")))
     other_name, lost = verify_store(folder)
     assert "first line is not as it was written" in other_name.problem
-    assert (lost.path, lost.good) == (path, 0)
+    assert (lost.path, lost.n_good) == (path, 0)
     with open_store(folder, {"name": "x"}, [INFO, other]) as finished:
         assert not finished
-        with StoreWriter(folder, [Sheet(other, "qrs")]) as writer:
+        with StoreWriter(folder, [CellFile(other, "qrs")]) as writer:
             assert all(writer.wants(other.key, query) for query in "qrs")
 
 
@@ -137,7 +137,7 @@ def test_repair_sets_aside_and_keeps_what_is_good(tmp_path) -> None:
     path.write_bytes(flipped(whole, len(whole) - 30, 0))
     (fault,) = repair_store(folder)
     assert fault.path == path
-    assert fault.good == 2
+    assert fault.n_good == 2
     assert repair_store(folder) == []
     assert len(open_results(folder).unfinished) == 1
     assert write(folder, SOME) == 1
@@ -148,7 +148,7 @@ def test_repair_keeps_records_whose_cell_only_a_run_knows(tmp_path) -> None:
     folder, path, whole = written(tmp_path)
     path.write_bytes(flipped(whole, 20, 0))
     (fault,) = repair_store(folder)
-    assert fault.good == 3
+    assert fault.n_good == 3
     assert write(folder, SOME) == 0
     assert path_of(folder).read_bytes() == whole
 
@@ -229,7 +229,7 @@ def test_a_cell_whose_key_is_not_its_spec_is_no_surprise(tmp_path) -> None:
 
 def test_every_byte_of_a_first_line_may_change(tmp_path) -> None:
     """One run heals as many cells as a first line has bytes, each with another one changed."""
-    head = head_of(INFO)
+    head = header_line(INFO)
     infos = [replace(INFO, key=f"{n:04x}" + "ab" * 30) for n in range(len(head))]
     folder = tmp_path / "out"
 
@@ -237,7 +237,7 @@ def test_every_byte_of_a_first_line_may_change(tmp_path) -> None:
         with (
             open_store(folder, {"name": "x"}, infos) as finished,
             StoreWriter(
-                folder, [Sheet(i, "qrs") for i in infos if i.key not in finished]
+                folder, [CellFile(i, "qrs") for i in infos if i.key not in finished]
             ) as writer,
         ):
             for info in infos:
@@ -326,13 +326,13 @@ def test_two_files_of_one_unfinished_cell_are_refused(tmp_path, suffix) -> None:
 
 def test_a_cell_that_was_settled_and_is_missing_is_named(tmp_path) -> None:
     folder, path, _ = written(tmp_path)
-    assert absent_cells(folder) == ()
+    assert missing_cells(folder) == ()
     path.unlink()
     (fault,) = verify_store(folder)
     assert fault.path == path
     assert "missing" in fault.problem
     assert repair_store(folder) == [fault]
-    assert absent_cells(folder) == ()
+    assert missing_cells(folder) == ()
     assert write(folder, SOME) == 3
     assert verify_store(folder) == []
 
@@ -340,13 +340,13 @@ def test_a_cell_that_was_settled_and_is_missing_is_named(tmp_path) -> None:
 def test_a_cell_that_a_sweep_has_not_come_to_is_named_and_no_damage(tmp_path) -> None:
     folder = fresh(tmp_path)
     assert verify_store(folder) == []
-    assert absent_cells(folder) == (cell_name(INFO),)
+    assert missing_cells(folder) == (cell_name(INFO),)
     write(folder, SOME, upto=1)
-    assert absent_cells(folder) == ()
+    assert missing_cells(folder) == ()
     path_of(folder, ".jsonl.part").unlink()
     assert verify_store(folder) == []
     (folder / "sweep.json").write_text("{")
-    assert absent_cells(folder) == ()
+    assert missing_cells(folder) == ()
 
 
 @given(st.integers(0, 10**6), st.integers(0, 7))
@@ -354,7 +354,7 @@ def test_a_cell_that_a_sweep_has_not_come_to_is_named_and_no_damage(tmp_path) ->
 def test_any_flipped_bit_of_a_file_beside_the_cells_is_found(tmp_path, at, bit) -> None:
     folder = fresh(tmp_path)
     precision = folder / PRECISION
-    precision.write_bytes(sealed({"checks": [{"model": "m", "compared": [], "x": 1.5}]}))
+    precision.write_bytes(dump_checksummed({"checks": [{"model": "m", "compared": [], "x": 1.5}]}))
     assert verify_store(folder) == []
     for path in (precision, folder / "sweep.json"):
         good = path.read_bytes()
