@@ -297,6 +297,7 @@ class CellInfo:
     shots: int
     seed: int
     n_queries: int
+    """Number of queries that the sweep has; in a file, number of its records."""
     spec: dict[str, Any]
     """All that went into `key`, in full: dataset fingerprint, model identity, sampler, template."""
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -304,7 +305,14 @@ class CellInfo:
     parameter counts, start time."""
     size_source: SizeSource = "counted"
     training_tokens: int | None = None
+    n_complete: int | None = None
+    """In a file, how many queries, from the first in query order, have a record without a gap; None
+    where the file holds no others."""
     schema_version: int = SCHEMA_VERSION
+
+    def covers(self, n_queries: int) -> bool:
+        """Return whether a file with this description holds the first `n_queries` queries."""
+        return n_queries <= (self.n_queries if self.n_complete is None else self.n_complete)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
-from icl_gap.schema import SCHEMA_VERSION, Benchmark, CellInfo, Condition, Example, Split
+from icl_gap.schema import SCHEMA_VERSION, Benchmark, CellInfo, Condition, Split
 from icl_gap.text import brief
 
 
@@ -64,9 +64,7 @@ def _cell(
     sweep: SweepSpec, benchmark: SweepBenchmark, model: SweepModel, at: Coordinates, rank: int
 ) -> Cell:
     data, identity = benchmark.data, model.identity
-    asked = benchmark.queries[at.query_split]
-    max_new_bytes = _max_new_bytes(asked)
-    spec = _spec(sweep, benchmark, model, at, max_new_bytes)
+    spec = _spec(sweep, benchmark, model, at)
     info = CellInfo(
         key=key_of(spec),
         model=identity.name,
@@ -83,20 +81,19 @@ def _cell(
         condition=at.condition,
         shots=at.shots,
         seed=at.seed,
-        n_queries=len(asked),
+        n_queries=len(benchmark.queries[at.query_split]),
         spec=spec,
     )
-    return Cell(info, benchmark, model, max_new_bytes, rank)
+    return Cell(info, benchmark, model, benchmark.max_new_bytes[at.query_split], rank)
 
 
 def _spec(
-    sweep: SweepSpec,
-    benchmark: SweepBenchmark,
-    model: SweepModel,
-    at: Coordinates,
-    max_new_bytes: int,
+    sweep: SweepSpec, benchmark: SweepBenchmark, model: SweepModel, at: Coordinates
 ) -> dict[str, Any]:
-    """All that can change the cell's result, and nothing that cannot."""
+    """Return all that can change a record of the cell, and nothing that cannot.
+
+    `limit` is not part of it: it decides which queries are asked, and changes no record.
+    """
     overflow: dict[str, Any] = {"policy": sweep.overflow}
     if sweep.overflow != "error":  # the fit is that of the longest prompt over the conditions
         overflow["conditions"] = sorted(sweep.conditions)
@@ -112,7 +109,7 @@ def _spec(
         "template": benchmark.template.model_dump(mode="json"),
         "decoding": {
             "method": "greedy",
-            "max_new_bytes": max_new_bytes,
+            "max_new_bytes": benchmark.max_new_bytes[at.query_split],
             "predictions": sweep.predictions,
             "canonical": sweep.canonical,
         },
@@ -122,7 +119,6 @@ def _spec(
         "condition": at.condition,
         "shots": at.shots,
         "seed": at.seed,
-        "limit": sweep.limit,
         "overflow": overflow,
     }
 
@@ -133,12 +129,3 @@ def _told(benchmark: Benchmark) -> dict[str, str]:
         "split": benchmark.split,
         "fingerprint": benchmark.fingerprint,
     }
-
-
-def _max_new_bytes(asked: Sequence[Example]) -> int:
-    """A length that no right answer exceeds.
-
-    The longest gold target and a quarter more, for answers that are right in another spelling.
-    """
-    longest = max((len(example.target.encode()) for example in asked), default=0)
-    return longest + longest // 4 + 16

@@ -32,7 +32,11 @@ class SweepBenchmark:
     alike: scoring.Alike | None
     """Whether two programs come to the same, as `execution` has it."""
     queries: Mapping[Split, Sequence[Example]]
-    """Of each side that the sweep asks, in the order asked."""
+    """The queries of each side that the sweep asks, in query order."""
+    query_ids: Mapping[Split, Sequence[str]]
+    """The ids of all queries of these sides, in query order: `limit` takes the first of them."""
+    max_new_bytes: Mapping[Split, int]
+    """By side: the length beyond which a response cannot be right, in UTF-8 bytes."""
     embed: models.Embedder | None
     """What finds sources alike, where the sweep asks for it."""
 
@@ -121,8 +125,7 @@ def _load_benchmark(
     if exemplar_source is not benchmark:
         _check_stop(template.stop, exemplar_source)
     queries = {
-        split: sampling.queries(benchmark, split, sweep.sampler, sweep.limit)
-        for split in sweep.query_splits
+        split: sampling.queries(benchmark, split, sweep.sampler) for split in sweep.query_splits
     }
     alike = scoring.alike(card.execution, data.load_world(card, entry.split))
     return SweepBenchmark(
@@ -133,7 +136,9 @@ def _load_benchmark(
         form=card.canonical,
         execution=card.execution,
         alike=alike,
-        queries=queries,
+        queries={split: each[: sweep.limit] for split, each in queries.items()},
+        query_ids={split: tuple(q.id for q in each) for split, each in queries.items()},
+        max_new_bytes={split: _max_new_bytes(benchmark.examples(split)) for split in queries},
         embed=embed,
     )
 
@@ -146,6 +151,16 @@ def _embedder(sweep: SweepSpec) -> models.Embedder | None:
     except InputError as error:
         error.within("embedder")
         raise
+
+
+def _max_new_bytes(examples: Sequence[Example]) -> int:
+    """Return a length that no right response exceeds, in UTF-8 bytes.
+
+    It is that of the longest gold target of the side, whatever the sweep's limit, and a quarter
+    more, for responses that are right in another spelling.
+    """
+    longest = max((len(example.target.encode()) for example in examples), default=0)
+    return longest + longest // 4 + 16
 
 
 def _check_stop(stop: str, benchmark: Benchmark) -> None:

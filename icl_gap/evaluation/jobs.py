@@ -64,7 +64,11 @@ class Job:
         """
         if self._writer is None:
             sheets = [
-                CellFile(_described(cell, info, made_with), _queries(cell)) for cell in self.pending
+                CellFile(
+                    _described(cell, info, made_with),
+                    cell.benchmark.query_ids[cell.info.query_split],
+                )
+                for cell in self.pending
             ]
             self._writer = self._files.enter_context(StoreWriter(self._folder, sheets))
         ids = [(cell.info.key, query) for cell in self.pending for query in _queries(cell)]
@@ -113,9 +117,9 @@ class Job:
         self._files.close()
 
 
-def _queries(cell: Cell) -> list[str]:
-    """The ids of a cell's queries, in the order of its requests."""
-    return [query.id for query in cell.benchmark.queries[cell.info.query_split]]
+def _queries(cell: Cell) -> Sequence[str]:
+    """Return the ids of a cell's queries, in the order of its requests."""
+    return cell.benchmark.query_ids[cell.info.query_split][: cell.info.n_queries]
 
 
 def _described(cell: Cell, info: ModelInfo, made_with: dict[str, Any]) -> CellInfo:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from icl_gap import prompts, sampling, scoring
+from icl_gap import models, prompts, sampling, scoring
 from icl_gap.errors import PromptError, SamplingError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
@@ -182,20 +182,33 @@ class Layout:
         return self._pools[key]
 
     def _reserve(self, cell: Cell) -> int:
-        """The tokens that the longest gold answer takes, its stop included."""
+        """Return the most tokens that a gold answer of the side takes, its stop included.
+
+        It is that of all the side, so that the limit of a sweep does not change what fits.
+        """
         benchmark, identity, split = cell.benchmark, cell.model.identity, cell.info.query_split
         tokenizer = cell.model.tokenizer
         if tokenizer is None or identity.context_length is None:
             return 0
         key = (benchmark, identity.tokenizer, split)
         if key not in self._reserves:
-            answers = (
-                prompts.answer(benchmark.template, each.target) for each in benchmark.queries[split]
-            )
-            self._reserves[key] = max(
-                (len(tokenizer.encode(answer)) for answer in answers), default=0
-            )
+            targets = {each.target for each in benchmark.data.examples(split)}
+            answers = {prompts.answer(benchmark.template, target) for target in targets}
+            self._reserves[key] = _longest(answers, tokenizer)
         return self._reserves[key]
+
+
+def _longest(texts: Iterable[str], tokenizer: models.Tokenizer) -> int:
+    """Return the length of the text with the most tokens, in tokens.
+
+    A token holds at least a byte, so texts with fewer bytes than that are not tokenized.
+    """
+    most = 0
+    for size, text in sorted(((len(text.encode()), text) for text in texts), reverse=True):
+        if size < most:
+            break
+        most = max(most, len(tokenizer.encode(text)))
+    return most
 
 
 class _Drawn:

@@ -128,6 +128,11 @@ def key_of(path: Path) -> str:
     return path.name.rpartition(CellState.FINISHED)[0].rpartition(".")[2]
 
 
+def is_failed(line: bytes) -> bool:
+    """Return whether the line of a record says that its request failed."""
+    return b'"status":"failed"' in line  # quotes within a text are escaped
+
+
 def with_checksum(text: str, key: str) -> str:
     """A line's text, with a checksum that tells damage, and the line of another cell.
 

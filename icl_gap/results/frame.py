@@ -15,7 +15,7 @@ from pyarrow import compute
 from pyarrow import json as arrow_json
 
 from icl_gap.files import read_regular
-from icl_gap.results.cell_files import check_record, key_of, read_cell
+from icl_gap.results.cell_files import check_record, key_of, parse_header, read_cell
 from icl_gap.schema import CellInfo, CellResult, Record, Status
 
 if TYPE_CHECKING:
@@ -125,14 +125,24 @@ def _read(path: Path, info: CellInfo, schema: pa.Schema) -> pa.Table:
             arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
         ).select(schema.names)
     except (OSError, ValueError):  # ArrowInvalid is a ValueError
-        return _table(read_cell(path).records, schema)
+        return _checked_table(path, info, schema)
     good = (
         lines.endswith(b"\n")
-        and table.num_rows == info.n_queries
+        and (table.num_rows == info.n_queries or table.num_rows == _n_records(lines[:start], key))
         and not any(table[name].null_count for name in _NEVER_NULL)
         and compute.all(compute.is_in(table["status"], value_set=_STATUSES)).as_py()
     )
-    return table if good else _table(read_cell(path).records, schema)
+    return table.slice(0, info.n_queries) if good else _checked_table(path, info, schema)
+
+
+def _n_records(header: bytes, key: str) -> int:
+    """Return how many records a file says that it holds: more than asked, after a higher limit."""
+    return parse_header(header, key).n_queries
+
+
+def _checked_table(path: Path, info: CellInfo, schema: pa.Schema) -> pa.Table:
+    """Read a cell with all checks, which name what is wrong with it, if anything is."""
+    return _table(read_cell(path).records[: info.n_queries], schema)
 
 
 def _table(records: Sequence[Record], schema: pa.Schema) -> pa.Table:

@@ -49,6 +49,8 @@ class ManifestCell:
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     name: str
+    n_queries: int
+    """Queries that the sweep has of it; its file may hold more."""
     labels: CellLabels
 
 

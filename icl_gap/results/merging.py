@@ -10,7 +10,16 @@ from pathlib import Path
 from icl_gap.errors import StoreError
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.progress import Progress, no_progress
-from icl_gap.results.cell_files import CellState, cell_files, damage_error, in_state, key_of
+from icl_gap.results.cell_files import (
+    CellState,
+    cell_files,
+    damage_error,
+    header_line,
+    in_state,
+    is_failed,
+    key_of,
+    parse_header,
+)
 from icl_gap.results.locking import locked, store_errors
 from icl_gap.results.manifest import (
     MANIFEST,
@@ -35,7 +44,8 @@ class _Found:
     head: bytes
     """The first line; empty where no file has one yet."""
     lines: dict[str, bytes]
-    """The records by their queries."""
+    """The records by their queries; the first `n_complete` are those of the first queries."""
+    n_complete: int = 0
 
 
 def merge_stores(
@@ -108,9 +118,9 @@ def _add(found: dict[str, _Found], path: Path) -> None:
         return
     known = found.setdefault(key_of(path), _Found(path, checked.header, {}))
     known.head = known.head or checked.header
-    for line in checked.records:
-        record = json.loads(line)
-        query, before = record["query_id"], known.lines.get(record["query_id"])
+    records = {(record := json.loads(line))["query_id"]: (record, line) for line in checked.records}
+    for query, (record, line) in records.items():
+        before = known.lines.get(query)
         if before is None or json.loads(before)["status"] == "failed":
             known.lines[query] = line
         elif record["status"] != "failed" and _told(record) != _told(json.loads(before)):
@@ -118,6 +128,10 @@ def _add(found: dict[str, _Found], path: Path) -> None:
                 f"{path}: its record of query {query} is not that of {known.path}; "
                 "find out which of the two is right, and leave the other folder out"
             )
+    info = None if path.name.endswith(CellState.PARTIAL) else checked.info
+    if info is not None and info.covers(known.n_complete + 1):  # more of the first queries
+        known.n_complete = info.n_queries if info.n_complete is None else info.n_complete
+        known.lines = {query: known.lines[query] for query in records} | known.lines
 
 
 def _told(record: dict[str, object]) -> dict[str, object]:
@@ -137,10 +151,23 @@ def _write(out: Path, cell: _Found, before: Sequence[Path]) -> None:
     """
     state = CellState.PARTIAL
     if not cell.path.name.endswith(CellState.PARTIAL):
-        failed = any(b'"status":"failed"' in line for line in cell.lines.values())
+        failed = any(map(is_failed, cell.lines.values()))
         state = CellState.FAILED if failed else CellState.FINISHED
     path = in_state(before[0] if before else out / "cells" / cell.path.name, state)
-    write_atomically(path, (cell.head, *cell.lines.values()))
+    write_atomically(path, (_header(cell, state), *cell.lines.values()))
     for other in before:
         if other != path:
             other.unlink()
+
+
+def _header(cell: _Found, state: CellState) -> bytes:
+    """Return the header of a cell, which counts the records of a settled one."""
+    if state is CellState.PARTIAL:
+        return cell.head
+    info = parse_header(cell.head, key_of(cell.path))
+    counted = replace(
+        info,
+        n_queries=len(cell.lines),
+        n_complete=None if cell.n_complete == len(cell.lines) else cell.n_complete,
+    )
+    return cell.head if counted == info else header_line(counted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -44,8 +44,12 @@ class Results(Sequence[CellResult]):
     @property
     def failed(self) -> tuple[str, ...]:
         """Names of the settled cells in which some requests failed."""
-        names = (path.name for path in self.paths if path.name.endswith(CellState.FAILED))
-        return tuple(name.removesuffix(CellState.FAILED) for name in names)
+        return tuple(
+            path.name.removesuffix(CellState.FAILED)
+            for n, path in enumerate(self.paths)
+            if path.name.endswith(CellState.FAILED)
+            and any(record.status == "failed" for record in self[n].records)
+        )
 
     def __len__(self) -> int:
         return len(self.infos)
@@ -57,7 +61,8 @@ class Results(Sequence[CellResult]):
     def __getitem__(self, index: int | slice) -> CellResult | tuple[CellResult, ...]:
         if isinstance(index, slice):
             return tuple(self[n] for n in range(*index.indices(len(self))))
-        return CellResult(self.infos[index], read_cell(self.paths[index]).records)
+        info = self.infos[index]
+        return CellResult(info, read_cell(self.paths[index]).records[: info.n_queries])
 
     def frame(
         self, columns: Collection[str] | None = None, *, progress: Progress = no_progress
@@ -97,11 +102,13 @@ def open_results(folder: str | Path) -> Results:
     infos, paths, unfinished = [], [], []
     for cell in manifest.cells:
         path = files.get(cell.key[:KEY_LENGTH])
-        if path is None:
+        info = None if path is None else read_header(path)
+        if path is None or info is None or not info.covers(cell.n_queries):
             unfinished.append(cell.name)
-        else:
-            infos.append(cell.labels.applied_to(read_header(path)))
-            paths.append(path)
+            continue
+        labelled = cell.labels.applied_to(info)
+        infos.append(replace(labelled, n_queries=cell.n_queries, n_complete=None))
+        paths.append(path)
     return Results(folder, manifest.sweep, tuple(infos), tuple(paths), tuple(unfinished))
 
 

@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,9 @@ from icl_gap.results.cell_files import (
     fields_of,
     header_line,
     in_state,
+    is_failed,
+    parse_header,
+    read_header,
     with_checksum,
 )
 from icl_gap.results.locking import locked, store_errors
@@ -45,7 +48,7 @@ from icl_gap.results.repairing import (
     repair_manifest,
     restart_cell,
 )
-from icl_gap.results.verifying import DamagedFile, check_cell, inconsistent_cells
+from icl_gap.results.verifying import CellCheck, DamagedFile, check_cell, inconsistent_cells
 from icl_gap.schema import SCHEMA_VERSION, CellInfo, Record
 
 _MOST_OPEN = 128
@@ -54,9 +57,10 @@ _log = logging.getLogger(__name__)
 
 
 def likely_finished(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
-    """Return the keys of the cells whose file names say that they are finished.
+    """Return the keys of the cells whose files say that they are finished.
 
-    Nothing is opened or written; `open_store` finds out which of these files are damaged.
+    Only headers are read, and nothing is written; `open_store` finds out which of these files are
+    damaged.
 
     Raises:
         StoreError: Two files hold one cell, or the path is not a folder.
@@ -64,7 +68,15 @@ def likely_finished(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
     with store_errors(folder):
         check_folder(folder, follow=True)
     finished = cell_files(folder, CellState.FINISHED)
-    return frozenset(info.key for info in cells if info.key[:KEY_LENGTH] in finished)
+    return frozenset(info.key for info in cells if _is_finished(info, finished))
+
+
+def _is_finished(info: CellInfo, finished: Mapping[str, Path]) -> bool:
+    path = finished.get(info.key[:KEY_LENGTH])
+    try:
+        return path is not None and read_header(path).covers(info.n_queries)
+    except StoreError:
+        return False
 
 
 @contextmanager
@@ -74,8 +86,8 @@ def open_store(
     """Open a results folder for one run, and write down the sweep it holds.
 
     Every file of the sweep's cells is checked. A damaged one is set aside, its good records are
-    kept, and a warning is logged. Cells of an earlier form of the sweep stay on disk; they count
-    again once a sweep has them.
+    kept, and a warning is logged. Cells, and queries beyond the limit, of an earlier form of the
+    sweep stay on disk; they count again once a sweep has them.
 
     Args:
         folder: The results folder; made if missing.
@@ -90,7 +102,9 @@ def open_store(
             be written.
     """
     cells = list(cells)
-    entries = tuple(ManifestCell(info.key, cell_name(info), _labels(info)) for info in cells)
+    entries = tuple(
+        ManifestCell(info.key, cell_name(info), info.n_queries, _labels(info)) for info in cells
+    )
     manifest = Manifest(SCHEMA_VERSION, dict(sweep), entries)
     with store_errors(folder):
         make_folder(folder, follow=True)
@@ -124,13 +138,16 @@ def _finished(folder: Path, cells: Sequence[CellInfo]) -> set[str]:
     for info in cells:
         start = info.key[:KEY_LENGTH]
         if start in finished:
-            if (known := _checked_header(finished[start])) is not None:
+            if (known := _checked(finished[start]).info) is not None:
                 for stale in (partial.get(start), failed.get(start)):
                     if stale is not None:  # a run was killed between its last two steps
                         stale.unlink()
-                good[info.key] = (finished[start], known)
+                if known.covers(info.n_queries):
+                    good[info.key] = (finished[start], known)
         elif start in failed:
-            _checked_header(failed[start])
+            found = _checked(failed[start])
+            if found.info is not None and _has_failed_beyond(found, info.n_queries):
+                good[info.key] = (failed[start], found.info)
     for damage in inconsistent_cells(folder, good.values()):
         restart_cell(damage.path, check_cell(damage.path))
         _warn(damage)
@@ -138,13 +155,19 @@ def _finished(folder: Path, cells: Sequence[CellInfo]) -> set[str]:
     return set(good)
 
 
-def _checked_header(path: Path) -> CellInfo | None:
-    """Check a cell's file and return its header; repair the file and warn where it is damaged."""
+def _checked(path: Path) -> CellCheck:
+    """Check a cell's file; repair it and warn where it is damaged, and return none of it then."""
     found = repair_cell(path)
     if found.problem is not None:
         _warn(found.damage(path))
-        return None
-    return found.info
+        return CellCheck(None, b"", (), found.problem)
+    return found
+
+
+def _has_failed_beyond(found: CellCheck, n_queries: int) -> bool:
+    """Return whether the first queries of a settled file are there and none of them failed."""
+    covers = found.info is not None and found.info.covers(n_queries)
+    return covers and not any(map(is_failed, found.records[:n_queries]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +176,7 @@ class CellFile:
 
     info: CellInfo
     query_ids: Sequence[str]
+    """Ids of all queries of its side, in query order; the first `info.n_queries` are wanted."""
 
 
 class StoreWriter:
@@ -181,15 +205,15 @@ class StoreWriter:
             finished = cell_files(folder, CellState.FINISHED)
             for key, cell in self._cells.items():
                 start = key[:KEY_LENGTH]
-                if start in finished:  # settled meanwhile, under another name of the same model
+                if _is_finished(cell.info, finished):  # meanwhile, under another model's name
                     continue
                 fresh = folder / "cells" / f"{cell_name(cell.info)}{CellState.PARTIAL}"
-                if start in failed:
-                    check_regular(path := in_state(failed[start], CellState.PARTIAL))
-                    partial[start] = failed[start].rename(path)
+                if (settled := finished.get(start, failed.get(start))) is not None:
+                    check_regular(path := in_state(settled, CellState.PARTIAL))
+                    partial[start] = settled.rename(path)
                 self._paths[key] = partial.get(start, fresh)
                 kept = _resume(self._paths[key], cell.info)
-                self._missing[key] = set(cell.query_ids) - kept
+                self._missing[key] = set(cell.query_ids[: cell.info.n_queries]) - kept
                 self._settle_if_complete(key)
 
     def wants(self, key: str, query_id: str) -> bool:
@@ -246,9 +270,20 @@ class StoreWriter:
         last = {record["query_id"]: line for record, line in records}
         statuses = {record["query_id"]: record["status"] for record, _ in records}
         failed = "failed" in statuses.values()
+        in_order = [query_id for query_id in cell.query_ids if query_id in last]
+        before = parse_header(header, key)
+        complete = _n_leading(in_order, cell.query_ids)
+        info = replace(
+            before,
+            n_queries=len(in_order),
+            n_complete=None if complete == len(in_order) else complete,
+        )
         write_atomically(
             in_state(path, CellState.FAILED if failed else CellState.FINISHED),
-            (header, *(last[query_id] for query_id in cell.query_ids)),
+            (
+                header if info == before else header_line(info),
+                *(last[query_id] for query_id in in_order),
+            ),
         )
         path.unlink()
 
@@ -264,6 +299,12 @@ class StoreWriter:
         with store_errors(self._folder):
             for file in self._open.values():
                 file.close()
+
+
+def _n_leading(some: Sequence[str], query_ids: Sequence[str]) -> int:
+    """Return how many of the first queries are among some, both in query order."""
+    pairs = zip(some, query_ids, strict=False)
+    return next((n for n, (one, other) in enumerate(pairs) if one != other), len(some))
 
 
 def _resume(path: Path, info: CellInfo) -> set[str]:
