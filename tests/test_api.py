@@ -13,7 +13,7 @@ from geography import LONGEST, RIVERS, save_geography
 from studies import save_card, save_study
 
 import icl_gap
-from icl_gap.diagnosis import audit
+from icl_gap.diagnosis import diagnose
 from icl_gap.errors import InputError
 from icl_gap.evaluation.precision import PrecisionCheck
 from icl_gap.schema import CellInfo
@@ -157,7 +157,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     return [
         study,
         icl_gap.analyze(icl_gap.load_results(folder / "s"), resamples=200),
-        audit(study),
+        diagnose(study),
         icl_gap.read_sweep(folder / "sweep.yaml"),
         icl_gap.read_recipe(folder / "recipe.yaml"),
         icl_gap.exact_match("a", "b", dataset="scan"),
@@ -173,7 +173,7 @@ def test_what_comes_back_is_shown_as_one_short_line(results) -> None:
         if not isinstance(each, CellInfo)
     ]
     kinds = {type(each).__name__ for each in found}
-    assert {"Results", "Analysis", "GapPoint", "GapFit", "CommonSlope", "Audit"} - kinds == {
+    assert {"Results", "Analysis", "GapPoint", "GapFit", "CommonSlope", "Diagnosis"} - kinds == {
         "CommonSlope"
     }
     for each in found:

@@ -1,13 +1,13 @@
 """Statistics of finished cells: relative gaps, their intervals, and their fit against scale."""
 
 from icl_gap.analysis.analyze import analyze
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import (
     MATCHES,
     Accuracies,
     Analysis,
     BandPoint,
     CommonSlope,
-    Estimate,
     FormFit,
     GapFit,
     GapPoint,

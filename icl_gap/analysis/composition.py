@@ -12,9 +12,10 @@ from typing import get_args
 import numpy as np
 
 from icl_gap.analysis.bootstrap import chunks, generator, interval
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired, Remarks
-from icl_gap.analysis.points import Estimate, ReasoningGap
+from icl_gap.analysis.points import ReasoningGap
 from icl_gap.schema import Condition
 
 COMPOSED, PARTS = "composed", ("first", "second")

@@ -11,9 +11,10 @@ import numpy as np
 from scipy import stats
 
 from icl_gap.analysis.bootstrap import Draws, interval
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired
-from icl_gap.analysis.points import Estimate, GapPoint, McNemar
+from icl_gap.analysis.points import GapPoint, McNemar
 
 POWER = 0.8
 """How often a study tells from zero what it is said to be large enough for."""

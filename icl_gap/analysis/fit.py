@@ -12,6 +12,7 @@ from scipy import stats
 from icl_gap.analysis import forms
 from icl_gap.analysis.bootstrap import interval
 from icl_gap.analysis.comparison import compare, complete, values_of
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.evidence import errors_to_tell
 from icl_gap.analysis.gaps import Measured
 from icl_gap.analysis.outcomes import Floats
@@ -116,8 +117,10 @@ def _fit(
         band=tuple(
             BandPoint(
                 float(10 ** (centre + at)),
-                float(levels[0] + slopes[0] * at),
-                *interval(levels[1:] + slopes[1:] * at, confidence, worst=(-np.inf, np.inf)),
+                Estimate(
+                    float(levels[0] + slopes[0] * at),
+                    *interval(levels[1:] + slopes[1:] * at, confidence, worst=(-np.inf, np.inf)),
+                ),
             )
             for at in np.linspace(x.min() - centre, x.max() - centre, BAND_POINTS)
             if resolved and not few

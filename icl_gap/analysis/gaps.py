@@ -9,12 +9,12 @@ from dataclasses import asdict, astuple, dataclass, replace
 import numpy as np
 
 from icl_gap.analysis.bootstrap import Draws, draw, interval
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.evidence import adjusted, bounds, detectable, fieller, mcnemar, smooth
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Paired, Remarks
 from icl_gap.analysis.points import (
     Accuracies,
-    Estimate,
     GapPoint,
     QuerySplit,
     Subject,

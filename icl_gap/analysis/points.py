@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.schema import Condition, Metric, ScaleKey, SizeSource
 from icl_gap.text import brief, shots_text
 
@@ -19,15 +20,6 @@ MATCHES: Mapping[Metric, str] = MappingProxyType(
     }
 )
 """What a reader is told of each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number and the ends of its interval, at the confidence that the analysis names."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +166,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class BandPoint:
-    """The fitted line at one place, with its pointwise interval."""
+    """The fitted line at one scale, with its pointwise interval."""
 
     scale: float
-    """The place: a number of what the fit is `against`."""
-    gap: float
-    low: float
-    high: float
+    """Value of the scale that the fit is `against`."""
+    gap: Estimate
 
 
 @dataclass(frozen=True, slots=True)

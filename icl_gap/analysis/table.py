@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from icl_gap.analysis.points import Accuracies, Analysis, Estimate, Needed, Slope, Subject
+from icl_gap.analysis.estimate import Estimate
+from icl_gap.analysis.points import Accuracies, Analysis, Needed, Slope, Subject
 from icl_gap.analysis.scale import SCALES
 
 

@@ -11,6 +11,7 @@ import typer
 
 from icl_gap.cli import (
     benchmarks,
+    diagnose,
     report,
     results,
     scores,
@@ -18,9 +19,6 @@ from icl_gap.cli import (
     store,
     sweeps,
     zoo,
-)
-from icl_gap.cli import (
-    diagnose as audit,
 )
 from icl_gap.cli.console import show_log
 from icl_gap.cli.exits import Commands, exit_code
@@ -39,7 +37,7 @@ app.command()(sweeps.plan)
 app.command()(sweeps.prompts)
 app.command()(results.analyze)
 app.command()(results.plot)
-app.command()(audit.audit)
+app.command()(diagnose.diagnose)
 app.command()(report.report)
 app.command()(scores.score)
 app.command()(split.split)

@@ -1,4 +1,4 @@
-"""`icl-gap audit`: why there is a gap."""
+"""`icl-gap diagnose`: the causes of a gap."""
 
 from __future__ import annotations
 
@@ -12,61 +12,59 @@ from icl_gap.cli.console import say, show_progress, show_table
 from icl_gap.cli.results import Folder, Match
 
 if TYPE_CHECKING:
-    from icl_gap.diagnosis import Audit
-    from icl_gap.diagnosis.decomposition import Range
-    from icl_gap.diagnosis.diagnose import Place
+    from icl_gap.analysis.estimate import Estimate
+    from icl_gap.diagnosis import Diagnosis, RequestGroup
 
-WORDS = ("benchmark", "model", "queries", "exemplars")
+TEXT_COLUMNS = ("benchmark", "model", "queries", "exemplars")
 
 
-def audit(
+def diagnose(
     results: Folder,
     *,
     metric: Match = "raw",
     csv: Annotated[
-        Path | None, typer.Option(help="A file for what was measured of each request.")
+        Path | None, typer.Option(help="CSV file to write the measures of each request to.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show what exemplars cover, what of the gap that explains, and how answers are wrong.
+    """Show why there is a gap: coverage, its part in the gap, and error types.
 
-    The texts come from the benchmarks at hand.
+    Prompts and answers are rebuilt from the benchmarks of the run, which must be available.
     """
-    from icl_gap.diagnosis import audit as audited
+    from icl_gap.diagnosis import diagnose as diagnose_results
     from icl_gap.results import open_results
 
-    found = audited(open_results(results), metric=metric, csv=csv, progress=show_progress)
+    found = diagnose_results(open_results(results), metric=metric, csv=csv, progress=show_progress)
     if as_json:
         say(json.dumps(found.to_json(), indent=1))
         return
-    show_table(_coverage(found), title="what exemplars hold of their query, means", left=WORDS)
-    if rows := _divergences(found):
-        show_table(rows, title="divergence of the queries from the pool, 0 to 1", left=WORDS)
-    if rows := _matched(found):
-        title = "the gap at equal coverage: of all pairs, and of those covered alike; 95% intervals"
-        show_table(rows, title=title, left=WORDS)
-    if rows := _explained(found):
-        title = "the part of the gap that each explains, in the gap's own unit; 95% intervals"
-        show_table(rows, title=title, left=WORDS)
-    if rows := _kinds(found):
-        show_table(rows, title="wrong answers by kind", left=WORDS)
+    tables = {
+        "coverage of queries by their exemplars (means)": _coverage(found),
+        "divergence of the queries from the pool (0 to 1)": _divergences(found),
+        "the gap at equal coverage: all pairs, and matched pairs; 95% intervals": _matched(found),
+        "part of the gap explained by each factor; 95% intervals": _explained(found),
+        "wrong answers by error type": _error_types(found),
+    }
+    for title, rows in tables.items():
+        if rows:
+            show_table(rows, title=title, left=TEXT_COLUMNS)
     for note in found.notes:
         say(f"note: {note}")
 
 
-def _place(at: Place) -> dict[str, str]:
-    return {"benchmark": at.benchmark, "queries": at.query_split, "shots": str(at.shots)}
+def _described(group: RequestGroup) -> dict[str, str]:
+    return {"benchmark": group.benchmark, "queries": group.query_split, "shots": str(group.shots)}
 
 
-def _coverage(found: Audit) -> list[dict[str, str]]:
+def _coverage(found: Diagnosis) -> list[dict[str, str]]:
     return [
-        {**_place(at), "exemplars": condition.upper()}
+        {**_described(group), "exemplars": condition.upper()}
         | {name.replace("_", " "): f"{mean:.3f}" for name, mean in means.items()}
-        for (at, condition), means in sorted(found.coverage.items())
+        for (group, condition), means in sorted(found.coverage.items())
     ]
 
 
-def _divergences(found: Audit) -> list[dict[str, str]]:
+def _divergences(found: Diagnosis) -> list[dict[str, str]]:
     return [
         {"benchmark": name, "queries": split, "exemplars": condition.upper()}
         | {"atoms": f"{atoms:.3f}", "compounds": f"{compounds:.3f}"}
@@ -74,36 +72,37 @@ def _divergences(found: Audit) -> list[dict[str, str]]:
     ]
 
 
-def _matched(found: Audit) -> list[dict[str, str]]:
+def _matched(found: Diagnosis) -> list[dict[str, str]]:
     return [
-        {"model": model, **_place(at)}
-        | {"pairs": f"{each.n:,}", "gap": _range(each.gap)}
-        | {"alike": f"{each.n_matched:,}", "gap of these": _range(each.matched)}
-        for (model, at), each in found.explained.items()
+        {"model": model, **_described(group)}
+        | {"pairs": f"{each.n:,}", "gap": _estimate(each.gap)}
+        | {"matched": f"{each.n_matched:,}", "gap of matched": _estimate(each.matched)}
+        for (model, group), each in found.explained.items()
     ]
 
 
-def _explained(found: Audit) -> list[dict[str, str]]:
+def _explained(found: Diagnosis) -> list[dict[str, str]]:
     return [
-        {"model": model, **_place(at), "gap": _range(each.gap)}
-        | {name: _range(part) for name, part in each.explained.items()}
-        for (model, at), each in found.explained.items()
+        {"model": model, **_described(group), "gap": _estimate(each.gap)}
+        | {name: _estimate(part) for name, part in each.explained.items()}
+        for (model, group), each in found.explained.items()
         if each.explained
     ]
 
 
-def _range(found: Range | None) -> str:
+def _estimate(found: Estimate | None) -> str:
     return "-" if found is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
-def _kinds(found: Audit) -> list[dict[str, str]]:
-    from icl_gap.diagnosis import KINDS
+def _error_types(found: Diagnosis) -> list[dict[str, str]]:
+    from icl_gap.diagnosis import ERROR_TYPES
 
-    seen = [kind for kind in KINDS if any(kinds.get(kind) for kinds in found.kinds.values())]
+    tables = found.error_types.values()
+    seen = [name for name in ERROR_TYPES if any(counts.get(name) for counts in tables)]
     rows = []
-    for (model, at, condition), kinds in sorted(found.kinds.items()):
-        diverged = found.diverged.get((model, at, condition))
-        row = {"model": model, **_place(at), "exemplars": condition.upper()}
-        row |= {kind: f"{kinds.get(kind, 0):,}" for kind in seen}
-        rows.append(row | {"leaves at": "-" if diverged is None else f"{diverged:.2f}"})
+    for (model, group, condition), counts in sorted(found.error_types.items()):
+        diverged = found.diverged.get((model, group, condition))
+        row = {"model": model, **_described(group), "exemplars": condition.upper()}
+        row |= {name: f"{counts.get(name, 0):,}" for name in seen}
+        rows.append(row | {"diverges at": "-" if diverged is None else f"{diverged:.2f}"})
     return rows

@@ -16,8 +16,9 @@ import shlex
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -34,8 +35,22 @@ READER_GONE = 141
 _LONGEST = 300
 
 
+RENAMED: Mapping[str, str] = MappingProxyType({"audit": "diagnose"})
+"""Old names of commands, and their new ones."""
+
+
 class Commands(TyperGroup):
-    """The commands, with the endings that typer would handle its own way."""
+    """The group of commands; ends with the exit codes above, and knows old names of commands."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of this name.
+
+        Raises:
+            InputError: The command has a new name.
+        """
+        if cmd_name in RENAMED:
+            raise InputError(f"`icl-gap {cmd_name}` is now `icl-gap {RENAMED[cmd_name]}`")
+        return super().get_command(ctx, cmd_name)
 
     def make_context(self, *args: Any, **more: Any) -> Any:
         """Parse the arguments of the program itself, such as `--help`."""

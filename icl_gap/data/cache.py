@@ -54,7 +54,12 @@ def load(path: Path) -> tuple[Sides, str] | None:
     if hashlib.sha256(memoryview(content)[:end]).digest() != content[end:]:
         _log.warning("%s: the kept benchmark is damaged, and is made anew", path)
         return None
-    return _sides(content)
+    try:
+        return _sides(content)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # Whole, and not a benchmark: Arrow and the columns say so in many ways.
+        _log.warning("%s: the kept benchmark cannot be read, and is made anew: %s", path, error)
+        return None
 
 
 def _sides(content: bytes) -> tuple[Sides, str]:

@@ -41,7 +41,7 @@ class Divided:
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     atom_divergence: float
-    """From 0 to 1, as `icl-gap audit` has it."""
+    """From 0 to 1, as `icl-gap diagnose` has it."""
     compound_divergence: float
 
     def __repr__(self) -> str:

@@ -1,32 +1,35 @@
-"""Why there is a gap: what exemplars cover, and how answers are wrong.
+"""Why there is a gap: how exemplars cover their queries, and how wrong answers are wrong.
 
-measures.py     a request: what of its query its exemplars hold
-divergence.py   a pool and a set of queries: how far apart their atoms and compounds lie
-kinds.py        a wrong answer: in what way
-explained.py    pairs of requests: the gap at equal coverage, and what coverage explains of it
-study.py        all that of a results folder
+coverage.py       a request: how much of its query the exemplars hold
+decomposition.py  pairs of requests: the gap at equal coverage, and the share that coverage explains
+error_types.py    a wrong answer: the type of its error
+diagnose.py       all of these, for a results folder
+
+The divergence between a pool and its queries stands in `icl_gap.programs.divergence`.
 """
 
 from __future__ import annotations
 
-from icl_gap.diagnosis.coverage import MEASURES, Measures, Ruler
-from icl_gap.diagnosis.decomposition import FACTORS, Explained, Pairs, explain
-from icl_gap.diagnosis.diagnose import Audit, audit
-from icl_gap.diagnosis.error_types import KINDS, kind_of
+from icl_gap.diagnosis.coverage import MEASURES, CoverageMeasures, CoverageMeter
+from icl_gap.diagnosis.decomposition import FACTORS, GapDecomposition, RequestPairs, decompose_gap
+from icl_gap.diagnosis.diagnose import COLUMNS, Diagnosis, RequestGroup, diagnose
+from icl_gap.diagnosis.error_types import ERROR_TYPES, error_type
 from icl_gap.programs.divergence import atom_divergence, compound_divergence
 
 __all__ = [
+    "COLUMNS",
+    "ERROR_TYPES",
     "FACTORS",
-    "KINDS",
     "MEASURES",
-    "Audit",
-    "Explained",
-    "Measures",
-    "Pairs",
-    "Ruler",
+    "CoverageMeasures",
+    "CoverageMeter",
+    "Diagnosis",
+    "GapDecomposition",
+    "RequestGroup",
+    "RequestPairs",
     "atom_divergence",
-    "audit",
     "compound_divergence",
-    "explain",
-    "kind_of",
+    "decompose_gap",
+    "diagnose",
+    "error_type",
 ]

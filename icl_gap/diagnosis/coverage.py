@@ -1,4 +1,4 @@
-"""What of a query its exemplars hold."""
+"""Coverage: how much of a query its exemplars hold."""
 
 from __future__ import annotations
 
@@ -12,73 +12,77 @@ from icl_gap.schema import CanonicalForm, Example
 
 
 @dataclass(frozen=True, slots=True)
-class Measures:
-    """One request."""
+class CoverageMeasures:
+    """Coverage of one request's query by its exemplars, under several measures."""
 
     source_coverage: float
-    """The share of the query's words that occur in an exemplar's source."""
+    """Share of the query's words that occur in an exemplar's source, in [0, 1]."""
     target_coverage: float
-    """The share of the gold program's tokens that occur in an exemplar's."""
+    """Share of the gold program's tokens that occur in an exemplar's program, in [0, 1]."""
     structure_coverage: float
-    """The share of the gold program's local structures of two nodes that occur in an exemplar's;
-    Bogin et al. 2022, Levy et al. 2022."""
+    """Share of the gold program's local structures of two nodes that occur in an exemplar's
+    program, in [0, 1] (Bogin et al. 2022, arXiv 2201.05899; Levy et al. 2022, arXiv 2212.06800)."""
     unobserved: int
-    """How many of these structures occur in none."""
+    """Number of these structures that occur in no exemplar."""
     longer: bool
-    """Whether the gold program has more tokens than any exemplar's."""
+    """True if the gold program has more tokens than any exemplar's."""
     distance: float
-    """The edit distance of the gold program from the nearest exemplar's, in tokens, by the length
-    of the longer of the two; 1 without exemplars."""
+    """Edit distance in tokens between the gold program and the nearest exemplar's, divided by the
+    length of the longer of the two, in [0, 1]; 1 without exemplars."""
 
 
-MEASURES = tuple(field.name for field in fields(Measures))
+MEASURES = tuple(field.name for field in fields(CoverageMeasures))
+"""Names of the measures, in the order of the fields."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """What an example is made of."""
+class _Features:
+    """Words, tokens and structures of one example."""
 
     words: frozenset[str]
     tokens: list[str]
     structures: frozenset[Structure]
 
 
-class Ruler:
-    """Measures the requests of one benchmark, and remembers its examples.
+class CoverageMeter:
+    """Measure the coverage of one benchmark's requests.
+
+    The features of each example are computed once and kept.
 
     Args:
-        form: How its programs are written. One that is none is a row of tokens.
+        form: Normal form of the benchmark's programs. A program that does not parse is treated as a
+            sequence of tokens.
     """
 
     def __init__(self, form: CanonicalForm) -> None:
         self._form = form
-        self._known: dict[Example, _Parts] = {}
+        self._known: dict[Example, _Features] = {}
 
-    def measure(self, query: Example, exemplars: Sequence[Example]) -> Measures:
-        """Measure one request.
+    def measure(self, query: Example, exemplars: Sequence[Example]) -> CoverageMeasures:
+        """Return the coverage of one request.
 
         Args:
-            query: What is asked.
-            exemplars: What is shown.
+            query: The example to solve.
+            exemplars: The examples that its prompt shows.
         """
-        asked, shown = self._parts(query), [self._parts(each) for each in exemplars]
+        wanted, shown = self._features(query), [self._features(each) for each in exemplars]
         structures = frozenset().union(*(each.structures for each in shown))
         tokens = {token for each in shown for token in each.tokens}
-        return Measures(
-            source_coverage=_share(asked.words, {w for each in shown for w in each.words}),
-            target_coverage=_share(set(asked.tokens), tokens),
-            structure_coverage=_share(asked.structures, structures),
-            unobserved=len(asked.structures - structures),
-            longer=len(asked.tokens) > max((len(each.tokens) for each in shown), default=0),
+        return CoverageMeasures(
+            source_coverage=_share(wanted.words, {w for each in shown for w in each.words}),
+            target_coverage=_share(set(wanted.tokens), tokens),
+            structure_coverage=_share(wanted.structures, structures),
+            unobserved=len(wanted.structures - structures),
+            longer=len(wanted.tokens) > max((len(each.tokens) for each in shown), default=0),
             distance=min(
-                (Levenshtein.normalized_distance(asked.tokens, each.tokens) for each in shown),
+                (Levenshtein.normalized_distance(wanted.tokens, each.tokens) for each in shown),
                 default=1.0,
             ),
         )
 
-    def _parts(self, example: Example) -> _Parts:
+    def _features(self, example: Example) -> _Features:
         if example not in self._known:
-            self._known[example] = _Parts(
+            self._known[example] = _Features(
                 frozenset(example.source.split()),
                 example.target.split(),
                 local_structures(tree_of(example.target, self._form)),
@@ -87,5 +91,5 @@ class Ruler:
 
 
 def _share(wanted: Collection[object], held: Collection[object]) -> float:
-    """The part of what is wanted that is held; 1 where nothing is."""
+    """Return the share of the wanted items that are held; 1 if none is wanted."""
     return sum(each in held for each in wanted) / len(wanted) if wanted else 1.0

@@ -1,15 +1,15 @@
-"""The gap at equal coverage, and what coverage explains of it.
+"""The gap at equal coverage, and the part of the gap that coverage explains.
 
-Each query is asked under both conditions, so nothing but its exemplars differs within a pair. Two
-ways lead from there:
+A pair is one query under one seed, with ID and with OOD exemplars: nothing else differs within it.
 
-- *Matched*: the gap over those pairs whose exemplars cover alike under both conditions.
-- *Explained*: a logistic regression of being right on the condition and on coverage, with an effect
-  for each query, normal with unit variance. Under it, OOD requests are given the coverage of their
-  ID twins; what accuracy they gain is the part of the gap that coverage explains. It supposes that
-  coverage acts alike under both conditions, and tells an association, not a cause.
+- *Matched*: the gap over the pairs with equal coverage under both conditions.
+- *Explained*: a logistic regression of correctness on the condition and on coverage, with a random
+  effect for each query (normal, unit variance). The fitted model predicts OOD accuracy with the
+  coverage of the ID twin; the gain, divided by A_id, is the part of the gap that coverage explains.
+  The model assumes that coverage has the same effect under both conditions. The result is an
+  association, not a causal effect.
 
-Intervals resample queries.
+Intervals are percentile intervals over resampled queries.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.diagnosis.coverage import MEASURES
 from icl_gap.text import brief
 
@@ -35,100 +36,91 @@ FACTORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "all of them": ("source_coverage", "target_coverage", "structure_coverage", "longer"),
     }
 )
-"""What may explain a gap, by its name: the measures that are held equal."""
+"""Candidate explanations of a gap: their names, and the measures that each holds equal."""
 
 RESAMPLES = 500
 CONFIDENCE = 0.95
 _STEPS, _AGAIN = 25, 4
-"""Newton's steps, from nothing and from the fit to all queries."""
+"""Newton steps: from zero, and from the fit to all queries."""
 _RIDGE = 1e-2
-"""The precision of coefficients' priors: it keeps them finite where coverage tells all."""
+"""Prior precision of the coefficients; keeps them finite where coverage separates the answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
-    """N pairs of requests: one query under one seed, ID and OOD."""
+class RequestPairs:
+    """N pairs of requests; a pair is one query under one seed, ID and OOD."""
 
     right: Floats
-    """(2, N): 1 where the answer is right, ID first."""
+    """(2, N): 1 where the answer is right, else 0; ID first."""
     measures: Floats
-    """(2, N, K): in the order of `MEASURES`."""
+    """(2, N, K): the K measures in the order of `MEASURES`."""
     query: NDArray[np.int64]
-    """(N,): the number of the query, from 0 without holes."""
+    """(N,): index of the query, contiguous from 0."""
 
     def __repr__(self) -> str:
-        return brief("Pairs", f"{len(self.query):,} pairs")
+        return brief("RequestPairs", f"{len(self.query):,} pairs")
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """A number with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """A gap and where it comes from."""
+class GapDecomposition:
+    """A relative gap, the gap at equal coverage, and the parts that coverage explains."""
 
     n: int
-    """Pairs."""
-    gap: Range | None
-    """The relative gap; None where so few ID answers are right that some resamples have none."""
+    """Number of pairs."""
+    gap: Estimate | None
+    """The relative gap; None if some resamples have no right ID answer."""
     n_matched: int
-    """Pairs that are covered alike under both conditions."""
-    matched: Range | None
-    """The relative gap of these."""
-    explained: Mapping[str, Range]
-    """For each of `FACTORS`, the part of the relative gap that it explains, in the same unit: 0.1
-    of a gap of 0.3 is a third. Empty where there is no gap."""
+    """Number of pairs with equal coverage under both conditions."""
+    matched: Estimate | None
+    """The relative gap of these pairs."""
+    explained: Mapping[str, Estimate]
+    """For each of `FACTORS`, the part of the relative gap that it explains, on the scale of the
+    gap: 0.1 of a gap of 0.3 is a third. Empty if there is no gap."""
 
     def __repr__(self) -> str:
         gap = "no gap" if self.gap is None else f"gap {self.gap.value:.3f}"
-        return brief("Explained", gap, f"{self.n:,} pairs, {self.n_matched:,} covered alike")
+        return brief("GapDecomposition", gap, f"{self.n:,} pairs, {self.n_matched:,} matched")
 
 
-def explain(pairs: Pairs, *, seed: int = 0, resamples: int = RESAMPLES) -> Explained:
-    """Compare at equal coverage.
+def decompose_gap(
+    pairs: RequestPairs, *, seed: int = 0, resamples: int = RESAMPLES
+) -> GapDecomposition:
+    """Estimate the gap at equal coverage, and the part of the gap that coverage explains.
 
     Args:
-        pairs: Of one model on one benchmark, side and number of shots.
-        seed: Of the resampling.
-        resamples: How many.
+        pairs: Pairs of one model on one benchmark side with one number of shots.
+        seed: Seed of the resampling.
+        resamples: Number of resamples.
     """
     n_queries = int(pairs.query.max()) + 1
     rng = np.random.default_rng(seed)
     chances = np.full(n_queries, 1 / n_queries)
     counts = rng.multinomial(n_queries, chances, size=resamples).astype(float)
-    draws = np.vstack([np.ones(n_queries), counts])  # the first is all queries as they are
+    draws = np.vstack([np.ones(n_queries), counts])  # the first row is the data itself
     held = [MEASURES.index(name) for name in FACTORS["all of them"]]
-    alike = np.all(pairs.measures[0][:, held] == pairs.measures[1][:, held], axis=1)
-    gap = _range(_gaps(pairs, draws, np.ones(len(alike), bool)))
-    return Explained(
+    matched = np.all(pairs.measures[0][:, held] == pairs.measures[1][:, held], axis=1)
+    gap = _estimate(_gaps(pairs, draws, np.ones(len(matched), bool)))
+    factors = FACTORS.items() if gap is not None else ()
+    parts = {name: _estimate(_explained(pairs, draws, measures)) for name, measures in factors}
+    return GapDecomposition(
         n=len(pairs.query),
         gap=gap,
-        n_matched=int(alike.sum()),
-        matched=_range(_gaps(pairs, draws, alike)),
-        explained={
-            name: found
-            for name, measures in FACTORS.items()
-            if gap is not None and (found := _range(_explained(pairs, draws, measures))) is not None
-        },
+        n_matched=int(matched.sum()),
+        matched=_estimate(_gaps(pairs, draws, matched)),
+        explained={name: part for name, part in parts.items() if part is not None},
     )
 
 
-def _gaps(pairs: Pairs, draws: Floats, kept: NDArray[np.bool_]) -> Floats:
-    """The relative gap of some pairs under each draw; NaN where no ID answer is right."""
+def _gaps(pairs: RequestPairs, draws: Floats, kept: NDArray[np.bool_]) -> Floats:
+    """Return the relative gap of some pairs under each draw; NaN where no ID answer is right."""
     weights = draws[:, pairs.query[kept]]
     hits_id, hits_ood = (weights @ right[kept] for right in pairs.right)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray((hits_id - hits_ood) / hits_id)
 
 
-def _explained(pairs: Pairs, draws: Floats, measures: Sequence[str]) -> Floats:
-    """What OOD accuracy gains by the coverage of its twins, by A_id, under each draw."""
+def _explained(pairs: RequestPairs, draws: Floats, measures: Sequence[str]) -> Floats:
+    """Return the part of the gap that some measures explain, under each draw."""
     columns = pairs.measures[:, :, [MEASURES.index(name) for name in measures]]
     spread = columns.std(axis=(0, 1))
     columns = (columns - columns.mean(axis=(0, 1))) / np.where(spread > 0, spread, 1)
@@ -140,18 +132,18 @@ def _explained(pairs: Pairs, draws: Floats, measures: Sequence[str]) -> Floats:
     found = np.full(len(draws), np.nan)
     for number, draw in enumerate(draws):
         slopes, effects = start if number == 0 else _fit(rows, draw, start, _AGAIN)
-        as_they_are = design[n:] @ slopes + effects[pairs.query]
-        moved = as_they_are + (columns[0] - columns[1]) @ slopes[2:]
+        as_observed = design[n:] @ slopes + effects[pairs.query]
+        moved = as_observed + (columns[0] - columns[1]) @ slopes[2:]
         weights = draw[pairs.query]
         a_id = weights @ pairs.right[0]
         if a_id > 0:
-            found[number] = weights @ (expit(moved) - expit(as_they_are)) / a_id
+            found[number] = weights @ (expit(moved) - expit(as_observed)) / a_id
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What is regressed."""
+    """Design, query index and outcome of a regression, one row a request."""
 
     design: Floats
     """(rows, columns)."""
@@ -164,15 +156,15 @@ class _Rows:
 def _fit(
     rows: _Rows, draw: Floats, start: tuple[Floats, Floats] | None, steps: int
 ) -> tuple[Floats, Floats]:
-    """The coefficients and the effects of the queries, by Newton's method.
+    """Fit coefficients and query effects by Newton's method.
 
-    Queries are many and meet in no row, so their block is diagonal, and is eliminated.
+    Each row has one query, so the Hessian's block of query effects is diagonal and is eliminated.
 
     Args:
         rows: The requests.
-        draw: (queries,): how often each is drawn.
-        start: Where to begin; at 0 if None.
-        steps: How many.
+        draw: (queries,): number of times each query is drawn.
+        start: Coefficients and effects to start from; zeros if None.
+        steps: Number of Newton steps.
     """
     design, query = rows.design, rows.query
     slopes, effects = start or (np.zeros(design.shape[1]), np.zeros(len(draw)))
@@ -194,13 +186,14 @@ def _fit(
 
 
 def _sums(query: NDArray[np.int64], values: Floats, n: int) -> Floats:
+    """Return the sum of the values of each of n queries."""
     return np.bincount(query, values, n).astype(np.float64)
 
 
-def _range(draws: Floats) -> Range | None:
-    """The first draw, with the interval of the others; None where some have no value."""
+def _estimate(draws: Floats) -> Estimate | None:
+    """Return the first draw with the interval of the others; None if a draw is not finite."""
     if not np.isfinite(draws).all():
         return None
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(draws[1:], [tail, 1 - tail])
-    return Range(float(draws[0]), float(low), float(high))
+    outside = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws[1:], [outside, 1 - outside])
+    return Estimate(float(draws[0]), float(low), float(high))

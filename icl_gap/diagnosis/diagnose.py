@@ -1,4 +1,4 @@
-"""The audit of a results folder: cell by cell, then group by group."""
+"""`diagnose`: coverage, divergence, explained gaps and error types of a results folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from icl_gap.diagnosis.coverage import MEASURES, Ruler
-from icl_gap.diagnosis.decomposition import RESAMPLES, Explained, Pairs, explain
-from icl_gap.diagnosis.error_types import kind_of
+from icl_gap.diagnosis.coverage import MEASURES, CoverageMeter
+from icl_gap.diagnosis.decomposition import (
+    RESAMPLES,
+    GapDecomposition,
+    RequestPairs,
+    decompose_gap,
+)
+from icl_gap.diagnosis.error_types import error_type
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.evaluation.texts import Texts, fingerprint, read_texts
 from icl_gap.files import replacing
@@ -34,15 +39,16 @@ COLUMNS = (
     "seed",
     "query_id",
     *MEASURES,
-    "kind",
+    "outcome",
     "diverged",
 )
-"""Of the file of requests: `kind` is `right`, or one of `KINDS`; `diverged`, where an answer leaves
-the gold one, by its length."""
+"""Columns of the CSV file, one row a request. `outcome` is `right` or one of `ERROR_TYPES`;
+`diverged` is the position at which the answer leaves the gold program, as a share of the program's
+length in tokens."""
 
 
-class Place(NamedTuple):
-    """What is compared: a side of a benchmark at one number of shots."""
+class RequestGroup(NamedTuple):
+    """One side of a benchmark with one number of shots."""
 
     benchmark: str
     query_split: str
@@ -53,29 +59,30 @@ Means = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
-    """What was found."""
+class Diagnosis:
+    """Coverage, divergence, explained gaps and error types of a set of results."""
 
-    coverage: Mapping[tuple[Place, Condition], Means]
-    """The mean of each measure, over the requests of all models."""
+    coverage: Mapping[tuple[RequestGroup, Condition], Means]
+    """Mean of each measure over the requests of all models."""
     divergences: Mapping[tuple[str, str, Condition], tuple[float, float]]
-    """Of atoms and compounds, between the pool and the queries of a benchmark and query split."""
-    explained: Mapping[tuple[str, Place], Explained]
-    """By model."""
-    kinds: Mapping[tuple[str, Place, Condition], Mapping[str, int]]
-    """How many wrong answers are of each kind, by model."""
-    diverged: Mapping[tuple[str, Place, Condition], float]
-    """The median place at which wrong answers leave the gold one, by its length: from 0, at once,
-    to 1."""
+    """Atom and compound divergence between the pool and the queries, in [0, 1], by benchmark, query
+    split and condition."""
+    explained: Mapping[tuple[str, RequestGroup], GapDecomposition]
+    """Decomposition of each model's gap, by model and group."""
+    error_types: Mapping[tuple[str, RequestGroup, Condition], Mapping[str, int]]
+    """Number of wrong answers of each error type, by model, group and condition."""
+    diverged: Mapping[tuple[str, RequestGroup, Condition], float]
+    """Median position at which wrong answers leave the gold program, as a share of its length: 0 at
+    its first token, 1 at its end."""
     notes: tuple[str, ...]
-    """What had to be left out, and why."""
+    """Cells that are left out, and why."""
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON has it: a list of rows for each table."""
+        """Return plain values for `json.dumps`: a list of rows for each table."""
         return {
             "coverage": [
-                {**at._asdict(), "condition": condition, **means}
-                for (at, condition), means in self.coverage.items()
+                {**group._asdict(), "condition": condition, **means}
+                for (group, condition), means in self.coverage.items()
             ],
             "divergences": [
                 {"benchmark": name, "query_split": split, "condition": condition}
@@ -83,80 +90,84 @@ class Audit:
                 for (name, split, condition), (atoms, compounds) in self.divergences.items()
             ],
             "explained": [
-                {"model": model, **at._asdict(), **asdict(found)}
-                for (model, at), found in self.explained.items()
+                {"model": model, **group._asdict(), **asdict(found)}
+                for (model, group), found in self.explained.items()
             ],
-            "kinds": [
-                {"model": key[0], **key[1]._asdict(), "condition": key[2], "kinds": dict(kinds)}
+            "error_types": [
+                {"model": key[0], **key[1]._asdict(), "condition": key[2], "counts": dict(counts)}
                 | {"diverged": self.diverged.get(key)}
-                for key, kinds in self.kinds.items()
+                for key, counts in self.error_types.items()
             ],
             "notes": list(self.notes),
         }
 
     def __repr__(self) -> str:
         sizes = f"{len(self.coverage)} means of coverage, {len(self.explained)} gaps explained"
-        return brief("Audit", sizes, f"{len(self.notes)} notes")
+        return brief("Diagnosis", sizes, f"{len(self.notes)} notes")
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """What the cells come to."""
+class _Outcome(NamedTuple):
+    """Correctness and coverage of one request."""
 
-    measured: dict[tuple[Place, Condition], list[list[float]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    requests: dict[tuple[str, Place], dict[Condition, dict[tuple[str, int], _Asked]]] = field(
-        default_factory=lambda: defaultdict(lambda: defaultdict(dict))
-    )
-    kinds: dict[tuple[str, Place, Condition], Counter[str]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
-    diverged: dict[tuple[str, Place, Condition], list[float]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    queries: dict[tuple[str, str, Condition], tuple[CellInfo, dict[str, None]]] = field(
-        default_factory=dict
-    )
-
-
-class _Asked(NamedTuple):
     right: bool
     measures: list[float]
 
 
-def audit(
+@dataclass(slots=True)
+class _Collected:
+    """Values of all cells read so far."""
+
+    coverage: dict[tuple[RequestGroup, Condition], list[list[float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    outcomes: dict[tuple[str, RequestGroup], dict[Condition, dict[tuple[str, int], _Outcome]]] = (
+        field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
+    )
+    """By model and group, condition, and (query id, seed)."""
+    error_types: dict[tuple[str, RequestGroup, Condition], Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    diverged: dict[tuple[str, RequestGroup, Condition], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    targets: dict[tuple[str, str, Condition], tuple[CellInfo, dict[str, None]]] = field(
+        default_factory=dict
+    )
+    """A cell and the distinct targets of the queries, by benchmark, query split and condition."""
+
+
+def diagnose(
     results: Results,
     *,
     metric: Metric = "raw",
     csv: Path | None = None,
     resamples: int = RESAMPLES,
     progress: Progress = no_progress,
-) -> Audit:
-    """Audit a study.
+) -> Diagnosis:
+    """Diagnose the gaps of a results folder.
 
     Args:
-        results: Its cells; they are read one at a time.
-        metric: Which match makes an answer right.
-        csv: A file to write what was measured of each request to, a row each: `COLUMNS`.
-        resamples: Of all intervals.
-        progress: Shows progress.
+        results: The finished cells; they are read one at a time.
+        metric: The match that makes an answer right.
+        csv: File to write one row a request to, with the columns `COLUMNS`; None writes none.
+        resamples: Number of bootstrap resamples of all intervals.
+        progress: Reports progress.
 
     Raises:
-        AnalysisError: The benchmarks that it was made from are not at hand, or the match is not
-            known of some answers.
-        InputError: The file cannot be written.
+        AnalysisError: The benchmarks of the run are not available, or some answers have no score
+            under `metric`.
+        InputError: The CSV file cannot be written.
     """
-    with _sheet(csv) as write:
-        return _audit(results, metric, write, resamples, progress)
+    with _csv_rows(csv) as write:
+        return _diagnose(results, metric, write, resamples, progress)
 
 
-Write = Callable[[Sequence[object]], object]
+WriteRow = Callable[[Sequence[object]], object]
 
 
 @contextmanager
-def _sheet(path: Path | None) -> Iterator[Write]:
-    """Rows go to a file, or nowhere."""
+def _csv_rows(path: Path | None) -> Iterator[WriteRow]:
+    """Open a CSV file; yield a function that writes a row, or drops it if there is no path."""
     if path is None:
         yield lambda _: None
         return
@@ -166,95 +177,97 @@ def _sheet(path: Path | None) -> Iterator[Write]:
             write(COLUMNS)
             yield write
     except OSError as error:
-        problem = f"cannot write what was measured: {error.strerror}"
+        problem = f"cannot write the CSV file of requests: {error.strerror}"
         raise InputError(problem, value=str(path)) from error
 
 
-def _audit(
-    results: Results, metric: Metric, write: Write, resamples: int, progress: Progress
-) -> Audit:
+def _diagnose(
+    results: Results, metric: Metric, write: WriteRow, resamples: int, progress: Progress
+) -> Diagnosis:
     texts = read_texts(results.sweep)
-    gathered, missing, rulers = _Gathered(), dict[str, None](), dict[str, Ruler]()
+    collected, missing, meters = _Collected(), dict[str, None](), dict[str, CoverageMeter]()
     for number in progress(range(len(results)), "measuring", len(results)):
         info = results.infos[number]
         if why := texts.why_not(info):
             missing[why] = None
             continue
-        ruler = rulers.setdefault(fingerprint(info), Ruler(texts.form(info)))
-        for row in _gather(gathered, info, results[number].records, texts, ruler, metric=metric):
+        meter = meters.setdefault(fingerprint(info), CoverageMeter(texts.form(info)))
+        for row in _collect(collected, info, results[number].records, texts, meter, metric=metric):
             write(row)
-    if not gathered.measured:
+    if not collected.coverage:
         raise AnalysisError(
-            "nothing can be audited:\n" + "\n".join(missing or ["no finished cell"])
+            "there is nothing to diagnose:\n" + "\n".join(missing or ["no finished cell"])
         )
-    return Audit(
+    return Diagnosis(
         coverage={
-            at: dict(zip(MEASURES, map(float, np.mean(rows, axis=0)), strict=True))
-            for at, rows in gathered.measured.items()
+            key: dict(zip(MEASURES, map(float, np.mean(rows, axis=0)), strict=True))
+            for key, rows in collected.coverage.items()
         },
-        divergences=dict(_divergences(gathered, texts)),
+        divergences=dict(_divergences(collected, texts)),
         explained={
-            at: explain(pairs, resamples=resamples)
-            for at, requests in progress(
-                gathered.requests.items(), "resampling", len(gathered.requests)
+            key: decompose_gap(pairs, resamples=resamples)
+            for key, outcomes in progress(
+                collected.outcomes.items(), "resampling", len(collected.outcomes)
             )
-            if (pairs := _pairs(requests)) is not None
+            if (pairs := _pairs(outcomes)) is not None
         },
-        kinds=gathered.kinds,
-        diverged={at: float(np.median(found)) for at, found in gathered.diverged.items()},
+        error_types=collected.error_types,
+        diverged={key: float(np.median(found)) for key, found in collected.diverged.items()},
         notes=tuple(missing),
     )
 
 
-def _gather(
-    gathered: _Gathered,
+def _collect(
+    collected: _Collected,
     info: CellInfo,
     records: Sequence[Record],
     texts: Texts,
-    ruler: Ruler,
+    meter: CoverageMeter,
     *,
     metric: Metric,
 ) -> Iterator[list[object]]:
-    """Take a cell, and give a row of `COLUMNS` for each of its requests."""
+    """Add a cell, and yield a row of `COLUMNS` for each of its scored requests."""
     examples = texts.of(info)
-    at = Place(f"{info.dataset}/{info.split}", info.query_split, info.shots)
-    asked = gathered.queries.setdefault((at.benchmark, at.query_split, info.condition), (info, {}))
+    group = RequestGroup(f"{info.dataset}/{info.split}", info.query_split, info.shots)
+    where = (group.benchmark, group.query_split, info.condition)
+    _, targets = collected.targets.setdefault(where, (info, {}))
     scored = [record for record in records if record.status == "scored"]
     for record, shown in zip(scored, texts.shown(info, scored), strict=True):
         query = examples[record.query_id]
-        measures = [float(value) for value in asdict(ruler.measure(query, shown)).values()]
-        gathered.measured[at, info.condition].append(measures)
-        place = (record.query_id, info.seed)
+        measures = [float(value) for value in asdict(meter.measure(query, shown)).values()]
+        collected.coverage[group, info.condition].append(measures)
         right: bool | None = getattr(record, metric)
         if right is None:
             raise AnalysisError(
-                f"{at.benchmark} {info.model}: query `{record.query_id}` has no {metric} score; "
-                "audit another metric, or run the sweep with `predictions: full`"
+                f"{group.benchmark} {info.model}: query `{record.query_id}` has no {metric} score; "
+                "choose another metric, or run the sweep with `predictions: full`"
             )
-        found = _Asked(right, measures)
-        gathered.requests[info.model, at][info.condition][place] = found
-        asked[1][query.target] = None
-        kind, diverged = "right", None
+        outcomes = collected.outcomes[info.model, group][info.condition]
+        outcomes[record.query_id, info.seed] = _Outcome(right, measures)
+        targets[query.target] = None
+        outcome, diverged = "right", None
         if not right:
-            key = (info.model, at, info.condition)
-            targets = [each.target for each in shown]
-            kind = kind_of(record.prediction, query.target, targets, texts.form(info))
-            gathered.kinds[key][kind] += 1
+            key = (info.model, group, info.condition)
+            programs = [each.target for each in shown]
+            outcome = error_type(record.prediction, query.target, programs, texts.form(info))
+            collected.error_types[key][outcome] += 1
             if record.divergence is not None and record.gold_tokens:
                 diverged = record.divergence.position / record.gold_tokens
-                gathered.diverged[key].append(diverged)
-        told = [info.model, *at, info.condition, info.seed, record.query_id]
-        yield [*told, *measures, kind, diverged]
+                collected.diverged[key].append(diverged)
+        described = [info.model, *group, info.condition, info.seed, record.query_id]
+        yield [*described, *measures, outcome, diverged]
 
 
-def _pairs(requests: Mapping[Condition, Mapping[tuple[str, int], _Asked]]) -> Pairs | None:
-    """Those requests that were answered under both conditions; None where there are none."""
-    both = sorted(requests.get("id", {}).keys() & requests.get("ood", {}).keys())
+def _pairs(
+    outcomes: Mapping[Condition, Mapping[tuple[str, int], _Outcome]],
+) -> RequestPairs | None:
+    """Pair the requests answered under both conditions; None if there are none."""
+    both = sorted(outcomes.get("id", {}).keys() & outcomes.get("ood", {}).keys())
     if not both:
         return None
     numbers = {query: number for number, query in enumerate(dict.fromkeys(q for q, _ in both))}
-    sides = [[requests[condition][place] for place in both] for condition in ("id", "ood")]
-    return Pairs(
+    sides = [[outcomes[condition][key] for key in both] for condition in ("id", "ood")]
+    return RequestPairs(
         right=np.array([[each.right for each in side] for side in sides], float),
         measures=np.array([[each.measures for each in side] for side in sides]),
         query=np.array([numbers[query] for query, _ in both]),
@@ -262,11 +275,12 @@ def _pairs(requests: Mapping[Condition, Mapping[tuple[str, int], _Asked]]) -> Pa
 
 
 def _divergences(
-    gathered: _Gathered, texts: Texts
+    collected: _Collected, texts: Texts
 ) -> Iterator[tuple[tuple[str, str, Condition], tuple[float, float]]]:
-    for at, (info, targets) in gathered.queries.items():
+    """Yield the divergences of each benchmark, query split and condition whose programs parse."""
+    for where, (info, targets) in collected.targets.items():
         form = texts.form(info)
         pool = trees((each.target for each in texts.pool(info)), form)
         queries = trees(targets, form)
         if pool and queries:
-            yield at, (atom_divergence(pool, queries), compound_divergence(pool, queries))
+            yield where, (atom_divergence(pool, queries), compound_divergence(pool, queries))

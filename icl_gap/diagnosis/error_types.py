@@ -1,4 +1,4 @@
-"""In what way an answer is wrong."""
+"""Types of errors in wrong answers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from icl_gap.scoring import MalformedError
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
-    """A wrong answer beside the gold one."""
+    """A wrong answer beside the gold program."""
 
     answer: list[str]
     gold: list[str]
     shown: Collection[str]
-    """The exemplars' programs, with single spaces."""
+    """Programs of the exemplars, with single spaces between tokens."""
     labels: Counter[str] | None
-    """Of the answer's tree; None where it is no program."""
+    """Node labels of the answer's tree; None if the answer does not parse."""
     gold_labels: Counter[str]
 
 
@@ -38,23 +38,29 @@ _RULES: Mapping[str, Callable[[_Wrong], bool]] = MappingProxyType(
         "other": lambda _: True,
     }
 )
-"""The first that holds names the answer. `renamed`: right up to a one-to-one renaming of tokens;
-`wrong structure`: the right symbols, each as often, in another structure; `missing symbol`: one of
-the gold program's occurs nowhere in it."""
+"""Error types by precedence: the first rule that holds names the error.
+
+- `stopped early`, `ran on`: the answer is a prefix of the gold program, or the reverse.
+- `no program`: the answer does not parse.
+- `renamed`: right up to a one-to-one renaming of tokens.
+- `wrong structure`: the same symbols, each as often, in another structure.
+- `missing symbol`: the answer lacks a symbol of the gold program.
+"""
 
 NOT_DECODED = "not decoded"
-"""Known to be wrong, and no further: without `predictions: full` most answers end there."""
-KINDS = (*_RULES, NOT_DECODED)
+"""Known to be wrong, text unknown: without `predictions: full` most wrong answers are not decoded
+further."""
+ERROR_TYPES = (*_RULES, NOT_DECODED)
 
 
-def kind_of(answer: str | None, gold: str, shown: Collection[str], form: CanonicalForm) -> str:
-    """In what way a wrong answer is wrong, one of `KINDS`.
+def error_type(answer: str | None, gold: str, shown: Collection[str], form: CanonicalForm) -> str:
+    """Return the type of a wrong answer's error, one of `ERROR_TYPES`.
 
     Args:
-        answer: What the model wrote; None where it was not decoded.
+        answer: Text of the answer; None if it was not decoded.
         gold: The gold program.
-        shown: The programs of the exemplars.
-        form: How programs are written.
+        shown: Programs of the exemplars.
+        form: Normal form of the benchmark's programs.
     """
     if answer is None:
         return NOT_DECODED
@@ -70,6 +76,7 @@ def kind_of(answer: str | None, gold: str, shown: Collection[str], form: Canonic
 
 
 def _labels(program: str, form: CanonicalForm) -> Counter[str] | None:
+    """Return how often each label occurs in a program's tree; None if it does not parse."""
     try:
         return Counter(read_tree(program, form).labels)
     except MalformedError:

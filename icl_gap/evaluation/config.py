@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -52,6 +53,8 @@ class DatasetEntry(BenchmarkEntry):
 class SweepSpec(Spec):
     """A grid of cells: every combination of its lists."""
 
+    renamed: ClassVar[Mapping[str, str]] = {**SamplerSpec.renamed}
+
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Of the folder that the results go to."""
     datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
@@ -67,7 +70,7 @@ class SweepSpec(Spec):
     embedder: EmbedderSpec = EmbedderSpec()
     """Finds the sources that are alike, for `selection: embedding`; a name alone is its `model`."""
     hold_out: HoldOut = "source"
-    order: Order = "chosen"
+    order: Order = "selection"
     """In which order a prompt's exemplars stand; see `SamplerSpec`."""
     control: Control | None = None
     """What exemplars show in place of pairs that belong together: each another's target, or no

@@ -138,11 +138,11 @@ def draw_fits(ax: Axes, fits: Sequence[GapFit], look: Mapping[str, Look], *, in_
     for fit in fits:
         style = look[series_name(fit.family, None if in_rows else fit.shots)]
         x = [point.scale for point in fit.band]
-        low, high = [p.low for p in fit.band], [p.high for p in fit.band]
+        low, high = [p.gap.low for p in fit.band], [p.gap.high for p in fit.band]
         place = shifted(ax, style)
         band = ax.fill_between(x, low, high, color=style.colour, alpha=0.13, transform=place)
         band.set(linewidth=0, zorder=1)
-        line = [point.gap for point in fit.band]
+        line = [point.gap.value for point in fit.band]
         ax.plot(x, line, color=style.colour, linewidth=1, transform=place, zorder=2)
 
 

@@ -112,7 +112,7 @@ class _Plan:
         """The numbers that the x and the y axis must hold."""
         x = [mark.x for mark in self.marks if mark.x]
         y = [mark.y for mark in self.marks if mark.y]
-        y += [Estimate(p.gap, p.low, p.high) for fit in self.fits for p in fit.band]
+        y += [p.gap for fit in self.fits for p in fit.band]
         return (x + y, x + y) if self.equal else (x, y)
 
     def strip(self, row: int) -> float:

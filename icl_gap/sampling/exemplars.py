@@ -7,10 +7,10 @@ other queries are asked, in whatever order, by however many workers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
-from typing import Literal, assert_never
+from typing import ClassVar, Literal, assert_never
 
 from icl_gap.errors import SamplingError
 from icl_gap.sampling.pool import Embed, HoldOut, Pool, Tokenize, is_reserved
@@ -21,22 +21,28 @@ from icl_gap.specs import Spec
 
 _CROSS = "+"
 """Stands in no benchmark's ids."""
-Order = Literal["chosen", "reversed", "nearest_last", "shuffled"]
+Order = Literal["selection", "reversed", "nearest_last", "shuffled"]
 
 
 class SamplerSpec(Spec):
-    """How exemplars are chosen."""
+    """How exemplars are selected, and in which order they stand."""
+
+    renamed: ClassVar[Mapping[str, str]] = {
+        "selection: cover_words": "selection: cover_utterance",
+        "selection: cover_structures": "selection: cover_ls",
+        "order: chosen": "order: selection",
+    }
 
     selection: Selection = "oracle_coverage"
     """`oracle_coverage`: per query, examples that cover its primitives first (Hosseini et al.
     2022); `random`: per query, uniformly; `shared`: one set per seed and pool for all queries;
     others as `strategies` tells. Those that read the query's gold target are oracles:
-    `oracle_coverage` and `cover_structures`."""
+    `oracle_coverage` and `cover_ls`."""
 
     hold_out: HoldOut = "source"
     """What an exemplar may not share with the query, besides its id."""
 
-    order: Order = "chosen"
+    order: Order = "selection"
     """In which order those that are shown stand: as chosen, the last one first, the one whose words
     are most like the query's last, or at random. It changes no choice."""
 
@@ -106,7 +112,7 @@ def arrange(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:
     """
     query, shown = exemplars.query, list(exemplars.examples)
     match order:
-        case "chosen":
+        case "selection":
             return exemplars
         case "reversed":
             shown.reverse()
@@ -174,7 +180,7 @@ def sample_exemplars(
         seed: Any integer.
         selection: See `SamplerSpec`.
         tokenize: Target text to tokens; a model's tokenizer, to follow Hosseini et al. 2022.
-        structures: Target text to its local structures, for `cover_structures`.
+        structures: Target text to its local structures, for `cover_ls`.
         embed: Texts to their embeddings, for `embedding`.
         limit: At most so many queries; None for all.
 
@@ -209,6 +215,8 @@ def _coverage(pool: Pool, query: Example, chosen: Sequence[int]) -> tuple[float,
 
 
 def _check(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if (new := SamplerSpec.renamed.get(f"{name}: {value}")) is not None:
+        raise SamplingError(f"`{name}: {value}` is now `{new}`")
     if value not in allowed:
         raise SamplingError(
             f"{name} is not one of the possible values", value=value, allowed=allowed

@@ -66,7 +66,7 @@ class Pool:
         benchmark: The benchmark.
         split: Which of its sides.
         tokenize: Target text to tokens, for the primitives.
-        structures: Target text to its local structures, for `cover_structures`; by default its
+        structures: Target text to its local structures, for `cover_ls`; by default its
             words.
         embed: Texts to their embeddings, for `embedding`.
     """

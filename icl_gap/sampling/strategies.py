@@ -27,8 +27,8 @@ Selection = Literal[
     "shared",
     "bm25",
     "embedding",
-    "cover_words",
-    "cover_structures",
+    "cover_utterance",
+    "cover_ls",
     "dpp",
     "length",
 ]
@@ -87,14 +87,14 @@ def length(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Itera
     return _ranked(pool.positions, near, taken, stream)
 
 
-def cover_words(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+def cover_utterance(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the words of the query's source, then as `bm25`; Cover-Utt of Levy et al. 2022."""
     held = pool.words.held(dict.fromkeys(query.source.split()))
     yield from _covering(pool, query, taken, stream, index=pool.words, held=held)
     yield from bm25(pool, query, taken, stream)
 
 
-def cover_structures(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
+def cover_ls(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the local structures of the gold target, then as `bm25`; Cover-LS with an oracle."""
     held = pool.structures.held(dict.fromkeys(pool.structures_of(query.target)))
     yield from _covering(pool, query, taken, stream, index=pool.structures, held=held)
@@ -122,8 +122,8 @@ STRATEGIES: Mapping[Selection, Strategy] = MappingProxyType(
         "shared": shared,
         "bm25": bm25,
         "embedding": embedding,
-        "cover_words": cover_words,
-        "cover_structures": cover_structures,
+        "cover_utterance": cover_utterance,
+        "cover_ls": cover_ls,
         "dpp": dpp,
         "length": length,
     }

@@ -47,7 +47,7 @@ def test_a_line_is_found_exactly() -> None:
     assert (fit.n_points, fit.against) == (3, "n_params")
     assert fit.band[0].scale == pytest.approx(3.5e8)
     assert fit.band[-1].scale == pytest.approx(3.5e9)
-    assert fit.band[-1].gap == pytest.approx(0.25)
+    assert fit.band[-1].gap.value == pytest.approx(0.25)
     assert fit.slope_interval is not None
     assert fit.slope_interval[0] < -0.5 < fit.slope_interval[1] < 0
 

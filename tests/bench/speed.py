@@ -103,7 +103,7 @@ FIGURES = (
             30,
             STRATEGY.replace("SELECTION", selection),
         )
-        for selection in ("bm25", "cover_words", "cover_structures", "dpp", "length")
+        for selection in ("bm25", "cover_utterance", "cover_ls", "dpp", "length")
     ),
     Figure(
         "100,000 CFQ pairs scored, clauses shuffled and variables renamed",

@@ -24,7 +24,7 @@ COMMANDS = (
     "plan",
     "prompts",
     "analyze",
-    "audit",
+    "diagnose",
     "split",
     "plot",
     "report",
@@ -89,15 +89,21 @@ def test_a_benchmark_is_divided_anew(cli, tmp_path, method) -> None:
     assert "already" in again.err
 
 
-def test_results_are_audited(cli, sweep, tmp_path) -> None:
+def test_results_are_diagnosed(cli, sweep, tmp_path) -> None:
     out = tmp_path / "out"
     assert cli("run", sweep, "--out", out).code == 0
-    told = cli("audit", out)
+    told = cli("diagnose", out)
     assert told.code == 0
-    for title in ("what exemplars hold", "divergence of", "at equal coverage"):
+    for title in ("coverage of queries by their exemplars", "divergence of", "at equal coverage"):
         assert title in told.out
-    found = json.loads(cli("audit", out, "--json").out)
-    assert found.keys() == {"coverage", "divergences", "explained", "kinds", "notes"}
+    found = json.loads(cli("diagnose", out, "--json").out)
+    assert found.keys() == {"coverage", "divergences", "explained", "error_types", "notes"}
+
+
+def test_a_renamed_command_answers_with_its_new_name(cli, tmp_path) -> None:
+    for arguments in ((), ("--help",), (tmp_path, "--json")):
+        ended = cli("audit", *arguments)
+        assert ended == (2, "", "icl-gap: `icl-gap audit` is now `icl-gap diagnose`\n")
 
 
 def test_results_are_analyzed_and_plotted_on_their_own(cli, sweep, tmp_path) -> None:

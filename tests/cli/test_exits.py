@@ -132,7 +132,7 @@ def test_file_names_that_are_no_text_are_printed(cli, sweep, tmp_path) -> None:
         ("report", out),
         ("plot", out, "--recipe", "gap_vs_shots"),
         ("store", "verify", out),
-        ("audit", out, "--csv", out / f"{odd}.csv"),
+        ("diagnose", out, "--csv", out / f"{odd}.csv"),
     ):
         assert cli(*command).code == 0, command
     for command in (

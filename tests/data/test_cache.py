@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from multiprocessing import get_context
@@ -218,3 +219,13 @@ def test_a_damaged_note_of_a_sum_does_no_harm(
     (note,) = (cache_folder / "sha256").iterdir()
     note.write_bytes(damage)
     assert file_sha256(path) == first
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff" * 40, b"not Arrow"], ids=["empty", "ones", "text"]
+)
+def test_a_whole_file_that_is_no_benchmark_is_made_anew(tmp_path, caplog, content) -> None:
+    path = tmp_path / "kept.arrow"
+    path.write_bytes(content + hashlib.sha256(content).digest())
+    assert store.load(path) is None
+    assert "is made anew" in caplog.text

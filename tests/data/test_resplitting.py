@@ -70,7 +70,7 @@ def test_templates_are_on_one_side(data_root) -> None:
     assert not train & test
 
 
-def test_the_divergences_are_those_of_the_audit() -> None:
+def test_the_divergences_are_those_of_the_diagnosis() -> None:
     found = divided("mcd")
     pool, queries = (
         trees((example.target for example in side), "tokens") for side in (found.train, found.test)

@@ -7,13 +7,15 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from icl_gap.diagnosis import FACTORS, MEASURES, Pairs, explain
+from icl_gap.diagnosis import FACTORS, MEASURES, RequestPairs, decompose_gap
 from icl_gap.diagnosis.decomposition import _RIDGE, _fit, _Rows
 
 STRUCTURE = MEASURES.index("structure_coverage")
 
 
-def simulated(*, by_structure: float, by_condition: float, n: int = 600, seeds: int = 3) -> Pairs:
+def simulated(
+    *, by_structure: float, by_condition: float, n: int = 600, seeds: int = 3
+) -> RequestPairs:
     """Queries of differing ease; half of the OOD requests miss half of their structures."""
     rng = np.random.default_rng(1)
     query = np.repeat(np.arange(n), seeds)
@@ -23,11 +25,11 @@ def simulated(*, by_structure: float, by_condition: float, n: int = 600, seeds: 
     logits = ease - by_structure * (1 - measures[:, :, STRUCTURE])
     logits[1] -= by_condition
     right = (rng.random(logits.shape) < expit(logits)).astype(float)
-    return Pairs(right, measures, query)
+    return RequestPairs(right, measures, query)
 
 
 def test_a_gap_that_is_all_of_coverage_is_explained_and_gone_where_it_is_equal() -> None:
-    found = explain(simulated(by_structure=4.0, by_condition=0.0), resamples=200)
+    found = decompose_gap(simulated(by_structure=4.0, by_condition=0.0), resamples=200)
     assert found.gap is not None
     assert found.gap.low > 0.1
     structures = found.explained["structures"]
@@ -38,7 +40,7 @@ def test_a_gap_that_is_all_of_coverage_is_explained_and_gone_where_it_is_equal()
 
 
 def test_a_gap_that_has_nothing_to_do_with_coverage_is_not_explained() -> None:
-    found = explain(simulated(by_structure=0.0, by_condition=1.5), resamples=200)
+    found = decompose_gap(simulated(by_structure=0.0, by_condition=1.5), resamples=200)
     assert found.gap is not None
     assert found.gap.low > 0.1
     assert found.explained["structures"].low < 0 < found.explained["structures"].high
@@ -47,7 +49,7 @@ def test_a_gap_that_has_nothing_to_do_with_coverage_is_not_explained() -> None:
 
 
 def test_what_does_not_vary_explains_nothing() -> None:
-    found = explain(simulated(by_structure=2.0, by_condition=0.0), resamples=50)
+    found = decompose_gap(simulated(by_structure=2.0, by_condition=0.0), resamples=50)
     for name in ("words and tokens", "length"):
         assert found.explained[name].value == pytest.approx(0, abs=1e-12)
     assert found.explained["all of them"].value == pytest.approx(
@@ -57,8 +59,8 @@ def test_what_does_not_vary_explains_nothing() -> None:
 
 def test_where_next_to_nothing_is_right_there_is_no_gap_to_explain() -> None:
     pairs = simulated(by_structure=0.0, by_condition=0.0, n=20)
-    none = Pairs(np.zeros_like(pairs.right), pairs.measures, pairs.query)
-    found = explain(none, resamples=20)
+    none = RequestPairs(np.zeros_like(pairs.right), pairs.measures, pairs.query)
+    found = decompose_gap(none, resamples=20)
     assert found.gap is found.matched is None
     assert found.explained == {}
     assert found.n == 60
@@ -66,8 +68,8 @@ def test_where_next_to_nothing_is_right_there_is_no_gap_to_explain() -> None:
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
     pairs = simulated(by_structure=1.0, by_condition=0.5, n=50)
-    assert explain(pairs, resamples=20) == explain(pairs, resamples=20)
-    assert set(explain(pairs, resamples=20).explained) == set(FACTORS)
+    assert decompose_gap(pairs, resamples=20) == decompose_gap(pairs, resamples=20)
+    assert set(decompose_gap(pairs, resamples=20).explained) == set(FACTORS)
 
 
 def test_the_fit_is_the_maximum_of_its_penalised_likelihood() -> None:

@@ -8,9 +8,7 @@ import pandas as pd
 import pytest
 from studies import Asked, save_card, save_study
 
-from icl_gap.diagnosis import audit
-from icl_gap.diagnosis.coverage import MEASURES
-from icl_gap.diagnosis.diagnose import COLUMNS, Place
+from icl_gap.diagnosis import COLUMNS, MEASURES, RequestGroup, diagnose
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.results import Results
 
@@ -30,24 +28,24 @@ def study(tmp_path) -> Results:
 
 
 def test_every_request_is_in_it(study) -> None:
-    found = audit(study, resamples=20)
-    place = Place("toy/plain", "test", 2)
+    found = diagnose(study, resamples=20)
+    place = RequestGroup("toy/plain", "test", 2)
     assert set(found.coverage) == {
-        (Place("toy/plain", side, shots), condition)
+        (RequestGroup("toy/plain", side, shots), condition)
         for side in ("test", "train")
         for shots in (1, 2)
         for condition in ("id", "ood")
     }
     assert found.explained["small", place].n == 6
     assert found.explained["small", place].gap.value == 0.5
-    assert found.kinds["large", place, "ood"] == {"ran on": 3}
-    assert ("large", place, "id") not in found.kinds
+    assert found.error_types["large", place, "ood"] == {"ran on": 3}
+    assert ("large", place, "id") not in found.error_types
     assert found.notes == ()
 
 
 def test_exemplars_of_the_own_side_cover_more(study) -> None:
-    found = audit(study, resamples=20)
-    place = Place("toy/plain", "test", 2)
+    found = diagnose(study, resamples=20)
+    place = RequestGroup("toy/plain", "test", 2)
     inside, outside = (found.coverage[place, condition] for condition in ("id", "ood"))
     assert inside["source_coverage"] > outside["source_coverage"]
     assert inside["structure_coverage"] > outside["structure_coverage"]
@@ -59,7 +57,7 @@ def test_exemplars_of_the_own_side_cover_more(study) -> None:
 
 def test_each_request_can_be_had_as_a_row(study, tmp_path) -> None:
     path = tmp_path / "requests.csv"
-    found = audit(study, resamples=20, csv=path)
+    found = diagnose(study, resamples=20, csv=path)
     rows = pd.read_csv(path)
     assert tuple(rows.columns) == COLUMNS
     assert len(rows) == sum(len(cell.records) for cell in study)
@@ -67,9 +65,9 @@ def test_each_request_can_be_had_as_a_row(study, tmp_path) -> None:
     for (at, condition), told in found.coverage.items():
         assert means.loc[(*at, condition)].to_dict() == pytest.approx(told)
     wrong = rows[(rows.model == "large") & (rows.query_split == "test") & (rows.shots == 2)]
-    assert wrong.kind.value_counts().to_dict() == {"right": 9, "ran on": 3}
+    assert wrong.outcome.value_counts().to_dict() == {"right": 9, "ran on": 3}
     with pytest.raises(InputError, match="cannot write"):
-        audit(study, resamples=20, csv=tmp_path / "no" / "folder.csv")
+        diagnose(study, resamples=20, csv=tmp_path / "no" / "folder.csv")
 
 
 def test_rows_are_written_whole_or_not_at_all_and_to_regular_files_alone(study, tmp_path) -> None:
@@ -83,12 +81,12 @@ def test_rows_are_written_whole_or_not_at_all_and_to_regular_files_alone(study, 
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        audit(study, resamples=20, csv=path, progress=progress)
+        diagnose(study, resamples=20, csv=path, progress=progress)
     assert path.read_text() == "as it was"
     link = tmp_path / "link.csv"
     link.symlink_to(path)
     with pytest.raises(InputError, match="must be a regular file"):
-        audit(study, resamples=20, csv=link)
+        diagnose(study, resamples=20, csv=link)
     assert path.read_text() == "as it was"
 
 
@@ -97,21 +95,24 @@ def test_the_metric_chooses_what_is_right(tmp_path) -> None:
         return {"raw": False, "canonical": True, "prediction": f" {asked.gold}  "}
 
     study = save_study(tmp_path / "s", save_card(tmp_path / "data"), spaced)
-    assert sum(sum(kinds.values()) for kinds in audit(study, resamples=20).kinds.values()) > 0
-    assert audit(study, metric="canonical", resamples=20).kinds == {}
+    assert (
+        sum(sum(counts.values()) for counts in diagnose(study, resamples=20).error_types.values())
+        > 0
+    )
+    assert diagnose(study, metric="canonical", resamples=20).error_types == {}
     with pytest.raises(AnalysisError, match="no execution score"):
-        audit(study, metric="execution")
+        diagnose(study, metric="execution")
 
 
 def test_all_of_it_is_json(study) -> None:
-    told = json.loads(json.dumps(audit(study, resamples=20).to_json()))
+    told = json.loads(json.dumps(diagnose(study, resamples=20).to_json()))
     assert {row["condition"] for row in told["coverage"]} == {"id", "ood"}
     assert len(told["explained"]) == 2 * 2 * 2
-    assert told["kinds"][0]["kinds"] == {"ran on": 3}
+    assert told["error_types"][0]["counts"] == {"ran on": 3}
 
 
 def test_without_the_texts_it_says_what_to_do(study, tmp_path) -> None:
     for path in (tmp_path / "data" / "toy").iterdir():
         path.write_text("other\tTHINGS\n", encoding="utf-8")
     with pytest.raises(AnalysisError, match="Try again with the data of the run"):
-        audit(study, resamples=20)
+        diagnose(study, resamples=20)

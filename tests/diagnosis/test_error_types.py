@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.diagnosis import KINDS, kind_of
+from icl_gap.diagnosis import ERROR_TYPES, error_type
 
 GOLD = "JUMP WALK WALK RUN"
 SHOWN = ["LOOK LOOK", "JUMP  RUN"]
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "type_"),
     [
         (None, "not decoded"),
         ("  ", "empty"),
@@ -25,12 +25,12 @@ SHOWN = ["LOOK LOOK", "JUMP  RUN"]
         ("JUMP WALK LOOK LOOK WALK", "missing symbol"),
     ],
 )
-def test_a_row_of_tokens(answer, kind) -> None:
-    assert kind_of(answer, GOLD, SHOWN, "tokens") == kind
+def test_a_row_of_tokens(answer, type_) -> None:
+    assert error_type(answer, GOLD, SHOWN, "tokens") == type_
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"),
+    ("answer", "type_"),
     [
         ("answer ( state ( loc_2 ( m0 )", "no program"),
         ("answer ( loc_2 ( city , m0 ) )", "wrong structure"),
@@ -38,10 +38,10 @@ def test_a_row_of_tokens(answer, kind) -> None:
         ("answer ( city )", "missing symbol"),
     ],
 )
-def test_a_tree(answer, kind) -> None:
-    assert kind_of(answer, "answer ( city ( loc_2 ( m0 ) ) )", [], "funql") == kind
+def test_a_tree(answer, type_) -> None:
+    assert error_type(answer, "answer ( city ( loc_2 ( m0 ) ) )", [], "funql") == type_
 
 
 @given(st.text(), st.sampled_from(["tokens", "sparql", "funql"]))
-def test_any_answer_is_of_a_kind(answer, form) -> None:
-    assert kind_of(answer, GOLD, SHOWN, form) in KINDS
+def test_any_answer_has_an_error_type(answer, form) -> None:
+    assert error_type(answer, GOLD, SHOWN, form) in ERROR_TYPES

@@ -69,6 +69,8 @@ def test_shipped_sweeps_are_valid(path) -> None:
             "not both",
         ),
         ({"selection": "shared", "hold_out": "template"}, "", "hold_out: source"),
+        ({"selection": "cover_structures"}, "selection", "is now `selection: cover_ls`"),
+        ({"order": "chosen"}, "order", "is now `order: selection`"),
     ],
 )
 def test_faults_are_placed(change, key, said) -> None:

@@ -133,7 +133,7 @@ def test_an_outline_draws_what_the_plan_draws(toy_card) -> None:
         assert outline.requests(one) == plan.requests(other)
 
 
-@pytest.mark.parametrize("selection", ["bm25", "cover_structures"])
+@pytest.mark.parametrize("selection", ["bm25", "cover_ls"])
 def test_the_order_moves_exemplars_and_nothing_else(toy_card, selection) -> None:
     as_chosen = plan_sweep(sweep(toy_card, selection=selection))
     turned = plan_sweep(sweep(toy_card, selection=selection, order="reversed"))

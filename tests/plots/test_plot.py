@@ -100,7 +100,10 @@ FIT = GapFit(
     trend=Trend(None, None, None),
     needed=None,
     left_out=(),
-    band=(BandPoint(3.5e8, 0.75, 0.7, 0.8), BandPoint(3.5e9, 0.5, 0.45, 0.55)),
+    band=(
+        BandPoint(3.5e8, Estimate(0.75, 0.7, 0.8)),
+        BandPoint(3.5e9, Estimate(0.5, 0.45, 0.55)),
+    ),
 )
 ANALYSIS = Analysis(
     points=POINTS,

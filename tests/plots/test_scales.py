@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from plots.test_plot import ACCURACY, ANALYSIS, FIT, GAP, POINTS, changed, drawn_text, point
 
-from icl_gap.analysis import Analysis, BandPoint, table
+from icl_gap.analysis import Analysis, BandPoint, Estimate, table
 from icl_gap.plots import nothing_to_draw
 from icl_gap.plots.figure import build
 
@@ -26,7 +26,7 @@ CODEX = replace(point("davinci", "codex", 175_000_000_000, 0.3), size_source="es
 
 
 def against(key: str) -> Analysis:
-    band = tuple(BandPoint(at, 0.5, 0.4, 0.6) for at in BANDS[key])
+    band = tuple(BandPoint(at, Estimate(0.5, 0.4, 0.6)) for at in BANDS[key])
     fit = replace(FIT, against=key, band=band)
     return replace(ANALYSIS, points=(*TRAINED, POINTS[4]), fits=(fit,), against=key)
 

@@ -73,7 +73,7 @@ def test_length_takes_the_nearest() -> None:
 
 def test_words_are_covered_before_anything_fits_twice() -> None:
     some = pool("walk and look", "walk and jump", "walk and turn", "run")
-    assert set(chosen("cover_words", 2, pool=some)) >= {"run"}
+    assert set(chosen("cover_utterance", 2, pool=some)) >= {"run"}
 
 
 def test_structures_of_the_gold_target_are_covered() -> None:
@@ -91,7 +91,7 @@ def test_structures_of_the_gold_target_are_covered() -> None:
             f"{a} {b}" for a, b in zip(*(target.split()[n:] for n in (0, 1)), strict=False)
         ],
     )
-    assert set(chosen("cover_structures", 2, pool=some)) == {"look", "walk"}
+    assert set(chosen("cover_ls", 2, pool=some)) == {"look", "walk"}
 
 
 def test_a_template_is_not_shown_twice_while_something_is_uncovered() -> None:
@@ -99,7 +99,7 @@ def test_a_template_is_not_shown_twice_while_something_is_uncovered() -> None:
     some = tuple(Example(source, source, target) for source, target in rows.items())
     query = Example("q", "a b c", "T ( m0 )")
     of = Pool(Benchmark("toy", "toy", some, (query,), fingerprint="0"), "train")
-    drawn = sample(SamplerSpec(selection="cover_words"), of, query, shots=3, seed=0)
+    drawn = sample(SamplerSpec(selection="cover_utterance"), of, query, shots=3, seed=0)
     # `c` alone fits better than the longer one, but its template is the first one's.
     assert [example.source for example in drawn.examples] == ["a b", "c x y z", "c"]
 
@@ -142,6 +142,10 @@ def test_a_strategy_that_is_none_is_refused_with_those_that_are() -> None:
         sample_exemplars(
             bench, query_split="test", condition="ood", shots=1, seed=0, selection="best"
         )
+    with pytest.raises(SamplingError, match="`selection: cover_words` is now `selection: cover_u"):
+        sample_exemplars(
+            bench, query_split="test", condition="ood", shots=1, seed=0, selection="cover_words"
+        )
 
 
 SHOWN = Exemplars(QUERY, pool().examples[:4], (0.0, 0.5, 0.5, 0.5, 0.5))
@@ -150,9 +154,9 @@ SHOWN = Exemplars(QUERY, pool().examples[:4], (0.0, 0.5, 0.5, 0.5, 0.5))
 def test_orders() -> None:
     ids = {
         order: [e.id for e in arrange(order, SHOWN, 0).examples]
-        for order in ("chosen", "reversed", "nearest_last")
+        for order in ("selection", "reversed", "nearest_last")
     }
-    assert ids["chosen"] == ["p0", "p1", "p2", "p3"]
+    assert ids["selection"] == ["p0", "p1", "p2", "p3"]
     assert ids["reversed"] == ["p3", "p2", "p1", "p0"]
     assert ids["nearest_last"] == ["p2", "p3", "p1", "p0"]
 
