@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from icl_gap.files import replacing
 from icl_gap.models.hf.silence import quiet_transformers
 from icl_gap.models.shipped import FAMILY_MARK
 from icl_gap.models.spec import Architecture
@@ -239,19 +240,16 @@ def _step(run: Run, batch: Batch) -> None:
 
 
 def _keep(run: Run, kept: Path) -> None:
-    part = kept.with_suffix(".part")
-    torch.save(
-        {
-            "recipe": asdict(run.recipe),
-            "levels": curriculum(),
-            "model": run.model.state_dict(),
-            "optimizer": run.optimizer.state_dict(),
-            "rng": json.dumps(run.rng.bit_generator.state),
-            "progress": asdict(run.progress),
-        },
-        part,
-    )
-    part.replace(kept)
+    state = {
+        "recipe": asdict(run.recipe),
+        "levels": curriculum(),
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "rng": json.dumps(run.rng.bit_generator.state),
+        "progress": asdict(run.progress),
+    }
+    with replacing(kept) as file:
+        torch.save(state, file)
 
 
 def _resume(run: Run, kept: Path) -> None:
