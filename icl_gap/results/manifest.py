@@ -49,9 +49,15 @@ class ManifestCell:
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     name: str
-    n_queries: int
-    """Queries that the sweep has of it; its file may hold more."""
     labels: CellLabels
+    n_queries: int | None = None
+    """Number of its queries that the sweep has. Its file may hold more; in version 4 it never did,
+    and this is None."""
+
+    def described(self, info: CellInfo) -> CellInfo:
+        """Return the description in the header of the cell's file as it is under the sweep."""
+        n_queries = info.n_queries if self.n_queries is None else self.n_queries
+        return replace(self.labels.applied_to(info), n_queries=n_queries)
 
 
 @dataclass(frozen=True, slots=True)
