@@ -1,4 +1,4 @@
-"""The manifest of a results folder: which sweep it holds, and what is said of its cells."""
+"""The manifest of a results folder: its sweep, and the names, labels and states of its cells."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MANIFEST = "sweep.json"
 
 @dataclass(frozen=True, slots=True)
 class CellLabels:
-    """What is said of a cell's model and no result depends on: the last run's word counts."""
+    """Descriptions of a cell's model on which no result depends; those of the last run count."""
 
     model: str
     family: str
     n_params: int | None
-    """None, as of those that follow, where only the weights tell."""
+    """None, as the next two, where only the weights say."""
     n_params_non_embedding: int | None
     training_tokens: int | None
     size_source: SizeSource
@@ -62,20 +62,20 @@ class ManifestCell:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `sweep.json` holds."""
+    """The content of `sweep.json`."""
 
     schema_version: int
     sweep: dict[str, Any]
     cells: tuple[ManifestCell, ...]
     settled: tuple[Annotated[str, Field(pattern=rf"^[0-9a-f]{{{KEY_LENGTH}}}$")], ...] = ()
-    """The cells that were settled when the folder was last closed, by the start of their keys."""
+    """Starts of the keys of the cells that were settled when the folder was last closed."""
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a results folder.
+    """Read the manifest of a results folder.
 
     Raises:
-        StoreError: It is missing, damaged, or written in another form.
+        StoreError: It is missing or damaged, or its schema version is not read.
     """
     path = folder / MANIFEST
     try:
@@ -123,7 +123,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def write_settled(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of a results folder, and which of its cells are settled now.
+    """Write the manifest of a results folder, with the cells that are settled now.
 
     Raises:
         OSError: It cannot be written.
