@@ -52,10 +52,10 @@ Answers = Callable[[Asked], dict[str, Any]]
 def right_or_wrong(asked: Asked) -> dict[str, Any]:
     """Every query right under ID; under OOD, those of odd number wrong, and not followed."""
     if asked.condition == "id" or asked.n % 2 == 0:
-        return {"raw": True, "canonical": True, "prediction": f" {asked.gold}"}
+        return {"scores": {"raw": True, "canonical": True}, "prediction": f" {asked.gold}"}
     first, _, rest = asked.gold.partition(" ")
     left = {"position": 1, "expected": f" {rest}", "actual": " X", "text": f" {first}"}
-    return {"raw": False, "canonical": False, "reason": "diverged", "divergence": left}
+    return {"scores": {"raw": False, "canonical": False}, "reason": "diverged", "divergence": left}
 
 
 def save_card(folder: Path, rows: Sequence[str] = ROWS, **changes: Any) -> str:

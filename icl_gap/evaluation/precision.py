@@ -242,8 +242,8 @@ def _again(
                 cell=request.cell,
                 query_id=before.query_id,
                 condition=cells[request.cell].info.condition,
-                raw=(bool(before.raw), bool(again.raw)),
-                canonical=(before.canonical, again.canonical),
+                raw=(before.scores.get("raw", False), again.scores.get("raw", False)),
+                canonical=(before.scores.get("canonical"), again.scores.get("canonical")),
             )
 
 

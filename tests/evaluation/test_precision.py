@@ -68,7 +68,7 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
     assert (check.model, check.precision, len(check.compared)) == ("coarse", "bfloat16", 12)
     stored = {(c.info.key, r.query_id): r for c in results for r in c.records}
     for each in check.compared:
-        assert each.raw[0] == stored[each.cell, each.query_id].raw
+        assert each.raw[0] == stored[each.cell, each.query_id].scores["raw"]
     assert check.flips() == (6, 6)  # `x` is right for train queries, `y` for test queries
     assert check.canonical_flips() == 12
     assert check.gaps() == (0.0, 0.0)

@@ -58,7 +58,7 @@ def test_a_sweep_is_stored_as_asked(toy_card, tmp_path) -> None:
             assert record.prompt_sha256 == request.prompt.sha256
             assert record.shots == cell.info.shots
             assert record.status == "scored"
-            assert record.raw is not None
+            assert "raw" in record.scores
 
 
 def test_provenance_tells_what_it_was_made_with(toy_card, tmp_path) -> None:
@@ -82,7 +82,9 @@ def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
     script.write_text("\n".join(map(json.dumps, lines)))
     model = {"kind": "mock", "answers": str(script)}
     cell = run_sweep(sweep(toy_card, models=[model]), tmp_path / "out")[0]
-    found = {r.query_id: (r.raw, r.canonical, r.reason) for r in cell.records}
+    found = {
+        r.query_id: (r.scores.get("raw"), r.scores.get("canonical"), r.reason) for r in cell.records
+    }
     assert found[right] == (True, True, None)
     assert found[spaced] == (False, True, "spacing")
     assert found[wrong] == (False, False, "different program")
@@ -125,7 +127,7 @@ def test_a_failure_is_told_recorded_as_such_and_tried_again(toy_card, tmp_path) 
         assert len(results) == 16
         assert len(results.failed) == 8  # the train queries know no failure
         (told,) = {
-            (r.query_id, r.status, r.reason, r.prediction, r.raw, r.canonical)
+            (r.query_id, r.status, r.reason, r.prediction, *map(r.scores.get, ("raw", "canonical")))
             for cell in results
             for r in cell.records
             if r.status != "scored"
@@ -166,7 +168,7 @@ def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:
     results = run_sweep(sweep(toy_card, models=[model], overflow="skip"), tmp_path / "out")
     records = [record for cell in results for record in cell.records]
     assert {record.status for record in records} == {"skipped"}
-    assert {record.raw for record in records} == {None}
+    assert {record.scores.get("raw") for record in records} == {None}
 
 
 def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) -> None:

@@ -55,7 +55,7 @@ def both(toy_card: str) -> Callable[..., SweepSpec]:
 def records(results: Results, model: str) -> dict[tuple[str, str], Record]:
     """A model's answers, by cell and query, without what is outside comparisons."""
     return {
-        (cell.info.key, record.query_id): replace(record, seconds=0, batch_tokens=None)
+        (cell.info.key, record.query_id): replace(record, seconds=0, kv_cache_tokens=None)
         for cell in results
         if cell.info.model == model
         for record in cell.records
