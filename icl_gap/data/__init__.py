@@ -11,12 +11,11 @@ from __future__ import annotations
 from icl_gap.data.cards import DatasetCard, SplitSpec, list_cards, load_card
 from icl_gap.data.fetch import Fetched, fetch
 from icl_gap.data.info import BenchmarkInfo, SideInfo, describe
-from icl_gap.data.loading import OPTIONS, load, load_world
+from icl_gap.data.loading import load, load_world
 from icl_gap.data.sums import FileCheck
 from icl_gap.data.verify import SplitCheck, Verification, verify
 
 __all__ = [
-    "OPTIONS",
     "BenchmarkInfo",
     "DatasetCard",
     "Fetched",

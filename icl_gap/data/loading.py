@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 from icl_gap.data import cache
 from icl_gap.data import hub_datasets as hub
-from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
+from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec
 from icl_gap.data.examples import Sides, by_content, fingerprint
-from icl_gap.data.loaders import cfq, cogs, geoquery, gsm, listops, logic, scan, tsv
-from icl_gap.data.locations import Found, at_hand, cache_root, not_here, sources_at_hand
+from icl_gap.data.loaders import SplitInputs, geoquery, get_loader
+from icl_gap.data.locations import Found, cache_root, not_here, sources_at_hand
 from icl_gap.data.sums import check_fetched
+from icl_gap.data.text_files import find_file
 from icl_gap.errors import DataError
 from icl_gap.schema import Benchmark, World
 
 LOADER_VERSION = 2
 """Raised by every change to what a loader makes of the same files."""
-
-OPTIONS: dict[Loader, dict[str, bool]] = {
-    "scan": {"action_prefix": False},
-    "cfq": {"postprocess": True},
-    "geoquery": {"placeholders": True},
-    "listops": {},
-    "logic": {},
-    "cogs": {},
-    "gsm": {"solutions": True},
-    "tsv": {},
-}
-"""The options of each loader with their defaults."""
-GENERATORS: dict[Loader, Callable[..., Sides]] = {
-    "scan": scan.generate,
-    "listops": listops.generate,
-    "logic": logic.generate,
-}
-"""What makes a split of the benchmarks that need no file, from its name and the options."""
-SPLIT_BY_NAME: dict[Loader, Callable[..., Sides]] = {"cogs": cogs.read, "gsm": gsm.read}
-"""What makes several splits of the same files."""
 
 
 def load(
@@ -155,50 +135,24 @@ def _located(
 def _inputs(card: DatasetCard, split: SplitSpec, found: Found) -> list[str]:
     if found.source.kind == "hub":
         return [] if split.config is None else hub.inputs(split.config)
-    match card.loader:
-        case "scan" | "listops" | "logic":
-            return []
-        case "cfq":
-            return cfq.inputs(found.folder, split.files["members"])
-        case "geoquery":
-            return geoquery.inputs(split.files["members"])
-        case "cogs" | "gsm" | "tsv":
-            return [split.files["train"], split.files["test"]]
-    assert_never(card.loader)
+    return get_loader(card.loader).file_names(found.folder, split.files)
 
 
 def _at_hand(found: Found, name: str) -> Path | None:
     if found.source.kind == "hub":
         return found.folder / name if (found.folder / name).is_dir() else None
-    return at_hand(found.folder, name)
+    return find_file(found.folder, name)
 
 
 def _read(
     card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
 ) -> Sides:
-    if isinstance(found.source, HubSource):
-        return _read_hub(card, found.source, inputs, options)
-    match card.loader:
-        case "cfq":
-            return cfq.read(inputs, **options)
-        case "geoquery":
-            return geoquery.read(inputs, **options)
-        case "cogs" | "gsm":
-            return SPLIT_BY_NAME[card.loader](split, inputs, **options)
-        case "tsv":
-            return tsv.read(card.name, inputs)
-        case "scan" | "listops" | "logic":
-            return GENERATORS[card.loader](split, **options)
-    assert_never(card.loader)
-
-
-def _read_hub(
-    card: DatasetCard, source: HubSource, inputs: list[Path], options: dict[str, bool]
-) -> Sides:
-    train, test = (hub.read(folder, source) for folder in inputs)
-    if card.loader == "cfq":
-        train, test = (cfq.from_pairs(pairs, **options) for pairs in (train, test))
-    return by_content(card.name, train, test)
+    loader = get_loader(card.loader)
+    if not isinstance(found.source, HubSource):
+        return loader.read_split(SplitInputs(card.name, split, inputs), **options)
+    train, test = (hub.read(folder, found.source) for folder in inputs)
+    convert = loader.convert_pairs
+    return by_content(card.name, convert(train, **options), convert(test, **options))
 
 
 def _kept(
@@ -222,7 +176,7 @@ def _files(inputs: list[Path]) -> list[Path]:
 
 
 def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
-    known = OPTIONS[card.loader]
+    known = get_loader(card.loader).options
     for name, value in options.items():
         if name not in known:
             raise DataError(
@@ -234,7 +188,7 @@ def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
             raise DataError("wrong type", value=value, allowed="true or false").at(
                 key=f"options.{name}"
             )
-    return known | options
+    return {**known, **options}
 
 
 def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) -> Benchmark:

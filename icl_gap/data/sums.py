@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, LocalSource, UrlSource
-from icl_gap.data.locations import Found, at_hand, fetched_folder, open_bytes, sha256_of
+from icl_gap.data.locations import Found, fetched_folder, sha256_of
+from icl_gap.data.text_files import find_file, open_bytes
 from icl_gap.errors import DataError, Place
 from icl_gap.files import open_regular
 
@@ -111,7 +112,7 @@ def receipt(folder: Path) -> dict[str, str]:
 
 def _content(folder: Path, name: str, expected: str) -> FileCheck:
     """Check a file's content, which may lie there as `.gz`."""
-    path = at_hand(folder, name)
+    path = find_file(folder, name)
     if path is None:
         return FileCheck(folder / name, expected, None)
     try:

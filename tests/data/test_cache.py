@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from icl_gap.data import DatasetCard, load
 from icl_gap.data import cache as store
 from icl_gap.data.cache import file_sha256
+from icl_gap.data.loaders.tsv import LOADER
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def test_the_second_load_reads_what_the_first_one_kept(
 ) -> None:
     first = load(card, "plain", greetings)
     (path,) = kept(cache_folder)
-    monkeypatch.setattr("icl_gap.data.loaders.tsv.read", None)  # nothing is parsed any more
+    monkeypatch.setattr(
+        "icl_gap.data.loaders.tsv.LOADER", replace(LOADER, read_split=None)
+    )  # nothing is parsed any more
     assert load(card, "plain", greetings) == first
     assert path.name.startswith("greetings-plain-")
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from icl_gap.data import DatasetCard, describe, load, load_card, verify
-from icl_gap.data.cards import GENERATED, LocalSource, UrlSource
-from icl_gap.data.locations import at_hand, open_bytes
+from icl_gap.data.cards import LocalSource, UrlSource
+from icl_gap.data.loaders import get_loader
+from icl_gap.data.text_files import find_file, open_bytes
 from icl_gap.schema import Benchmark, Example
 
 
@@ -51,7 +52,7 @@ def test_the_published_files_have_the_sums_on_the_cards(name: str, data_root: Pa
     checked = verify(load_card(name), data_root)
     assert [check.path for check in checked.files if not check.ok] == []
     assert {check.split: check.problem for check in checked.splits if check.problem} == {}
-    assert bool(checked.files) == (load_card(name).loader not in GENERATED)
+    assert bool(checked.files) == (not get_loader(load_card(name).loader).is_generated)
 
 
 @pytest.mark.parametrize("name", ["cogs", "geoquery"])
@@ -62,7 +63,7 @@ def test_the_published_files_have_the_sizes_on_the_cards(name: str, data_root: P
             sizes |= {file.to: file.bytes for file in source.files}
     assert sizes
     for file, size in sizes.items():
-        path = at_hand(data_root / name, file)
+        path = find_file(data_root / name, file)
         assert path is not None
         with open_bytes(path) as content:
             assert len(content.read()) == size, file

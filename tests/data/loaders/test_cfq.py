@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from icl_gap.data import load, load_card
 from icl_gap.data.loaders.cfq import PARALLEL, preprocess_query, preprocess_question, sort_conjuncts
-from icl_gap.data.locations import at_hand, read_text
+from icl_gap.data.text_files import find_file, read_text
 from icl_gap.errors import DataError
 
 CARD = load_card("cfq")
@@ -34,7 +34,7 @@ def write_official(parallel: Path, folder: Path, files: tuple[str, ...]) -> None
         columns = [
             read_text(path).splitlines()
             for name in files[start : start + 3]
-            if (path := at_hand(parallel, name))
+            if (path := find_file(parallel, name))
         ]
         for number, text, query in zip(*columns, strict=True):
             rows[int(number)] = json.dumps(

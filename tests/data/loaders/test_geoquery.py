@@ -7,7 +7,7 @@ import pytest
 
 from icl_gap.data import describe, load, load_card
 from icl_gap.data.loaders.geoquery import read_rows, state_names
-from icl_gap.data.locations import read_text
+from icl_gap.data.text_files import read_text
 from icl_gap.errors import DataError
 from icl_gap.programs.funql.corpus import normalize, parse, question, with_placeholders
 
