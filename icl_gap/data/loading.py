@@ -10,10 +10,10 @@ from typing import Any
 from icl_gap.data import cache
 from icl_gap.data import hub_datasets as hub
 from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec
-from icl_gap.data.examples import Sides, by_content, fingerprint
+from icl_gap.data.checksums import check_fetched
+from icl_gap.data.examples import Sides, compute_fingerprint, sides_from_pairs
 from icl_gap.data.loaders import SplitInputs, geoquery, get_loader
-from icl_gap.data.locations import Found, cache_root, not_here, sources_at_hand
-from icl_gap.data.sums import check_fetched
+from icl_gap.data.locations import SourceFolder, cache_root, find_sources, missing_data
 from icl_gap.data.text_files import find_file
 from icl_gap.errors import DataError
 from icl_gap.schema import Benchmark, World
@@ -22,7 +22,7 @@ LOADER_VERSION = 2
 """Raised by every change to what a loader makes of the same files."""
 
 
-def load(
+def load_split(
     card: DatasetCard, split: str | None = None, root: Path | None = None, **options: Any
 ) -> Benchmark:
     """Load a benchmark under one of its splits.
@@ -64,14 +64,14 @@ def load_world(
 
     Args:
         card: From `load_card`.
-        split: As in `load`; the files that are looked for are its own.
-        root: As in `load`.
+        split: As in `load_split`; the files that are looked for are its own.
+        root: As in `load_split`.
 
     Returns:
         None where they are asked of nothing.
 
     Raises:
-        DataError: As in `load`.
+        DataError: As in `load_split`.
     """
     if card.execution != "geobase":
         return None
@@ -82,18 +82,18 @@ def load_world(
 
 
 def _load_from(
-    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+    card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Benchmark:
     if not inputs:  # generated faster than it could be read
         return _benchmark(card, split, _read(card, split, found, inputs, options), None)
     kept = _kept(card, split, found, inputs, options)
-    known = cache.load(kept)
+    known = cache.read_cached(kept)
     if known is not None:
         return _benchmark(card, split, *known)
     check_fetched(card, found, _files(inputs))
     sides = _read(card, split, found, inputs, options)
     benchmark = _benchmark(card, split, sides, None)
-    cache.save(kept, sides, benchmark.fingerprint)
+    cache.write_cached(kept, sides, benchmark.fingerprint)
     return benchmark
 
 
@@ -112,14 +112,14 @@ def split_of(card: DatasetCard, split: str) -> SplitSpec:
 
 def _located(
     card: DatasetCard, split: SplitSpec, root: Path | None
-) -> list[tuple[Found, list[Path]]]:
+) -> list[tuple[SourceFolder, list[Path]]]:
     """The sources that hold all that a split needs, with its files or folders.
 
     Raises:
         DataError: There is none.
     """
     located, why = [], None
-    for found in sources_at_hand(card, root):
+    for found in find_sources(card, root):
         names = _inputs(card, split, found)
         paths = [_at_hand(found, name) for name in names]
         inputs = [path for path in paths if path is not None]
@@ -128,35 +128,35 @@ def _located(
         missing = [name for name, path in zip(names, paths, strict=True) if path is None]
         why = why or f"{card.name}: {found.folder} lacks {', '.join(missing) or 'this split'}"
     if not located:
-        raise not_here(card, root, why)
+        raise missing_data(card, root, why)
     return located
 
 
-def _inputs(card: DatasetCard, split: SplitSpec, found: Found) -> list[str]:
+def _inputs(card: DatasetCard, split: SplitSpec, found: SourceFolder) -> list[str]:
     if found.source.kind == "hub":
-        return [] if split.config is None else hub.inputs(split.config)
+        return [] if split.config is None else hub.side_folders(split.config)
     return get_loader(card.loader).file_names(found.folder, split.files)
 
 
-def _at_hand(found: Found, name: str) -> Path | None:
+def _at_hand(found: SourceFolder, name: str) -> Path | None:
     if found.source.kind == "hub":
         return found.folder / name if (found.folder / name).is_dir() else None
     return find_file(found.folder, name)
 
 
 def _read(
-    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+    card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Sides:
     loader = get_loader(card.loader)
     if not isinstance(found.source, HubSource):
         return loader.read_split(SplitInputs(card.name, split, inputs), **options)
-    train, test = (hub.read(folder, found.source) for folder in inputs)
+    train, test = (hub.read_pairs(folder, found.source) for folder in inputs)
     convert = loader.convert_pairs
-    return by_content(card.name, convert(train, **options), convert(test, **options))
+    return sides_from_pairs(card.name, convert(train, **options), convert(test, **options))
 
 
 def _kept(
-    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+    card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Path:
     """Where the parsed form is kept: named by all that can change it."""
     made_from = {
@@ -172,7 +172,9 @@ def _kept(
 
 def _files(inputs: list[Path]) -> list[Path]:
     """The files that a split is made from: those named, and those of a hub repository's sides."""
-    return [file for path in inputs for file in (hub.files(path) if path.is_dir() else [path])]
+    return [
+        file for path in inputs for file in (hub.arrow_files(path) if path.is_dir() else [path])
+    ]
 
 
 def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
@@ -222,7 +224,7 @@ def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) ->
 
 def _fingerprint(card: DatasetCard, split: str, sides: Sides) -> str:
     try:
-        return fingerprint(sides.train, sides.test)
+        return compute_fingerprint(sides.train, sides.test)
     except UnicodeEncodeError as error:  # JSON can write what UTF-8 cannot
         raise DataError(
             f"{card.name} {split}: a text holds half of a surrogate pair, which is no character",

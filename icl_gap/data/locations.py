@@ -25,7 +25,7 @@ from icl_gap.specs import user_path
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceFolder:
     """A source whose data is on this machine."""
 
     source: Source
@@ -67,12 +67,12 @@ def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
     return cache_root() / "data" / f"{card.name}-{digest[:12]}"
 
 
-def sources_at_hand(card: DatasetCard, root: Path | None) -> Iterator[Found]:
+def find_sources(card: DatasetCard, root: Path | None) -> Iterator[SourceFolder]:
     """The sources of a card that are on this machine, in the card's order."""
     for source in card.sources:
         folder = _folder(card, source, data_root(root))
         if folder is not None and is_folder(folder):
-            yield Found(source, folder)
+            yield SourceFolder(source, folder)
 
 
 def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None:
@@ -93,7 +93,7 @@ def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None
     assert_never(source)
 
 
-def not_here(card: DatasetCard, root: Path | None, why: str | None = None) -> DataError:
+def missing_data(card: DatasetCard, root: Path | None, why: str | None = None) -> DataError:
     """The error for a benchmark without data, which says how to get it.
 
     Args:

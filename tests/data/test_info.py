@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from icl_gap.data import DatasetCard, describe, load, load_card, verify
+from icl_gap.data import DatasetCard, describe, load_card, load_split, verify_benchmark
 from icl_gap.data.cards import LocalSource, UrlSource
 from icl_gap.data.loaders import get_loader
 from icl_gap.data.text_files import find_file, open_bytes
@@ -42,14 +42,14 @@ def test_rows_words_and_recurring_rows_are_counted() -> None:
 
 
 def test_scan_mcd1_shares_no_command_between_its_sides() -> None:
-    info = describe(load(load_card("scan"), "mcd1"))
+    info = describe(load_split(load_card("scan"), "mcd1"))
     assert (info.test_sources_in_train, info.target_tokens_only_in_test) == (0, 0)
     assert (info.train.source_vocabulary, info.train.target_vocabulary) == (13, 6)
 
 
 @pytest.mark.parametrize("name", ["cfq", "cogs", "geoquery", "listops", "logic", "scan"])
 def test_the_published_files_have_the_sums_on_the_cards(name: str, data_root: Path) -> None:
-    checked = verify(load_card(name), data_root)
+    checked = verify_benchmark(load_card(name), data_root)
     assert [check.path for check in checked.files if not check.ok] == []
     assert {check.split: check.problem for check in checked.splits if check.problem} == {}
     assert bool(checked.files) == (not get_loader(load_card(name).loader).is_generated)
@@ -77,7 +77,7 @@ def test_missing_and_changed_files_and_splits_are_told(
     source = LocalSource(kind="local", folder="greetings", files=sums)
     card = DatasetCard.model_validate(plain | {"sources": [source]})
     (greetings / "greetings" / "test.tsv.gz").unlink()
-    checked = verify(card, greetings)
+    checked = verify_benchmark(card, greetings)
     assert not checked.ok
     assert [check.found is None for check in checked.files] == [False, True]
     assert "lacks test.tsv" in str(checked.splits[0].problem)

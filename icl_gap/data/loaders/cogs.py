@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from icl_gap.data.examples import Pair, Sides, by_content, one_line
+from icl_gap.data.examples import Pair, Sides, one_line, sides_from_pairs
 from icl_gap.data.loaders import Loader, SplitInputs
 from icl_gap.data.text_files import read_lines
 from icl_gap.errors import DataError, Place
@@ -64,7 +64,7 @@ def read_cogs(inputs: SplitInputs) -> Sides:
     train, test = inputs.files
     split = inputs.split
     cases = None if split in WHOLE else CATEGORIES.get(split, frozenset({split}))
-    return by_content("cogs", _pairs(train, None), _pairs(test, cases))
+    return sides_from_pairs("cogs", _pairs(train, None), _pairs(test, cases))
 
 
 def _pairs(path: Path, cases: frozenset[str] | None) -> Iterator[Pair]:

@@ -15,7 +15,7 @@ from functools import cache
 from statistics import median
 from types import MappingProxyType
 
-from icl_gap.data.examples import Pair, Sides, by_content
+from icl_gap.data.examples import Pair, Sides, sides_from_pairs
 from icl_gap.data.loaders import Loader
 
 OPERATORS: Mapping[str, Callable[[Sequence[int]], int]] = MappingProxyType(
@@ -58,13 +58,13 @@ def generate_listops(split: str) -> Sides:
     expressions = _expressions()
     if split not in rules:
         pairs = [_pair(each) for each in expressions[: N_TRAIN + N_TEST]]
-        return by_content("listops", pairs[:N_TRAIN], pairs[N_TRAIN:])
+        return sides_from_pairs("listops", pairs[:N_TRAIN], pairs[N_TRAIN:])
     is_test = rules[split]
     sides = {
         side: [_pair(each) for each in expressions if is_test(each) == side]
         for side in (False, True)
     }
-    return by_content("listops", sides[False][:N_TRAIN], sides[True][:N_TEST])
+    return sides_from_pairs("listops", sides[False][:N_TRAIN], sides[True][:N_TEST])
 
 
 @cache

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from icl_gap.data.examples import Pair, Sides, by_content
+from icl_gap.data.examples import Pair, Sides, sides_from_pairs
 from icl_gap.data.loaders import Loader
 
 VARIABLES = tuple("abcdef")
@@ -98,7 +98,7 @@ def generate_logic(split: str) -> Sides:
         side = test if is_test else train
         if len(side) < (N_TEST if is_test else N_TRAIN):
             side[f"{left.text} , {right.text}", relation(left.truth, right.truth)] = None
-    return by_content("logic", train, test)
+    return sides_from_pairs("logic", train, test)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from icl_gap.data.examples import Pair, Sides, by_content, one_line
+from icl_gap.data.examples import Pair, Sides, one_line, sides_from_pairs
 from icl_gap.data.loaders import Loader, SplitInputs
 from icl_gap.data.text_files import read_lines
 from icl_gap.errors import DataError, Place
@@ -18,7 +18,7 @@ def read_tsv(inputs: SplitInputs) -> Sides:
         DataError: A line has no tab, or more than one, or nothing beside it.
     """
     train, test = inputs.files
-    return by_content(inputs.benchmark, _pairs(train), _pairs(test))
+    return sides_from_pairs(inputs.benchmark, _pairs(train), _pairs(test))
 
 
 def _pairs(path: Path) -> Iterator[Pair]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.data import load, load_card
+from icl_gap.data import load_card, load_split
 from icl_gap.data.loaders import SplitInputs
 from icl_gap.data.loaders.gsm import read_gsm
 from icl_gap.errors import DataError
@@ -140,7 +140,7 @@ def test_the_card_reads_a_folder(tmp_path: Path) -> None:
     for side in ("train", "test"):
         write(folder / f"{side}.jsonl", [APPLES, COST])
     card = load_card("gsm")
-    whole = load(card, "composed", tmp_path)
+    whole = load_split(card, "composed", tmp_path)
     assert whole.test[0].target.endswith("#### 24")
-    assert load(card, "composed", tmp_path, solutions=False).test[0].target == "24"
+    assert load_split(card, "composed", tmp_path, solutions=False).test[0].target == "24"
     assert whole.partial is None

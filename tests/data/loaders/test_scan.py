@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.data import load, load_card
+from icl_gap.data import load_card, load_split
 from icl_gap.data.loaders._scan_members import (
     N_COMMANDS,
     SPLITS_BY_MEMBERSHIP,
@@ -67,7 +67,7 @@ def test_shipped_membership_is_that_of_the_published_files(data_root: Path) -> N
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_split_has_the_size_on_its_card_and_ids_of_its_own(split: str) -> None:
     card = load_card("scan")
-    benchmark = load(card, split)
+    benchmark = load_split(card, split)
     assert (len(benchmark.train), len(benchmark.test)) == (
         card.splits[split].train,
         card.splits[split].test,
@@ -95,7 +95,7 @@ def test_repeats_of_the_bare_primitive_have_ids_of_their_own() -> None:
 
 def test_actions_lose_their_prefix_unless_asked_for() -> None:
     card = load_card("scan")
-    plain, prefixed = load(card, "length"), load(card, "length", action_prefix=True)
+    plain, prefixed = load_split(card, "length"), load_split(card, "length", action_prefix=True)
     for short, long in zip(plain.test, prefixed.test, strict=True):
         assert " ".join(f"I_{action}" for action in short.target.split()) == long.target
     assert plain.fingerprint != prefixed.fingerprint
