@@ -233,5 +233,5 @@ def test_a_damaged_note_of_a_sum_does_no_harm(
 def test_a_whole_file_that_is_no_benchmark_is_made_anew(tmp_path, caplog, content) -> None:
     path = tmp_path / "kept.arrow"
     path.write_bytes(content + hashlib.sha256(content).digest())
-    assert store.load(path) is None
+    assert store.read_cached(path) is None
     assert "is made anew" in caplog.text
