@@ -41,7 +41,7 @@ def remote(name: str, server: Server, **fields: Any) -> Model:
 
 def requests(*, following: bool = True, n: int = 12) -> list[Request]:
     card = data.load_card("scan")
-    scan = data.load(card, "simple", None)
+    scan = data.load_split(card, "simple", None)
     template = prompts.Template(**card.template)
     found = []
     for shown in sample_exemplars(
