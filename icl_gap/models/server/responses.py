@@ -15,7 +15,7 @@ from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.schema import Completion, Divergence, FinishReason, Usage
 
 _SHOWN = 10_000
-"""Bytes of a body; `told` shortens it, once the key is out of it."""
+"""Bytes of a body; `redacted` shortens it, once the key is out of it."""
 _LONGEST_TOKEN = 512
 """More characters than a token of any vocabulary has."""
 

@@ -15,7 +15,7 @@ from icl_gap.models.identity import Identity
 from icl_gap.models.server.api_keys import read_key
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.client import Client, connect
-from icl_gap.models.server.failures import LONGEST_ADVICE, RequestError, told
+from icl_gap.models.server.failures import LONGEST_ADVICE, RequestError, redacted
 from icl_gap.models.server.logprobs import FIELDS, Finding, Mode, gives_logprobs, judge, read_forced
 from icl_gap.models.server.parallel import in_parallel
 from icl_gap.models.server.responses import Served, read_answer
@@ -104,7 +104,7 @@ class ApiModel:
         except InferenceError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 (whatever a server can do wrong fails one request)
-            reason = told(f"{type(error).__name__}: {error}", self._key)
+            reason = redacted(f"{type(error).__name__}: {error}", self._key)
         return InferenceError(f"{self.info.name} failed on {request.query_id}: {reason}")
 
     def _find_mode(self) -> Mode | None:
@@ -117,7 +117,7 @@ class ApiModel:
             session = connect(self._spec, self._key, self._budget, self._stops)
             (mode,) = in_parallel(session, (_PROBE,), _find_mode, limit=1)
         except Exception as error:  # noqa: BLE001 (whatever an address or a server can do wrong)
-            reason = told(str(error) or type(error).__name__, self._key, LONGEST_ADVICE)
+            reason = redacted(str(error) or type(error).__name__, self._key, LONGEST_ADVICE)
         else:
             return mode
         # Raised here, where no other exception is at hand that may hold the request with its key.

@@ -16,7 +16,7 @@ from toys import sweep
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, identify, load_model
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.plausible import most_usage
 from icl_gap.models.server.transport import MOST_BYTES
@@ -40,7 +40,7 @@ def spec(url: str, **fields: Any) -> OpenAISpec:
 
 def model(url: str, **fields: Any) -> Model:
     one = spec(url, **fields)
-    return load(one, identify(one))
+    return load_model(one, identify(one))
 
 
 def ask(answer: Any, **fields: Any) -> Response | InferenceError:
@@ -198,7 +198,7 @@ def test_a_usage_that_cannot_be_is_a_failure_and_lowers_no_cost(found) -> None:
     one = spec("http://127.0.0.1:1/v1", price=PRICE, max_cost=30, concurrency=1)
     asked = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 20) for n in range(5)]
     with serving(lambda c, _: c.send_text(" a", usage=found)) as server:
-        guarded = load(one.model_copy(update={"base_url": server.url}), identify(one))
+        guarded = load_model(one.model_copy(update={"base_url": server.url}), identify(one))
         outcomes = [str(outcome) for _, outcome in guarded.respond(asked)]
         assert 1 <= len(server.bodies) <= 3, "what cannot be read costs the most that can be"
     assert sum("usage" in each for each in outcomes) == len(server.bodies)

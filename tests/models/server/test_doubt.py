@@ -10,7 +10,7 @@ from serving import Connection, serving
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, identify, load_model
 from icl_gap.schema import Prompt, Response
 from icl_gap.specs import check_spec
 
@@ -21,7 +21,7 @@ PRICE = {"prompt": 1.0, "completion": 1.0}
 
 def model(url: str, **fields: Any) -> Model:
     spec = OpenAISpec.model_validate({"kind": "openai", "model": "m", "base_url": url, **fields})
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def echoing(tokens: list[tuple[str, float, dict[str, float]]], *, before: str = "") -> Any:

@@ -16,7 +16,7 @@ from asking import numbered
 from serving import Faults, serving
 
 from icl_gap.errors import InferenceError
-from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, identify, load_model
 from icl_gap.schema import Prompt, Response, Usage
 
 
@@ -24,7 +24,7 @@ def model(url: str, **fields: Any) -> Model:
     spec = OpenAISpec.model_validate(
         {"kind": "openai", "model": "m", "base_url": url, "logprobs": "none", **fields}
     )
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def requests(n: int) -> list[Request]:
@@ -211,7 +211,7 @@ def test_nothing_goes_on_when_the_answers_are_not_wanted_any_more() -> None:
         time.sleep(0.5)
         assert len(server.bodies) == sent <= 5
         assert server.now == 0
-    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-api"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-server"]
 
 
 def test_an_interrupt_ends_what_is_under_way() -> None:
@@ -224,7 +224,7 @@ def test_an_interrupt_ends_what_is_under_way() -> None:
             next(outcomes)
         assert time.monotonic() - began < 3
         timer.join()
-    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-api"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-server"]
 
 
 def test_it_works_where_a_loop_is_running() -> None:
