@@ -1,29 +1,30 @@
-r"""Exact tokenization with a cache, for texts that share most of their words.
+r"""Exact tokenization from cached chunks, for texts that share most of their words.
 
-A text is cut before each space into chunks: ``a b`` into ``a`` and `` b``. Each chunk, and each
-pair of neighbours, is encoded once. If encoding every pair gives the ids of its first chunk and
-then those of its second, the text's ids are the ids of its chunks in order; if one pair fails, the
-text is encoded whole.
+A text is split before each space into chunks: ``a b`` into ``a`` and `` b``. Each chunk, and each
+pair of neighbouring chunks, is encoded once. If the ids of every pair are those of its two chunks
+concatenated, the ids of the text are those of its chunks concatenated; otherwise the text is
+encoded whole.
 
-The proof of exactness, for a byte-level BPE without normalizer, dropout or `ignore_merges`:
+This is exact for a byte-level BPE without normalizer, dropout or ignored merges:
 
-1.  *Added tokens.* Pairs that pass hold no added token, and no added token contains a space except
-    runs of two or more spaces. Such a run needs a chunk that ends in a space, and such a chunk
-    passes only as the last one. So the text holds no added token.
-2.  *Pre-tokenization.* The supported patterns match white space only as the first space of a match
-    or (GPT-2) in runs of white space, which look one character ahead. The left chunk of a pair does
-    not end in white space. So no match crosses a boundary between chunks or looks past one, and the
-    matches within a chunk are those of the chunk alone. Text between matches may cross a boundary
-    (BLOOM) where the left chunk ends with such text and the right chunk begins with it; it then
-    does so in their pair as well as in the text. So the text is pre-tokenized as the pairs are.
-3.  *Merges.* BPE repeatedly applies the merge that comes first by (rank, position), and no merge
-    crosses a boundary of pre-tokens. Suppose that some merge in the text crosses a boundary between
-    chunks, and take the first. Until then each chunk has undergone its own merges alone, those of
-    the two chunks at the boundary in the order of (rank, position), which is the same in their
-    pair. So their pair reaches the same state, in which this merge comes first too, unless an
-    earlier one has crossed. Either way a token of the pair lies across the boundary; but ids
-    determine the bytes of each token, so the ids of the pair cannot be those of the chunks. Hence,
-    if all pairs pass, no merge crosses a boundary, and each chunk ends as it does alone.
+1.  *Added tokens.* A pair that passes holds no added token. The only added tokens with a space are
+    runs of two or more spaces. Such a token needs a chunk that ends in a space, and that chunk
+    passes in no pair but as its last. So the text holds no added token.
+2.  *Pre-tokenization.* The supported patterns match white space only as the first space of a
+    match, and (GPT-2) in runs of white space, which look one character ahead. The left chunk of a
+    pair does not end in white space. So no match crosses a boundary of chunks, none looks over it,
+    and the matches within a chunk are those of the chunk alone. Text between matches may cross a
+    boundary (BLOOM): it does where the left chunk ends and the right one begins with such text, in
+    their pair as in the whole text. So the text is split, within chunks and at boundaries, as the
+    pairs are.
+3.  *Merges.* BPE repeatedly applies the merge that comes first by (rank, position), and none
+    crosses a pre-token. Suppose that, in the text, some merge crosses a boundary of chunks, and
+    take the first that does. Until then each chunk has gone through its own merges alone, the two
+    at the boundary in the order of (rank, position), which is the same in their pair. So their pair
+    reaches the same state, where this merge comes first as well, unless an earlier one has crossed.
+    Either way a token of the pair spans the boundary; but ids fix the bytes of each token, so the
+    ids of the pair cannot be those of the chunks. Hence, where all pairs pass, no merge crosses a
+    boundary, and each chunk is merged as it is alone.
 """
 
 from __future__ import annotations
@@ -39,28 +40,33 @@ if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
 
 Encode = Callable[[str], tuple[int, ...]]
+"""Encodes a text to token ids."""
 Count = Callable[[Sequence[str]], int]
+"""Counts the token ids of a text given in parts."""
 
 MAX_CHUNKS = 1 << 16
+"""Chunks that are cached, at most."""
 MAX_PAIRS = 1 << 18
+"""Pairs of chunks that are cached, at most."""
 MAX_PARTS = 1 << 15
+"""Parts of texts whose token counts are cached, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedEncoder:
-    """An encoder and a counter that share a cache."""
+    """A tokenizer's encoding, with a cache."""
 
     encode: Encode
-    """Encode a text."""
+    """Returns the ids of a text, without special tokens."""
     count: Count
-    """Count the ids of a text given in parts, with a cache of the parts."""
+    """Returns the number of ids of a text given in parts; caches the parts' counts."""
 
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False}
+# GPT-2, OPT and CodeGen: `use_regex` is GPT-2's pattern.
 _GPT2 = {**_BYTE_LEVEL, "use_regex": True}
-"""Pre-tokenizer of GPT-2, OPT and CodeGen; `use_regex` stands for GPT-2's pattern."""
-# BLOOM's pattern is an optional space and a run of a class without white space. The text between
-# matches is a pre-token too, so pre-tokens may hold spaces: ` . (`.
+# BLOOM's pattern is an optional space and a run of a class without white space. Text between
+# matches is one pre-token too, so pre-tokens may hold spaces: ` . (`.
 _BLOOM_STOPS = (
     ".,!?\N{HORIZONTAL ELLIPSIS}\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH COMMA}"
     "\N{IDEOGRAPHIC COMMA}\N{DEVANAGARI DANDA}\N{ARABIC FULL STOP}\N{ARABIC COMMA}"
@@ -81,26 +87,30 @@ _BLOOM = {
 
 
 def cached_encoder(tokenizer: Tokenizer) -> CachedEncoder:
-    """Return an encoder that equals the tokenizer's own without special tokens, but has a cache.
+    """Return an encoder with a cache, equal to the tokenizer's own without special tokens.
 
-    For a tokenizer that the proof above does not cover, every text is encoded whole.
+    Where the proof above does not hold for a tokenizer, every text is encoded whole.
 
     Args:
-        tokenizer: The tokenizer, which must not change afterwards.
+        tokenizer: The tokenizer; it must not change afterwards.
     """
 
     def whole(text: str) -> tuple[int, ...]:
         return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
     added = list(tokenizer.get_added_tokens_decoder().values())
-    if not (
-        _is_plain_bpe(tokenizer) and _has_known_pre_tokenizer(tokenizer) and _are_harmless(added)
-    ):
+    if not (_is_plain_bpe(tokenizer) and _has_known_pretokenizer(tokenizer) and _fit_chunks(added)):
         return CachedEncoder(whole, lambda parts: len(whole("".join(parts))))
-    return _with_cache(whole, tuple(token.content for token in added if token.content.strip(" ")))
+    return _cache_chunks(whole, tuple(token.content for token in added if token.content.strip(" ")))
 
 
-def _with_cache(whole: Encode, added: tuple[str, ...]) -> CachedEncoder:
+def _cache_chunks(whole: Encode, added: tuple[str, ...]) -> CachedEncoder:
+    """Return an encoder that caches chunks.
+
+    Args:
+        whole: Encodes a text whole.
+        added: The texts of the added tokens, runs of spaces left out.
+    """
     chunk_ids = lru_cache(MAX_CHUNKS)(whole)
 
     @lru_cache(MAX_PAIRS)
@@ -111,39 +121,39 @@ def _with_cache(whole: Encode, added: tuple[str, ...]) -> CachedEncoder:
         return whole(pair) == chunk_ids(left) + chunk_ids(right)
 
     def encode(text: str) -> tuple[int, ...]:
-        chunks = _cut(text)
+        chunks = _split(text)
         if len(chunks) > 1 and all(map(is_exact, chunks, chunks[1:])):
             return tuple(chain.from_iterable(map(chunk_ids, chunks)))
         return whole(text)
 
     @lru_cache(MAX_PARTS)
-    def part(text: str) -> tuple[int, str, str] | None:
-        """Return the number of ids of a part and its first and last chunk; None if a pair fails."""
-        chunks = _cut(text)
+    def exact_part(text: str) -> tuple[int, str, str] | None:
+        """Return a part's number of ids, first and last chunk; None if a pair does not pass."""
+        chunks = _split(text)
         if not all(map(is_exact, chunks, chunks[1:])):
             return None
         return sum(map(len, map(chunk_ids, chunks))), chunks[0], chunks[-1]
 
     def count(parts: Sequence[str]) -> int:
-        if all(text.startswith(" ") for text in parts[1:]):  # a text is cut where a part begins
-            found = [each for each in map(part, parts) if each is not None]
-            boundaries = ((left[2], right[1]) for left, right in pairwise(found))
-            if len(found) == len(parts) > 1 and all(is_exact(*boundary) for boundary in boundaries):
-                return sum(each[0] for each in found)
+        if all(text.startswith(" ") for text in parts[1:]):  # parts begin where chunks do
+            exact = [part for part in map(exact_part, parts) if part is not None]
+            boundaries = ((left[2], right[1]) for left, right in pairwise(exact))
+            if len(exact) == len(parts) > 1 and all(is_exact(*pair) for pair in boundaries):
+                return sum(part[0] for part in exact)
         return len(encode("".join(parts)))
 
     return CachedEncoder(encode, count)
 
 
-def _cut(text: str) -> list[str]:
-    """Cut a text into chunks, at least one; all but the first begin with a space."""
+def _split(text: str) -> list[str]:
+    """Return the chunks of a text, at least one; all but the first begin with a space."""
     first, *rest = text.split(" ")
     chunks = [" " + each for each in rest]
     return chunks if chunks and not first else [first, *chunks]
 
 
 def _is_plain_bpe(tokenizer: Tokenizer) -> bool:
-    """Return whether ids determine bytes, and merges are applied in the order of their ranks."""
+    """Return True if ids fix bytes, and merges apply in the order of their ranks alone."""
     from tokenizers.models import BPE
     from tokenizers.pre_tokenizers import ByteLevel
 
@@ -159,7 +169,8 @@ def _is_plain_bpe(tokenizer: Tokenizer) -> bool:
     )
 
 
-def _has_known_pre_tokenizer(tokenizer: Tokenizer) -> bool:
+def _has_known_pretokenizer(tokenizer: Tokenizer) -> bool:
+    """Return True if the pre-tokenizer is GPT-2's or BLOOM's."""
     if tokenizer.pre_tokenizer is None:
         return False
     state = json.loads(tokenizer.pre_tokenizer.__getstate__())
@@ -167,7 +178,7 @@ def _has_known_pre_tokenizer(tokenizer: Tokenizer) -> bool:
 
 
 def _without_offsets(state: Any) -> Any:
-    """Return a pre-tokenizer's state without the key that affects offsets, but no ids."""
+    """Return a pre-tokenizer's state without `trim_offsets`, which does not change ids."""
     if isinstance(state, dict):
         return {k: _without_offsets(v) for k, v in state.items() if k != "trim_offsets"}
     if isinstance(state, list):
@@ -175,8 +186,8 @@ def _without_offsets(state: Any) -> Any:
     return state
 
 
-def _are_harmless(added: Iterable[AddedToken]) -> bool:
-    """Return whether no added token crosses a boundary; CodeGen's runs of spaces may."""
+def _fit_chunks(added: Iterable[AddedToken]) -> bool:
+    """Return True if no added token crosses a boundary of chunks; runs of spaces (CodeGen) may."""
     return all(
         token.content
         and (" " not in token.content or (not token.content.strip(" ") and len(token.content) > 1))

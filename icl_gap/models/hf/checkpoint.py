@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from icl_gap.errors import ModelError
 from icl_gap.models.hf.folder import check_weights, is_safe, weight_files
-from icl_gap.models.hf.remote_code import needs_trust, refuse_code
+from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.spec import Quantization, TransformersSpec
 
@@ -60,7 +60,7 @@ def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
         try:
             move_to(model, device)
         except RuntimeError as error:
-            raise _explain(error, folder) from error
+            raise library_error(error, "cannot load the model", str(folder)) from error
     return model
 
 
@@ -97,7 +97,7 @@ def _load(folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(str(folder), **options)
         except Exception as error:  # whatever can be wrong with files, code or device
-            raise _explain(error, folder) from error
+            raise library_error(error, "cannot load the model", str(folder)) from error
     model, report = loaded
     _check_report(report, folder)
     checked: PreTrainedModel = model.eval()
@@ -177,10 +177,3 @@ def _check_report(report: Mapping[str, Any], folder: Path) -> None:
         if names:
             shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             raise ModelError(f"{len(names)} weights {fault}: {shown}", value=str(folder))
-
-
-def _explain(error: Exception, folder: Path) -> ModelError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if "trust_remote_code" in str(error):
-        return needs_trust(str(folder))
-    return ModelError(f"cannot load the model: {reason}", value=str(folder))

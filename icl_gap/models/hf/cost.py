@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from icl_gap.errors import ModelError
 from icl_gap.models.backend import Footprint
 from icl_gap.models.hf.checkpoint import count_parameters, pick_device
-from icl_gap.models.hf.remote_code import needs_trust
+from icl_gap.models.hf.remote_code import library_error
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.spec import Quantization, RandomInitSpec, TransformersSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
+UNUSABLE_CONFIG = "cannot make the model"
 _SIDE = 2048
 _SECONDS = 0.3
 _PACKED_BYTES: dict[Quantization, float] = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
@@ -52,7 +52,7 @@ def footprint_from_config(
         try:
             model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
         except Exception as error:  # whatever can be wrong with a config
-            raise invalid_config(error, name) from error
+            raise library_error(error, UNUSABLE_CONFIG, name) from error
         text = model.config.get_text_config()
         heads = text.num_attention_heads if hasattr(text, "num_attention_heads") else 0
         size = getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else 0)
@@ -77,19 +77,6 @@ def footprint_from_config(
         dtype=str(dtype).removeprefix("torch."),
         placement=placement,
     )
-
-
-def invalid_config(error: Exception, name: str) -> ModelError:
-    """Return the error for a configuration that transformers makes no model of.
-
-    Args:
-        error: The exception of transformers.
-        name: The model.
-    """
-    if "trust_remote_code" in str(error):
-        return needs_trust(name)
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return ModelError(f"cannot make the model: {reason}", value=name)
 
 
 def matmul_rate(footprint: Footprint) -> float:

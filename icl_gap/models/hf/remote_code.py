@@ -53,6 +53,20 @@ def needs_trust(value: str) -> ModelError:
     )
 
 
+def library_error(error: Exception, problem: str, value: str) -> ModelError:
+    """Return the error for a failure of `transformers` or of a model's code.
+
+    Args:
+        error: The exception, which may say that code is not allowed to run.
+        problem: What failed, to which the exception's first line is added.
+        value: The model, or its folder.
+    """
+    if "trust_remote_code" in str(error):
+        return needs_trust(value)
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ModelError(f"{problem}: {reason}", value=value)
+
+
 def refuse_embedder_code(folder: Path) -> None:
     """Refuse a model of `sentence-transformers` whose settings name code; nothing allows it.
 

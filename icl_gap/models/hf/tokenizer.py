@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from icl_gap.errors import ModelError
 from icl_gap.models.hf.cached_tokenizer import Count, Encode, cached_encoder
 from icl_gap.models.hf.folder import read_optional_json
-from icl_gap.models.hf.remote_code import needs_trust
+from icl_gap.models.hf.remote_code import library_error
 from icl_gap.models.spec import BosPolicy
 
 if TYPE_CHECKING:
@@ -232,11 +232,7 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
                 str(folder), trust_remote_code=trust_remote_code
             )
         except Exception as error:  # whatever can be wrong with the files
-            if "trust_remote_code" in str(error):
-                raise needs_trust(str(folder)) from error
-            raise ModelError(
-                f"cannot load the tokenizer: {_first_line(error)}", value=str(folder)
-            ) from error
+            raise library_error(error, "cannot load the tokenizer", str(folder)) from error
     if tokenizer.is_fast:
         return rust_codec(tokenizer.backend_tokenizer)
     return Codec(
@@ -251,10 +247,6 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
         token_id=lambda token: tokenizer.get_vocab().get(token),
         largest_id=lambda: int(tokenizer.vocab_size) - 1,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _bos_ids(

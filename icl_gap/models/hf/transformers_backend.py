@@ -24,7 +24,7 @@ from icl_gap.models.hf.folder import (
     read_config,
     weight_files,
 )
-from icl_gap.models.hf.remote_code import refuse_code
+from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
@@ -76,7 +76,7 @@ class TransformersBackend(Backend[TransformersSpec]):
         """Return the footprint of the model that `config.json` describes."""
         from transformers import AutoConfig
 
-        from icl_gap.models.hf.cost import footprint_from_config, invalid_config
+        from icl_gap.models.hf.cost import UNUSABLE_CONFIG, footprint_from_config
 
         folder = _folder(identity)
         if not spec.trust_remote_code:
@@ -87,7 +87,7 @@ class TransformersBackend(Backend[TransformersSpec]):
                     str(folder), trust_remote_code=spec.trust_remote_code
                 )
             except Exception as error:  # whatever can be wrong with a config
-                raise invalid_config(error, identity.name) from error
+                raise library_error(error, UNUSABLE_CONFIG, identity.name) from error
         return footprint_from_config(config, spec, name=identity.name)
 
     def load(self, spec: TransformersSpec, identity: Identity) -> Model:

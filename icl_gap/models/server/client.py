@@ -30,8 +30,8 @@ from icl_gap.models.server.failures import (
     redacted,
     status_error,
 )
-from icl_gap.models.server.plausible import check_served, most_usage
-from icl_gap.models.server.responses import BodyError, Served, read_body
+from icl_gap.models.server.plausible import check_completion, most_usage
+from icl_gap.models.server.responses import BodyError, RawCompletion, read_body
 from icl_gap.models.server.stops import Stops
 from icl_gap.models.server.transport import BoundedClient, RefusedBodyError
 from icl_gap.models.spec import OpenAISpec
@@ -74,7 +74,7 @@ class Client:
         self._stops = stops
         self._dice = random.Random()  # noqa: S311 (spreads the waits between attempts)
 
-    async def complete(self, fields: Mapping[str, Any]) -> Served:
+    async def complete(self, fields: Mapping[str, Any]) -> RawCompletion:
         """Send a request until the server responds.
 
         Args:
@@ -101,24 +101,24 @@ class Client:
                 error.status,
             ) from None
 
-    async def _send(self, sending: _SentRequest) -> Served:
+    async def _send(self, sending: _SentRequest) -> RawCompletion:
         """Make an attempt."""
         self._budget.take()
         sending.sent += 1
         fields = self._stops.fields(sending.fields, sending.crashes)
         timeout = self._spec.timeout
         try:
-            served = await self._attempt(fields, min(timeout - sending.seconds, timeout / 2))
+            completion = await self._attempt(fields, min(timeout - sending.seconds, timeout / 2))
         except RequestError as error:
             sending.crashes += error.status == _CRASH
             if error.status in _BILLED:
                 self._budget.pay(error.usage or _most_of(fields))
             raise
-        self._budget.pay(served.usage or _most_of(fields))
+        self._budget.pay(completion.usage or _most_of(fields))
         self._stops.note(sending.fields, fields)
-        return served
+        return completion
 
-    async def _attempt(self, fields: Mapping[str, Any], seconds: float) -> Served:
+    async def _attempt(self, fields: Mapping[str, Any], seconds: float) -> RawCompletion:
         """Send a request, and read the response.
 
         Args:
@@ -134,7 +134,9 @@ class Client:
             raise outcome
         return outcome
 
-    async def _outcome(self, fields: Mapping[str, Any], seconds: float) -> Served | RequestError:
+    async def _outcome(
+        self, fields: Mapping[str, Any], seconds: float
+    ) -> RawCompletion | RequestError:
         """Send a request, and return the response or the error."""
         try:
             async with asyncio.timeout(seconds):
@@ -145,7 +147,7 @@ class Client:
         except APIStatusError as error:
             return status_error(error, self._spec, self._key)
         except (APITimeoutError, TimeoutError):
-            return PassingError(f"no answer within {seconds:.1f} s")
+            return PassingError(f"no response within {seconds:.1f} s")
         except APIConnectionError as error:
             cause = error.__cause__ or error
             reason = str(cause) or type(cause).__name__
@@ -158,22 +160,22 @@ class Client:
             reason = redacted(f"status 200, but {error}", self._key, longest)
             return kind(reason, _OK, usage=error.usage)
 
-    def _read(self, content: bytes, fields: Mapping[str, Any]) -> Served:
+    def _read(self, content: bytes, fields: Mapping[str, Any]) -> RawCompletion:
         """Read a body, and check that it can be a response to the request.
 
         Raises:
             BodyError: It cannot be one, or it reveals the key.
         """
-        served = read_body(content)
+        completion = read_body(content)
         if holds_key(content.decode(errors="replace"), self._key):
             raise BodyError(
                 f"it repeats the key of the environment variable {self._spec.api_key_env}, so that "
                 "it cannot be stored",
-                served.usage,
+                completion.usage,
                 final=True,
             )
-        check_served(served, self._spec, _most_of(fields))
-        return served
+        check_completion(completion, self._spec, _most_of(fields))
+        return completion
 
     def _wait(self, state: RetryCallState) -> float:
         """Return the seconds to wait: those of Retry-After, else a back-off with full jitter."""

@@ -11,6 +11,7 @@ from icl_gap.models.hf import hub
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
 from icl_gap.models.server.address import check_server
+from icl_gap.models.server.api_keys import read_key
 from icl_gap.models.spec import OpenAISpec
 
 
@@ -59,9 +60,9 @@ class OpenAIBackend(Backend[OpenAISpec]):
 
     def load(self, spec: OpenAISpec, identity: Identity) -> Model:
         """Read the key; with `logprobs: auto`, find out how the server gives log-probabilities."""
-        from icl_gap.models.server.server_model import load_openai
+        from icl_gap.models.server.server_model import ServerModel
 
-        return load_openai(spec, identity, self.tokenizer(spec, identity))
+        return ServerModel(spec, identity, self.tokenizer(spec, identity), read_key(spec))
 
 
 def _tokenizer_folder(tokenizer: str) -> Path:

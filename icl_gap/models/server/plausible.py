@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from icl_gap.models.server.responses import BodyError, Served
+from icl_gap.models.server.responses import BodyError, RawCompletion
 from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
@@ -29,11 +29,11 @@ def most_usage(prompt: str, max_tokens: int) -> Usage:
     return Usage(len(prompt.encode(errors="replace")), max_tokens)
 
 
-def check_served(served: Served, spec: OpenAISpec, most: Usage) -> None:
+def check_completion(completion: RawCompletion, spec: OpenAISpec, most: Usage) -> None:
     """Check a response against its request.
 
     Args:
-        served: The response.
+        completion: The response.
         spec: The model that was requested.
         most: The result of `most_usage` for the request.
 
@@ -41,21 +41,23 @@ def check_served(served: Served, spec: OpenAISpec, most: Usage) -> None:
         BodyError: The response is of another model, has an impossible number of tokens, or was
             truncated too early.
     """
-    if served.model is not None and served.model not in _names(spec):
-        raise BodyError(_another_model(served.model, spec.model), served.usage, final=True)
-    if served.usage is None:
+    if completion.model is not None and completion.model not in _names(spec):
+        raise BodyError(_another_model(completion.model, spec.model), completion.usage, final=True)
+    if completion.usage is None:
         return
-    prompt, written = served.usage.prompt_tokens, served.usage.completion_tokens
+    prompt, written = completion.usage.prompt_tokens, completion.usage.completion_tokens
     limit = most.completion_tokens
     if prompt > _TOKENS_PER_BYTE * most.prompt_tokens + _TOKENS_MORE:
-        reason = f"its usage cannot be: {prompt} tokens for a prompt of {most.prompt_tokens} bytes"
+        reason = (
+            f"its usage is impossible: {prompt} tokens for a prompt of {most.prompt_tokens} bytes"
+        )
     elif written > limit:
-        reason = f"its usage cannot be: {written} new tokens, where {limit} were asked for"
-    elif served.finish_reason == "length" and written < limit:
-        reason = f"the server cut the answer short, after {written} of {limit} tokens"
+        reason = f"its usage is impossible: {written} new tokens, where {limit} were asked for"
+    elif completion.finish_reason == "length" and written < limit:
+        reason = f"the server cut the response short, after {written} of {limit} tokens"
     else:
         return
-    raise BodyError(reason, served.usage, final=True)
+    raise BodyError(reason, completion.usage, final=True)
 
 
 def _names(spec: OpenAISpec) -> tuple[str, ...]:
@@ -70,6 +72,6 @@ def _another_model(found: str, requested: str) -> str:
     name = found if len(found) <= _SHOWN else f"{found[:_SHOWN]}…"
     name = name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
     return (
-        f"the model {name} answered, where {requested[:_SHOWN]} was asked; if it is the one you "
-        f"mean, say so in the model's entry: `model_alias: {name}`"
+        f"the model {name} responded, where {requested[:_SHOWN]} was requested; if it is the one "
+        f"that you mean, say so in the model's entry: `model_alias: {name}`"
     )

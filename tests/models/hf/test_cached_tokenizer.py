@@ -110,7 +110,7 @@ def counting(tokenizer: Tokenizer) -> tuple[Callable[[str], tuple[int, ...]], li
         seen.append(text)
         return whole(text)
 
-    return cached_tokenizer._with_cache(encode, ()).encode, seen
+    return cached_tokenizer._cache_chunks(encode, ()).encode, seen
 
 
 def test_a_known_pair_is_not_encoded_again() -> None:
@@ -125,8 +125,8 @@ def supported(tokenizer: Tokenizer) -> bool:
     added = tokenizer.get_added_tokens_decoder().values()
     return (
         cached_tokenizer._is_plain_bpe(tokenizer)
-        and cached_tokenizer._has_known_pre_tokenizer(tokenizer)
-        and cached_tokenizer._are_harmless(added)
+        and cached_tokenizer._has_known_pretokenizer(tokenizer)
+        and cached_tokenizer._fit_chunks(added)
     )
 
 

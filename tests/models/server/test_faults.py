@@ -39,9 +39,9 @@ def reply(prompt: str) -> str:
 FINAL = (
     "content_filter",
     "redirects",
-    "the model another answered",
-    "cut the answer short",
-    "its usage cannot be",
+    "the model another responded",
+    "cut the response short",
+    "its usage is impossible",
     "longer than",
     "repeats the key",
 )
@@ -129,7 +129,7 @@ def test_a_deadline_ends_a_request_that_trickles() -> None:
         began = time.monotonic()
         ((_, outcome),) = model(server.url, timeout=1.0).respond(requests(1))
         assert 0.4 < time.monotonic() - began < 2.5
-    assert "no answer within" in str(outcome)
+    assert "no response within" in str(outcome)
 
 
 @pytest.mark.parametrize("dated", [False, True])
