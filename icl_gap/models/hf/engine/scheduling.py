@@ -15,8 +15,8 @@ from icl_gap.models.hf.engine.passes import Runner, Segment, TokenPredictions
 from icl_gap.models.hf.engine.response_state import ResponseState, verify_draft
 from icl_gap.models.hf.engine.tokenization import TokenizedRequest, tokenize_requests
 from icl_gap.models.hf.engine.trie import (
-    Batch,
     Branch,
+    RequestBatch,
     order_paths,
     plan_batches,
     required_batches,
@@ -145,7 +145,7 @@ class Engine:
     @torch.inference_mode()
     def _run_batch(
         self,
-        batch: Batch,
+        batch: RequestBatch,
         requests: Sequence[TokenizedRequest],
         prefix: Prefix,
         predictions: Predictions,

@@ -59,7 +59,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RequestBatch:
     """Forward passes whose requests are completed together."""
 
     passes: tuple[tuple[Branch, ...], ...]
@@ -142,7 +142,7 @@ def _sort_key(tokens: Tokens) -> bytes:
 
 def plan_batches(
     branches: Sequence[Branch], *, kv_cache_tokens: int, pass_tokens: int
-) -> list[Batch]:
+) -> list[RequestBatch]:
     """Cut the order of computation into batches of forward passes.
 
     Args:
@@ -152,7 +152,7 @@ def plan_batches(
             own.
         pass_tokens: The most tokens that one pass computes. A larger branch is a pass of its own.
     """
-    batches: list[Batch] = []
+    batches: list[RequestBatch] = []
     passes: list[tuple[Branch, ...]] = []
     current: list[Branch] = []
     cached = computed = 0
@@ -162,7 +162,7 @@ def plan_batches(
             passes.append(tuple(current))
             current, computed = [], 0
         if (passes or current) and cached + size > kv_cache_tokens:
-            batches.append(Batch((*passes, tuple(current)) if current else tuple(passes)))
+            batches.append(RequestBatch((*passes, tuple(current)) if current else tuple(passes)))
             passes, current, cached, computed = [], [], 0, 0
         if not (passes or current):
             cached = branch.shared
@@ -170,11 +170,11 @@ def plan_batches(
         cached += size
         computed += branch.new
     if current:
-        batches.append(Batch((*passes, tuple(current))))
+        batches.append(RequestBatch((*passes, tuple(current))))
     return batches
 
 
-def required_batches(batches: Sequence[Batch], wanted: Collection[int]) -> set[int]:
+def required_batches(batches: Sequence[RequestBatch], wanted: Collection[int]) -> set[int]:
     """Return the batches to run for some paths: their own and those that compute their prefixes.
 
     Args:

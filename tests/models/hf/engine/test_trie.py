@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.models.hf.engine.trie import (
-    Batch,
     Branch,
+    RequestBatch,
     TokenPath,
     common_prefix_length,
     count_tokens,
@@ -156,6 +156,6 @@ def test_sharing_never_adds_tokens(paths: list[TokenPath]) -> None:
 
 def test_a_batch_lists_its_branches_in_order() -> None:
     branches = [Branch(n, 0, 1, 1) for n in range(3)]
-    batch = Batch(((branches[0],), (branches[1], branches[2])))
+    batch = RequestBatch(((branches[0],), (branches[1], branches[2])))
     assert list(batch.branches) == branches
     assert batch.tokens == 6
