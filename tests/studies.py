@@ -92,7 +92,7 @@ def save_study(
         more: Models whose cells are not finished.
     """
     card = load_card(benchmark)
-    loaded = data.load(card, card.default_split, None)
+    loaded = data.load_split(card, card.default_split, None)
     drawn = {
         at: sample_exemplars(
             loaded, query_split=at[0], condition=at[1], shots=at[2], seed=at[3], limit=limit

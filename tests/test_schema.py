@@ -7,7 +7,7 @@ from studies import save_card
 
 from icl_gap import load_benchmark
 from icl_gap.data.examples import Sides
-from icl_gap.data.resplitting import Divided
+from icl_gap.data.resplitting import NewSplit
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import Cell, Plan, into_shards, plan_sweep
 from icl_gap.evaluation.texts import Examples
@@ -37,7 +37,7 @@ def check_brief(value: object) -> None:
         BENCHMARK,
         load_benchmark("scan"),
         Sides(list(MANY), list(MANY)),
-        Divided(MANY, MANY, 0.1, 0.2),
+        NewSplit(MANY, MANY, 0.1, 0.2),
         Examples([BENCHMARK]),
         Exemplars(MANY[0], MANY[:30], (0.5,) * 31),
         World("state('a')." * 999, {each.id: {"m0": "x"} for each in MANY}),

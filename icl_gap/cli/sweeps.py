@@ -21,6 +21,7 @@ from icl_gap.text import shots_text
 if TYPE_CHECKING:
     from icl_gap.evaluation.config import SweepSpec
     from icl_gap.evaluation.planning import Cell, Plan, SweepModel
+    from icl_gap.models import Footprint
     from icl_gap.plots import FigureRecipe
     from icl_gap.schema import CellInfo
 
@@ -188,17 +189,17 @@ def _recipes(sweep: SweepSpec) -> list[FigureRecipe]:
 def _cost_rows(planned: Plan) -> list[dict[str, str]]:
     """One row for each model with weights on each benchmark: tokens, operations, time."""
     from icl_gap.evaluation.planning import loads
-    from icl_gap.models.hf.cost import shape
+    from icl_gap.models import measure_footprint
 
     rates: dict[SweepModel, float | None] = {}
     rows = []
     for load in loads(planned.sweep, planned.cells, planned.requests, show_progress):
         model, sizes = load.model, load.sizes
-        found = shape(model.spec, model.identity)
+        found = measure_footprint(model.spec, model.identity)
         if found is None:
             continue
         if model not in rates:
-            rates[model] = _rate_here(model)
+            rates[model] = _rate_here(found)
         operations, rate = found.operations(sizes), rates[model]
         rows.append(
             {
@@ -217,21 +218,23 @@ def _cost_rows(planned: Plan) -> list[dict[str, str]]:
 
 def _memory_rows(planned: Plan) -> list[dict[str, str]]:
     """One row for each model with weights: what it needs, and what this machine has."""
-    from icl_gap.models.hf.memory import fit, in_words
+    from icl_gap.models import measure_footprint
+    from icl_gap.models.hf.memory import format_bytes, memory_fit
 
     rows = []
     for model in dict.fromkeys(cell.model for cell in planned.cells):
         try:
-            found = fit(model.spec, model.identity)
+            footprint = measure_footprint(model.spec, model.identity)
+            found = None if footprint is None else memory_fit(footprint)
         except ModelError:  # its device is in another machine
             continue
         if found is not None:
             rows.append(
                 {
                     "model": model.identity.name,
-                    "weights": in_words(found.weights),
-                    "keys and values": in_words(found.keys_and_values),
-                    "free here": in_words(found.memory),
+                    "weights": format_bytes(found.weights),
+                    "keys and values": format_bytes(found.keys_and_values),
+                    "free here": format_bytes(found.memory),
                     "fits here": found.verdict,
                 }
             )
@@ -252,12 +255,12 @@ def _damage(planned: Plan) -> Iterator[str]:
             yield str(error.within(model.place))
 
 
-def _rate_here(model: SweepModel) -> float | None:
+def _rate_here(footprint: Footprint) -> float | None:
     """The rate of the model's device; None where it is in another machine."""
     from icl_gap.models.hf.cost import matmul_rate
 
     try:
-        return matmul_rate(model.spec, model.identity)
+        return matmul_rate(footprint)
     except ModelError:
         return None
 

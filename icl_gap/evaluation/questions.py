@@ -10,8 +10,8 @@ from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.models import Request, Tokenizer
-from icl_gap.models.hf.engine.sequences import tokenize_requests
-from icl_gap.models.hf.engine.trie import Sizes, measure
+from icl_gap.models.hf.engine.tokenization import tokenize_requests
+from icl_gap.models.hf.engine.trie import TokenCounts, count_tokens
 from icl_gap.progress import Progress
 from icl_gap.schema import Predictions
 
@@ -24,7 +24,7 @@ class Load:
 
     model: SweepModel
     benchmark: str
-    sizes: Sizes
+    sizes: TokenCounts
 
 
 def loads(
@@ -42,7 +42,7 @@ def loads(
         (model, benchmark, list(group))
         for (model, benchmark), group in groupby(cells, key=together)
     ]
-    known: dict[object, Sizes] = {}
+    known: dict[object, TokenCounts] = {}
     for model, benchmark, group in progress(groups, "counting tokens", len(groups)):
         identity, tokenizer = model.identity, model.tokenizer
         if tokenizer is None:
@@ -68,8 +68,8 @@ def _sizes(
     tokenizer: Tokenizer,
     context_length: int | None,
     predictions: Predictions,
-) -> Sizes:
+) -> TokenCounts:
     tokenized, _ = tokenize_requests(
         requests, tokenizer, context_length=context_length, predictions=predictions
     )
-    return measure([each.path for each in tokenized], [len(each.ids) for each in tokenized])
+    return count_tokens([each.path for each in tokenized], [len(each.ids) for each in tokenized])

@@ -85,7 +85,7 @@ def _run_model(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
     """Load a model here, and run it on each benchmark."""
     of = jobs[0].model
     try:
-        model = models.load(of.spec, of.identity)
+        model = models.load_model(of.spec, of.identity)
     except ModelError as error:
         for job in jobs:
             job.refuse(error)

@@ -10,7 +10,7 @@ from statistics import fmean
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
 from icl_gap.evaluation.questions import together
-from icl_gap.models.hf.cost import shape
+from icl_gap.models import measure_footprint
 from icl_gap.text import brief
 
 
@@ -70,7 +70,7 @@ def _cost(
     """
     model = cells[0].model
     if model not in sizes:
-        found = shape(model.spec, model.identity)
+        found = measure_footprint(model.spec, model.identity)
         sizes[model] = 1.0 if found is None else float(found.non_embedding)
     read = 0.0
     for cell in cells:

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from icl_gap.files import replacing
-from icl_gap.models.hf.silence import quiet_transformers
-from icl_gap.models.shipped import FAMILY_MARK
+from icl_gap.models.hf.folder import FAMILY_MARK
+from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.spec import Architecture
 from icl_gap.nano.episodes import Batch, Episodes
 from icl_gap.nano.fast_attention import use_blockwise_attention
@@ -195,7 +195,7 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
     torch.manual_seed(recipe.seed)
     end = tokenizer.token_to_id(END)
     assert end is not None, "the tokenizer was built with it"  # noqa: S101 (for mypy)
-    with quiet_transformers():
+    with silence_transformers():
         from transformers import AutoModelForCausalLM
 
         config = build_config(
@@ -263,7 +263,7 @@ def _resume(run: Run, kept: Path) -> None:
 
 
 def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
-    with quiet_transformers():
+    with silence_transformers():
         run.model.half().save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
     told = {

@@ -56,7 +56,7 @@ def record(card: str, folder: Path, says: list[str], **changes: object) -> Recor
     spec = sweep(card, models=[{"model": str(model)}], shots=[0], seeds=[0], limit=1, **changes)
     plan = plan_sweep(spec)
     cell = plan.cells[0]
-    loaded = models.load(cell.model.spec, cell.model.identity)
+    loaded = models.load_model(cell.model.spec, cell.model.identity)
     request = plan.requests(cell)[0]
     cells = {cell.info.key: cell}
     ((_, found),) = respond([request], [request.id], loaded, cells, spec)

@@ -7,13 +7,13 @@ from toys import sweep
 
 from icl_gap import prompts
 from icl_gap.evaluation.planning import Plan, loads, plan_sweep
-from icl_gap.models.hf.engine.trie import Sizes
+from icl_gap.models.hf.engine.trie import TokenCounts
 from icl_gap.progress import no_progress
 
 MODELS = ["nearest", {"kind": "random_init", "hidden_size": 16}]
 
 
-def sizes(plan: Plan) -> Sizes:
+def sizes(plan: Plan) -> TokenCounts:
     (load,) = loads(plan.sweep, plan.cells, plan.requests, no_progress)
     assert load.model.identity.family == "opt"
     assert load.benchmark == "toy"

@@ -94,7 +94,7 @@ def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
 def test_a_finished_sweep_loads_no_model(toy_card, tmp_path, monkeypatch) -> None:
     spec = sweep(toy_card)
     first = run_sweep(spec, tmp_path / "out")
-    monkeypatch.setattr("icl_gap.models.load", None)
+    monkeypatch.setattr("icl_gap.models.load_model", None)
     again = run_sweep(spec, tmp_path / "out")
     assert again == first
 
@@ -152,7 +152,7 @@ def test_only_what_failed_is_asked_again(toy_card, tmp_path, monkeypatch) -> Non
                 fails = self.broken and id_[1] == failing
                 yield id_, InferenceError("no") if fails else right
 
-    monkeypatch.setattr(models, "load", lambda *_: Model())
+    monkeypatch.setattr(models, "load_model", lambda *_: Model())
     undisturbed = tmp_path / "one"
     with pytest.raises(InferenceError):
         run_sweep(sweep(toy_card), tmp_path / "out")
@@ -186,7 +186,7 @@ def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) 
 def test_one_model_goes_before_the_next_comes(toy_card, tmp_path, monkeypatch) -> None:
     loaded: list[weakref.ref[Model]] = []
     alive: list[int] = []
-    load = models.load
+    load = models.load_model
 
     def watched(*arguments: object) -> Model:
         alive.append(sum(each() is not None for each in loaded))
@@ -194,7 +194,7 @@ def test_one_model_goes_before_the_next_comes(toy_card, tmp_path, monkeypatch) -
         loaded.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(models, "load", watched)
+    monkeypatch.setattr(models, "load_model", watched)
     names = [RANDOM_INIT | {"name": name} for name in "abc"]
     run_sweep(sweep(toy_card, models=names, shots=[0], seeds=[0]), tmp_path / "out")
     assert alive == [0, 0, 0]

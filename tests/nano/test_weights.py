@@ -14,7 +14,7 @@ import icl_gap
 from icl_gap.analysis import GapPoint, analyze
 from icl_gap.evaluation.config import read_sweep
 from icl_gap.evaluation.runner import run_sweep
-from icl_gap.models import Model, TransformersSpec, identify, load
+from icl_gap.models import Model, TransformersSpec, identify, load_model
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.scan_tokenizer import build_tokenizer, scan_template
 from icl_gap.nano.training_recipe import Recipe
@@ -40,7 +40,7 @@ OTHER = dict(
 @cache
 def model(name: str) -> Model:
     spec = TransformersSpec(model=name)
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def recipe(name: str) -> Recipe:

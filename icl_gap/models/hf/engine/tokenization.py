@@ -1,0 +1,152 @@
+"""Tokenization of requests; requests of equal content share one token path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from icl_gap.errors import PromptError
+from icl_gap.models.base import Outcome, Request, RequestId, Tokenizer
+from icl_gap.models.hf.engine.trie import TokenPath, Tokens
+from icl_gap.models.stopping import max_new_tokens
+from icl_gap.schema import Predictions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenizedRequest:
+    """A request as tokens; it stands for all requests of equal content."""
+
+    request: Request
+    """The first of these requests."""
+    path: TokenPath
+    max_new_tokens: int
+    """The most tokens of its response."""
+    gold_fits: bool
+    """False if the path lacks the end of the gold target, which is longer than the context."""
+    ids: list[RequestId] = field(default_factory=list)
+    """Ids of all requests of this content."""
+
+    @property
+    def prompt_tokens(self) -> Tokens:
+        """Tokens of the prompt, (n,)."""
+        return self.path.tokens[: self.path.prompt_length]
+
+    @property
+    def gold_tokens(self) -> list[int]:
+        """Tokens of the gold target, as far as they fit into the context."""
+        return [int(token) for token in self.path.tokens[self.path.prompt_length :]]
+
+
+def tokenize_requests(
+    requests: Sequence[Request],
+    tokenizer: Tokenizer,
+    *,
+    context_length: int | None,
+    predictions: Predictions,
+) -> tuple[list[TokenizedRequest], list[Outcome]]:
+    """Tokenize requests, those of equal content once.
+
+    Args:
+        requests: The requests.
+        tokenizer: The model's tokenizer.
+        context_length: The model's context in tokens; None if it has no limit.
+        predictions: With `full`, KV cache is reserved for decoding.
+
+    Returns:
+        The distinct requests, and a failure for each request whose prompt fills the context.
+    """
+    tokenized: dict[object, TokenizedRequest] = {}
+    failures: list[Outcome] = []
+    for request in requests:
+        content = request.content
+        if content not in tokenized:
+            try:
+                tokenized[content] = _tokenize(request, tokenizer, context_length, predictions)
+            except PromptError as error:
+                failures.append((request.id, error))
+                continue
+        tokenized[content].ids.append(request.id)
+    return list(tokenized.values()), failures
+
+
+def _tokenize(
+    request: Request,
+    tokenizer: Tokenizer,
+    context_length: int | None,
+    predictions: Predictions,
+) -> TokenizedRequest:
+    prompt = tokenizer.encode_prompt(request.prompt.text)
+    if not prompt:
+        raise PromptError("an empty prompt, and no BOS to start from", value=request.query_id)
+    limit = fit_max_new_tokens(request, prompt, context_length)
+    gold = encode_gold(request, tokenizer, prompt)
+    may_decode = predictions == "full" or request.can_still_match is not None
+    path = TokenPath(
+        tokens=np.array((*prompt, *gold[:limit]), np.int32),
+        prompt_length=len(prompt),
+        group=_group(request),
+        rank=request.rank,
+        reserved=min(limit, len(gold)) if may_decode else 0,
+    )
+    return TokenizedRequest(request, path, limit, gold_fits=len(gold) <= limit)
+
+
+def fit_max_new_tokens(request: Request, prompt: Sequence[int], context_length: int | None) -> int:
+    """Return the most tokens that a response may take in the model's context.
+
+    Args:
+        request: The request.
+        prompt: The tokens of its prompt.
+        context_length: The model's context in tokens; None if it has no limit.
+
+    Raises:
+        PromptError: The prompt fills the context.
+    """
+    most = max_new_tokens(stop=request.stop, max_new_bytes=request.max_new_bytes)
+    if context_length is None:
+        return most
+    if len(prompt) >= context_length:
+        raise PromptError(
+            f"the prompt of {request.query_id} takes {len(prompt)} tokens",
+            allowed=f"fewer than {context_length}, the model's context",
+        )
+    return min(most, context_length - len(prompt))
+
+
+def encode_gold(request: Request, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
+    """Return the tokens of the gold target behind its prompt; none if the target is blank.
+
+    Args:
+        request: The request.
+        tokenizer: The model's tokenizer.
+        prompt: The tokens of its prompt.
+    """
+    if not request.gold.strip():
+        return ()
+    return encode_continuation(request, request.gold, tokenizer, prompt)
+
+
+def encode_continuation(
+    request: Request, text: str, tokenizer: Tokenizer, prompt: Sequence[int]
+) -> tuple[int, ...]:
+    """Return the tokens of a text behind a prompt, as the model most likely writes them.
+
+    Prompt and text are encoded as one. Where a token spans both, which no response can contain, the
+    text is encoded by itself.
+
+    Args:
+        request: The request.
+        text: The text that follows its prompt.
+        tokenizer: The model's tokenizer.
+        prompt: The tokens of its prompt.
+    """
+    whole = tokenizer.encode_prompt(request.prompt.text + text)
+    return whole[len(prompt) :] if whole[: len(prompt)] == tuple(prompt) else tokenizer.encode(text)
+
+
+def _group(request: Request) -> str:
+    """Return the id of the first exemplar: prompts that begin with it share a long prefix."""
+    exemplars = request.prompt.exemplars
+    return exemplars[0].id if exemplars else request.query_id
