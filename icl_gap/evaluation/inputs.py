@@ -58,8 +58,8 @@ class SweepModel:
     """In the sweep, as `models[2]`."""
 
     @property
-    def place_of_shots(self) -> str:
-        """Where in the sweep its shots stand."""
+    def shots_place(self) -> str:
+        """The key of the sweep under which its shots stand."""
         return "shots" if self.spec.shots is None else f"{self.place}.shots"
 
     def __repr__(self) -> str:

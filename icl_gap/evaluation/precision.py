@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError, StoreError
-from icl_gap.evaluation.answering import respond
-from icl_gap.evaluation.planning import Plan, SweepModel
+from icl_gap.evaluation.inputs import SweepModel
+from icl_gap.evaluation.planning import Plan
+from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.files import write_atomically
 from icl_gap.models import RandomInitSpec, Request, RequestId, TransformersSpec
 from icl_gap.progress import Progress
@@ -234,7 +235,7 @@ def _again(
     in_float32 = models.load(_exact(model.spec), model.identity)
     cells = {cell.info.key: cell for cell in plan.cells}
     for request in chosen:
-        for id_, again in respond([request], [request.id], in_float32, cells, plan.sweep):
+        for id_, again in run_requests([request], [request.id], in_float32, cells, plan.sweep):
             if again.status == "failed":
                 raise InferenceError(again.reason)
             before = records[id_]

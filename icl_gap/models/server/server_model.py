@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
 from icl_gap.models.base import Outcome, Request, RequestId
-from icl_gap.models.hf.engine.sequences import gold_tokens, room_for
+from icl_gap.models.hf.engine.sequences import gold_tokens, prompt_tokens, room_for
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
 from icl_gap.models.server.api_keys import read_key
@@ -168,7 +168,7 @@ class _Exchange:
         self._fits = True
         """Whether the context holds the gold answer and a token more."""
         if tokenizer is not None and spec.context_length is not None:
-            prompt = tokenizer.encode_prompt(request.prompt.text)
+            prompt = prompt_tokens(request, tokenizer)
             self._room = room_for(request, prompt, spec.context_length)
             self._fits = len(gold_tokens(request, tokenizer, prompt)) < self._room
 

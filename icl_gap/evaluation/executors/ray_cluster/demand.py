@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from icl_gap.errors import ModelError
-from icl_gap.evaluation.planning import SweepModel
+from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.models import RandomInitSpec, TransformersSpec
 from icl_gap.models.hf.memory import fit
 

@@ -18,8 +18,8 @@ from icl_gap.errors import IclGapError, InferenceError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.executors.ray_cluster.demand import demand
 from icl_gap.evaluation.executors.ray_cluster.worker import Begun, Worker
+from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.jobs import Job
-from icl_gap.evaluation.planning import SweepModel
 from icl_gap.models import OpenAISpec
 
 _MOST_DEATHS = 3
@@ -140,7 +140,7 @@ class Dispatch:
             self._let_go(hand)
             return
         self._waiting.remove(hand.job)
-        keys = [cell.info.key for cell in hand.job.cells]
+        keys = [cell.info.key for cell in hand.job.cells.values()]
         hand.stage = "begins"
         hand.task = hand.handle.begin.remote(_part(self._sweep, hand.job), keys)
 
@@ -166,7 +166,7 @@ class Dispatch:
             return
         self._deaths.pop(job, None)
         for id_, record in rows:
-            job.take(id_, record)
+            job.store(id_, record)
             yield
 
     def _bury(self, hand: _Hand, error: RayError) -> None:
@@ -210,7 +210,7 @@ def _at_work(hand: _Hand) -> Job:
 
 def _part(sweep: SweepSpec, job: Job) -> SweepSpec:
     """What of a sweep a job is of: all of it that a worker needs."""
-    entries = dict.fromkeys(cell.benchmark for cell in job.cells)
+    entries = dict.fromkeys(cell.benchmark for cell in job.cells.values())
     update = {
         "datasets": tuple(benchmark.entry for benchmark in entries),
         "models": (job.model.spec,),

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from icl_gap import models
 from icl_gap.errors import IclGapError, InferenceError, ModelError
-from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.planning import Cell, Plan, outline_sweep
-from icl_gap.evaluation.provenance import provenance
+from icl_gap.evaluation.grid import Cell
+from icl_gap.evaluation.planning import Plan, outline_sweep
+from icl_gap.evaluation.provenance import collect_provenance
+from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.models import Request, RequestId
 from icl_gap.schema import ModelInfo, Record
 
@@ -80,7 +81,7 @@ class Worker:
                 self._model = models.load(model.spec, model.identity)
         except ModelError as error:
             return error
-        return self._model.info, provenance(self._model.info.device)
+        return self._model.info, collect_provenance(self._model.info.device)
 
     def respond(self, wanted: Sequence[RequestId]) -> Iterator[list[Row]]:
         """Run requests of the job that was begun.
@@ -94,7 +95,7 @@ class Worker:
         if self._model is None or self._plan is None:
             raise ValueError("no job was begun")
         yield from in_batches(
-            respond(self._requests, wanted, self._model, self._cells, self._plan.sweep)
+            run_requests(self._requests, wanted, self._model, self._cells, self._plan.sweep)
         )
 
 

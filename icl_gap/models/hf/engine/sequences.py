@@ -78,7 +78,7 @@ def _tokenize(
     context_length: int | None,
     predictions: Predictions,
 ) -> TokenizedRequest:
-    prompt = tokenizer.encode_prompt(request.prompt.text)
+    prompt = prompt_tokens(request, tokenizer)
     if not prompt:
         raise PromptError("an empty prompt, and no BOS to start from", value=request.query_id)
     room = room_for(request, prompt, context_length)
@@ -92,6 +92,25 @@ def _tokenize(
         growth=min(room, len(draft)) if follows else 0,
     )
     return TokenizedRequest(request, path, room, whole=len(draft) <= room)
+
+
+def prompt_tokens(request: Request, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the tokens of a request's prompt, as many as the plan has counted.
+
+    Args:
+        request: The request.
+        tokenizer: The model's.
+
+    Raises:
+        PromptError: The plan has counted another number.
+    """
+    prompt = tokenizer.encode_prompt(request.prompt.text)
+    if request.tokens not in {None, len(prompt)}:
+        raise PromptError(
+            f"the prompt of {request.query_id} takes {len(prompt)} tokens",
+            allowed=f"{request.tokens}, as planned: plan and run with one tokenizer",
+        )
+    return prompt
 
 
 def room_for(request: Request, prompt: Sequence[int], context_length: int | None) -> int:
