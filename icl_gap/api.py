@@ -37,7 +37,7 @@ def load_benchmark(
     """
     card = data.load_card(name)
     folder = None if root is None else Path(root)
-    return data.load(card, split, folder, **options)
+    return data.load_split(card, split, folder, **options)
 
 
 def exact_match(

@@ -1,6 +1,8 @@
-"""Records: what the program makes, passed between the stages and kept on disk as JSON.
+"""Records: values that stages of the program pass on and keep on disk as JSON.
 
-All are frozen and slotted. They hold values and no behaviour beyond what follows from those values.
+All are frozen and slotted. They have no behaviour beyond what follows from their values. `Record`
+and `CellInfo` are the schema of results: readers, writers and the columns of frames derive from
+their fields.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from icl_gap.text import brief
 
@@ -42,12 +44,30 @@ Execution = Literal["canonical", "walk", "geobase"]
 """
 
 Metric = Literal["raw", "canonical", "execution"]
-"""Which match counts: of strings, of normal forms, or of what programs do; see `Score`."""
+"""A way in which a prediction can match its target; see `Score` and `icl_gap.metrics`."""
 ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
 """What a gap can be fitted against; see `icl_gap.analysis.scale`."""
 
-SCHEMA_VERSION = 4
-"""Of the files in a results folder; a change that alters a key or a field raises it."""
+SCHEMA_VERSION = 5
+"""Version of the files in a results folder; a change that alters a key or a field raises it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a field of `Record` or `CellInfo` is treated as a column; an annotation of its type."""
+
+    name: str | None = None
+    """The column's name; None for the field's own."""
+    in_frame: bool = True
+    """Whether frames of results have the column."""
+    categorical: bool = False
+    """Whether few different texts are expected, as of a `Literal`."""
+    incidental: bool = False
+    """Whether it may differ between two runs of one request; comparisons leave it out."""
+
+
+_INCIDENTAL = Column(incidental=True)
+_NOT_IN_FRAME = Column(in_frame=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +185,7 @@ class Divergence:
     ended."""
     actual: str | None
     """The model's token; None where it ended its answer (EOS)."""
-    text: str
+    text: Annotated[str, _NOT_IN_FRAME]
     """The answer up to there."""
 
 
@@ -235,15 +255,21 @@ class Score:
     """Both come to the same when they are run, implied by `canonical`; None where the benchmark's
     programs cannot be run, or what they are asked of is not known."""
 
+    @property
+    def outcomes(self) -> dict[Metric, bool]:
+        """The outcome of each metric that is known."""
+        found = {metric: getattr(self, metric) for metric in get_args(Metric)}
+        return {metric: outcome for metric, outcome in found.items() if outcome is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """The outcome of one request; one line of a cell's file."""
 
-    query_id: str
+    query_id: Annotated[str, Column(categorical=True)]
     exemplar_ids: tuple[str, ...]
-    shots: int
-    """Effective: what the prompt holds, after `drop_shots`."""
+    shots: Annotated[int, Column(name="shots_effective")]
+    """Exemplars that the prompt holds, after `drop_shots`."""
     coverage: float
     """Share of the query's primitives that its exemplars hold, in [0, 1]."""
     prompt_sha256: str
@@ -251,64 +277,66 @@ class Record:
     """None where the model has no tokenizer."""
     status: Status
     """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries.
-    `failed`: there is no answer, for the `reason` given."""
+    `failed`: there is no response, for the `reason` given."""
     prediction: str | None = None
-    """The answer; None where it is wrong and was not followed to its end (see `divergence`)."""
+    """The model's answer; None where it is wrong and was not decoded to its end (see
+    `divergence`)."""
     finish_reason: FinishReason | None = None
-    raw: bool | None = None
-    canonical: bool | None = None
-    """None where only decoding on could tell, and the sweep says not to (`canonical: false`)."""
-    execution: bool | None = None
-    """None where only the whole answer could tell and it was not followed to its end
+    scores: Mapping[Metric, bool] = field(default_factory=dict)
+    """Outcome of each metric that is known, empty unless `scored`. `canonical` is unknown where
+    only more decoding could tell and the sweep does not ask for it (`canonical: false`),
+    `execution` where only the whole answer could tell and it was not decoded to its end
     (`predictions: verdict`), and for benchmarks whose programs are not run."""
-    reason: str | None = None
+    reason: Annotated[str | None, Column(categorical=True)] = None
+    """Why raw and canonical match differ or fail (see `Score`), or why the request failed."""
     divergence: Divergence | None = None
     gold_logprob: float | None = None
     """Mean log-probability of the gold answer's tokens, to four decimals; nats a token."""
     gold_tokens: int | None = None
-    seconds: float = 0.0
-    """Wall time since the record before; a timing, so outside every comparison."""
-    batch_tokens: int | None = None
-    """The token budget, where memory ran out and it was halved; as `seconds`."""
-    usage: Usage | None = None
-    """What a server counted; as `seconds`."""
-    served_model: str | None = None
-    """The model that a server says has answered: the one asked for, or an alias; as `seconds`."""
+    seconds: Annotated[float, _INCIDENTAL] = 0.0
+    """Wall time since the record before."""
+    kv_cache_tokens: Annotated[int | None, _INCIDENTAL] = None
+    """Capacity of the KV cache, where memory ran out and it was halved."""
+    usage: Annotated[Usage | None, _INCIDENTAL] = None
+    """Tokens as a server counted them."""
+    served_model: Annotated[str | None, _INCIDENTAL] = None
+    """The model that a server says has answered: the one asked for, or an alias."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellInfo:
-    """What a cell is; the first line of its file."""
+    """The description of a cell; the first line of its file."""
 
-    key: str
+    key: Annotated[str, Column(name="cell")]
     """sha256 of everything that can change a result: see `spec`."""
     model: str
     family: str
     n_params: int | None
     n_params_non_embedding: int | None
+    size_source: SizeSource = "counted"
+    training_tokens: int | None = None
     trained: bool
     dataset: str
     split: str
     """The benchmark's split, e.g. `mcd1`."""
     partial: str | None
-    """Which part of the published split was used, where it was not whole."""
+    """The part of the published split that was used, where it was not whole."""
     query_split: Split
     condition: Condition
     shots: int
     seed: int
-    n_queries: int
+    n_queries: Annotated[int, _NOT_IN_FRAME]
     """Number of queries that the sweep has; in a file, number of its records."""
-    spec: dict[str, Any]
+    spec: Annotated[dict[str, Any], _NOT_IN_FRAME]
     """All that went into `key`, in full: dataset fingerprint, model identity, sampler, template."""
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: Annotated[dict[str, Any], _NOT_IN_FRAME] = field(default_factory=dict)
     """What should not change a result, and is kept to trace it: package versions, device, commit,
     parameter counts, start time."""
-    size_source: SizeSource = "counted"
-    training_tokens: int | None = None
-    n_complete: int | None = None
+    n_complete: Annotated[int | None, _NOT_IN_FRAME] = None
     """In a file, how many queries, from the first in query order, have a record without a gap; None
     where the file holds no others."""
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Annotated[int, _NOT_IN_FRAME] = SCHEMA_VERSION
+    """The version that the cell's file is written in."""
 
     def covers(self, n_queries: int) -> bool:
         """Return whether a file with this description holds the first `n_queries` queries."""

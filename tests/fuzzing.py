@@ -24,9 +24,9 @@ from studies import save_card
 
 from icl_gap.cli import main
 from icl_gap.data import cache
-from icl_gap.data.archives import unpack
+from icl_gap.data.archives import unpack_archive
 from icl_gap.data.examples import Sides
-from icl_gap.data.loaders import cfq, geoquery, gsm
+from icl_gap.data.loaders import SplitInputs, cfq, geoquery, gsm
 from icl_gap.errors import InputError
 from icl_gap.schema import Example
 
@@ -189,7 +189,7 @@ def questions(folder: Path, content: bytes) -> None:
     path.write_bytes(content)
     for name in ("composed", "first"):
         with contextlib.suppress(InputError):
-            gsm.read(name, [path, path], solutions=name == "first")
+            gsm.read_gsm(SplitInputs("gsm", name, [path, path]), solutions=name == "first")
 
 
 def zipped(folder: Path, content: bytes) -> None:
@@ -197,7 +197,7 @@ def zipped(folder: Path, content: bytes) -> None:
     path = folder / "archive"
     path.write_bytes(content)
     with contextlib.suppress(InputError):
-        unpack(path, folder / "archives" / "unpacked", limit=10**6)
+        unpack_archive(path, folder / "archives" / "unpacked", limit=10**6)
 
 
 def tarred(folder: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from icl_gap.metrics import METRICS
 from icl_gap.schema import Benchmark, Divergence, Example, Record, Usage
 
 WORDS = ("walk", "run", "jump", "left", "right", "twice", "and", "after")
@@ -32,7 +33,7 @@ def records(draw: st.DrawFn) -> Record:
     """Records with any text in them, control characters and lone surrogates included."""
     text = st.text(st.characters(), max_size=20)
     maybe = st.none() | text
-    raw = draw(st.none() | st.booleans())
+    scores = st.dictionaries(st.sampled_from(tuple(METRICS)), st.booleans())
     left = st.builds(Divergence, st.integers(0, 99), expected=maybe, actual=maybe, text=text)
     return Record(
         query_id=draw(text),
@@ -44,8 +45,7 @@ def records(draw: st.DrawFn) -> Record:
         status=draw(st.sampled_from(("scored", "skipped", "failed"))),
         prediction=draw(maybe),
         finish_reason=draw(st.sampled_from((None, "stop", "eos", "length"))),
-        raw=raw,
-        canonical=raw or draw(st.none() | st.booleans()),
+        scores=draw(scores),
         reason=draw(maybe),
         divergence=draw(st.none() | left),
         gold_logprob=draw(st.none() | st.floats(-9, 0)),

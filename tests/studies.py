@@ -52,10 +52,10 @@ Answers = Callable[[Asked], dict[str, Any]]
 def right_or_wrong(asked: Asked) -> dict[str, Any]:
     """Every query right under ID; under OOD, those of odd number wrong, and not followed."""
     if asked.condition == "id" or asked.n % 2 == 0:
-        return {"raw": True, "canonical": True, "prediction": f" {asked.gold}"}
+        return {"scores": {"raw": True, "canonical": True}, "prediction": f" {asked.gold}"}
     first, _, rest = asked.gold.partition(" ")
     left = {"position": 1, "expected": f" {rest}", "actual": " X", "text": f" {first}"}
-    return {"raw": False, "canonical": False, "reason": "diverged", "divergence": left}
+    return {"scores": {"raw": False, "canonical": False}, "reason": "diverged", "divergence": left}
 
 
 def save_card(folder: Path, rows: Sequence[str] = ROWS, **changes: Any) -> str:
@@ -92,7 +92,7 @@ def save_study(
         more: Models whose cells are not finished.
     """
     card = load_card(benchmark)
-    loaded = data.load(card, card.default_split, None)
+    loaded = data.load_split(card, card.default_split, None)
     drawn = {
         at: sample_exemplars(
             loaded, query_split=at[0], condition=at[1], shots=at[2], seed=at[3], limit=limit

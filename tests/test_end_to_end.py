@@ -61,7 +61,7 @@ def test_models_from_disk_run_on_every_benchmark(
         for record in cell.records:
             assert record.prompt_tokens > 10
             assert record.coverage > 0 or record.shots == 0
-            assert not record.raw  # random weights answer nothing
+            assert not record.scores.get("raw")  # random weights answer nothing
 
 
 def nearest(benchmark: str, shots: int, limit: int) -> SweepSpec:
@@ -82,7 +82,7 @@ def test_nearest_answers_geoquery_in_distribution_and_never_out_of_it(data_root,
     assert data_root
     results = evaluate_sweep(nearest("geoquery", 50, 100), tmp_path)
     right = {
-        (cell.info.query_split, cell.info.condition): sum(r.raw for r in cell.records)
+        (cell.info.query_split, cell.info.condition): sum(r.scores["raw"] for r in cell.records)
         for cell in results
     }
     # the template split keeps every target program on one side
@@ -101,7 +101,7 @@ def test_nearest_finds_the_mirrored_scan_command(tmp_path) -> None:
     mirrored = 0
     for cell in results:
         for record in cell.records:
-            if record.raw:
+            if record.scores.get("raw"):
                 shown = {sources[id_].source: sources[id_].target for id_ in record.exemplar_ids}
                 other = mirror(sources[record.query_id].source)
                 mirrored += shown.get(other) == record.prediction

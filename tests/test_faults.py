@@ -43,7 +43,10 @@ def path(toy_card: str, tmp_path: Path) -> Path:
 
 
 def plain(cell: CellResult) -> str:
-    records = [(r.query_id, r.exemplar_ids, r.status, r.raw, r.prediction) for r in cell.records]
+    records = [
+        (r.query_id, r.exemplar_ids, r.status, r.scores.get("raw"), r.prediction)
+        for r in cell.records
+    ]
     return json.dumps([cell.info.key, records])
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import icl_gap
-from icl_gap.data import load, load_card
+from icl_gap.data import load_card, load_split
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.specs import check_spec, shipped
@@ -42,7 +42,7 @@ def test_the_card_is_all_that_a_benchmark_needs(tmp_path) -> None:
     folder.mkdir()
     (folder / "train.tsv").write_text("red\tR\nblue\tB\n")
     (folder / "test.tsv").write_text("red blue\tR B\n")
-    benchmark = load(load_card(path), "plain")
+    benchmark = load_split(load_card(path), "plain")
     assert (len(benchmark.train), len(benchmark.test)) == (2, 1)
     spec = check_spec(
         {

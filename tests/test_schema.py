@@ -7,7 +7,7 @@ from studies import save_card
 
 from icl_gap import load_benchmark
 from icl_gap.data.examples import Sides
-from icl_gap.data.resplitting import Divided
+from icl_gap.data.resplitting import NewSplit
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.planning import Plan, plan_sweep
@@ -39,7 +39,7 @@ def check_brief(value: object) -> None:
         BENCHMARK,
         load_benchmark("scan"),
         Sides(list(MANY), list(MANY)),
-        Divided(MANY, MANY, 0.1, 0.2),
+        NewSplit(MANY, MANY, 0.1, 0.2),
         Examples([BENCHMARK]),
         Exemplars(MANY[0], MANY[:30], (0.5,) * 31),
         World("state('a')." * 999, {each.id: {"m0": "x"} for each in MANY}),

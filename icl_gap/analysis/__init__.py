@@ -3,7 +3,6 @@
 from icl_gap.analysis.analyze import analyze
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import (
-    MATCHES,
     Accuracies,
     Analysis,
     BandPoint,
@@ -34,7 +33,6 @@ from icl_gap.analysis.table import (
 from icl_gap.schema import Metric, ScaleKey
 
 __all__ = [
-    "MATCHES",
     "SCALES",
     "Accuracies",
     "Analysis",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from icl_gap.analysis.points import Analysis, merge_notes
 from icl_gap.errors import AnalysisError, InputError
+from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, ScaleKey
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def analyze(
 
 
 def _check(metric: Metric, resamples: int, confidence: float, against: ScaleKey) -> None:
-    if metric not in get_args(Metric):
-        raise InputError("unknown metric", value=metric, allowed=get_args(Metric))
+    if metric not in METRICS:
+        raise InputError("unknown metric", value=metric, allowed=tuple(METRICS))
     if against not in get_args(ScaleKey):
         raise InputError("unknown scale", value=against, allowed=get_args(ScaleKey))
     if not 0 < confidence < 1:

@@ -19,6 +19,7 @@ from icl_gap.analysis.points import (
     QuerySplit,
     Subject,
 )
+from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, Split
 from icl_gap.text import brief
 
@@ -154,9 +155,7 @@ def _measure(unit: _Unit, drawn: Mapping[_Key, Draws], confidence: float) -> Mea
         bounds=bounds(parts),
         smooth=smooth(parts, draws, confidence=confidence),
         tests=mcnemar(parts),
-        raw=_accuracies(parts, "raw"),
-        canonical=_accuracies(parts, "canonical"),
-        execution=_accuracies(parts, "execution"),
+        accuracies=_accuracies(parts),
         n_queries=sum(int(part.answered.any(axis=0).sum()) for part in parts),
         n_seeds=len(parts[0].seeds),
         n_skipped=sum(int(part.skipped.sum()) for part in parts),
@@ -187,14 +186,16 @@ def _folds(parts: Sequence[Paired]) -> Floats:
     return _gap(*np.mean(sides, axis=0))
 
 
-def _accuracies(parts: Sequence[Paired], metric: Metric) -> Accuracies | None:
-    """Match of one kind, ID and OOD; None where it is not known of all requests."""
-    sides = [
-        [getattr(part, f"{metric}_{condition}").sum() / part.answered.sum() for part in parts]
-        for condition in ("id", "ood")
-    ]
-    inside, outside = np.mean(sides, axis=1)
-    return None if np.isnan(inside + outside) else Accuracies(float(inside), float(outside))
+def _accuracies(parts: Sequence[Paired]) -> dict[Metric, Accuracies]:
+    """Return the accuracies of each metric that is known of all requests."""
+    answered = [part.answered.sum() for part in parts]
+    found = {}
+    for metric in METRICS:
+        matches = np.array([part.matches[metric].sum(axis=0) for part in parts])
+        inside, outside = np.mean(matches.T / answered, axis=1)
+        if not np.isnan(inside + outside):
+            found[metric] = Accuracies(float(inside), float(outside))
+    return found
 
 
 def _mean(totals: Sequence[Floats], answered: Sequence[np.float64]) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError, InputError
+from icl_gap.metrics import METRICS
 from icl_gap.results import OUTCOMES
 from icl_gap.sampling import SHARING
 from icl_gap.schema import Condition, Metric, Split
@@ -40,10 +42,8 @@ class Cell:
     shots: Floats
     """Effective."""
     coverage: Floats
-    raw: Floats
+    scores: Mapping[Metric, Floats]
     """1, 0, or NaN where it is not known."""
-    canonical: Floats
-    execution: Floats
     logprob: Floats
     """The gold answer's mean log-likelihood, nats a token; NaN where it is not known."""
 
@@ -120,7 +120,7 @@ def _arrays(results: pd.DataFrame, codes: NDArray[np.int64]) -> dict[str, NDArra
         "failed": (results["status"] == "failed").to_numpy(dtype=np.bool_),
         "shots": floats("shots_effective"),
         "coverage": floats("coverage"),
-        **{metric: floats(metric) for metric in get_args(Metric)},
+        **{metric: floats(metric) for metric in METRICS},
         "logprob": floats("gold_logprob"),
     }
 
@@ -133,6 +133,7 @@ def _cell(head: dict[str, Any], arrays: dict[str, NDArray[Any]], ids: NDArray[np
         condition=head["condition"],
         seed=head["seed"],
         crossed=head["selection"] in SHARING,
+        scores={metric: arrays.pop(metric) for metric in METRICS},
         **arrays,
     )
     if (twice := np.diff(cell.queries) == 0).any():

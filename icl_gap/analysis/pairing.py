@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from types import MappingProxyType
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from icl_gap.analysis.outcomes import Cell, Floats, cells_of
 from icl_gap.analysis.points import Subject
 from icl_gap.errors import AnalysisError
+from icl_gap.metrics import METRICS
 from icl_gap.schema import Condition, Metric, Split
 from icl_gap.text import brief
 
@@ -35,6 +35,9 @@ class Paired:
     """Sorted; those that have no answer are among them."""
     crossed: bool
     """Whether seeds are crossed with queries: all queries of a cell share their exemplars."""
+    matches: Mapping[Metric, Floats]
+    """(S, 2): matches ID and OOD over the answered queries, by metric; NaN where some are not
+    known."""
     hits_id: Floats
     """(S, Q): 1 where the request was answered right, else 0."""
     hits_ood: Floats
@@ -60,22 +63,16 @@ class Paired:
     coverage_id: Floats
     """(S,): as `shots`."""
     coverage_ood: Floats
-    raw_id: Floats
-    """(S,): exact matches of strings."""
-    raw_ood: Floats
-    canonical_id: Floats
-    """(S,): exact matches of normal forms; NaN where some are not known."""
-    canonical_ood: Floats
-    execution_id: Floats
-    """(S,): matches of what programs do; NaN where some are not known."""
-    execution_ood: Floats
 
     def under(self, seeds: Sequence[int]) -> Paired:
         """The same under some of its seeds."""
         rows = [self.seeds.index(seed) for seed in seeds]
         matrices = (f.name for f in fields(self) if f.name not in _DESCRIPTION)
         return replace(
-            self, seeds=tuple(seeds), **{name: getattr(self, name)[rows] for name in matrices}
+            self,
+            seeds=tuple(seeds),
+            matches={metric: each[rows] for metric, each in self.matches.items()},
+            **{name: getattr(self, name)[rows] for name in matrices},
         )
 
     def __repr__(self) -> str:
@@ -83,7 +80,7 @@ class Paired:
         return brief("Paired", size, self.subject.place)
 
 
-_DESCRIPTION = {"subject", "query_split", "seeds", "query_ids", "crossed"}
+_DESCRIPTION = {"subject", "query_split", "seeds", "query_ids", "crossed", "matches"}
 
 
 def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[Paired], Remarks]:
@@ -206,9 +203,24 @@ def _paired(
         seeds,
         tuple(names[queries]),
         any(cell.crossed for cell in cells.values()),
+        _matches(pairs),
         *cube,
         **{name: np.array([each[name] for each in sums]) for name in sums[0]},
     )
+
+
+def _matches(pairs: Sequence[tuple[Cell, Cell]]) -> dict[Metric, Floats]:
+    """Return the (S, 2) matches of each metric over the queries that both cells answered."""
+    answered = [inside.answered & outside.answered for inside, outside in pairs]
+    return {
+        metric: np.array(
+            [
+                [cell.scores[metric][kept].sum() for cell in cells]
+                for cells, kept in zip(pairs, answered, strict=True)
+            ]
+        )
+        for metric in METRICS
+    }
 
 
 def _sums(
@@ -231,8 +243,7 @@ def _sums(
     for condition, cell, right in zip(("id", "ood"), (inside, outside), hits, strict=True):
         found[f"left_{condition}"] = np.nansum(right[~kept])
         found[f"open_{condition}"] = np.count_nonzero(~cell.answered)
-        for name in ("coverage", *get_args(Metric)):
-            found[f"{name}_{condition}"] = getattr(cell, name)[kept].sum()
+        found[f"coverage_{condition}"] = cell.coverage[kept].sum()
     return {name: float(value) for name, value in found.items()}
 
 
@@ -264,24 +275,13 @@ def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None
         )
 
 
-_UNKNOWN: Mapping[Metric, str] = MappingProxyType(
-    {
-        "raw": "the results are damaged",
-        "canonical": "run the sweep with `canonical: true`, or with `predictions: full`",
-        "execution": "run the sweep with `predictions: full`, and on benchmarks whose programs are "
-        "run (`execution` of their cards)",
-    }
-)
-"""Why a match may not be known, and what to do."""
-
-
 def _hits(cell: Cell, metric: Metric, names: NDArray[np.object_]) -> Floats:
     """(Q,): NaN where there is no answer."""
-    hits: Floats = np.where(cell.answered, getattr(cell, metric), np.nan)
+    hits: Floats = np.where(cell.answered, cell.scores[metric], np.nan)
     if (unknown := np.isnan(hits) & cell.answered).any():
         query = names[cell.queries[unknown.argmax()]]
         raise AnalysisError(
-            f"query `{query}` counts as scored and has no {metric} score: {_UNKNOWN[metric]}\n"
-            f"  {cell.name}"
+            f"query `{query}` counts as scored and has no {metric} score: "
+            f"{METRICS[metric].remedy}\n  {cell.name}"
         )
     return hits

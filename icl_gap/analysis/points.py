@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
 from icl_gap.analysis.estimate import Estimate
@@ -12,14 +11,6 @@ from icl_gap.schema import Condition, Metric, ScaleKey, SizeSource
 from icl_gap.text import brief, shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
-MATCHES: Mapping[Metric, str] = MappingProxyType(
-    {
-        "raw": "raw exact match",
-        "canonical": "canonical exact match",
-        "execution": "execution match",
-    }
-)
-"""What a reader is told of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +66,7 @@ class McNemar:
 
 @dataclass(frozen=True, slots=True)
 class Accuracies:
-    """Exact match of one kind, ID and OOD."""
+    """Accuracies under one metric, in [0, 1]."""
 
     id: float
     ood: float
@@ -105,12 +96,8 @@ class GapPoint(Subject):
     """The smooth gap: that of the gold answer's likelihood a token. None where it is not known."""
     tests: tuple[McNemar, ...]
     """One for each seed."""
-    raw: Accuracies | None
-    """Exact match of strings; as the next two, None where it is not known of some answers."""
-    canonical: Accuracies | None
-    """Exact match of normal forms."""
-    execution: Accuracies | None
-    """Match of what the programs do."""
+    accuracies: Mapping[Metric, Accuracies]
+    """Accuracies of each metric that is known of all requests."""
     n_queries: int
     """Different queries that were answered under at least one seed."""
     n_seeds: int

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import Accuracies, Analysis, Needed, Slope, Subject
 from icl_gap.analysis.scale import SCALES
+from icl_gap.metrics import METRICS
 
 
 def table(analysis: Analysis) -> list[dict[str, str]]:
@@ -34,16 +35,14 @@ def table(analysis: Analysis) -> list[dict[str, str]]:
 def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
     """One row for each gap: what stands beside it, as text."""
     skips = any(point.bounds for point in analysis.points)
-    executed = any(point.execution for point in analysis.points)
+    metrics = [m for m in METRICS if any(m in point.accuracies for point in analysis.points)]
     return [
         {
             "benchmark": point.benchmark,
             "model": point.model,
             "shots": str(point.shots),
             "queries": point.query_split,
-            "raw ID/OOD": _both(point.raw),
-            "canonical ID/OOD": _both(point.canonical),
-            **({"execution ID/OOD": _both(point.execution)} if executed else {}),
+            **{f"{metric} ID/OOD": _both(point.accuracies.get(metric)) for metric in metrics},
             "Fieller": _ends(point.fieller),
             "detectable gap": _number(point.detectable),
             "McNemar p": " ".join(_p_value(test.p_value) for test in point.tests),

@@ -27,14 +27,14 @@ Root = Annotated[
 def list_(root: Root = None) -> None:
     """List the benchmarks that ship with the package, and whether their data is at hand."""
     from icl_gap.data import list_cards
-    from icl_gap.data.locations import sources_at_hand
+    from icl_gap.data.locations import find_sources
 
     rows = [
         {
             "name": card.name,
             "title": card.title,
             "splits": ", ".join(card.splits),
-            "data": ", ".join(f.source.kind for f in sources_at_hand(card, root)) or "not here",
+            "data": ", ".join(f.source.kind for f in find_sources(card, root)) or "not here",
         }
         for card in list_cards()
     ]
@@ -48,10 +48,10 @@ def info(
     root: Root = None,
 ) -> None:
     """Describe a benchmark: its size, its words, and what its test side shares with train."""
-    from icl_gap.data import describe, load, load_card
+    from icl_gap.data import describe, load_card, load_split
 
     card = load_card(name)
-    found = describe(load(card, split, root))
+    found = describe(load_split(card, split, root))
     say(card.title)
     say(f"licence: {card.licence}\ncitation: {card.citation}\nsplit: {found.split}")
     if found.partial:
@@ -66,11 +66,10 @@ def info(
 @app.command()
 def fetch(name: Name) -> None:
     """Download a benchmark's files, each checked against its sha256 before it is read."""
-    from icl_gap.data import fetch as bring
-    from icl_gap.data import load_card
+    from icl_gap.data import fetch_benchmark, load_card
 
     with transfer() as progress:
-        done = bring(load_card(name), progress=progress)
+        done = fetch_benchmark(load_card(name), progress=progress)
     for reason in done.failed:
         say(f"passed over: {reason}")
     if done.folder is None:
@@ -84,10 +83,9 @@ def fetch(name: Name) -> None:
 @app.command()
 def verify(name: Name, root: Root = None) -> None:
     """Check every file's sha256 and load every split; exit code 1 if anything is wrong."""
-    from icl_gap.data import load_card
-    from icl_gap.data import verify as check
+    from icl_gap.data import load_card, verify_benchmark
 
-    found = check(load_card(name), root, progress=show_progress)
+    found = verify_benchmark(load_card(name), root, progress=show_progress)
     for file in found.files:
         say(f"{_mark(file.ok)}  {file.path}" + ("" if file.ok else f" (found {file.found})"))
     show_table(_splits(found), left=("split", "part", "problem"))

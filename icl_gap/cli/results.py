@@ -123,7 +123,6 @@ def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> Non
         evidence: Print a table of tests and other intervals too.
     """
     from icl_gap.analysis import (
-        MATCHES,
         SCALES,
         common_table,
         evidence_table,
@@ -132,9 +131,10 @@ def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> Non
         table,
     )
     from icl_gap.evaluation.precision import read_checks
+    from icl_gap.metrics import METRICS
 
     tables = {
-        f"{MATCHES[analysis.metric]}, {analysis.confidence:.0%} intervals": table(analysis),
+        f"{METRICS[analysis.metric].name}, {analysis.confidence:.0%} intervals": table(analysis),
         "beside the gaps; one test for each seed": evidence_table(analysis) if evidence else [],
         f"fit of the gap against scale: {SCALES[analysis.against].label}": fit_table(analysis),
         "one slope for all families": common_table(analysis),

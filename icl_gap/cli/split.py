@@ -27,14 +27,14 @@ def split(
     root: Root = None,
 ) -> None:
     """Divide a benchmark anew, as a card of your own, and show the divergences reached."""
-    from icl_gap.data import load, load_card
-    from icl_gap.data.resplitting import divide, save
+    from icl_gap.data import load_card, load_split
+    from icl_gap.data.resplitting import divide, save_split
 
     card = load_card(name)
-    benchmark = load(card, of, root)
+    benchmark = load_split(card, of, root)
     with waiting("dividing"):
         divided = divide(benchmark, card.canonical, method, share=share, seed=seed)
-    path = save(divided, card, f"{card.name}-{method}", out)
+    path = save_split(divided, card, f"{card.name}-{method}", out)
     say(f"train {len(divided.train):,}, test {len(divided.test):,}")
     say(
         f"divergence of atoms {divided.atom_divergence:.4f}, "

@@ -20,7 +20,7 @@ from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
     from icl_gap.evaluation.estimates import ComputeCost, PromptCounts
-    from icl_gap.models.hf.memory import Fit
+    from icl_gap.models.hf.memory import MemoryFit
     from icl_gap.schema import CellInfo
 
 SweepFile = Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")]
@@ -200,14 +200,14 @@ def _cost_row(cost: ComputeCost) -> dict[str, str]:
     }
 
 
-def _memory_row(model: str, needs: Fit) -> dict[str, str]:
-    from icl_gap.models.hf.memory import in_words
+def _memory_row(model: str, needs: MemoryFit) -> dict[str, str]:
+    from icl_gap.models.hf.memory import format_bytes
 
     return {
         "model": model,
-        "weights": in_words(needs.weights),
-        "keys and values": in_words(needs.keys_and_values),
-        "free here": in_words(needs.memory),
+        "weights": format_bytes(needs.weights),
+        "keys and values": format_bytes(needs.keys_and_values),
+        "free here": format_bytes(needs.memory),
         "fits here": needs.verdict,
     }
 

@@ -1,7 +1,7 @@
 """Benchmarks: cards, loaders, fetching, checking.
 
->>> from icl_gap.data import load, load_card
->>> benchmark = load(load_card("scan"), "mcd1")
+>>> from icl_gap.data import load_split, load_card
+>>> benchmark = load_split(load_card("scan"), "mcd1")
 >>> len(benchmark.train), len(benchmark.test)
 (8365, 1045)
 """
@@ -9,14 +9,13 @@
 from __future__ import annotations
 
 from icl_gap.data.cards import DatasetCard, SplitSpec, list_cards, load_card
-from icl_gap.data.fetch import Fetched, fetch
+from icl_gap.data.checksums import FileCheck
+from icl_gap.data.fetch import Fetched, fetch_benchmark
 from icl_gap.data.info import BenchmarkInfo, SideInfo, describe
-from icl_gap.data.loading import OPTIONS, load, load_world
-from icl_gap.data.sums import FileCheck
-from icl_gap.data.verify import SplitCheck, Verification, verify
+from icl_gap.data.loading import load_split, load_world
+from icl_gap.data.verify import SplitCheck, Verification, verify_benchmark
 
 __all__ = [
-    "OPTIONS",
     "BenchmarkInfo",
     "DatasetCard",
     "Fetched",
@@ -26,10 +25,10 @@ __all__ = [
     "SplitSpec",
     "Verification",
     "describe",
-    "fetch",
+    "fetch_benchmark",
     "list_cards",
-    "load",
     "load_card",
+    "load_split",
     "load_world",
-    "verify",
+    "verify_benchmark",
 ]

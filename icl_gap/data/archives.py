@@ -44,7 +44,7 @@ _DAMAGE = (
 Member = tuple[str, IO[bytes]]
 
 
-def unpack(archive: Path, folder: Path, *, limit: int) -> dict[str, str]:
+def unpack_archive(archive: Path, folder: Path, *, limit: int) -> dict[str, str]:
     """Unpack a `.tar.gz` or `.zip` into a folder of its own.
 
     The folder appears once it is whole, and takes the place of an older one.

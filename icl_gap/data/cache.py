@@ -31,7 +31,7 @@ _LARGE = 2**26
 """Bytes from which a file's sha256 is remembered rather than computed on every start."""
 
 
-def load(path: Path) -> tuple[Sides, str] | None:
+def read_cached(path: Path) -> tuple[Sides, str] | None:
     """Read a kept benchmark.
 
     The file is read whole and its checksum verified before Arrow sees a byte of it: Arrow trusts
@@ -73,7 +73,7 @@ def _sides(content: bytes) -> tuple[Sides, str]:
     return Sides(examples[:n_train], examples[n_train:]), noted["fingerprint"]
 
 
-def save(path: Path, sides: Sides, mark: str) -> None:
+def write_cached(path: Path, sides: Sides, mark: str) -> None:
     """Keep a benchmark; where the folder cannot be written, it is simply not kept.
 
     The file appears under its name only once it is whole, so that two processes may do this at the

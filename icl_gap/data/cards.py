@@ -11,16 +11,14 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic_core import PydanticKnownError
 
 from icl_gap.data.addresses import check_address
+from icl_gap.data.loaders import get_loader, loader_names
 from icl_gap.data.paths import expanded, is_file, is_folder, is_there
 from icl_gap.errors import DataError, Place
 from icl_gap.schema import CanonicalForm, Execution
 from icl_gap.specs import Spec, read_spec, shipped
-
-Loader = Literal["scan", "listops", "logic", "cfq", "geoquery", "cogs", "gsm", "tsv"]
-GENERATED: frozenset[Loader] = frozenset({"scan", "listops", "logic"})
-"""The loaders that need no file."""
 
 RECEIPT = "fetched.json"
 """Lies in a fetched folder once all of it is there: the sha256 of each file."""
@@ -29,17 +27,13 @@ DOWNLOAD_LIMIT = 2**30
 
 TEMPLATE_KEYS = ("instruction", "source_label", "target_label")
 
-SPLIT_FILES: dict[Loader, frozenset[str]] = {
-    "scan": frozenset(),
-    "listops": frozenset(),
-    "logic": frozenset(),
-    "cfq": frozenset({"members"}),
-    "geoquery": frozenset({"members"}),
-    "cogs": frozenset({"train", "test"}),
-    "gsm": frozenset({"train", "test"}),
-    "tsv": frozenset({"train", "test"}),
-}
-"""The keys of `files` that a split has under each loader."""
+
+def _known_loader(name: str) -> str:
+    *others, last = names = loader_names()
+    if name not in names:
+        expected = f"{', '.join(map(repr, others))} or {last!r}"
+        raise PydanticKnownError("literal_error", {"expected": expected})
+    return name
 
 
 def _plain(text: str) -> str:
@@ -67,6 +61,7 @@ def _part(name: str) -> str:
     return name
 
 
+LoaderName = Annotated[str, AfterValidator(_known_loader)]
 PlainText = Annotated[str, AfterValidator(_plain)]
 Inside = Annotated[PlainText, AfterValidator(_inside)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -176,7 +171,8 @@ class DatasetCard(Spec):
     """What running its programs comes to; null where they are not run."""
     template: dict[str, str]
     """`instruction`, `source_label` and `target_label` of the default prompt."""
-    loader: Loader
+    loader: LoaderName
+    """A module of `icl_gap.data.loaders`."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where the data may lie, in the order in which it is looked for."""
     default_split: str
@@ -188,18 +184,18 @@ class DatasetCard(Spec):
             raise ValueError(f"template: needs the keys {', '.join(TEMPLATE_KEYS)}")
         if self.default_split not in self.splits:
             raise ValueError(f"default_split: not one of {', '.join(self.splits)}")
-        generated = self.loader in GENERATED
-        if generated != any(s.kind == "grammar" for s in self.sources):
-            names = ", ".join(sorted(GENERATED))
+        loader = get_loader(self.loader)
+        if loader.is_generated != any(s.kind == "grammar" for s in self.sources):
+            names = ", ".join(name for name in loader_names() if get_loader(name).is_generated)
             raise ValueError(f"sources: `grammar` goes with the loaders {names} alone")
         if self.execution == "geobase" and self.loader != "geoquery":
             raise ValueError("execution: `geobase` goes with the loader geoquery alone")
         on_disk = any(s.kind in {"local", "url"} for s in self.sources)
-        needed = SPLIT_FILES[self.loader] if on_disk else frozenset()
+        needed = loader.split_files if on_disk else ()
         for name, split in self.splits.items():
-            if on_disk and set(split.files) != needed:
+            if on_disk and set(split.files) != set(needed):
                 raise ValueError(f"splits.{name}.files: needs the keys {', '.join(needed)}")
-            if not on_disk and not generated and split.config is None:
+            if not on_disk and not loader.is_generated and split.config is None:
                 raise ValueError(f"splits.{name}.config: is missing")
         return self
 

@@ -28,7 +28,7 @@ _TIMEOUT = 30.0
 """Seconds without a byte, after which a connection counts as cut."""
 
 
-def download(file: UrlFile, target: Path, progress: DownloadProgress | None = None) -> None:
+def download_file(file: UrlFile, target: Path, progress: DownloadProgress | None = None) -> None:
     """Download a file; it gets its name only once its sha256 has been checked.
 
     What has come so far is kept as `<name>.part`, and the next try asks the server for the rest. A

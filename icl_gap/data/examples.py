@@ -25,7 +25,7 @@ class Sides:
         return brief("Sides", f"train {len(self.train):,}", f"test {len(self.test):,}")
 
 
-def fingerprint(train: Sequence[Example], test: Sequence[Example]) -> str:
+def compute_fingerprint(train: Sequence[Example], test: Sequence[Example]) -> str:
     """The sha256 over the ids, sources and targets of both sides, in order.
 
     Each column goes in as its number of rows and one row a line; no field holds a line break, so
@@ -50,7 +50,7 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def by_content(name: str, train: Iterable[Pair], test: Iterable[Pair]) -> Sides:
+def sides_from_pairs(name: str, train: Iterable[Pair], test: Iterable[Pair]) -> Sides:
     """Give ids to pairs that have none: the same pair has the same id in every split.
 
     The id is `<name>-<16 hexadecimal digits>` from the pair's text; a pair that has been before, on

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icl_gap.data import hub_datasets as hub
-from icl_gap.data.archives import unpack
+from icl_gap.data.archives import unpack_archive
 from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, UrlFile, UrlSource
-from icl_gap.data.download import DownloadProgress, download
-from icl_gap.data.locations import Found, fetched_folder, sha256_of
-from icl_gap.data.sums import check_source, receipt
+from icl_gap.data.checksums import check_source, read_receipt
+from icl_gap.data.download import DownloadProgress, download_file
+from icl_gap.data.locations import SourceFolder, fetched_folder, sha256_of
 from icl_gap.errors import DataError
 from icl_gap.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What `fetch` did."""
+    """What `fetch_benchmark` did."""
 
     name: str
     kind: str
@@ -32,7 +32,7 @@ class Fetched:
     """Why the sources before this one could not be had."""
 
 
-def fetch(card: DatasetCard, *, progress: DownloadProgress | None = None) -> Fetched:
+def fetch_benchmark(card: DatasetCard, *, progress: DownloadProgress | None = None) -> Fetched:
     """Bring a benchmark's files to this machine, checked.
 
     Args:
@@ -61,7 +61,7 @@ def fetch(card: DatasetCard, *, progress: DownloadProgress | None = None) -> Fet
             first = first or error
             failed.append(error.problem)
             continue
-        files = tuple(folder / name for name in receipt(folder))
+        files = tuple(folder / name for name in read_receipt(folder))
         return Fetched(card.name, source.kind, folder, files, here, tuple(failed))
     raise first or DataError(
         f"the card of {card.name} names no source that could be fetched",
@@ -73,7 +73,7 @@ def _is_here(card: DatasetCard, source: UrlSource | HubSource, folder: Path) -> 
     """Whether all of a source has been fetched and still has its sums."""
     if not (folder / RECEIPT).is_file():
         return False
-    return all(check.ok for check in check_source(card, Found(source, folder)))
+    return all(check.ok for check in check_source(card, SourceFolder(source, folder)))
 
 
 def _fetch(
@@ -101,11 +101,11 @@ def _fetch(
 
 def _fetch_file(file: UrlFile, folder: Path, progress: DownloadProgress | None) -> dict[str, str]:
     if not file.unpack:
-        download(file, folder / file.to, progress)
+        download_file(file, folder / file.to, progress)
         return {file.to: file.sha256}
     archive = folder / f".archive-{file.sha256[:12]}"
-    download(file, archive, progress)
-    sums = unpack(archive, folder / file.to, limit=file.unpacked_limit)
+    download_file(file, archive, progress)
+    sums = unpack_archive(archive, folder / file.to, limit=file.unpacked_limit)
     archive.unlink()
     return {f"{file.to}/{name}": digest for name, digest in sums.items()}
 
@@ -113,7 +113,7 @@ def _fetch_file(file: UrlFile, folder: Path, progress: DownloadProgress | None) 
 def _fetch_hub(card: DatasetCard, source: HubSource, folder: Path) -> dict[str, str]:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".hub-") as scratch:
         whole = Path(scratch) / "whole"
-        files = hub.fetch(card, source, whole)
+        files = hub.fetch_repository(card, source, whole)
         sums = {}
         for path in files:
             with path.open("rb") as content:

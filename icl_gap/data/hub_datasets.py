@@ -1,7 +1,7 @@
 """Data set repositories of the Hugging Face hub, through the library `datasets`.
 
-`fetch` is the only place that imports that library and the only one that may touch the network. It
-leaves both sides on disk in the library's own form, which `read` reads without it.
+Only `fetch_repository` imports that library and uses the network. It leaves both sides on disk in
+the library's own form, which `read_pairs` reads without it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from icl_gap.data.cards import DatasetCard, HubSource
 from icl_gap.data.examples import Pair, one_line
@@ -17,13 +18,13 @@ from icl_gap.errors import DataError, Place
 SIDES = ("train", "test")
 
 
-def fetch(card: DatasetCard, source: HubSource, folder: Path) -> list[Path]:
-    """Read every split of a repository and keep it.
+def fetch_repository(card: DatasetCard, source: HubSource, folder: Path) -> list[Path]:
+    """Download every split of a repository and store it.
 
     Args:
         card: The benchmark; its splits name the repository's configurations.
         source: The repository.
-        folder: Where to keep it; gets `<configuration>/<side>/data-*.arrow`.
+        folder: The target; gets `<configuration>/<side>/data-*.arrow`.
 
     Returns:
         The Arrow files.
@@ -31,7 +32,7 @@ def fetch(card: DatasetCard, source: HubSource, folder: Path) -> list[Path]:
     Raises:
         DataError: The repository cannot be reached, or does not hold what the card says.
     """
-    from datasets import disable_progress_bars, load_dataset
+    from datasets import disable_progress_bars
 
     if source.revision is None and not Path(source.repo).is_dir():
         raise DataError(
@@ -41,48 +42,52 @@ def fetch(card: DatasetCard, source: HubSource, folder: Path) -> list[Path]:
         disable_progress_bars()
     for config in _configs(card):
         for side in SIDES:
-            try:
-                rows = load_dataset(
-                    source.repo, config, split=side, revision=source.revision,
-                    cache_dir=str(folder / "tmp"),
-                )  # fmt: skip
-                rows = rows.select_columns([source.source_column, source.target_column])
-            # Whatever the library's transport, parsers or builders raise, the user needs to know
-            # the repository and the reason.
-            except Exception as error:
-                raise DataError(
-                    f"cannot read {config}/{side} of the hub repository: {_reason(error)}",
-                    value=f"{source.repo} at {source.revision or 'its newest revision'}",
-                    allowed="a repository, configuration and columns that exist, and a network; "
-                    "or another source of the card",
-                ) from error
+            rows = _download_side(source, config, side, folder / "tmp")
             rows.save_to_disk(str(folder / config / side))
     return sorted(folder.glob("*/*/data-*.arrow"))
 
 
-def inputs(split_config: str) -> list[str]:
-    """The names of the folders that a split is made from, train first."""
-    return [f"{split_config}/{side}" for side in SIDES]
+def _download_side(source: HubSource, config: str, side: str, cache_folder: Path) -> Any:
+    from datasets import load_dataset
+
+    try:
+        rows = load_dataset(
+            source.repo, config, split=side, revision=source.revision, cache_dir=str(cache_folder)
+        )
+        return rows.select_columns([source.source_column, source.target_column])
+    # The library's transport, parsers and builders raise errors of many kinds.
+    except Exception as error:
+        raise DataError(
+            f"cannot read {config}/{side} of the hub repository: {_reason(error)}",
+            value=f"{source.repo} at {source.revision or 'its newest revision'}",
+            allowed="a repository, configuration and columns that exist, and a network; "
+            "or another source of the card",
+        ) from error
 
 
-def files(folder: Path) -> list[Path]:
-    """The files that `read` reads of a folder, in order."""
+def side_folders(config: str) -> list[str]:
+    """Return the names of the folders that hold the sides of a configuration, train first."""
+    return [f"{config}/{side}" for side in SIDES]
+
+
+def arrow_files(folder: Path) -> list[Path]:
+    """Return the files of a side, in the order in which `read_pairs` reads them."""
     return sorted(folder.glob("data-*.arrow"))
 
 
-def read(folder: Path, source: HubSource) -> Iterator[Pair]:
-    """The pairs of one side.
+def read_pairs(folder: Path, source: HubSource) -> Iterator[Pair]:
+    """Yield the pairs of one side.
 
     Args:
-        folder: One of those that `inputs` names.
-        source: Tells the columns.
+        folder: One of the folders that `side_folders` names.
+        source: The repository; it names the columns.
 
     Raises:
-        DataError: A file is damaged.
+        DataError: A file is damaged, or a row is not text.
     """
     import pyarrow as pa
 
-    for path in files(folder):
+    for path in arrow_files(folder):
         try:
             with pa.memory_map(str(path)) as file:
                 table = pa.ipc.open_stream(file).read_all()

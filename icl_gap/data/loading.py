@@ -4,45 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 from icl_gap.data import cache
 from icl_gap.data import hub_datasets as hub
-from icl_gap.data.cards import DatasetCard, HubSource, Loader, SplitSpec
-from icl_gap.data.examples import Sides, by_content, fingerprint
-from icl_gap.data.loaders import cfq, cogs, geoquery, gsm, listops, logic, scan, tsv
-from icl_gap.data.locations import Found, at_hand, cache_root, not_here, sources_at_hand
-from icl_gap.data.sums import check_fetched
+from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec
+from icl_gap.data.checksums import check_fetched
+from icl_gap.data.examples import Sides, compute_fingerprint, sides_from_pairs
+from icl_gap.data.loaders import SplitInputs, geoquery, get_loader
+from icl_gap.data.locations import SourceFolder, cache_root, find_sources, missing_data
+from icl_gap.data.text_files import find_file
 from icl_gap.errors import DataError
 from icl_gap.schema import Benchmark, World
 
 LOADER_VERSION = 2
 """Raised by every change to what a loader makes of the same files."""
 
-OPTIONS: dict[Loader, dict[str, bool]] = {
-    "scan": {"action_prefix": False},
-    "cfq": {"postprocess": True},
-    "geoquery": {"placeholders": True},
-    "listops": {},
-    "logic": {},
-    "cogs": {},
-    "gsm": {"solutions": True},
-    "tsv": {},
-}
-"""The options of each loader with their defaults."""
-GENERATORS: dict[Loader, Callable[..., Sides]] = {
-    "scan": scan.generate,
-    "listops": listops.generate,
-    "logic": logic.generate,
-}
-"""What makes a split of the benchmarks that need no file, from its name and the options."""
-SPLIT_BY_NAME: dict[Loader, Callable[..., Sides]] = {"cogs": cogs.read, "gsm": gsm.read}
-"""What makes several splits of the same files."""
 
-
-def load(
+def load_split(
     card: DatasetCard, split: str | None = None, root: Path | None = None, **options: Any
 ) -> Benchmark:
     """Load a benchmark under one of its splits.
@@ -84,14 +64,14 @@ def load_world(
 
     Args:
         card: From `load_card`.
-        split: As in `load`; the files that are looked for are its own.
-        root: As in `load`.
+        split: As in `load_split`; the files that are looked for are its own.
+        root: As in `load_split`.
 
     Returns:
         None where they are asked of nothing.
 
     Raises:
-        DataError: As in `load`.
+        DataError: As in `load_split`.
     """
     if card.execution != "geobase":
         return None
@@ -102,18 +82,18 @@ def load_world(
 
 
 def _load_from(
-    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+    card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Benchmark:
     if not inputs:  # generated faster than it could be read
         return _benchmark(card, split, _read(card, split, found, inputs, options), None)
     kept = _kept(card, split, found, inputs, options)
-    known = cache.load(kept)
+    known = cache.read_cached(kept)
     if known is not None:
         return _benchmark(card, split, *known)
     check_fetched(card, found, _files(inputs))
     sides = _read(card, split, found, inputs, options)
     benchmark = _benchmark(card, split, sides, None)
-    cache.save(kept, sides, benchmark.fingerprint)
+    cache.write_cached(kept, sides, benchmark.fingerprint)
     return benchmark
 
 
@@ -132,14 +112,14 @@ def split_of(card: DatasetCard, split: str) -> SplitSpec:
 
 def _located(
     card: DatasetCard, split: SplitSpec, root: Path | None
-) -> list[tuple[Found, list[Path]]]:
+) -> list[tuple[SourceFolder, list[Path]]]:
     """The sources that hold all that a split needs, with its files or folders.
 
     Raises:
         DataError: There is none.
     """
     located, why = [], None
-    for found in sources_at_hand(card, root):
+    for found in find_sources(card, root):
         names = _inputs(card, split, found)
         paths = [_at_hand(found, name) for name in names]
         inputs = [path for path in paths if path is not None]
@@ -148,61 +128,35 @@ def _located(
         missing = [name for name, path in zip(names, paths, strict=True) if path is None]
         why = why or f"{card.name}: {found.folder} lacks {', '.join(missing) or 'this split'}"
     if not located:
-        raise not_here(card, root, why)
+        raise missing_data(card, root, why)
     return located
 
 
-def _inputs(card: DatasetCard, split: SplitSpec, found: Found) -> list[str]:
+def _inputs(card: DatasetCard, split: SplitSpec, found: SourceFolder) -> list[str]:
     if found.source.kind == "hub":
-        return [] if split.config is None else hub.inputs(split.config)
-    match card.loader:
-        case "scan" | "listops" | "logic":
-            return []
-        case "cfq":
-            return cfq.inputs(found.folder, split.files["members"])
-        case "geoquery":
-            return geoquery.inputs(split.files["members"])
-        case "cogs" | "gsm" | "tsv":
-            return [split.files["train"], split.files["test"]]
-    assert_never(card.loader)
+        return [] if split.config is None else hub.side_folders(split.config)
+    return get_loader(card.loader).file_names(found.folder, split.files)
 
 
-def _at_hand(found: Found, name: str) -> Path | None:
+def _at_hand(found: SourceFolder, name: str) -> Path | None:
     if found.source.kind == "hub":
         return found.folder / name if (found.folder / name).is_dir() else None
-    return at_hand(found.folder, name)
+    return find_file(found.folder, name)
 
 
 def _read(
-    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+    card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Sides:
-    if isinstance(found.source, HubSource):
-        return _read_hub(card, found.source, inputs, options)
-    match card.loader:
-        case "cfq":
-            return cfq.read(inputs, **options)
-        case "geoquery":
-            return geoquery.read(inputs, **options)
-        case "cogs" | "gsm":
-            return SPLIT_BY_NAME[card.loader](split, inputs, **options)
-        case "tsv":
-            return tsv.read(card.name, inputs)
-        case "scan" | "listops" | "logic":
-            return GENERATORS[card.loader](split, **options)
-    assert_never(card.loader)
-
-
-def _read_hub(
-    card: DatasetCard, source: HubSource, inputs: list[Path], options: dict[str, bool]
-) -> Sides:
-    train, test = (hub.read(folder, source) for folder in inputs)
-    if card.loader == "cfq":
-        train, test = (cfq.from_pairs(pairs, **options) for pairs in (train, test))
-    return by_content(card.name, train, test)
+    loader = get_loader(card.loader)
+    if not isinstance(found.source, HubSource):
+        return loader.read_split(SplitInputs(card.name, split, inputs), **options)
+    train, test = (hub.read_pairs(folder, found.source) for folder in inputs)
+    convert = loader.convert_pairs
+    return sides_from_pairs(card.name, convert(train, **options), convert(test, **options))
 
 
 def _kept(
-    card: DatasetCard, split: str, found: Found, inputs: list[Path], options: dict[str, bool]
+    card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Path:
     """Where the parsed form is kept: named by all that can change it."""
     made_from = {
@@ -218,11 +172,13 @@ def _kept(
 
 def _files(inputs: list[Path]) -> list[Path]:
     """The files that a split is made from: those named, and those of a hub repository's sides."""
-    return [file for path in inputs for file in (hub.files(path) if path.is_dir() else [path])]
+    return [
+        file for path in inputs for file in (hub.arrow_files(path) if path.is_dir() else [path])
+    ]
 
 
 def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
-    known = OPTIONS[card.loader]
+    known = get_loader(card.loader).options
     for name, value in options.items():
         if name not in known:
             raise DataError(
@@ -234,7 +190,7 @@ def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
             raise DataError("wrong type", value=value, allowed="true or false").at(
                 key=f"options.{name}"
             )
-    return known | options
+    return {**known, **options}
 
 
 def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) -> Benchmark:
@@ -268,7 +224,7 @@ def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) ->
 
 def _fingerprint(card: DatasetCard, split: str, sides: Sides) -> str:
     try:
-        return fingerprint(sides.train, sides.test)
+        return compute_fingerprint(sides.train, sides.test)
     except UnicodeEncodeError as error:  # JSON can write what UTF-8 cannot
         raise DataError(
             f"{card.name} {split}: a text holds half of a surrogate pair, which is no character",

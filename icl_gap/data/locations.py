@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -21,16 +19,13 @@ from icl_gap.data.cards import (
     Source,
     UrlSource,
 )
-from icl_gap.data.paths import expanded, is_file, is_folder
+from icl_gap.data.paths import expanded, is_folder
 from icl_gap.errors import DataError, InputError
 from icl_gap.specs import user_path
 
-LARGEST_TEXT = 2**30
-"""The most bytes of a file that is read into memory, decompressed where it is packed."""
-
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceFolder:
     """A source whose data is on this machine."""
 
     source: Source
@@ -72,12 +67,12 @@ def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
     return cache_root() / "data" / f"{card.name}-{digest[:12]}"
 
 
-def sources_at_hand(card: DatasetCard, root: Path | None) -> Iterator[Found]:
+def find_sources(card: DatasetCard, root: Path | None) -> Iterator[SourceFolder]:
     """The sources of a card that are on this machine, in the card's order."""
     for source in card.sources:
         folder = _folder(card, source, data_root(root))
         if folder is not None and is_folder(folder):
-            yield Found(source, folder)
+            yield SourceFolder(source, folder)
 
 
 def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None:
@@ -98,7 +93,7 @@ def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None
     assert_never(source)
 
 
-def not_here(card: DatasetCard, root: Path | None, why: str | None = None) -> DataError:
+def missing_data(card: DatasetCard, root: Path | None, why: str | None = None) -> DataError:
     """The error for a benchmark without data, which says how to get it.
 
     Args:
@@ -117,50 +112,6 @@ def not_here(card: DatasetCard, root: Path | None, why: str | None = None) -> Da
         value=f"{looked}, fetched data in {cache_root() / 'data'}",
         allowed=", or ".join(ways),
     )
-
-
-def at_hand(folder: Path, name: str) -> Path | None:
-    """A file by its name, or the same with `.gz` added; None where there is neither."""
-    plain, packed = folder / name, folder / f"{name}.gz"
-    return plain if is_file(plain) else packed if is_file(packed) else None
-
-
-def open_bytes(path: Path) -> BufferedIOBase:
-    """Open a file for reading, decompressed where its name ends in `.gz`."""
-    if path.suffix == ".gz":
-        return gzip.open(path, "rb")
-    return path.open("rb")
-
-
-def read_text(path: Path) -> str:
-    """The whole text of a file, plain or `.gz`.
-
-    Raises:
-        DataError: It cannot be read, is not UTF-8, or holds more than `LARGEST_TEXT`.
-    """
-    try:
-        with open_bytes(path) as file:
-            content = file.read(LARGEST_TEXT + 1)
-        if len(content) <= LARGEST_TEXT:
-            return content.decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise DataError("cannot read the file", value=str(error)).at(file=path) from error
-    raise DataError(
-        "the file holds too much text", allowed=f"at most {LARGEST_TEXT:,} bytes, decompressed"
-    ).at(file=path)
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a file, plain or `.gz`.
-
-    A line ends at a line feed alone, with or without a carriage return before it; other characters
-    that Unicode counts as line breaks are part of the text.
-
-    Raises:
-        DataError: As for `read_text`.
-    """
-    lines = [line.removesuffix("\r") for line in read_text(path).split("\n")]
-    return lines if lines[-1] else lines[:-1]
 
 
 def sha256_of(file: IO[bytes] | BufferedIOBase) -> str:

@@ -35,7 +35,7 @@ _PENALTY = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Divided:
+class NewSplit:
     """A new split."""
 
     train: tuple[Example, ...]
@@ -47,12 +47,12 @@ class Divided:
     def __repr__(self) -> str:
         sizes = f"train {len(self.train):,}, test {len(self.test):,}"
         atoms, compounds = self.atom_divergence, self.compound_divergence
-        return brief("Divided", sizes, f"divergence {atoms:.4f} / {compounds:.4f}")
+        return brief("NewSplit", sizes, f"divergence {atoms:.4f} / {compounds:.4f}")
 
 
 def divide(
     benchmark: Benchmark, form: CanonicalForm, method: Method, *, share: float, seed: int
-) -> Divided:
+) -> NewSplit:
     """Divide all examples of a benchmark anew.
 
     Args:
@@ -86,7 +86,7 @@ def divide(
         is_test = _most_divergent(atoms, compounds, wanted, rng)
     else:
         is_test = _METHODS[method](examples, wanted, rng)
-    return Divided(
+    return NewSplit(
         train=tuple(e for e, tested in zip(examples, is_test, strict=True) if not tested),
         test=tuple(e for e, tested in zip(examples, is_test, strict=True) if tested),
         atom_divergence=_divergence(atoms, is_test, ATOM_ALPHA),
@@ -94,7 +94,7 @@ def divide(
     )
 
 
-def save(divided: Divided, card: DatasetCard, name: str, folder: Path) -> Path:
+def save_split(divided: NewSplit, card: DatasetCard, name: str, folder: Path) -> Path:
     """Write a split as a card with its two files, which a sweep names by the card's path.
 
     Args:
@@ -128,7 +128,7 @@ def save(divided: Divided, card: DatasetCard, name: str, folder: Path) -> Path:
     return path
 
 
-def _card(divided: Divided, card: DatasetCard, name: str) -> dict[str, Any]:
+def _card(divided: NewSplit, card: DatasetCard, name: str) -> dict[str, Any]:
     """The fields of the card of a new split."""
     sizes = {"train": len(divided.train), "test": len(divided.test)}
     fields = card.model_dump(mode="json", include={"licence", "citation", "canonical", "template"})

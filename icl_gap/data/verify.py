@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icl_gap.data.cards import DatasetCard
-from icl_gap.data.loading import load
-from icl_gap.data.locations import sources_at_hand
-from icl_gap.data.sums import FileCheck, check_source
+from icl_gap.data.checksums import FileCheck, check_source
+from icl_gap.data.loading import load_split
+from icl_gap.data.locations import find_sources
 from icl_gap.errors import DataError
 from icl_gap.progress import Progress, no_progress
 
 
 @dataclass(frozen=True, slots=True)
 class SplitCheck:
-    """One split, as `load` gives it."""
+    """One split, as `load_split` gives it."""
 
     split: str
     train: int
@@ -43,7 +43,7 @@ class Verification:
         return files and all(check.problem is None for check in self.splits)
 
 
-def verify(
+def verify_benchmark(
     card: DatasetCard, root: Path | None = None, *, progress: Progress = no_progress
 ) -> Verification:
     """Check the sha256 of every file that is known of, and load every split.
@@ -53,7 +53,7 @@ def verify(
         root: The data folder; by default `ICL_GAP_DATA`.
         progress: Shows progress.
     """
-    files = [check for found in sources_at_hand(card, root) for check in check_source(card, found)]
+    files = [check for found in find_sources(card, root) for check in check_source(card, found)]
     names = progress(card.splits, "loading splits", len(card.splits))
     splits = [_split(card, split, root) for split in names]
     return Verification(card.name, tuple(files), tuple(splits))
@@ -62,7 +62,7 @@ def verify(
 def _split(card: DatasetCard, split: str, root: Path | None) -> SplitCheck:
     spec = card.splits[split]
     try:
-        benchmark = load(card, split, root)
+        benchmark = load_split(card, split, root)
     except DataError as error:
         return SplitCheck(split, 0, 0, spec.train, spec.test, None, None, str(error))
     return SplitCheck(

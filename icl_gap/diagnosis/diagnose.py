@@ -236,7 +236,7 @@ def _collect(
         query = examples[record.query_id]
         measures = [float(value) for value in asdict(meter.measure(query, shown)).values()]
         collected.coverage[group, info.condition].append(measures)
-        right: bool | None = getattr(record, metric)
+        right = record.scores.get(metric)
         if right is None:
             raise AnalysisError(
                 f"{group.benchmark} {info.model}: query `{record.query_id}` has no {metric} score; "

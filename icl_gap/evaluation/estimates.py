@@ -10,12 +10,12 @@ from icl_gap.errors import ModelError
 from icl_gap.evaluation.grid import Cell, group_into_jobs
 from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.planning import Plan
-from icl_gap.models import OpenAISpec, Request, Tokenizer
-from icl_gap.models.hf.cost import matmul_rate, shape
+from icl_gap.models import Footprint, OpenAISpec, Request, Tokenizer, measure_footprint
+from icl_gap.models.hf.cost import matmul_rate
 from icl_gap.models.hf.engine.sequences import tokenize_requests
 from icl_gap.models.hf.engine.trie import Sizes, measure
 from icl_gap.models.hf.folder import check_weights, weight_files
-from icl_gap.models.hf.memory import Fit, fit
+from icl_gap.models.hf.memory import MemoryFit, memory_fit
 from icl_gap.progress import Progress
 from icl_gap.schema import CellInfo, Predictions
 
@@ -150,24 +150,24 @@ def compute_costs(plan: Plan, progress: Progress) -> Iterator[ComputeCost]:
     """
     rates: dict[SweepModel, float | None] = {}
     for model, benchmark, sizes in measure_jobs(plan, progress):
-        found = shape(model.spec, model.identity)
+        found = measure_footprint(model.spec, model.identity)
         if found is None:
             continue
         if model not in rates:
-            rates[model] = _rate_here(model)
+            rates[model] = _rate_here(found)
         name = model.identity.name
         yield ComputeCost(name, benchmark, sizes, found.operations(sizes), rates[model])
 
 
-def _rate_here(model: SweepModel) -> float | None:
+def _rate_here(footprint: Footprint) -> float | None:
     """Measure the rate of the model's device; None where it is in another machine."""
     try:
-        return matmul_rate(model.spec, model.identity)
+        return matmul_rate(footprint)
     except ModelError:
         return None
 
 
-def memory_needs(plan: Plan) -> Iterator[tuple[str, Fit]]:
+def memory_needs(plan: Plan) -> Iterator[tuple[str, MemoryFit]]:
     """Compare what each model with weights takes of memory with what this machine has.
 
     Args:
@@ -178,7 +178,8 @@ def memory_needs(plan: Plan) -> Iterator[tuple[str, Fit]]:
     """
     for model in plan.models:
         try:
-            found = fit(model.spec, model.identity)
+            footprint = measure_footprint(model.spec, model.identity)
+            found = None if footprint is None else memory_fit(footprint)
         except ModelError:
             continue
         if found is not None:

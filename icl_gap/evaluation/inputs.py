@@ -109,10 +109,10 @@ def _load_benchmark(
     entry: DatasetEntry, sweep: SweepSpec, embed: models.Embedder | None
 ) -> SweepBenchmark:
     card = data.load_card(entry.name)
-    benchmark = exemplar_source = data.load(card, entry.split, None, **entry.options)
+    benchmark = exemplar_source = data.load_split(card, entry.split, None, **entry.options)
     if (other := entry.exemplars_from) is not None:
         try:
-            exemplar_source = data.load(
+            exemplar_source = data.load_split(
                 data.load_card(other.name), other.split, None, **other.options
             )
         except InputError as error:

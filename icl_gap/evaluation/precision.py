@@ -18,7 +18,7 @@ from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.planning import Plan
 from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.files import write_atomically
-from icl_gap.models import RandomInitSpec, Request, RequestId, TransformersSpec
+from icl_gap.models import Request, RequestId
 from icl_gap.progress import Progress
 from icl_gap.results import (
     PRECISION,
@@ -123,7 +123,8 @@ def check_precision(plan: Plan, results: Results, progress: Progress) -> list[Pr
     known = {(check.model, check.ids): check for check in _kept(results.folder)}
     checks = []
     for model in dict.fromkeys(cell.model for cell in plan.cells):
-        if not isinstance(model.spec, TransformersSpec | RandomInitSpec):
+        placement = model.spec.placement
+        if placement is None:
             continue
         chosen = _chosen(plan, model)
         name = model.identity.name
@@ -135,7 +136,7 @@ def check_precision(plan: Plan, results: Results, progress: Progress) -> list[Pr
             except (ModelError, InferenceError) as error:
                 _log.warning("the precision of %s is not checked: %s", name, error)
                 continue
-            check = PrecisionCheck(name, _precision(model.spec), compared)
+            check = PrecisionCheck(name, placement.precision, compared)
             gc.collect()
         checks.append(check)
         _write(results.folder, checks)
@@ -232,7 +233,7 @@ def _again(
     plan: Plan,
     records: Mapping[RequestId, Record],
 ) -> Iterator[Compared]:
-    in_float32 = models.load(_exact(model.spec), model.identity)
+    in_float32 = models.load_model(model.spec.in_float32(), model.identity)
     cells = {cell.info.key: cell for cell in plan.cells}
     for request in chosen:
         for id_, again in run_requests([request], [request.id], in_float32, cells, plan.sweep):
@@ -243,19 +244,6 @@ def _again(
                 cell=request.cell,
                 query_id=before.query_id,
                 condition=cells[request.cell].info.condition,
-                raw=(bool(before.raw), bool(again.raw)),
-                canonical=(before.canonical, again.canonical),
+                raw=(before.scores.get("raw", False), again.scores.get("raw", False)),
+                canonical=(before.scores.get("canonical"), again.scores.get("canonical")),
             )
-
-
-def _exact(spec: models.ModelSpec) -> models.ModelSpec:
-    """The same model in float32."""
-    if isinstance(spec, TransformersSpec):
-        return spec.model_copy(update={"dtype": "float32", "quantization": None})
-    return spec
-
-
-def _precision(spec: models.ModelSpec) -> str:
-    if not isinstance(spec, TransformersSpec):
-        return "float32"
-    return spec.dtype if spec.quantization is None else f"{spec.quantization} {spec.dtype}"

@@ -11,7 +11,7 @@ from icl_gap.errors import IclGapError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.models import Request, RequestId
-from icl_gap.schema import Record, Response
+from icl_gap.schema import Metric, Record, Response
 
 
 def run_requests(
@@ -63,17 +63,18 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
         divergence=response.divergence,
         gold_logprob=None if response.gold_logprob is None else round(response.gold_logprob, 4),
         gold_tokens=response.gold_tokens,
-        batch_tokens=response.batch_tokens,
+        kv_cache_tokens=response.batch_tokens,
         usage=response.usage,
         served_model=response.served_model,
     )
     completion = response.completion
     if completion is None:  # wrong for good; as a program too, unless that was not followed
-        canonical = False if sweep.canonical else None
-        execution = canonical if benchmark.execution == "canonical" else None
-        return replace(
-            record, raw=False, canonical=canonical, execution=execution, reason="diverged"
-        )
+        scores: dict[Metric, bool] = {"raw": False}
+        if sweep.canonical:
+            scores["canonical"] = False
+            if benchmark.execution == "canonical":
+                scores["execution"] = False
+        return replace(record, scores=scores, reason="diverged")
     score = scoring.score(
         completion.text,
         request.target,
@@ -85,9 +86,7 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
         record,
         prediction=completion.text,
         finish_reason=completion.finish_reason,
-        raw=score.raw,
-        canonical=score.canonical,
-        execution=score.execution,
+        scores=score.outcomes,
         reason=score.reason,
     )
 

@@ -91,7 +91,7 @@ def _run_model(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
     """Load a model here, and run its jobs."""
     spec, identity = jobs[0].model.spec, jobs[0].model.identity
     try:
-        model = models.load(spec, identity)
+        model = models.load_model(spec, identity)
     except ModelError as error:
         for job in jobs:
             job.refuse(error)

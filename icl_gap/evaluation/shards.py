@@ -8,7 +8,7 @@ from statistics import fmean
 
 from icl_gap.evaluation.grid import Cell, group_into_jobs
 from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
-from icl_gap.models.hf.cost import shape
+from icl_gap.models import measure_footprint
 from icl_gap.text import brief
 
 LOADING = 60.0
@@ -64,7 +64,7 @@ def _cost(
     """
     model = cells[0].model
     if model not in sizes:
-        found = shape(model.spec, model.identity)
+        found = measure_footprint(model.spec, model.identity)
         sizes[model] = 1.0 if found is None else float(found.non_embedding)
     read = 0.0
     for cell in cells:

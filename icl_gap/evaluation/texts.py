@@ -117,9 +117,9 @@ def read_texts(sweep: Mapping[str, Any]) -> Texts:
             problems[_name(value)] = error.problem
             continue
         try:
-            queries = exemplars = data.load(card, entry.split, None, **entry.options)
+            queries = exemplars = data.load_split(card, entry.split, None, **entry.options)
             if (other := entry.exemplars_from) is not None:
-                exemplars = data.load(
+                exemplars = data.load_split(
                     data.load_card(other.name), other.split, None, **other.options
                 )
         except InputError as error:

@@ -1,4 +1,4 @@
-"""Sentence embeddings, by the library sentence-transformers: which texts are alike."""
+"""Sentence embeddings by the library sentence-transformers, to find similar texts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from icl_gap.errors import ModelError
 from icl_gap.models.hf import hub
 from icl_gap.models.hf.folder import fingerprints, parts_of_embedder
 from icl_gap.models.hf.remote_code import refuse_embedder_code
-from icl_gap.models.hf.silence import quiet_transformers
+from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.specs import Spec, user_path
 
 if TYPE_CHECKING:
@@ -24,16 +24,16 @@ class EmbedderSpec(Spec):
     """A model of sentence-transformers."""
 
     model: str = "sentence-transformers/all-mpnet-base-v2"
-    """A folder, or a name on the hub."""
+    """Folder, or name on the hub."""
     revision: str | None = None
-    """A branch, tag or commit of the hub; by default the main branch."""
+    """Branch, tag or commit on the hub; by default the main branch."""
 
 
 def find_embedder(spec: EmbedderSpec) -> Embedder:
-    """Find a model, by its folder or on the hub, from which its files are fetched.
+    """Find a model in its folder, or fetch it from the hub.
 
     Raises:
-        ModelError: There is no such model, or the library is not installed.
+        ModelError: The model does not exist, or the library is not installed.
     """
     if find_spec("sentence_transformers") is None:
         raise ModelError(
@@ -51,11 +51,11 @@ def find_embedder(spec: EmbedderSpec) -> Embedder:
 
 
 class Embedder:
-    """Embeds texts, each once.
+    """A model that embeds texts, each text once.
 
     Args:
-        folder: Where the model's files lie; they are loaded when they are first needed.
-        key: Who it is: all that can change an embedding, as hashes of files or a commit.
+        folder: The folder of the model's files, which are loaded at the first use.
+        key: All that can change an embedding: hashes of files, or a commit.
     """
 
     def __init__(self, folder: Path, key: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class Embedder:
         """Embed texts in float32.
 
         Returns:
-            (n, d), rows of unit length.
+            Array of shape (n, d), whose rows have unit length.
 
         Raises:
             ModelError: The model cannot be loaded.
@@ -82,12 +82,12 @@ class Embedder:
 
     def _loaded(self) -> SentenceTransformer:
         if self._model is None:
-            with quiet_transformers():
-                self._model = _load(self._folder)
+            with silence_transformers():
+                self._model = _load_sentence_transformer(self._folder)
         return self._model
 
 
-def _load(folder: Path) -> SentenceTransformer:
+def _load_sentence_transformer(folder: Path) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     try:

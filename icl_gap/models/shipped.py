@@ -1,4 +1,4 @@
-"""The models that ship with the package: folders as any other, known by their names."""
+"""Models that ship with the package: ordinary folders that are known by their names."""
 
 from __future__ import annotations
 
@@ -6,27 +6,24 @@ from pathlib import Path
 
 from icl_gap.errors import ModelError
 
-FAMILY_MARK = "icl_gap_family"
-"""The key in `config.json` of a model that belongs to another family than its architecture's."""
-
 _FOLDER = Path(__file__).parent.parent / "nano" / "weights"
 _PREFIX = "nano-"
 
 
 def shipped_models() -> tuple[str, ...]:
-    """Their names, in order."""
+    """Return the names of the models that ship, in order."""
     return tuple(sorted(config.parent.name for config in _FOLDER.glob("*/config.json")))
 
 
 def shipped_folder(name: str) -> Path | None:
-    """The folder of a model that ships; None for a name that is not of their kind.
+    """Return the folder of a model that ships; None for a name without the prefix `nano-`.
 
     Args:
-        name: `nano-codegen-s`, say. A path is never such a name: `./nano-codegen-s` is a folder of
-            the user's own.
+        name: A name such as `nano-codegen-s`. A path never counts: `./nano-codegen-s` is a folder
+            of the user's own.
 
     Raises:
-        ModelError: The name is of their kind, and no such model ships.
+        ModelError: The name has the prefix, and no such model ships.
     """
     if not name.startswith(_PREFIX) or "/" in name:
         return None

@@ -1,8 +1,9 @@
-"""What a sweep says of a model: one variant for each kind of model."""
+"""Specs of models, as a sweep gives them; those of baselines stand beside their code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -31,19 +32,45 @@ PromptLogprobs = Literal["auto", "echo", "prompt_logprobs", "none"]
 ModelName = Annotated[str, Field(min_length=1)]
 
 
-class ModelSpecBase(Spec):
-    """What every kind of model may say."""
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Devices and precision of weights that run here; see the keys of `TransformersSpec`."""
 
+    dtype: Dtype = "float32"
+    quantization: Quantization | None = None
+    device: str | None = None
+    device_map: DeviceMap | None = None
+    max_memory: Mapping[int | Literal["cpu"], int] | None = None
+
+    @property
+    def precision(self) -> str:
+        """Name of the precision, as `bfloat16` or `8bit float32`."""
+        return self.dtype if self.quantization is None else f"{self.quantization} {self.dtype}"
+
+
+class ModelSpecBase(Spec):
+    """Keys that models of every kind have."""
+
+    kind: str
     name: str | None = None
-    """What tables and figures call it; by default, the hub name or the folder's name."""
+    """Name in tables and figures; by default, the name on the hub or of the folder."""
     shots: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
-    """The shots at which this model runs, where they are not the sweep's."""
+    """Numbers of shots at which this model runs, where they are not the sweep's."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """Placement of the weights; None for a model without weights here."""
+        return None
+
+    def in_float32(self) -> Self:
+        """Return the same model in float32, without quantization."""
+        return self
 
     @field_validator("shots")
     @classmethod
     def _no_repeats(cls, shots: tuple[int, ...] | None) -> tuple[int, ...] | None:
         if shots is not None and len(set(shots)) < len(shots):
-            raise ValueError("a number stands twice: its cells would be the same")
+            raise ValueError("a number is listed twice: its cells would be the same")
         return shots
 
 
@@ -54,31 +81,46 @@ class TransformersSpec(ModelSpecBase):
 
     kind: Literal["transformers"] = "transformers"
     model: str
-    """A folder, a name on the hub (`facebook/opt-350m`), or the name of a model that ships with
-    the package (`nano-codegen-s`)."""
+    """Folder, name on the hub (`facebook/opt-350m`), or name of a model that ships with the package
+    (`nano-codegen-s`)."""
     revision: str | None = None
-    """A branch, tag or commit on the hub; by default its main branch."""
+    """Branch, tag or commit on the hub; by default the main branch."""
     family: str | None = None
-    """Models of one family share a curve; by default what `config.json` calls its family
-    (`icl_gap_family`) or else its architecture (`model_type`)."""
+    """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`, or else
+    its architecture (`model_type`)."""
     dtype: Dtype = "float32"
+    """Precision of the weights and of the computation; `auto` takes that of `config.json`."""
     device: str | None = None
-    """As torch names it (`cpu`, `cuda:1`); by default a GPU where there is one."""
+    """Device as torch names it (`cpu`, `cuda:1`); by default a GPU where there is one."""
     device_map: DeviceMap | None = None
-    """Spread the weights over the devices at hand, and over the disk, by `accelerate`."""
+    """Strategy by which `accelerate` spreads the weights over all devices and the disk."""
     max_memory: dict[NonNegativeInt | Literal["cpu"], ByteSize] | None = None
-    """The most that weights may take of a GPU, by its number, and of the `cpu`: `{0: 20GiB}`. Other
-    devices stay empty, and what is left over is read from the disk at each pass. Needs
+    """Most bytes that weights may take of each GPU, by its number, and of the `cpu`: `{0: 20GiB}`.
+    Other devices stay empty; the remaining weights are read from the disk at each pass. Needs
     `device_map`."""
     quantization: Quantization | None = None
-    """By `bitsandbytes`."""
+    """Quantization of the weights by `bitsandbytes`."""
     trust_remote_code: StrictBool = False
-    """Run Python code that comes with the model. Off unless the file says so."""
+    """Run Python code that comes with the model."""
     bos: BosPolicy = "tokenizer"
-    """Whether a prompt starts with the BOS token: as the tokenizer is set, always, or never."""
+    """Policy for the BOS token before a prompt: as the tokenizer is set, always, or never."""
     kv_cache_tokens: PositiveInt = 8192
-    """How many tokens' keys and values are kept in memory at a time; halved where memory runs
-    out."""
+    """Number of tokens that the KV cache holds; halved where memory runs out."""
+
+    @property
+    def placement(self) -> Placement:
+        """Placement of the weights."""
+        return Placement(
+            dtype=self.dtype,
+            quantization=self.quantization,
+            device=self.device,
+            device_map=self.device_map,
+            max_memory=self.max_memory,
+        )
+
+    def in_float32(self) -> Self:
+        """Return the same model in float32, without quantization."""
+        return self.model_copy(update={"dtype": "float32", "quantization": None})
 
     @model_validator(mode="after")
     def _one_placement(self) -> Self:
@@ -92,7 +134,7 @@ class TransformersSpec(ModelSpecBase):
 class RandomInitSpec(ModelSpecBase):
     """A model of a real architecture with random weights, made in memory.
 
-    It shows that a sweep runs. Its scores say nothing, and it is labelled untrained everywhere.
+    It shows that a sweep runs. Its scores mean nothing, and every table labels it untrained.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -106,12 +148,18 @@ class RandomInitSpec(ModelSpecBase):
     layers: PositiveInt = 2
     heads: PositiveInt = 4
     context_length: PositiveInt | None = None
-    """In tokens; by default 2048. BLOOM has no limit and takes none."""
+    """Context length in tokens; by default 2048. BLOOM has no limit, and takes none."""
     seed: NonNegativeInt = 0
     tokenizer: Path | None = None
-    """A folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; by default one token
-    for each byte."""
+    """Folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; by default, each byte is
+    a token."""
     kv_cache_tokens: PositiveInt = 8192
+    """Number of tokens that the KV cache holds; halved where memory runs out."""
+
+    @property
+    def placement(self) -> Placement:
+        """Placement of the weights: float32, on a GPU where there is one."""
+        return Placement()
 
     @model_validator(mode="after")
     def _fits_the_architecture(self) -> Self:
@@ -124,31 +172,8 @@ class RandomInitSpec(ModelSpecBase):
         return self
 
 
-class NearestExemplarSpec(ModelSpecBase):
-    """The baseline that answers with the target of the exemplar most like the query."""
-
-    renamed: ClassVar[Mapping[str, str]] = {"kind: nearest": "kind: nearest_exemplar"}
-
-    kind: Literal["nearest_exemplar"] = "nearest_exemplar"
-
-
-class MockSpec(ModelSpecBase):
-    """A model that answers as written in a file: for tests of whatever runs models."""
-
-    renamed: ClassVar[Mapping[str, str]] = {"kind: scripted": "kind: mock"}
-
-    kind: Literal["mock"] = "mock"
-    answers: Path | None = None
-    """JSON lines, `{"query_id": …, "text": …}`, or `{"query_id": …, "error": …}` for a request
-    that fails."""
-    default: str = ""
-    """The answer to queries that the file does not name."""
-    n_params: NonNegativeInt | None = None
-    family: str = "mock"
-
-
 class Price(Spec):
-    """What a server asks for, in dollars per million tokens."""
+    """Price of a server, in dollars per million tokens."""
 
     prompt: NonNegativeFloat
     completion: NonNegativeFloat
@@ -157,7 +182,7 @@ class Price(Spec):
 class OpenAISpec(ModelSpecBase):
     """A model behind an OpenAI-compatible completions endpoint.
 
-    Its key comes from the environment, and stands nowhere else.
+    The key is read from the environment, and is written nowhere.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {
@@ -168,41 +193,41 @@ class OpenAISpec(ModelSpecBase):
 
     kind: Literal["openai"]
     model: str
-    """What the server calls it."""
+    """Name of the model at the server."""
     base_url: str = Field(default="https://api.openai.com/v1", pattern=r"^https?://\S+$")
-    """What comes before `/completions`."""
+    """Address up to `/completions`."""
     model_alias: tuple[ModelName, ...] = ()
-    """Other names, one or a list, under which the server may say that this model answers: OpenAI
-    answers `gpt-4o` as `gpt-4o-2024-08-06`. An answer under any other name is a failure."""
+    """Other names, one or a list, that the server's responses may give this model: OpenAI names
+    `gpt-4o` as `gpt-4o-2024-08-06`. A response under any other name is a failure."""
     api_key_env: str = "OPENAI_API_KEY"
-    """The environment variable that holds the key. A server on this machine may need none."""
+    """Environment variable that holds the key. A server on this machine may need none."""
     allow_plain_http: StrictBool = False
     """Send the key over http to another machine, where the network can read it."""
     concurrency: PositiveInt = 8
-    """The most requests under way at a time."""
+    """Most requests in flight at a time."""
     timeout: PositiveFloat = 120.0
     """Seconds for a request with all its attempts; one attempt may take half of them."""
     max_attempts: PositiveInt = 8
-    """How often a request is sent at most."""
+    """Most times that a request is sent."""
     max_requests: PositiveInt | None = None
-    """The most requests of a run, each attempt counted; what is left then fails."""
+    """Most requests of a run, each attempt counted; requests beyond them fail."""
     max_cost: PositiveFloat | None = None
-    """In dollars: when a run has cost as much, what is not yet sent fails."""
+    """Most dollars that a run may cost; requests that are not sent by then fail."""
     price: Price | None = None
     tokenizer: str | None = None
-    """The model's, to measure prompts and to cover gold tokens: a folder, a name on the hub, or the
-    name of a model that ships."""
+    """Tokenizer of the model, to measure prompts and to cover gold tokens: a folder, a name on the
+    hub, or the name of a model that ships."""
     context_length: PositiveInt | None = None
-    """In tokens; it counts where there is a tokenizer."""
+    """Context length in tokens; used where there is a tokenizer."""
     family: str | None = None
-    """Models of one family share a curve; by default, the model stands alone."""
+    """Family, whose models share a curve; by default, the model has a curve of its own."""
     n_params: PositiveInt | None = None
     n_params_non_embedding: PositiveInt | None = None
     size_source: SizeSource = "stated"
     training_tokens: PositiveInt | None = None
     logprobs: PromptLogprobs = "auto"
-    """How the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
-    `prompt_logprobs` (vLLM); `auto` asks it when the model is loaded."""
+    """Way in which the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
+    `prompt_logprobs` (vLLM); `auto` finds out when the model is loaded."""
 
     @field_validator("model_alias", mode="before")
     @classmethod
@@ -218,7 +243,7 @@ class OpenAISpec(ModelSpecBase):
         except ValueError:
             good = False
         if not good:
-            raise ValueError("no address: http://HOST:PORT/PATH, with a port up to 65535")
+            raise ValueError("not an address: http://HOST:PORT/PATH, with a port up to 65535")
         return url
 
     @model_validator(mode="after")
@@ -226,10 +251,3 @@ class OpenAISpec(ModelSpecBase):
         if self.max_cost is not None and self.price is None:
             raise ValueError("max_cost needs `price: {prompt: …, completion: …}`")
         return self
-
-
-ModelSpec = Annotated[
-    TransformersSpec | RandomInitSpec | NearestExemplarSpec | MockSpec | OpenAISpec,
-    Field(discriminator="kind"),
-]
-"""Any model, told apart by `kind`."""

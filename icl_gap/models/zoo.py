@@ -1,4 +1,4 @@
-"""The zoo: families of models by their sizes, as data in `zoo.yaml`; entries that name them.
+"""The zoo: families of models in several sizes, as data in `zoo.yaml`.
 
 A new family is a few lines of that file, and no code.
 """
@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticKnownError
 
-from icl_gap.models.spec import ModelSpec, ModelSpecBase, OpenAISpec, TransformersSpec
+from icl_gap.models.spec import ModelSpecBase, OpenAISpec, TransformersSpec
 from icl_gap.schema import SizeSource
 from icl_gap.specs import Spec, read_spec
 
@@ -31,14 +31,14 @@ Kind = Literal["transformers", "openai"]
 _SPECS: Mapping[Kind, type[ModelSpecBase]] = MappingProxyType(
     {"transformers": TransformersSpec, "openai": OpenAISpec}
 )
-"""What a size becomes, by its kind."""
-_RUN: Mapping[Kind, str] = MappingProxyType(
+"""Spec class of a zoo model, by its kind."""
+_DESCRIPTIONS: Mapping[Kind, str] = MappingProxyType(
     {
         "transformers": "models that run here (no `base_url`)",
         "openai": "models that a server runs (`base_url`)",
     }
 )
-_TELLS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
+_FILLED_IN: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
     {
         "transformers": ("model", "family"),
         "openai": (
@@ -52,17 +52,17 @@ _TELLS: Mapping[Kind, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""What the zoo tells such a spec. What is counted in loaded weights needs no telling."""
+"""Keys of a spec that the zoo fills in. Parameters of models that run here are counted instead."""
 
 
 class Size(Spec):
-    """One size of a family; what it leaves out is as its family says."""
+    """One size of a family; a missing key takes the family's value."""
 
     model: str
-    """Its name on the hub, at an API, or of a model that ships."""
+    """Name on the hub, at a server, or of a model that ships."""
     n_params: PositiveInt
     n_params_non_embedding: PositiveInt | None = None
-    """Without token and position embeddings and without the output layer; null if not known."""
+    """Parameters without embeddings and output layer; null if not known."""
     context_length: PositiveInt | None = None
     training_tokens: PositiveInt | None = None
     licence: str | None = None
@@ -75,15 +75,15 @@ class Family(Spec):
     licence: str
     source: str
     kind: Kind = "transformers"
-    """How its models are run."""
+    """Kind of its models."""
     size_source: SizeSource
     context_length: PositiveInt | None = None
-    """In tokens."""
+    """Context length in tokens."""
     training_tokens: PositiveInt | None = None
-    """As stated by those who trained it; null where they do not say."""
+    """Number of training tokens that the family's makers state; null where they do not."""
     note: str | None = None
     sizes: dict[str, Size] = Field(min_length=1)
-    """From the smallest to the largest."""
+    """Sizes from the smallest to the largest."""
 
 
 class _Zoo(Spec):
@@ -92,11 +92,11 @@ class _Zoo(Spec):
 
 @dataclass(frozen=True, slots=True)
 class ZooModel:
-    """One size of a family, with all that is known of it."""
+    """One size of a family, with the family's values filled in."""
 
     family: str
     size: str
-    """As a sweep's `sizes` names it."""
+    """Name in a sweep's `sizes`."""
     kind: Kind
     model: str
     n_params: int
@@ -109,16 +109,16 @@ class ZooModel:
 
 @cache
 def zoo() -> Mapping[str, Family]:
-    """All families by their names."""
+    """Return all families by name."""
     path = Path(__file__).with_name("zoo.yaml")
     return MappingProxyType(read_spec(path, _Zoo).families)
 
 
 def members(family: str) -> tuple[ZooModel, ...]:
-    """The models of a family, from the smallest to the largest.
+    """Return the models of a family, from the smallest to the largest.
 
     Args:
-        family: Its name, one of `zoo()`.
+        family: The family's name, a key of `zoo()`.
     """
     about = zoo()[family]
     return tuple(
@@ -139,13 +139,13 @@ def members(family: str) -> tuple[ZooModel, ...]:
 
 
 def training_tokens(model: str) -> int | None:
-    """How many tokens a model was trained on.
+    """Return the number of tokens that a model was trained on.
 
     Args:
-        model: Its name on the hub, or of one that ships.
+        model: Name on the hub, or of a model that ships.
 
     Returns:
-        What its makers state; None where they do not, or the zoo does not have the model.
+        The number that its makers state; None if they state none, or the zoo lacks the model.
     """
     return _tokens().get(model)
 
@@ -157,17 +157,17 @@ def _tokens() -> Mapping[str, int | None]:
 
 
 def _with_options(schema: dict[str, Any]) -> None:
-    """Name the keys that an entry's models may have, for who wrote one that they may not."""
+    """Add the keys of an entry's models to the schema, so that an error can list them."""
     for kind, spec in _SPECS.items():
-        told = {*schema["properties"], *_TELLS[kind]}
-        schema["properties"] |= {key: {} for key in spec.model_fields if key not in told}
+        fixed = {*schema["properties"], *_FILLED_IN[kind]}
+        schema["properties"] |= {key: {} for key in spec.model_fields if key not in fixed}
 
 
 class FamilySpec(Spec):
-    """Sizes of a family of the zoo, each a model of the sweep.
+    """Sizes of a family of the zoo, each of which is a model of the sweep.
 
-    All other keys are those of the models themselves (`dtype`, `shots`, …), and go to each of them.
-    With a `base_url`, a server runs them, whose tokenizers are those of the hub.
+    All other keys are those of models (`dtype`, `shots`, …), and apply to each of them. With a
+    `base_url`, a server runs the models, and their tokenizers come from the hub.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_with_options)
@@ -178,7 +178,7 @@ class FamilySpec(Spec):
     kind: Literal["zoo"] = "zoo"
     family: str
     sizes: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """By default all."""
+    """Sizes to run; by default all."""
 
     @field_validator("family")
     @classmethod
@@ -192,8 +192,8 @@ class FamilySpec(Spec):
         self.models()
         return self
 
-    def models(self) -> tuple[ModelSpec, ...]:
-        """The models of this entry, from the smallest to the largest unless it orders them.
+    def models(self) -> tuple[ModelSpecBase, ...]:
+        """Return the models of this entry, in the order of `sizes`.
 
         Raises:
             ValidationError: A size or an option is not possible.
@@ -203,20 +203,18 @@ class FamilySpec(Spec):
         _check_sizes(names, tuple(have))
         return tuple(self._model(have[name], alone=len(names) == 1) for name in names)
 
-    def _model(self, each: ZooModel, *, alone: bool) -> ModelSpec:
+    def _model(self, each: ZooModel, *, alone: bool) -> ModelSpecBase:
         options = self.model_extra or {}
         kind: Kind = "openai" if "base_url" in options else each.kind
         if "model" in options:
-            raise ValueError("a family says itself what its models are: leave `model` out")
+            raise ValueError("a family defines its models itself: leave `model` out")
         if not alone and options.get("name") is not None:
-            raise ValueError("`name` would name several models alike: pick one of the `sizes`")
-        told = {"kind": kind} | {field: getattr(each, field) for field in _TELLS[kind]}
+            raise ValueError("`name` would give several models one name: pick one of the `sizes`")
+        known = {"kind": kind} | {field: getattr(each, field) for field in _FILLED_IN[kind]}
         if kind != each.kind:
-            told["tokenizer"] = each.model
+            known["tokenizer"] = each.model
         _check_options(options, kind)
-        made: Any = _SPECS[kind].model_validate({**told, **options})
-        model: ModelSpec = made
-        return model
+        return _SPECS[kind].model_validate({**known, **options})
 
 
 def _check_options(options: Collection[str], kind: Kind) -> None:
@@ -224,7 +222,8 @@ def _check_options(options: Collection[str], kind: Kind) -> None:
     for other, spec in _SPECS.items():
         for key in options:
             if key in spec.model_fields and key not in fields:
-                raise ValueError(f"`{key}` is for {_RUN[other]}, and not for {_RUN[kind]}")
+                meant, found = _DESCRIPTIONS[other], _DESCRIPTIONS[kind]
+                raise ValueError(f"`{key}` is for {meant}, and not for {found}")
 
 
 def _check_sizes(names: Sequence[str], allowed: Sequence[str]) -> None:
@@ -241,10 +240,6 @@ def _check_sizes(names: Sequence[str], allowed: Sequence[str]) -> None:
             raise ValidationError.from_exception_data("FamilySpec", [fault])
 
 
-ModelEntry = Annotated[ModelSpec | FamilySpec, Field(discriminator="kind")]
-"""What an entry of a sweep says: a model, or a family of them."""
-
-
-def expand(entry: ModelSpec | FamilySpec) -> tuple[ModelSpec, ...]:
-    """The models that an entry of a sweep stands for."""
+def expand(entry: ModelSpecBase | FamilySpec) -> tuple[ModelSpecBase, ...]:
+    """Return the models that an entry of a sweep stands for."""
     return entry.models() if isinstance(entry, FamilySpec) else (entry,)

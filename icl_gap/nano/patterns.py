@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
-from icl_gap.data.loaders.scan import DIRECTIONS, PRIMITIVES, commands, generate
+from icl_gap.data.loaders.scan import DIRECTIONS, PRIMITIVES, commands, generate_scan
 
 HELD_OUT_SPLITS = ("mcd1", "length")
 """The splits whose test patterns the default family never sees."""
@@ -75,7 +75,7 @@ def held_out() -> frozenset[str]:
     """The patterns that occur in the test sets of `HELD_OUT_SPLITS` and not in their train sets."""
     names: set[str] = set()
     for split in HELD_OUT_SPLITS:
-        sides = generate(split)
+        sides = generate_scan(split)
         names |= {pattern_of(example.source) for example in sides.test} - {
             pattern_of(example.source) for example in sides.train
         }

@@ -23,8 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from icl_gap.models.hf.silence import quiet_transformers
-from icl_gap.models.shipped import FAMILY_MARK
+from icl_gap.models.hf.folder import FAMILY_MARK
+from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.spec import Architecture
 from icl_gap.nano.episodes import Batch, Episodes
 from icl_gap.nano.fast_attention import use_blockwise_attention
@@ -194,7 +194,7 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
     torch.manual_seed(recipe.seed)
     end = tokenizer.token_to_id(END)
     assert end is not None, "the tokenizer was built with it"  # noqa: S101 (for mypy)
-    with quiet_transformers():
+    with silence_transformers():
         from transformers import AutoModelForCausalLM
 
         config = build_config(
@@ -265,7 +265,7 @@ def _resume(run: Run, kept: Path) -> None:
 
 
 def _write(run: Run, tokenizer: Tokenizer, folder: Path) -> None:
-    with quiet_transformers():
+    with silence_transformers():
         run.model.half().save_pretrained(folder)
     save_tokenizer(tokenizer, folder)
     told = {

@@ -9,19 +9,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from icl_gap.analysis import SCALES, Estimate, GapPoint, Metric, human
+from icl_gap.metrics import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Scale = Literal["size", "shots", "share", "gap", "smooth"]
 Read = Callable[[GapPoint], float | Estimate | None]
-METRICS: Mapping[Metric, str] = MappingProxyType(
-    {
-        "raw": "exact match",
-        "canonical": "exact match, canonical",
-        "execution": "execution match",
-    }
-)
 TICK_ROOM = 0.33
 """Inches that the label of a size needs."""
 QUERIES: Mapping[str, str] = MappingProxyType(
@@ -56,7 +50,7 @@ class Axis:
 
     def label_for(self, metric: Metric) -> str:
         """The axis' label."""
-        return self.label.format(metric=METRICS[metric])
+        return self.label.format(metric=METRICS[metric].label)
 
     def of(self, point: GapPoint) -> dict[str | None, Estimate | None]:
         """The numbers of a point; an exact one is an interval without width."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 from itertools import count
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, unescape
 
-from icl_gap.analysis import Estimate, GapPoint, Metric, size_text
+from icl_gap.analysis import Estimate, GapPoint, size_text
+from icl_gap.metrics import METRICS
 from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ def titled(svg: str) -> str:
 _PARTS = {
     **dict.fromkeys(("a_id", "a_ood", "gap", "smooth"), ("", "_low", "_high")),
     **dict.fromkeys(("fieller", "bounds"), ("_low", "_high")),
-    **dict.fromkeys(get_args(Metric), ("_id", "_ood")),
 }
 """What becomes several columns, and their endings."""
 
@@ -94,8 +94,10 @@ def _flat(point: GapPoint) -> dict[str, str]:
     row: dict[str, object] = {}
     for name, value in zip((f.name for f in fields(point)), astuple(point), strict=True):
         if name in _PARTS:
-            ends = _PARTS[name]
-            row |= zip((name + end for end in ends), value or [None] * len(ends), strict=True)
+            row |= _columns(name, value, _PARTS[name])
+        elif name == "accuracies":
+            for metric in METRICS:
+                row |= _columns(metric, value.get(metric), ("_id", "_ood"))
         elif name == "tests":
             for column in ("p_value", "p_holm"):
                 each = (getattr(test, column) for test in point.tests)
@@ -103,6 +105,13 @@ def _flat(point: GapPoint) -> dict[str, str]:
         else:
             row[name] = value
     return {name: _text(value) for name, value in row.items()}
+
+
+def _columns(
+    name: str, values: Sequence[object] | None, ends: Sequence[str]
+) -> Iterable[tuple[str, object]]:
+    """Return the columns of a value of several parts, which are empty where there is none."""
+    return zip((name + end for end in ends), values or [None] * len(ends), strict=True)
 
 
 def _text(value: object) -> str:

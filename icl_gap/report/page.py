@@ -14,7 +14,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from icl_gap.analysis import (
-    MATCHES,
     SCALES,
     Analysis,
     common_table,
@@ -27,6 +26,7 @@ from icl_gap.errors import InputError
 from icl_gap.evaluation.precision import read_checks
 from icl_gap.evaluation.texts import read_texts
 from icl_gap.files import make_folder, write_atomically
+from icl_gap.metrics import METRICS
 from icl_gap.progress import Progress, no_progress
 from icl_gap.report.blocks import Blocks
 from icl_gap.report.figures import draw_all
@@ -104,7 +104,7 @@ def _page(
     return environment.get_template("report.html").generate(
         name=results.sweep.get("name") or results.folder.name,
         analysis=analysis,
-        match=MATCHES[analysis.metric],
+        match=METRICS[analysis.metric].name,
         scale="all parameters"
         if analysis.against == "n_params"
         else SCALES[analysis.against].label,

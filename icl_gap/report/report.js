@@ -381,8 +381,8 @@ function facts({ record, exemplars }) {
     ["Exemplars", exemplars.length], ["Coverage", Number(record.coverage).toFixed(3)],
     ["Prompt tokens", record.prompt_tokens], ["First divergence", record.divergence?.position],
     ["Ended by", record.finish_reason], ["Gold log-likelihood", likely],
-    ["Raw / canonical / execution",
-      [record.raw, record.canonical, record.execution].map(yes).join(" / ")],
+    [capitalized(report.metrics.join(" / ")),
+      report.metrics.map((metric) => yes(record.scores[metric])).join(" / ")],
     ["Reason", record.reason], ["Tokens counted by the server", counted(record.usage)],
   ].filter(([, value]) => value !== null && value !== undefined);
   return make("dl", { cls: "facts" }, ...shown.map(([name, value]) =>
@@ -396,7 +396,9 @@ function counted(usage) {
   return `${read} read, ${written} written`;
 }
 
-const yes = (value) => (value === null ? "not known" : value ? "right" : "wrong");
+const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const yes = (value) => (value === undefined ? "not known" : value ? "right" : "wrong");
 
 /** The answer beside the gold answer, what differs marked by more than colour. */
 function answered({ record, query }) {

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from icl_gap.analysis import Metric
 from icl_gap.evaluation.texts import Texts, fingerprint
+from icl_gap.metrics import METRICS
 from icl_gap.report.blocks import Blocks, to_json
 from icl_gap.schema import CellInfo, CellResult, Example, Record
 
@@ -105,6 +106,7 @@ class Requests:
                 "templates": [json.loads(template) for template in self._templates],
                 "outcomes": list(self._outcomes),
                 "metric": self._metric,
+                "metrics": list(METRICS),
                 "columns": [
                     self._blocks.add(_little(column))
                     for column in (self._query, self._outcome, self._divergence)
@@ -121,7 +123,7 @@ class Requests:
     def _code(self, record: Record) -> int:
         if record.status != "scored":
             return self._outcomes.setdefault(record.status, len(self._outcomes))
-        hit: bool | None = getattr(record, self._metric)
+        hit = record.scores.get(self._metric)
         return 2 if hit is None else int(hit)
 
     def _describe(self, info: CellInfo, rows: int) -> None:

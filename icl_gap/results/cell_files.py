@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from icl_gap.errors import StoreError
 from icl_gap.files import check_folder, open_regular
+from icl_gap.results.migration import READABLE, migrated_header, migrated_record
 from icl_gap.schema import SCHEMA_VERSION, CellInfo, CellResult, Record
 
 if TYPE_CHECKING:
@@ -48,14 +49,15 @@ class DamageError(ValueError):
 
 
 class SchemaVersionError(DamageError):
-    """A file of another version.
+    """A file of a version of the schema that is not read.
 
     Args:
-        version: Of its form.
+        version: The version that the file names.
     """
 
     def __init__(self, version: object) -> None:
-        super().__init__(f"written in form {version}, this version reads form {SCHEMA_VERSION}")
+        readable = " and ".join(map(str, READABLE))
+        super().__init__(f"written in schema version {version}; versions {readable} are read")
 
 
 def cell_name(info: CellInfo) -> str:
@@ -177,8 +179,13 @@ def _checksum(body: bytes, key: str) -> int:
     return zlib.crc32(body, start)
 
 
-def parse_record(line: bytes, key: str) -> Record:
-    """One record of a line.
+def parse_record(line: bytes, key: str, version: int = SCHEMA_VERSION) -> Record:
+    """Return the record of a line.
+
+    Args:
+        line: The line.
+        key: The cell's key, or the start of it.
+        version: The version of the schema that the line is written in.
 
     Raises:
         DamageError: It is not as it was written.
@@ -186,7 +193,7 @@ def parse_record(line: bytes, key: str) -> Record:
     check_record(line, key)
     value = json.loads(line)
     del value["crc"]
-    record: Record = validator(Record).validate_python(value)
+    record: Record = validator(Record).validate_python(migrated_record(value, version))
     return record
 
 
@@ -207,10 +214,10 @@ def parse_header(line: bytes, key: str) -> CellInfo:
         version = value["schema_version"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamageError("its first line describes no cell") from error
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise SchemaVersionError(version)
     try:
-        info: CellInfo = validator(CellInfo).validate_python(value)
+        info: CellInfo = validator(CellInfo).validate_python(migrated_header(value))
     except ValueError as error:
         raise DamageError("its first line describes no cell") from error
     if not info.key.startswith(key):
@@ -245,7 +252,7 @@ def read_cell(path: Path) -> CellResult:
         with open_regular(path) as lines:
             info = parse_header(lines.readline(), key)
             for line in lines:
-                records.append(parse_record(line, key))  # noqa: PERF401 (the good ones are counted)
+                records.append(parse_record(line, key, info.schema_version))  # noqa: PERF401 (the good ones are counted)
         if len(records) != info.n_queries:
             raise DamageError(f"{len(records)} records instead of {info.n_queries}")
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from icl_gap.files import read_regular
 from icl_gap.results.cell_files import DamageError, SchemaVersionError, dump_json
+from icl_gap.results.migration import READABLE
 from icl_gap.schema import SCHEMA_VERSION
 
 PRECISION = "precision.json"
@@ -41,7 +42,7 @@ def read_checksummed(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DamageError("not JSON") from error
     version = value.get("schema_version") if isinstance(value, dict) else None
-    if isinstance(version, int) and version != SCHEMA_VERSION:
+    if isinstance(version, int) and version not in READABLE:
         raise SchemaVersionError(version)
     if not isinstance(value, dict) or not _is_whole(value, content):
         raise DamageError("not as it was written")

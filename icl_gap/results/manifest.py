@@ -18,7 +18,7 @@ from icl_gap.results.cell_files import (
     validator,
 )
 from icl_gap.results.checksummed import dump_checksummed, read_checksummed
-from icl_gap.schema import CellInfo, SizeSource
+from icl_gap.schema import SCHEMA_VERSION, CellInfo, SizeSource
 
 MANIFEST = "sweep.json"
 
@@ -86,6 +86,25 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError as error:
         raise StoreError(f"{path}: damaged; run the sweep again, which writes it anew") from error
     return manifest
+
+
+def check_version(folder: Path) -> None:
+    """Refuse to write to a folder whose cells have the keys of an earlier version.
+
+    Raises:
+        StoreError: The folder holds results of such a version.
+    """
+    try:
+        version = read_manifest(folder).schema_version
+    except StoreError:  # there are no results, or a run sets the manifest aside
+        return
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{folder}: these results are of schema version {version}, and their cells have other "
+            f"keys than those of version {SCHEMA_VERSION}, so a run cannot go on with them. "
+            "Choose another folder with `--out`, or move this one away; `icl-gap analyze`, `plot` "
+            "and `report` read it as it is"
+        )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -20,6 +20,7 @@ from icl_gap.results.cell_files import (
     key_of,
     parse_header,
 )
+from icl_gap.results.columns import INCIDENTAL
 from icl_gap.results.locking import locked, store_errors
 from icl_gap.results.manifest import (
     MANIFEST,
@@ -28,11 +29,9 @@ from icl_gap.results.manifest import (
     write_manifest,
     write_settled,
 )
+from icl_gap.results.migration import migrated_record
 from icl_gap.results.repairing import remove_leftovers
 from icl_gap.results.verifying import check_cell
-
-_TIMINGS = ("seconds", "batch_tokens", "usage", "served_model", "crc")
-"""Fields that may differ where records are the same."""
 
 
 @dataclass(slots=True)
@@ -93,7 +92,7 @@ def _read(folders: Sequence[Path], progress: Progress) -> tuple[Manifest, dict[s
         for path in cell_files(folder, state).values()
     ]
     for path in progress(files, "reading", len(files)):
-        _add(found, path)
+        _add(found, path, first.schema_version)
     return first, found
 
 
@@ -109,8 +108,8 @@ def _write_all(
     write_settled(out, manifest)
 
 
-def _add(found: dict[str, _Found], path: Path) -> None:
-    """Add a file's records to what is known of its cell."""
+def _add(found: dict[str, _Found], path: Path, version: int) -> None:
+    """Add a file's records, written by a version of the schema, to what is known of its cell."""
     checked = check_cell(path)
     if checked.problem is not None:
         raise damage_error(path, ValueError(checked.problem))
@@ -123,7 +122,7 @@ def _add(found: dict[str, _Found], path: Path) -> None:
         before = known.lines.get(query)
         if before is None or json.loads(before)["status"] == "failed":
             known.lines[query] = line
-        elif record["status"] != "failed" and _told(record) != _told(json.loads(before)):
+        elif record["status"] != "failed" and _outcome(line, version) != _outcome(before, version):
             raise StoreError(
                 f"{path}: its record of query {query} is not that of {known.path}; "
                 "find out which of the two is right, and leave the other folder out"
@@ -134,8 +133,10 @@ def _add(found: dict[str, _Found], path: Path) -> None:
         known.lines = {query: known.lines[query] for query in records} | known.lines
 
 
-def _told(record: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in record.items() if name not in _TIMINGS}
+def _outcome(line: bytes, version: int) -> dict[str, object]:
+    """Return the fields in which all records of one request agree."""
+    record = migrated_record(json.loads(line), version)
+    return {name: value for name, value in record.items() if name not in {*INCIDENTAL, "crc"}}
 
 
 def _write(out: Path, cell: _Found, before: Sequence[Path]) -> None:

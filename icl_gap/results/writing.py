@@ -40,7 +40,13 @@ from icl_gap.results.cell_files import (
     with_checksum,
 )
 from icl_gap.results.locking import locked, store_errors
-from icl_gap.results.manifest import CellLabels, Manifest, ManifestCell, write_settled
+from icl_gap.results.manifest import (
+    CellLabels,
+    Manifest,
+    ManifestCell,
+    check_version,
+    write_settled,
+)
 from icl_gap.results.repairing import (
     DAMAGED,
     remove_leftovers,
@@ -63,10 +69,12 @@ def likely_finished(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
     damaged.
 
     Raises:
-        StoreError: Two files hold one cell, or the path is not a folder.
+        StoreError: Two files hold one cell, the path is not a folder, or the folder holds results
+            of an earlier version of the schema.
     """
     with store_errors(folder):
         check_folder(folder, follow=True)
+    check_version(folder)
     finished = cell_files(folder, CellState.FINISHED)
     return frozenset(info.key for info in cells if _is_finished(info, finished))
 
@@ -98,8 +106,8 @@ def open_store(
         The keys of the finished cells.
 
     Raises:
-        StoreError: Another run has the folder open, two files hold one cell, or the folder cannot
-            be written.
+        StoreError: Another run has the folder open, two files hold one cell, the folder holds
+            results of an earlier version of the schema, or it cannot be written.
     """
     cells = list(cells)
     entries = tuple(
@@ -113,6 +121,7 @@ def open_store(
         with store_errors(folder):
             held.enter_context(locked(folder))
             remove_leftovers(folder)
+            check_version(folder)
             repair_manifest(folder)
             write_settled(folder, manifest)
             finished = frozenset(_finished(folder, cells))

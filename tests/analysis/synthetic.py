@@ -34,8 +34,7 @@ def record(query_id: str, hit: Hit, **changes: Any) -> Record:
         prompt_sha256="0" * 64,
         prompt_tokens=None,
         status="skipped" if hit is None else "failed" if hit == "failed" else "scored",
-        raw=None if hit in {None, "failed"} else bool(hit),
-        canonical=None if hit in {None, "failed"} else bool(hit),
+        scores={} if hit in {None, "failed"} else {"raw": bool(hit), "canonical": bool(hit)},
     )
     return replace(made, **changes)
 

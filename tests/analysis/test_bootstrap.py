@@ -16,6 +16,7 @@ from icl_gap.analysis.bootstrap import Draws, draw, interval
 from icl_gap.analysis.gaps import measure
 from icl_gap.analysis.pairing import Floats, Paired
 from icl_gap.analysis.points import Subject
+from icl_gap.metrics import METRICS
 
 
 def subject(model: str = "m", **changes: object) -> Subject:
@@ -67,12 +68,7 @@ def paired(
         shots=zeros,
         coverage_id=zeros,
         coverage_ood=zeros,
-        raw_id=zeros,
-        raw_ood=zeros,
-        canonical_id=zeros,
-        canonical_ood=zeros,
-        execution_id=zeros,
-        execution_ood=zeros,
+        matches={metric: np.zeros((seeds, 2)) for metric in METRICS},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +16,7 @@ from icl_gap.analysis import Accuracies, GapPoint
 from icl_gap.analysis.bootstrap import Draws
 from icl_gap.analysis.evidence import fieller, holm
 from icl_gap.analysis.pairing import Floats
-from icl_gap.schema import CellResult
+from icl_gap.schema import CellResult, Metric
 
 
 def point(*results: CellResult, resamples: int = 2000) -> GapPoint:
@@ -162,29 +163,29 @@ def test_the_smooth_gap_leaves_out_what_has_no_likelihood() -> None:
     assert point(inside, outside).smooth is None
 
 
-def test_all_kinds_of_match_are_told() -> None:
+def scored(result: CellResult, metric: Metric, outcome: Callable[[int], bool]) -> CellResult:
+    """Return a cell with another outcome of one metric; `outcome` takes a query's number."""
+    records = (
+        replace(r, scores={**r.scores, metric: outcome(n)}) for n, r in enumerate(result.records)
+    )
+    return replace(result, records=tuple(records))
+
+
+def test_all_metrics_are_reported() -> None:
     inside, outside = both([True, True, False, False], [True, False, False, False])
-    strict = replace(
-        inside, records=tuple(replace(r, raw=n == 0) for n, r in enumerate(inside.records))
-    )
+    strict = scored(inside, "raw", lambda n: n == 0)
     found = point(strict, outside)
-    assert found.raw is not None
-    assert found.canonical is not None
-    assert (found.raw.id, found.canonical.id, found.canonical.ood) == (0.25, 0.5, 0.25)
+    assert found.accuracies["raw"].id == 0.25
+    assert found.accuracies["canonical"] == Accuracies(0.5, 0.25)
     unknown = replace(
-        inside, records=(record("test-0", hit=True, canonical=None), *inside.records[1:])
+        inside, records=(record("test-0", hit=True, scores={"raw": True}), *inside.records[1:])
     )
-    assert point(unknown, outside).canonical is None
-    assert found.execution is None
-    ran = [
-        replace(
-            each, records=tuple(replace(r, execution=n < 3) for n, r in enumerate(each.records))
-        )
-        for each in (inside, outside)
-    ]
-    executed = point(*ran)
-    assert executed.execution == Accuracies(0.75, 0.75)
-    assert (executed.raw, executed.canonical) == (point(inside, outside).raw, executed.raw)
+    assert "canonical" not in point(unknown, outside).accuracies
+    assert "execution" not in found.accuracies
+    executed = point(*(scored(each, "execution", lambda n: n < 3) for each in (inside, outside)))
+    assert executed.accuracies["execution"] == Accuracies(0.75, 0.75)
+    raw = point(inside, outside).accuracies["raw"]
+    assert (executed.accuracies["raw"], executed.accuracies["canonical"]) == (raw, raw)
 
 
 @pytest.mark.parametrize("true_gap", [pytest.param(0.0, marks=pytest.mark.slow), 0.3])

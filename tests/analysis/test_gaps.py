@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from analysis.synthetic import analyze, cell
 
@@ -52,13 +54,7 @@ def test_a_gap_may_be_negative() -> None:
 def test_the_metric_chooses_which_match_counts() -> None:
     results = both([1, 1] * 10, [0, 1] * 10)
     strict = [
-        CellResult(
-            c.info,
-            tuple(
-                type(r)(**{f: getattr(r, f) for f in r.__slots__} | {"raw": False})
-                for r in c.records
-            ),
-        )
+        CellResult(c.info, tuple(replace(r, scores={**r.scores, "raw": False}) for r in c.records))
         for c in results
     ]
     assert points(strict, metric="canonical")["test"].a_id.value == 1

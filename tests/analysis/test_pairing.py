@@ -30,7 +30,7 @@ def changed(result: CellResult, change: Change) -> CellResult:
         ),
         (lambda r: (*r, r[0]), "query `test-0` stands twice"),
         (
-            lambda r: (replace(r[0], raw=None), *r[1:]),
+            lambda r: (replace(r[0], scores={}), *r[1:]),
             "query `test-0` counts as scored and has no raw",
         ),
     ],

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from icl_gap.results import CellFile, StoreWriter, open_store
-from icl_gap.schema import CellInfo, Divergence, Record
+from icl_gap.schema import CellInfo, Divergence, Metric, Record
 
 SECONDS, GIGABYTES = 30.0, 3.0
 """The targets."""
@@ -69,12 +69,12 @@ def fill(
         status="scored",
         prediction=" TURN_LEFT JUMP" * 8,
         finish_reason="stop",
-        raw=True,
-        canonical=True,
+        scores={"raw": True, "canonical": True},
         gold_tokens=16,
         seconds=0.001234,
     )
-    wrong = replace(right, prediction=None, raw=False, canonical=False, divergence=DIVERGENCE)
+    missed: dict[Metric, bool] = {"raw": False, "canonical": False}
+    wrong = replace(right, prediction=None, scores=missed, divergence=DIVERGENCE)
     chance = 0.6 if info.condition == "id" else 0.4
     hits, logprobs = rng.random(len(queries)) < chance, rng.normal(-2, 0.5, len(queries)).round(4)
     with StoreWriter(folder, [CellFile(info, queries)]) as writer:

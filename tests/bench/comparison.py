@@ -15,12 +15,12 @@ from setting import Setting, Shape, Workload
 from transformers import PreTrainedModel
 from ways import Row, Way, generate, harness, parting
 
-from icl_gap.models import Request
+from icl_gap.models import Footprint, Request
 from icl_gap.models.ending import BROKEN
-from icl_gap.models.hf import cost as cost_of
 from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.hf.engine.passes import Runner
 from icl_gap.models.hf.transformers_model import HuggingFaceModel
+from icl_gap.models.spec import Placement
 from icl_gap.schema import Predictions, Response
 
 HARNESS = "lm-evaluation-harness"
@@ -87,17 +87,18 @@ class Bench:
     def operations(self) -> float:
         """Of the tokens that are left to compute where what is shared is computed once."""
         shape = self.shape
-        total, inner = count_parameters(self.plain)
-        cost = cost_of.Shape(
+        _, inner = count_parameters(self.plain)
+        cost = Footprint(
             non_embedding=inner,
             layers=shape.layers,
             width=shape.hidden_size,
             attention_width=shape.hidden_size,
             key_width=shape.hidden_size,
             vocabulary=self.plain.config.vocab_size,
-            parameters=total,
-            packed=inner,
-            tables=0,
+            weights=None,
+            keys_and_values=0,
+            dtype=shape.dtype,
+            placement=Placement(),
         )
         return cost.operations(self.setting.sizes)
 

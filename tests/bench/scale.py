@@ -152,7 +152,7 @@ def _resume(folder: Path) -> Sequence[float]:
     def load(*_: object) -> models.Model:
         raise LoadedError
 
-    models.load = load
+    models.load_model = load
     try:
         evaluate_sweep(_paper(), folder)
     except LoadedError:

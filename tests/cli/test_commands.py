@@ -156,7 +156,7 @@ def test_plot_of_results_with_no_gap_is_an_error_that_says_why(cli, sweep, tmp_p
 
 
 def test_plan_shows_the_grid_and_runs_nothing(cli, sweep, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("icl_gap.models.load", None)
+    monkeypatch.setattr("icl_gap.models.load_model", None)
     outcome = cli("plan", sweep)
     assert outcome.code == 0
     assert "32 cells, 160 requests" in outcome.out

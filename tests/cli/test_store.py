@@ -80,8 +80,9 @@ def test_what_no_analysis_can_compare_is_told(cli, tmp_path) -> None:
         StoreWriter(out, [CellFile(INFO, "qrs"), CellFile(other, "qrs")]) as writer,
     ):
         for record in SOME:
-            writer.append(INFO.key, replace(record, status="scored", raw=True))
-            writer.append(other.key, replace(record, status="scored", raw=True, shots=2))
+            scored = replace(record, status="scored", scores={"raw": True})
+            writer.append(INFO.key, scored)
+            writer.append(other.key, replace(scored, shots=2))
     told = cli("store", "verify", out)
     assert told.code == 1
     assert "query `q` has 3 effective shots ID and 2 OOD" in told.err

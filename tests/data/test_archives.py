@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.data import archives
-from icl_gap.data.archives import unpack
+from icl_gap.data.archives import unpack_archive
 from icl_gap.errors import DataError
 
 
@@ -52,7 +52,7 @@ def unpack_refused(archive: Path, folder: Path, limit: int = 1000) -> str:
     """Check that nothing at all comes out, and return the reason."""
     before = {path for path in folder.parent.rglob("*") if path != archive}
     with pytest.raises(DataError) as caught:
-        unpack(archive, folder, limit=limit)
+        unpack_archive(archive, folder, limit=limit)
     assert {path for path in folder.parent.rglob("*") if path != archive} == before
     assert caught.value.place.file == archive
     return caught.value.problem
@@ -70,7 +70,7 @@ def unpack_refused(archive: Path, folder: Path, limit: int = 1000) -> str:
 def test_files_come_out_with_their_sums(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     folder = tmp_path / "out"
     (folder / "old").mkdir(parents=True)
-    sums = unpack(make(tmp_path / "archive"), folder, limit=6)
+    sums = unpack_archive(make(tmp_path / "archive"), folder, limit=6)
     assert (folder / "d" / "a.txt").read_bytes() == b"one"
     assert sums == {
         "d/a.txt": hashlib.sha256(b"one").hexdigest(),
@@ -243,7 +243,7 @@ def test_no_damage_raises_anything_else(
         content[place : place + data.draw(st.integers(0, 4))] = piece
     path.write_bytes(gzip.compress(content) if kind == "tar" else content)
     with contextlib.suppress(DataError):
-        unpack(path, folder / "in" / "out", limit=1000)
+        unpack_archive(path, folder / "in" / "out", limit=1000)
     assert {path.name for path in (folder / "in").iterdir()} <= {"out"}
 
 

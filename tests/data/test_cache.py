@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from icl_gap.data import DatasetCard, load
+from icl_gap.data import DatasetCard, load_split
 from icl_gap.data import cache as store
 from icl_gap.data.cache import file_sha256
+from icl_gap.data.loaders.tsv import LOADER
 
 
 @pytest.fixture
@@ -27,10 +29,12 @@ def kept(folder: Path) -> list[Path]:
 def test_the_second_load_reads_what_the_first_one_kept(
     cache_folder: Path, greetings: Path, card: DatasetCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = load(card, "plain", greetings)
+    first = load_split(card, "plain", greetings)
     (path,) = kept(cache_folder)
-    monkeypatch.setattr("icl_gap.data.loaders.tsv.read", None)  # nothing is parsed any more
-    assert load(card, "plain", greetings) == first
+    monkeypatch.setattr(
+        "icl_gap.data.loaders.tsv.LOADER", replace(LOADER, read_split=None)
+    )  # nothing is parsed any more
+    assert load_split(card, "plain", greetings) == first
     assert path.name.startswith("greetings-plain-")
 
 
@@ -39,7 +43,7 @@ def test_the_library_opens_what_is_kept(
 ) -> None:
     from datasets import Dataset
 
-    benchmark = load(card, "plain", greetings)
+    benchmark = load_split(card, "plain", greetings)
     rows = Dataset.from_file(str(kept(cache_folder)[0]))
     assert rows.column_names == ["id", "source", "target"]
     assert rows["id"][:] == [example.id for example in (*benchmark.train, *benchmark.test)]
@@ -48,9 +52,9 @@ def test_the_library_opens_what_is_kept(
 def test_changed_files_and_options_are_kept_apart(
     cache_folder: Path, small_cfq: Path, greetings: Path, card: DatasetCard
 ) -> None:
-    first = load(card, "plain", greetings)
+    first = load_split(card, "plain", greetings)
     (greetings / "greetings" / "train.tsv").write_text("say ho\tHO\n")
-    second = load(card, "plain", greetings)
+    second = load_split(card, "plain", greetings)
     assert second.train[0].source == "say ho"
     assert second.fingerprint != first.fingerprint
     assert len(kept(cache_folder)) == 2
@@ -62,8 +66,8 @@ def test_changed_files_and_options_are_kept_apart(
             "splits": {"plain": {"files": {"members": "splits/mcd1.json"}}},
         }
     )
-    load(cfq, "plain", small_cfq)
-    load(cfq, "plain", small_cfq, postprocess=False)
+    load_split(cfq, "plain", small_cfq)
+    load_split(cfq, "plain", small_cfq, postprocess=False)
     assert len(kept(cache_folder)) == 4
 
 
@@ -91,19 +95,19 @@ def without_metadata(path: Path) -> None:
 def test_a_damaged_file_is_made_anew(
     cache_folder: Path, greetings: Path, card: DatasetCard, damage: Any
 ) -> None:
-    first = load(card, "plain", greetings)
+    first = load_split(card, "plain", greetings)
     (path,) = kept(cache_folder)
     whole = path.read_bytes()
     damage(path)
     assert path.read_bytes() != whole
-    assert load(card, "plain", greetings) == first
+    assert load_split(card, "plain", greetings) == first
     assert path.read_bytes() == whole
 
 
 def test_a_flipped_bit_anywhere_is_found(
     cache_folder: Path, greetings: Path, card: DatasetCard, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = load(card, "plain", greetings)
+    first = load_split(card, "plain", greetings)
     (path,) = kept(cache_folder)
     whole = path.read_bytes()
     places = {*range(0, len(whole), 23), len(whole) - 1}
@@ -111,7 +115,7 @@ def test_a_flipped_bit_anywhere_is_found(
         flipped = bytearray(whole)
         flipped[place] ^= 1 << place % 8
         path.write_bytes(flipped)
-        assert load(card, "plain", greetings) == first
+        assert load_split(card, "plain", greetings) == first
         assert path.read_bytes() == whole
     assert len(caplog.records) == len(places)
     assert {"damaged" in record.message for record in caplog.records} == {True}
@@ -121,25 +125,25 @@ def test_a_flipped_bit_anywhere_is_found(
 def test_a_file_cut_anywhere_is_found(
     cache_folder: Path, greetings: Path, card: DatasetCard
 ) -> None:
-    first = load(card, "plain", greetings)
+    first = load_split(card, "plain", greetings)
     (path,) = kept(cache_folder)
     whole = path.read_bytes()
     for length in range(0, len(whole), 43):
         path.write_bytes(whole[:length])
-        assert load(card, "plain", greetings) == first
+        assert load_split(card, "plain", greetings) == first
         assert path.read_bytes() == whole
 
 
 KILLED = """
 import os, stat, sys
 from pathlib import Path
-from icl_gap.data import load, load_card
+from icl_gap.data import load_split, load_card
 def fsync(file):
     if stat.S_ISREG(os.fstat(file).st_mode):
         print("writing", flush=True)
         sys.stdin.read()
 os.fsync = fsync
-load(load_card(sys.argv[1]), None, Path(sys.argv[2]))
+load_split(load_card(sys.argv[1]), None, Path(sys.argv[2]))
 """
 
 
@@ -156,7 +160,7 @@ def test_what_a_killed_process_was_writing_is_removed(
         assert unfinished.suffix != ".arrow"
         process.kill()
     assert kept(cache_folder) == [unfinished]
-    load(card, "plain", greetings)
+    load_split(card, "plain", greetings)
     (path,) = kept(cache_folder)
     assert path.suffix == ".arrow"
 
@@ -164,13 +168,13 @@ def test_what_a_killed_process_was_writing_is_removed(
 def test_a_kept_file_that_is_a_link_is_not_followed(
     cache_folder: Path, greetings: Path, card: DatasetCard, tmp_path: Path
 ) -> None:
-    first = load(card, "plain", greetings)
+    first = load_split(card, "plain", greetings)
     (path,) = kept(cache_folder)
     path.unlink()
     target = tmp_path / "target"
     target.write_text("mine")
     path.symlink_to(target)
-    assert load(card, "plain", greetings) == first
+    assert load_split(card, "plain", greetings) == first
     assert target.read_text() == "mine"
 
 
@@ -179,14 +183,16 @@ def test_a_folder_that_cannot_be_written_does_no_harm(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("ICL_GAP_CACHE", str(tmp_path / "file"))
-    assert len(load(card, "plain", greetings).train) == 3
+    assert len(load_split(card, "plain", greetings).train) == 3
 
 
 def test_two_processes_may_keep_the_same_benchmark(
     cache_folder: Path, greetings: Path, card: DatasetCard
 ) -> None:
     context = get_context("spawn")
-    workers = [context.Process(target=load, args=(card, "plain", greetings)) for _ in range(2)]
+    workers = [
+        context.Process(target=load_split, args=(card, "plain", greetings)) for _ in range(2)
+    ]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -227,5 +233,5 @@ def test_a_damaged_note_of_a_sum_does_no_harm(
 def test_a_whole_file_that_is_no_benchmark_is_made_anew(tmp_path, caplog, content) -> None:
     path = tmp_path / "kept.arrow"
     path.write_bytes(content + hashlib.sha256(content).digest())
-    assert store.load(path) is None
+    assert store.read_cached(path) is None
     assert "is made anew" in caplog.text

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from icl_gap.data import list_cards, load, load_card
+from icl_gap.data import list_cards, load_card, load_split
 from icl_gap.errors import DataError, InputError
 
 CardFile = Callable[..., Path]
@@ -82,7 +82,7 @@ def test_data_beside_a_card_of_ones_own_is_found(
 ) -> None:
     (greetings / "greetings").rename(card_file().parent / "greetings")
     monkeypatch.chdir(greetings)
-    assert len(load(load_card(card_file()), "plain").train) == 3
+    assert len(load_split(load_card(card_file()), "plain").train) == 3
 
 
 NO_NAMES = ["", ".", "..", "../up", "a/b", "/etc", "a\0", "a\n", "a\nb", "a b", "\ud800", "-a", "ä"]
@@ -203,7 +203,7 @@ def test_a_folder_that_cannot_be_is_not_on_this_machine(
 ) -> None:
     card = load_card(card_file(sources=[{"kind": "local", "folder": folder}]))
     with pytest.raises(DataError, match="not on this machine"):
-        load(card, "plain", tmp_path)
+        load_split(card, "plain", tmp_path)
 
 
 @pytest.mark.parametrize(

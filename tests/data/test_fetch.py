@@ -13,10 +13,10 @@ from urllib.request import Request
 
 import pytest
 
-from icl_gap.data import DatasetCard, fetch, load, verify
+from icl_gap.data import DatasetCard, fetch_benchmark, load_split, verify_benchmark
 from icl_gap.data import download as downloading
 from icl_gap.data.cards import UrlFile
-from icl_gap.data.download import download
+from icl_gap.data.download import download_file
 from icl_gap.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def named(web: Web, content: bytes = CONTENT, **changes: Any) -> UrlFile:
 
 def test_a_file_comes_whole_and_its_progress_is_told(web: Web, tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
-    download(named(web), tmp_path / "in" / "file", lambda *step: told.append(step))
+    download_file(named(web), tmp_path / "in" / "file", lambda *step: told.append(step))
     assert (tmp_path / "in" / "file").read_bytes() == CONTENT
     assert told[-1] == ("file", len(CONTENT), len(CONTENT))
     assert [path.name for path in (tmp_path / "in").iterdir()] == ["file"]
@@ -42,20 +42,20 @@ def test_a_file_comes_whole_and_its_progress_is_told(web: Web, tmp_path: Path) -
 def test_a_file_that_is_here_is_not_asked_for_again(web: Web, tmp_path: Path) -> None:
     file = named(web)
     for _ in range(2):
-        download(file, tmp_path / "file")
+        download_file(file, tmp_path / "file")
     assert len(web.asked) == 1
 
 
 def test_a_wrong_sum_leaves_nothing(web: Web, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not the one that the card names") as caught:
-        download(named(web, sha256="0" * 64), tmp_path / "file")
+        download_file(named(web, sha256="0" * 64), tmp_path / "file")
     assert hashlib.sha256(CONTENT).hexdigest() in str(caught.value.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cut_connection_goes_on_where_it_broke_off(web: Web, tmp_path: Path) -> None:
     web.cuts = [300_000, 100_000]
-    download(named(web), tmp_path / "file")
+    download_file(named(web), tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert [asked for _, asked in web.asked] == [None, "bytes=300000-", "bytes=400000-"]
 
@@ -65,9 +65,9 @@ def test_after_too_many_cuts_the_part_stays_and_the_next_run_resumes(
 ) -> None:
     web.cuts = [300_000, *[0] * 4]
     with pytest.raises(DataError, match=r"cut after .*run the command again"):
-        download(named(web), tmp_path / "file")
+        download_file(named(web), tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file.part"]
-    download(named(web), tmp_path / "file")
+    download_file(named(web), tmp_path / "file")
     assert web.asked[-1] == ("/file", "bytes=300000-")
     assert (tmp_path / "file").read_bytes() == CONTENT
 
@@ -75,32 +75,32 @@ def test_after_too_many_cuts_the_part_stays_and_the_next_run_resumes(
 def test_a_server_without_ranges_sends_everything_again(web: Web, tmp_path: Path) -> None:
     web.ranges = False
     web.cuts = [300_000]
-    download(named(web), tmp_path / "file")
+    download_file(named(web), tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_a_part_that_is_already_whole_is_taken(web: Web, tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(CONTENT)
-    download(named(web), tmp_path / "file")
+    download_file(named(web), tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_a_part_longer_than_the_file_is_dropped(web: Web, tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(CONTENT + b"more")
-    download(named(web), tmp_path / "file")
+    download_file(named(web), tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_a_part_of_another_file_never_gets_the_name(web: Web, tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(b"another")
     with pytest.raises(DataError, match="not the one that the card names"):
-        download(named(web), tmp_path / "file")
+        download_file(named(web), tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_server_does_not_have_is_told(web: Web, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="404") as caught:
-        download(named(web, url=f"{web.url}/none"), tmp_path / "file")
+        download_file(named(web, url=f"{web.url}/none"), tmp_path / "file")
     assert caught.value.value == f"{web.url}/none"
     assert list(tmp_path.iterdir()) == []
 
@@ -108,7 +108,7 @@ def test_what_the_server_does_not_have_is_told(web: Web, tmp_path: Path) -> None
 def test_a_server_that_is_not_there_is_told(web: Web, tmp_path: Path) -> None:
     file = named(web, url="http://127.0.0.1:9/file")
     with pytest.raises(DataError, match="cannot download"):
-        download(file, tmp_path / "file")
+        download_file(file, tmp_path / "file")
 
 
 def test_a_silent_server_counts_as_cut(
@@ -119,7 +119,7 @@ def test_a_silent_server_counts_as_cut(
 
     monkeypatch.setattr(downloading, "_open", silent)
     with pytest.raises(DataError, match="timed out"):
-        download(named(web), tmp_path / "file")
+        download_file(named(web), tmp_path / "file")
 
 
 @pytest.mark.parametrize("steps", [0, 1, 5])
@@ -127,7 +127,7 @@ def test_a_few_redirects_are_followed(web: Web, tmp_path: Path, steps: int) -> N
     file = named(web, url=f"{web.url}/0")
     web.redirects = {f"/{n}": f"{web.url}/{n + 1}" for n in range(steps)}
     web.files[f"/{steps}"] = CONTENT
-    download(file, tmp_path / "file")
+    download_file(file, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
@@ -136,7 +136,7 @@ def test_no_more_than_five_redirects_are_followed(web: Web, tmp_path: Path, back
     file = named(web, url=f"{web.url}/0")
     web.redirects = {f"/{n}": f"{web.url}/{(n + 1) % 3 if back else n + 1}" for n in range(9)}
     with pytest.raises(DataError, match="more than 5 redirects"):
-        download(file, tmp_path / "file")
+        download_file(file, tmp_path / "file")
     assert len(web.asked) == 6
     assert list(tmp_path.iterdir()) == []
 
@@ -157,7 +157,7 @@ def test_a_redirect_to_where_nothing_may_come_from_is_refused(
     file = named(web)
     web.redirects = {"/file": address}
     with pytest.raises(DataError, match=reason):
-        download(file, tmp_path / "file")
+        download_file(file, tmp_path / "file")
     assert len(web.asked) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -179,7 +179,7 @@ def test_no_key_is_sent(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, "secret")
     file = named(web, url=f"{web.url}/0")
     web.redirects = {"/0": f"{web.url}/file"}
-    download(file, tmp_path / "file")
+    download_file(file, tmp_path / "file")
     assert len(web.headers) == 2
     for headers in web.headers:
         assert set(headers) == {"host", "user-agent", "accept-encoding", "connection"}
@@ -189,7 +189,7 @@ def test_an_endless_answer_is_cut_off(web: Web, tmp_path: Path) -> None:
     file = named(web, bytes=len(CONTENT))
     web.endless = True
     with pytest.raises(DataError, match="more than it may") as caught:
-        download(file, tmp_path / "file")
+        download_file(file, tmp_path / "file")
     assert str(len(CONTENT)) in str(caught.value.allowed)
     assert list(tmp_path.iterdir()) == []
 
@@ -197,7 +197,7 @@ def test_an_endless_answer_is_cut_off(web: Web, tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_by_its_length_is_not_begun(web: Web, tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
     with pytest.raises(DataError, match="more than it may"):
-        download(named(web, bytes=1000), tmp_path / "file", lambda *step: told.append(step))
+        download_file(named(web, bytes=1000), tmp_path / "file", lambda *step: told.append(step))
     assert told == []
     assert list(tmp_path.iterdir()) == []
 
@@ -206,12 +206,12 @@ def test_a_part_and_its_rest_are_bounded_together(web: Web, tmp_path: Path) -> N
     file = named(web, bytes=len(CONTENT) - 1)
     (tmp_path / "file.part").write_bytes(CONTENT[:1000])
     with pytest.raises(DataError, match="more than it may"):
-        download(file, tmp_path / "file")
+        download_file(file, tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_of_the_size_that_is_declared_comes_whole(web: Web, tmp_path: Path) -> None:
-    download(named(web, bytes=len(CONTENT)), tmp_path / "file")
+    download_file(named(web, bytes=len(CONTENT)), tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
@@ -220,7 +220,7 @@ def test_a_file_of_no_declared_size_is_bounded_too(
 ) -> None:
     monkeypatch.setattr("icl_gap.data.cards.DOWNLOAD_LIMIT", 1000)
     with pytest.raises(DataError, match="more than it may"):
-        download(named(web), tmp_path / "file")
+        download_file(named(web), tmp_path / "file")
 
 
 def archive(*names: str) -> bytes:
@@ -247,22 +247,22 @@ def test_a_fetched_archive_is_a_benchmark(
     web: Web, cache_folder: Path, plain: dict[str, Any]
 ) -> None:
     card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
-    fetched = fetch(card)
+    fetched = fetch_benchmark(card)
     assert (fetched.kind, fetched.already_here, fetched.failed) == ("url", False, ())
     assert {path.name for path in fetched.files} == {"train.tsv", "test.tsv"}
     assert all(path.is_relative_to(cache_folder) and path.is_file() for path in fetched.files)
-    assert load(card, "plain").train[0].target == "b"
-    assert verify(card).ok
-    assert fetch(card).already_here
+    assert load_split(card, "plain").train[0].target == "b"
+    assert verify_benchmark(card).ok
+    assert fetch_benchmark(card).already_here
     assert len(web.asked) == 1
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_damage_to_what_was_fetched_is_found(web: Web, plain: dict[str, Any]) -> None:
     card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
-    train = next(path for path in fetch(card).files if path.name == "train.tsv")
+    train = next(path for path in fetch_benchmark(card).files if path.name == "train.tsv")
     train.write_text("x\ty\n")
-    checked = verify(card)
+    checked = verify_benchmark(card)
     assert [check.path for check in checked.files if not check.ok] == [train]
     assert not checked.ok
 
@@ -273,10 +273,10 @@ def test_a_hostile_archive_is_no_benchmark(
 ) -> None:
     card = card_of(plain, url_source(web, archive("inner/train.tsv", "../../evil")))
     with pytest.raises(DataError, match="must not"):
-        fetch(card)
+        fetch_benchmark(card)
     assert not list(cache_folder.rglob("evil"))
     with pytest.raises(DataError, match="not on this machine"):
-        load(card, "plain")
+        load_split(card, "plain")
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -284,11 +284,11 @@ def test_the_next_source_is_tried(web: Web, plain: dict[str, Any]) -> None:
     content = archive("inner/train.tsv", "inner/test.tsv")
     broken = url_source(web, content, url=f"{web.url}/none")
     card = card_of(plain, broken, url_source(web, content))
-    fetched = fetch(card)
+    fetched = fetch_benchmark(card)
     assert fetched.kind == "url"
     assert "404" in fetched.failed[0]
     with pytest.raises(DataError, match="404"):
-        fetch(card_of(plain, broken))
+        fetch_benchmark(card_of(plain, broken))
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -296,25 +296,25 @@ def test_a_changed_card_does_not_use_what_another_one_fetched(
     web: Web, plain: dict[str, Any]
 ) -> None:
     first = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
-    fetch(first)
+    fetch_benchmark(first)
     second = card_of(plain, url_source(web, archive("inner/test.tsv")))
     with pytest.raises(DataError, match="not on this machine"):
-        load(second, "plain")
+        load_split(second, "plain")
 
 
 def test_a_card_without_a_source_on_the_web_says_so(plain: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="no source that could be fetched"):
-        fetch(DatasetCard.model_validate(plain))
+        fetch_benchmark(DatasetCard.model_validate(plain))
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_a_damaged_receipt_is_told(web: Web, plain: dict[str, Any]) -> None:
     card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
-    folder = fetch(card).folder
+    folder = fetch_benchmark(card).folder
     assert folder is not None
     (folder / "fetched.json").write_text(json.dumps([1]))
     with pytest.raises(DataError, match="damaged"):
-        fetch(card)
+        fetch_benchmark(card)
 
 
 def fetched_pairs(web: Web, plain: dict[str, Any]) -> tuple[DatasetCard, Path]:
@@ -329,7 +329,7 @@ def fetched_pairs(web: Web, plain: dict[str, Any]) -> tuple[DatasetCard, Path]:
         for side in ("train", "test")
     ]
     card = card_of(plain, {"kind": "url", "files": files})
-    return card, fetch(card).files[0]
+    return card, fetch_benchmark(card).files[0]
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -339,25 +339,25 @@ def test_a_fetched_file_without_its_sum_is_no_benchmark_and_is_fetched_again(
     card, train = fetched_pairs(web, plain)
     train.write_text("x\ty\n")
     with pytest.raises(DataError, match="not the file that was fetched") as caught:
-        load(card, "plain")
+        load_split(card, "plain")
     assert caught.value.place.file == train
     assert caught.value.value == hashlib.sha256(b"x\ty\n").hexdigest()
     assert "icl-gap data fetch greetings" in str(caught.value.allowed)
-    assert not fetch(card).already_here
-    assert load(card, "plain").train[0].target == "b"
+    assert not fetch_benchmark(card).already_here
+    assert load_split(card, "plain").train[0].target == "b"
     assert [path for path, _ in web.asked] == ["/train", "/test", "/train"]
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_an_unpacked_file_without_its_sum_is_no_benchmark(web: Web, plain: dict[str, Any]) -> None:
     card = card_of(plain, url_source(web, archive("inner/train.tsv", "inner/test.tsv")))
-    for train in fetch(card).files:
+    for train in fetch_benchmark(card).files:
         content = train.read_bytes()
         train.write_text("x\ty\n")
         with pytest.raises(DataError, match="not the file that was fetched"):
-            load(card, "plain")
+            load_split(card, "plain")
         train.write_bytes(content)
-    assert load(card, "plain").train[0].target == "b"
+    assert load_split(card, "plain").train[0].target == "b"
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -367,8 +367,8 @@ def test_a_receipt_does_not_outrank_the_card(web: Web, plain: dict[str, Any]) ->
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in fetch_paths(train)}
     (train.parent / "fetched.json").write_text(json.dumps(sums))
     with pytest.raises(DataError, match="not the file that was fetched"):
-        load(card, "plain")
-    assert not verify(card).ok
+        load_split(card, "plain")
+    assert not verify_benchmark(card).ok
 
 
 def fetch_paths(train: Path) -> list[Path]:
@@ -380,7 +380,7 @@ def test_a_file_beside_those_that_were_fetched_is_not_read(web: Web, plain: dict
     card, train = fetched_pairs(web, plain)
     train.rename(train.with_name("train.tsv.gz"))
     with pytest.raises(DataError, match="not the file that was fetched"):
-        load(card, "plain")
+        load_split(card, "plain")
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -388,10 +388,10 @@ def test_a_parsed_copy_made_from_a_good_file_is_not_used_for_a_damaged_one(
     web: Web, plain: dict[str, Any]
 ) -> None:
     card, train = fetched_pairs(web, plain)
-    load(card, "plain")
+    load_split(card, "plain")
     train.write_text("a\tc\n")
     with pytest.raises(DataError, match="not the file that was fetched"):
-        load(card, "plain")
+        load_split(card, "plain")
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -407,9 +407,9 @@ def test_a_fetched_packed_file_is_checked_as_it_was_sent(web: Web, plain: dict[s
         for side in ("train", "test")
     ]
     card = card_of(plain, {"kind": "url", "files": files})
-    fetch(card)
-    assert load(card, "plain").train[0].target == "b"
-    assert verify(card).ok
+    fetch_benchmark(card)
+    assert load_split(card, "plain").train[0].target == "b"
+    assert verify_benchmark(card).ok
 
 
 @pytest.mark.usefixtures("cache_folder")

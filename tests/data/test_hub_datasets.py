@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from icl_gap.data import DatasetCard, fetch, load, verify
+from icl_gap.data import DatasetCard, fetch_benchmark, load_split, verify_benchmark
 from icl_gap.errors import DataError
 
 README = """---
@@ -48,25 +48,25 @@ def test_a_repository_becomes_a_benchmark(
 ) -> None:
     card = card_of(plain, repository)
     with pytest.raises(DataError, match="not on this machine"):
-        load(card, "plain")
-    fetched = fetch(card)
+        load_split(card, "plain")
+    fetched = fetch_benchmark(card)
     assert fetched.kind == "hub"
     assert all(path.is_relative_to(cache_folder) for path in fetched.files)
-    benchmark = load(card, "plain")
+    benchmark = load_split(card, "plain")
     assert [(e.source, e.target) for e in benchmark.train] == [
         ("Was M0's M1", "SELECT count(*) ns:a"),
         ("Did M1", "ns:m.1"),
     ]
     assert benchmark.train[0].id.startswith("greetings-")
-    assert verify(card).ok
-    assert fetch(card).already_here
+    assert verify_benchmark(card).ok
+    assert fetch_benchmark(card).already_here
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_a_repository_of_cfq_is_preprocessed(repository: Path, plain: dict[str, Any]) -> None:
     card = card_of(plain, repository, loader="cfq", name="cfq")
-    fetch(card)
-    benchmark = load(card, "plain")
+    fetch_benchmark(card)
+    benchmark = load_split(card, "plain")
     assert benchmark.train[0].source == "Was M0 ' s M1"
     assert benchmark.train[0].target == "SELECT count ( * ) a"
     assert benchmark.test[0].target == "SELECT m_02zsn"
@@ -83,14 +83,14 @@ def test_what_a_repository_does_not_hold_is_told(
     changes = {"source_column": column, "revision": "0" * 40}
     card = card.model_copy(update={"sources": (source.model_copy(update=changes),)})
     with pytest.raises(DataError, match="hub repository") as caught:
-        fetch(card)
+        fetch_benchmark(card)
     assert str(repository) in str(caught.value.value)
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_a_repository_on_the_hub_needs_a_revision(plain: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="needs a revision"):
-        fetch(card_of(plain, Path("someone/something")))
+        fetch_benchmark(card_of(plain, Path("someone/something")))
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -98,15 +98,15 @@ def test_a_fetched_file_without_its_sum_is_no_benchmark(
     repository: Path, plain: dict[str, Any]
 ) -> None:
     card = card_of(plain, repository)
-    for path in fetch(card).files:
+    for path in fetch_benchmark(card).files:
         content = path.read_bytes()
         flipped = bytearray(content)
         flipped[len(content) // 2] ^= 1
         path.write_bytes(flipped)
         with pytest.raises(DataError, match="not the file that was fetched"):
-            load(card, "plain")
+            load_split(card, "plain")
         path.write_bytes(content)
-    assert len(load(card, "plain").train) == 2
+    assert len(load_split(card, "plain").train) == 2
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -114,6 +114,6 @@ def test_a_row_without_text_is_told(repository: Path, plain: dict[str, Any]) -> 
     rows = {"question": [None, "Did M1"], "query": ["a", "b"]}
     parquet.write_table(pa.table(rows), repository / "mcd1" / "train-00000-of-00001.parquet")
     card = card_of(plain, repository)
-    fetch(card)
+    fetch_benchmark(card)
     with pytest.raises(DataError, match="row 0 of the repository is not text"):
-        load(card, "plain")
+        load_split(card, "plain")

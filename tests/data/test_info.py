@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from icl_gap.data import DatasetCard, describe, load, load_card, verify
-from icl_gap.data.cards import GENERATED, LocalSource, UrlSource
-from icl_gap.data.locations import at_hand, open_bytes
+from icl_gap.data import DatasetCard, describe, load_card, load_split, verify_benchmark
+from icl_gap.data.cards import LocalSource, UrlSource
+from icl_gap.data.loaders import get_loader
+from icl_gap.data.text_files import find_file, open_bytes
 from icl_gap.schema import Benchmark, Example
 
 
@@ -41,17 +42,17 @@ def test_rows_words_and_recurring_rows_are_counted() -> None:
 
 
 def test_scan_mcd1_shares_no_command_between_its_sides() -> None:
-    info = describe(load(load_card("scan"), "mcd1"))
+    info = describe(load_split(load_card("scan"), "mcd1"))
     assert (info.test_sources_in_train, info.target_tokens_only_in_test) == (0, 0)
     assert (info.train.source_vocabulary, info.train.target_vocabulary) == (13, 6)
 
 
 @pytest.mark.parametrize("name", ["cfq", "cogs", "geoquery", "listops", "logic", "scan"])
 def test_the_published_files_have_the_sums_on_the_cards(name: str, data_root: Path) -> None:
-    checked = verify(load_card(name), data_root)
+    checked = verify_benchmark(load_card(name), data_root)
     assert [check.path for check in checked.files if not check.ok] == []
     assert {check.split: check.problem for check in checked.splits if check.problem} == {}
-    assert bool(checked.files) == (load_card(name).loader not in GENERATED)
+    assert bool(checked.files) == (not get_loader(load_card(name).loader).is_generated)
 
 
 @pytest.mark.parametrize("name", ["cogs", "geoquery"])
@@ -62,7 +63,7 @@ def test_the_published_files_have_the_sizes_on_the_cards(name: str, data_root: P
             sizes |= {file.to: file.bytes for file in source.files}
     assert sizes
     for file, size in sizes.items():
-        path = at_hand(data_root / name, file)
+        path = find_file(data_root / name, file)
         assert path is not None
         with open_bytes(path) as content:
             assert len(content.read()) == size, file
@@ -76,7 +77,7 @@ def test_missing_and_changed_files_and_splits_are_told(
     source = LocalSource(kind="local", folder="greetings", files=sums)
     card = DatasetCard.model_validate(plain | {"sources": [source]})
     (greetings / "greetings" / "test.tsv.gz").unlink()
-    checked = verify(card, greetings)
+    checked = verify_benchmark(card, greetings)
     assert not checked.ok
     assert [check.found is None for check in checked.files] == [False, True]
     assert "lacks test.tsv" in str(checked.splits[0].problem)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.data import DatasetCard, load, load_card
-from icl_gap.data.examples import by_content, fingerprint
+from icl_gap.data import DatasetCard, load_card, load_split
+from icl_gap.data.examples import compute_fingerprint, sides_from_pairs
 from icl_gap.errors import DataError
 from icl_gap.schema import Example
 
@@ -20,7 +20,7 @@ EXAMPLES = st.lists(st.builds(Example, LINES, LINES, LINES), max_size=3)
 def test_a_plain_benchmark_needs_a_card_alone(
     cache_folder: Path, greetings: Path, plain: dict[str, Any]
 ) -> None:
-    benchmark = load(DatasetCard.model_validate(plain), "plain", greetings)
+    benchmark = load_split(DatasetCard.model_validate(plain), "plain", greetings)
     assert [(e.source, e.target) for e in benchmark.train] == [
         ("say hi", "HI"),
         ("say hi twice", "HI HI"),
@@ -37,7 +37,7 @@ def test_a_plain_benchmark_needs_a_card_alone(
 def test_a_line_without_a_target_is_named(greetings: Path, plain: dict[str, Any]) -> None:
     (greetings / "greetings" / "train.tsv").write_text("a\tb\n\nc\n")
     with pytest.raises(DataError, match="not a source and a target") as caught:
-        load(DatasetCard.model_validate(plain), "plain", greetings)
+        load_split(DatasetCard.model_validate(plain), "plain", greetings)
     assert caught.value.place.line == 3
 
 
@@ -46,7 +46,7 @@ def test_a_line_without_a_target_is_named(greetings: Path, plain: dict[str, Any]
 def test_a_row_of_pairs_is_a_line(greetings: Path, plain: dict[str, Any], mark: str) -> None:
     rows = f"a{mark}b\tA{mark}B\r\nc\tC\r\nd\tD{mark}"
     (greetings / "greetings" / "train.tsv").write_bytes(rows.encode())
-    benchmark = load(DatasetCard.model_validate(plain), "plain", greetings)
+    benchmark = load_split(DatasetCard.model_validate(plain), "plain", greetings)
     assert [(e.source, e.target) for e in benchmark.train] == [
         ("a b", "A B"),
         ("c", "C"),
@@ -59,7 +59,7 @@ def test_the_environment_names_the_data_folder(
     greetings: Path, plain: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ICL_GAP_DATA", str(greetings))
-    assert len(load(DatasetCard.model_validate(plain), "plain").test) == 1
+    assert len(load_split(DatasetCard.model_validate(plain), "plain").test) == 1
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -71,17 +71,17 @@ def test_sizes_are_held_against_the_card(greetings: Path, plain: dict[str, Any])
         "long": {"files": files, "train": 2},
     }
     card = DatasetCard.model_validate(plain)
-    assert load(card, "plain", greetings).partial is None
-    assert load(card, "short", greetings).partial == "train 3 of 9"
+    assert load_split(card, "plain", greetings).partial is None
+    assert load_split(card, "short", greetings).partial == "train 3 of 9"
     with pytest.raises(DataError, match="size"):
-        load(card, "long", greetings)
+        load_split(card, "long", greetings)
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_an_empty_side_is_refused(greetings: Path, plain: dict[str, Any]) -> None:
     (greetings / "greetings" / "train.tsv").write_text("")
     with pytest.raises(DataError, match="train does not have the size"):
-        load(DatasetCard.model_validate(plain), "plain", greetings)
+        load_split(DatasetCard.model_validate(plain), "plain", greetings)
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -90,7 +90,7 @@ def test_missing_data_says_how_to_get_it(name: str, tmp_path: Path) -> None:
     card = load_card(name)
     for root in (None, tmp_path):
         with pytest.raises(DataError, match="not on this machine") as caught:
-            load(card, card.default_split, root)
+            load_split(card, card.default_split, root)
         assert f"icl-gap data fetch {name}" in str(caught.value.allowed)
         assert "ICL_GAP_DATA" in str(caught.value.allowed)
 
@@ -98,12 +98,12 @@ def test_missing_data_says_how_to_get_it(name: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("cache_folder")
 def test_a_missing_file_is_named(small_cfq: Path) -> None:
     with pytest.raises(DataError, match=r"lacks splits/mcd3\.json"):
-        load(load_card("cfq"), "mcd3", small_cfq)
+        load_split(load_card("cfq"), "mcd3", small_cfq)
 
 
 def test_an_unknown_split_lists_the_known_ones() -> None:
     with pytest.raises(DataError) as caught:
-        load(load_card("scan"), "mcd4")
+        load_split(load_card("scan"), "mcd4")
     assert caught.value.value == "mcd4"
     assert "mcd3" in caught.value.allowed
 
@@ -114,7 +114,7 @@ def test_an_unknown_split_lists_the_known_ones() -> None:
 )
 def test_a_wrong_option_is_refused(options: dict[str, Any], key: str) -> None:
     with pytest.raises(DataError) as caught:
-        load(load_card("scan"), "mcd1", **options)
+        load_split(load_card("scan"), "mcd1", **options)
     assert key in str(caught.value.place)
     assert caught.value.allowed
 
@@ -124,7 +124,9 @@ def test_the_fingerprint_tells_benchmarks_apart(
     train: list[Example], test: list[Example], other_train: list[Example], other_test: list[Example]
 ) -> None:
     same = (train, test) == (other_train, other_test)
-    assert (fingerprint(train, test) == fingerprint(other_train, other_test)) == same
+    assert (
+        compute_fingerprint(train, test) == compute_fingerprint(other_train, other_test)
+    ) == same
 
 
 @given(EXAMPLES, EXAMPLES)
@@ -132,11 +134,11 @@ def test_ids_from_content_are_distinct_and_do_not_depend_on_what_else_is_there(
     train: list[Example], test: list[Example]
 ) -> None:
     pairs = [[(e.source, e.target) for e in side] for side in (train, test)]
-    sides = by_content("x", *pairs)
+    sides = sides_from_pairs("x", *pairs)
     examples = [*sides.train, *sides.test]
     assert len({example.id for example in examples}) == len(examples)
     for example in examples:
-        alone = by_content("x", [(example.source, example.target)], [])
+        alone = sides_from_pairs("x", [(example.source, example.target)], [])
         assert example.id.partition("#")[0] == alone.train[0].id
 
 
@@ -148,6 +150,6 @@ def test_a_whole_source_goes_before_a_partial_one(greetings: Path, plain: dict[s
         (part / name).write_text("say ho\tHO\n")
     whole, partial = plain["sources"][0], {"kind": "local", "folder": "part"}
     card = DatasetCard.model_validate(plain | {"sources": [partial, whole]})
-    assert load(card, "plain", greetings).partial is None
+    assert load_split(card, "plain", greetings).partial is None
     alone = DatasetCard.model_validate(plain | {"sources": [partial, partial]})
-    assert load(alone, "plain", greetings).partial == "train 1 of 3"
+    assert load_split(alone, "plain", greetings).partial == "train 1 of 3"

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import icl_gap
-from icl_gap.data import load, load_card
+from icl_gap.data import load_card, load_split
 from icl_gap.data.resplitting import (
     MOST_ATOM_DIVERGENCE,
-    Divided,
     Method,
+    NewSplit,
     _counts,
     _divergence,
     _pull,
     divide,
-    save,
+    save_split,
 )
 from icl_gap.diagnosis import atom_divergence, compound_divergence
 from icl_gap.errors import DataError, InputError
@@ -33,7 +33,7 @@ EVERY = {example.id for example in (*SCAN.train, *SCAN.test)}
 
 
 @cache
-def divided(method: Method) -> Divided:
+def divided(method: Method) -> NewSplit:
     return divide(SCAN, "tokens", method, share=0.2, seed=0)
 
 
@@ -97,37 +97,37 @@ def test_the_pull_of_an_example_is_the_slope_of_the_divergence(seed) -> None:
 def test_a_split_is_saved_as_a_benchmark(tmp_path) -> None:
     card = load_card("scan")
     found = divide(SCAN, "tokens", "random", share=0.2, seed=0)
-    path = save(found, card, "scan-random", tmp_path)
+    path = save_split(found, card, "scan-random", tmp_path)
     loaded = icl_gap.load_benchmark(str(path))
     assert [(e.source, e.target) for e in loaded.test] == [(e.source, e.target) for e in found.test]
     assert len(loaded.train) == len(found.train)
     with pytest.raises(DataError, match="already"):
-        save(found, card, "scan-random", tmp_path)
+        save_split(found, card, "scan-random", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["../up", "a/b", "..", "", "a\0", "a\n", "\ud800", "a" * 101])
 def test_a_split_is_saved_under_a_name(tmp_path, name) -> None:
-    found = Divided(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
+    found = NewSplit(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
     with pytest.raises(InputError) as caught:
-        save(found, load_card("scan"), name, tmp_path / "in")
+        save_split(found, load_card("scan"), name, tmp_path / "in")
     assert caught.value.place.key == "name"
     assert list(tmp_path.rglob("*")) == []
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path) -> None:
     (tmp_path / "file").touch()
-    found = Divided(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
+    found = NewSplit(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
     with pytest.raises(DataError, match="cannot write the split"):
-        save(found, load_card("scan"), "new", tmp_path / "file")
+        save_split(found, load_card("scan"), "new", tmp_path / "file")
 
 
 def test_a_saved_split_does_not_write_through_links(tmp_path) -> None:
-    found = Divided(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
+    found = NewSplit(SCAN.train[:2], SCAN.test[:2], 0.0, 0.0)
     (tmp_path / "in" / "new").mkdir(parents=True)
     (tmp_path / "mine").write_text("mine")
     (tmp_path / "in" / "new" / "train.tsv").symlink_to(tmp_path / "mine")
     with pytest.raises(DataError, match="symbolic link"):
-        save(found, load_card("scan"), "new", tmp_path / "in")
+        save_split(found, load_card("scan"), "new", tmp_path / "in")
     assert (tmp_path / "mine").read_text() == "mine"
 
 
@@ -136,9 +136,9 @@ def test_a_card_s_programs_are_run_as_before_where_they_can_be(
     tmp_path, data_root, name, execution
 ) -> None:
     card = load_card(name)
-    benchmark = load(card, card.default_split, data_root)
+    benchmark = load_split(card, card.default_split, data_root)
     found = divide(benchmark, card.canonical, "random", share=0.2, seed=0)
-    assert load_card(save(found, card, "new", tmp_path)).execution == execution
+    assert load_card(save_split(found, card, "new", tmp_path)).execution == execution
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 7.0])

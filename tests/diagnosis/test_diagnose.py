@@ -19,7 +19,7 @@ def half_right(asked: Asked) -> dict[str, Any]:
     """All right ID; OOD every second query has a word too many."""
     wrong = asked.condition == "ood" and asked.n % 2
     said = f" {asked.gold}" + (" X" if wrong else "")
-    return {"raw": not wrong, "canonical": not wrong, "prediction": said}
+    return {"scores": {"raw": not wrong, "canonical": not wrong}, "prediction": said}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_rows_are_written_whole_or_not_at_all_and_to_regular_files_alone(study, 
 
 def test_the_metric_chooses_what_is_right(tmp_path) -> None:
     def spaced(asked: Asked) -> dict[str, Any]:
-        return {"raw": False, "canonical": True, "prediction": f" {asked.gold}  "}
+        return {"scores": {"raw": False, "canonical": True}, "prediction": f" {asked.gold}  "}
 
     study = save_study(tmp_path / "s", save_card(tmp_path / "data"), spaced)
     assert (

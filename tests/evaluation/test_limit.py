@@ -48,7 +48,7 @@ class Counting:
 @pytest.fixture
 def model(monkeypatch) -> Counting:
     counting = Counting()
-    monkeypatch.setattr(models, "load", lambda *_: counting)
+    monkeypatch.setattr(models, "load_model", lambda *_: counting)
     return counting
 
 

@@ -68,11 +68,11 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
     assert (check.model, check.precision, len(check.compared)) == ("coarse", "bfloat16", 12)
     stored = {(c.info.key, r.query_id): r for c in results for r in c.records}
     for each in check.compared:
-        assert each.raw[0] == stored[each.cell, each.query_id].raw
+        assert each.raw[0] == stored[each.cell, each.query_id].scores["raw"]
     assert check.flips() == (6, 6)  # `x` is right for train queries, `y` for test queries
     assert check.canonical_flips() == 12
     assert check.gaps() == (0.0, 0.0)
-    monkeypatch.setattr(models, "load", None)  # nothing is asked twice
+    monkeypatch.setattr(models, "load_model", None)  # nothing is asked twice
     evaluate_sweep(spec, tmp_path / "out")
     assert read_checks(results.folder) == [check]
 
@@ -130,14 +130,14 @@ def test_a_model_that_does_not_load_in_float32_is_left_out_with_a_warning(
 ) -> None:
     models_ = [{"model": coarse, "dtype": "bfloat16"}]
     spec = sweep(pairs, models=models_, shots=[0], seeds=[0], precision_check=4)
-    load = models.load
+    load = models.load_model
 
     def fails(spec: models.TransformersSpec, identity: models.Identity) -> models.Model:
         if spec.dtype == "float32":
             raise ModelError("too large")
         return load(spec, identity)
 
-    monkeypatch.setattr(models, "load", fails)
+    monkeypatch.setattr(models, "load_model", fails)
     assert evaluate_sweep(spec, tmp_path / "out").unfinished == ()
     assert "the precision of coarse is not checked: too large" in caplog.text
     assert read_checks(tmp_path / "out") == []

@@ -56,7 +56,7 @@ def record(card: str, folder: Path, says: list[str], **changes: object) -> Recor
     spec = sweep(card, models=[{"model": str(model)}], shots=[0], seeds=[0], limit=1, **changes)
     plan = plan_sweep(spec)
     cell = plan.cells[0]
-    loaded = models.load(cell.model.spec, cell.model.identity)
+    loaded = models.load_model(cell.model.spec, cell.model.identity)
     request = plan.requests(cell)[0]
     cells = {cell.info.key: cell}
     ((_, found),) = run_requests([request], [request.id], loaded, cells, spec)
@@ -67,7 +67,7 @@ def record(card: str, folder: Path, says: list[str], **changes: object) -> Recor
 @pytest.mark.parametrize("predictions", ["verdict", "full"])
 def test_the_gold_answer(card: str, tmp_path: Path, predictions: str) -> None:
     found = record(card, tmp_path, [f" {GOLD}", "\n"], predictions=predictions)
-    assert (found.raw, found.canonical, found.reason) == (True, True, None)
+    assert (found.scores, found.reason) == ({"raw": True, "canonical": True}, None)
     assert found.prediction == f" {GOLD}"
     assert found.divergence is None
     assert found.gold_tokens == len(f" {GOLD}")  # cut into bytes, which this model does not write
@@ -77,7 +77,7 @@ def test_the_gold_answer(card: str, tmp_path: Path, predictions: str) -> None:
 
 def test_an_equivalent_program_is_followed_and_counts(card: str, tmp_path: Path) -> None:
     found = record(card, tmp_path, [" intersection (", " b", " , a )", "\n"])
-    assert (found.raw, found.canonical, found.reason) == (False, True, "argument order")
+    assert (found.scores, found.reason) == ({"raw": False, "canonical": True}, "argument order")
     assert found.prediction == f" {SAME}"
     assert found.divergence == Divergence(1, " ", " b", " intersection (")
 
@@ -85,7 +85,7 @@ def test_an_equivalent_program_is_followed_and_counts(card: str, tmp_path: Path)
 def test_without_canonical_it_is_not_followed_and_not_judged(card: str, tmp_path: Path) -> None:
     says = [" intersection (", " b", " , a )", "\n"]
     found = record(card, tmp_path, says, canonical=False)
-    assert (found.raw, found.canonical, found.reason) == (False, None, "diverged")
+    assert (found.scores, found.reason) == ({"raw": False}, "diverged")
     assert found.prediction is None
     assert found.divergence == Divergence(1, " ", " b", " intersection (")
 
@@ -93,7 +93,7 @@ def test_without_canonical_it_is_not_followed_and_not_judged(card: str, tmp_path
 def test_what_can_be_no_equivalent_program_is_not_followed(card: str, tmp_path: Path) -> None:
     says = [" intersection (", " b", " , c", " )", "\n"]
     found = record(card, tmp_path, says)
-    assert (found.raw, found.canonical, found.reason) == (False, False, "diverged")
+    assert (found.scores, found.reason) == ({"raw": False, "canonical": False}, "diverged")
     assert found.prediction is None
     # It left the gold answer here, and the last hope two tokens later.
     assert found.divergence == Divergence(1, " ", " b", " intersection (")
@@ -102,7 +102,7 @@ def test_what_can_be_no_equivalent_program_is_not_followed(card: str, tmp_path: 
 def test_full_predictions_follow_everything(card: str, tmp_path: Path) -> None:
     says = [" intersection (", " b", " , c", " )", "\n"]
     found = record(card, tmp_path, says, predictions="full", canonical=False)
-    assert (found.raw, found.canonical, found.reason) == (False, False, "different program")
+    assert (found.scores, found.reason) == ({"raw": False, "canonical": False}, "different program")
     assert found.prediction == f" {OTHER}"
 
 
@@ -121,11 +121,12 @@ def test_a_whole_answer_is_run(
     walks = CARD.replace("canonical: funql", "canonical: tokens\nexecution: walk")
     card = write_card(tmp_path, walks, "I_TURN_LEFT I_TURN_RIGHT I_WALK")
     found = record(card, tmp_path, says, predictions=predictions)
-    assert (found.canonical, found.execution) == expected
+    assert (found.scores["canonical"], found.scores.get("execution")) == expected
 
 
 def test_where_the_normal_form_is_all_a_verdict_tells_of_execution_too(tmp_path: Path) -> None:
     same = CARD.replace("canonical: funql", "canonical: funql\nexecution: canonical")
     card = write_card(tmp_path, same, GOLD)
     found = record(card, tmp_path, [" intersection (", " b", " , c", " )", "\n"])
-    assert (found.prediction, found.canonical, found.execution) == (None, False, False)
+    assert found.prediction is None
+    assert (found.scores["canonical"], found.scores["execution"]) == (False, False)

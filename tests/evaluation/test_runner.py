@@ -58,7 +58,7 @@ def test_a_sweep_is_stored_as_asked(toy_card, tmp_path) -> None:
             assert record.prompt_sha256 == request.prompt.sha256
             assert record.shots == cell.info.shots
             assert record.status == "scored"
-            assert record.raw is not None
+            assert "raw" in record.scores
 
 
 def test_provenance_tells_what_it_was_made_with(toy_card, tmp_path) -> None:
@@ -82,7 +82,9 @@ def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
     script.write_text("\n".join(map(json.dumps, lines)))
     model = {"kind": "mock", "answers": str(script)}
     cell = evaluate_sweep(sweep(toy_card, models=[model]), tmp_path / "out")[0]
-    found = {r.query_id: (r.raw, r.canonical, r.reason) for r in cell.records}
+    found = {
+        r.query_id: (r.scores.get("raw"), r.scores.get("canonical"), r.reason) for r in cell.records
+    }
     assert found[right] == (True, True, None)
     assert found[spaced] == (False, True, "spacing")
     assert found[wrong] == (False, False, "different program")
@@ -92,7 +94,7 @@ def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
 def test_a_finished_sweep_loads_no_model(toy_card, tmp_path, monkeypatch) -> None:
     spec = sweep(toy_card)
     first = evaluate_sweep(spec, tmp_path / "out")
-    monkeypatch.setattr("icl_gap.models.load", None)
+    monkeypatch.setattr("icl_gap.models.load_model", None)
     again = evaluate_sweep(spec, tmp_path / "out")
     assert again == first
 
@@ -125,7 +127,7 @@ def test_a_failure_is_told_recorded_as_such_and_tried_again(toy_card, tmp_path) 
         assert len(results) == 16
         assert len(results.failed) == 8  # the train queries know no failure
         (told,) = {
-            (r.query_id, r.status, r.reason, r.prediction, r.raw, r.canonical)
+            (r.query_id, r.status, r.reason, r.prediction, *map(r.scores.get, ("raw", "canonical")))
             for cell in results
             for r in cell.records
             if r.status != "scored"
@@ -150,7 +152,7 @@ def test_only_what_failed_is_asked_again(toy_card, tmp_path, monkeypatch) -> Non
                 fails = self.broken and id_[1] == failing
                 yield id_, InferenceError("no") if fails else right
 
-    monkeypatch.setattr(models, "load", lambda *_: Model())
+    monkeypatch.setattr(models, "load_model", lambda *_: Model())
     undisturbed = tmp_path / "one"
     with pytest.raises(InferenceError):
         evaluate_sweep(sweep(toy_card), tmp_path / "out")
@@ -166,7 +168,7 @@ def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:
     results = evaluate_sweep(sweep(toy_card, models=[model], overflow="skip"), tmp_path / "out")
     records = [record for cell in results for record in cell.records]
     assert {record.status for record in records} == {"skipped"}
-    assert {record.raw for record in records} == {None}
+    assert {record.scores.get("raw") for record in records} == {None}
 
 
 def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) -> None:
@@ -184,7 +186,7 @@ def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) 
 def test_one_model_goes_before_the_next_comes(toy_card, tmp_path, monkeypatch) -> None:
     loaded: list[weakref.ref[Model]] = []
     alive: list[int] = []
-    load = models.load
+    load = models.load_model
 
     def watched(*arguments: object) -> Model:
         alive.append(sum(each() is not None for each in loaded))
@@ -192,7 +194,7 @@ def test_one_model_goes_before_the_next_comes(toy_card, tmp_path, monkeypatch) -
         loaded.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(models, "load", watched)
+    monkeypatch.setattr(models, "load_model", watched)
     names = [RANDOM_INIT | {"name": name} for name in "abc"]
     evaluate_sweep(sweep(toy_card, models=names, shots=[0], seeds=[0]), tmp_path / "out")
     assert alive == [0, 0, 0]

@@ -60,7 +60,7 @@ def test_a_model_of_the_hub_embeds_from_the_cache(
     cached = find_embedder(EmbedderSpec(model="org/tiny"))
     assert cached.key == {"repo": "org/tiny", "commit": commit}
     assert (cached(["walk"]) == embedder(folder)(["walk"])).all()
-    with pytest.raises(ModelError, match="not to be had from the hub"):
+    with pytest.raises(ModelError, match="not found on the hub"):
         find_embedder(EmbedderSpec(model="org/other"))
 
 

@@ -23,7 +23,7 @@ from icl_gap.cli import app
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.models import TransformersSpec, identify, load
+from icl_gap.models import TransformersSpec, identify, load_model
 from icl_gap.results import Results, open_results
 from icl_gap.schema import Record
 
@@ -55,7 +55,7 @@ def both(toy_card: str) -> Callable[..., SweepSpec]:
 def records(results: Results, model: str) -> dict[tuple[str, str], Record]:
     """A model's answers, by cell and query, without what is outside comparisons."""
     return {
-        (cell.info.key, record.query_id): replace(record, seconds=0, batch_tokens=None)
+        (cell.info.key, record.query_id): replace(record, seconds=0, kv_cache_tokens=None)
         for cell in results
         if cell.info.model == model
         for record in cell.records
@@ -239,7 +239,7 @@ def test_flipped_numbers_make_another_model(opt: Path) -> None:
     path.write_bytes(content)
     spec = TransformersSpec(model=str(opt))
     after = identify(spec)
-    assert load(spec, after).info.n_params
+    assert load_model(spec, after).info.n_params
     assert before.key != after.key
 
 
@@ -309,7 +309,7 @@ def test_a_pickle_beside_safetensors_is_never_opened(opt: Path, tmp_path: Path) 
     spec = TransformersSpec(model=str(opt))
     identity = identify(spec)
     assert "pytorch_model.bin" not in identity.key["files"]
-    assert load(spec, identity).info.n_params
+    assert load_model(spec, identity).info.n_params
     assert not (tmp_path / "mark").exists()
 
 
@@ -319,7 +319,7 @@ def test_a_hostile_pickle_is_refused(opt: Path, tmp_path: Path, options: dict[st
     save_evil(opt, tmp_path / "mark")
     spec = TransformersSpec.model_validate({"model": str(opt), **options})
     with pytest.raises(ModelError, match="cannot load the model"):
-        load(spec, identify(spec))
+        load_model(spec, identify(spec))
     assert not (tmp_path / "mark").exists()
 
 

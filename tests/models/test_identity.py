@@ -84,7 +84,7 @@ def test_what_changes_a_result_is_in_the_key(folder: Path) -> None:
 
 
 def test_quantization_without_its_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("icl_gap.models.identity.find_spec", lambda _: None)
+    monkeypatch.setattr("icl_gap.models.hf.transformers_backend.find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"^quantization: .*bitsandbytes, which is not installed"):
         key(folder, quantization="4bit")
 
@@ -162,7 +162,7 @@ def test_a_hub_name_is_resolved_to_its_commit_offline(make_model: Any, tmp_path:
 
 def test_a_hub_name_out_of_reach(tmp_path: Path) -> None:
     told = ask_offline("org/none", tmp_path)
-    assert "no such folder, and not to be had from the hub" in told
+    assert "no such folder, and not found on the hub" in told
     assert "org/none" in told
     assert "allowed:" in told
 

@@ -18,7 +18,7 @@ from icl_gap.models import (
     TransformersSpec,
     expand,
     identify,
-    load,
+    load_model,
     save_random_init,
 )
 from icl_gap.models.hf.checkpoint import count_parameters
@@ -160,7 +160,7 @@ def test_counted_sizes_are_those_of_the_architecture(name) -> None:
 def test_models_that_ship_are_as_the_zoo_says(each: ZooModel) -> None:
     folder = shipped_folder(each.model)
     assert folder is not None
-    info = load(*((spec := TransformersSpec(model=each.model)), identify(spec))).info
+    info = load_model(*((spec := TransformersSpec(model=each.model)), identify(spec))).info
     assert (info.n_params, info.n_params_non_embedding) == (
         each.n_params,
         each.n_params_non_embedding,

@@ -14,7 +14,7 @@ import icl_gap
 from icl_gap.analysis import GapPoint, analyze
 from icl_gap.evaluation.config import read_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.models import Model, TransformersSpec, identify, load
+from icl_gap.models import Model, TransformersSpec, identify, load_model
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.scan_tokenizer import build_tokenizer, scan_template
 from icl_gap.nano.training_recipe import Recipe
@@ -40,7 +40,7 @@ OTHER = dict(
 @cache
 def model(name: str) -> Model:
     spec = TransformersSpec(model=name)
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def recipe(name: str) -> Recipe:
@@ -88,7 +88,7 @@ def points(tmp_path_factory) -> list[GapPoint]:
 def test_the_controls_take_away_what_exemplars_tell(change, most, tmp_path) -> None:
     of_train = {"models": ["nano-codegen-l"], "query_splits": ["train"], "limit": 40}
     cells = evaluate_sweep(sweep(MCD1, **TEN_SHOTS, **of_train, **change), tmp_path / "results")
-    hits = [record.raw for cell in cells for record in cell.records]
+    hits = [record.scores.get("raw") for cell in cells for record in cell.records]
     assert len(hits) == 80
     assert sum(hits) / len(hits) <= most
 
@@ -132,7 +132,7 @@ def test_a_model_that_ships_learns_in_context_and_the_smallest_does_not(tmp_path
     models = ["nano-codegen-xxs", "nano-codegen-s"]
     few = {"models": models, "query_splits": ["train"], "conditions": ["id"], "limit": 40}
     cells = evaluate_sweep(sweep(MCD1, **TEN_SHOTS, **few), tmp_path / "results")
-    smallest, small = (sum(bool(record.raw) for record in cell.records) / 40 for cell in cells)
+    smallest, small = (sum(r.scores.get("raw", False) for r in each.records) / 40 for each in cells)
     assert smallest < 0.05
     assert small > 0.5
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.data.loaders.scan import generate
+from icl_gap.data.loaders.scan import generate_scan
 from icl_gap.programs.scan import Act, NoActionError, Walk, walk
 
 ACTIONS = ("I_WALK", "I_RUN", "I_JUMP", "I_LOOK", "I_TURN_LEFT", "I_TURN_RIGHT")
@@ -62,7 +62,7 @@ def test_another_word_is_no_action(program: str) -> None:
 
 def test_programs_of_scan_that_do_the_same_do_so_for_a_reason_that_is_known() -> None:
     """All of its programs can be followed; those alike differ in turns alone."""
-    sides = generate("simple", action_prefix=True)
+    sides = generate_scan("simple", action_prefix=True)
     walks: dict[Walk, set[str]] = {}
     for example in (*sides.train, *sides.test):
         walks.setdefault(walk(example.target), set()).add(example.target)

@@ -295,7 +295,8 @@ def test_another_benchmark_of_that_name_is_not_taken_for_it(opened, study, tmp_p
 def test_a_whole_wrong_answer_is_compared_token_by_token(opened, tmp_path) -> None:
     def answers(asked) -> dict[str, Any]:
         first, rest = asked.gold.split()
-        return {"raw": False, "canonical": False, "prediction": f" {first} no {rest} more"}
+        scores = {"raw": False, "canonical": False}
+        return {"scores": scores, "prediction": f" {first} no {rest} more"}
 
     page = opened(save_study(tmp_path / "s", save_card(tmp_path / "data"), answers))
     page.open()

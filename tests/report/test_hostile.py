@@ -24,10 +24,11 @@ ROWS = [f"<b>{n}</b> {EVIL} </title>\t<i>{n}</i> --> {{{{ 1 }}}}" for n in range
 @pytest.fixture
 def page(opened, tmp_path) -> Any:
     def answers(asked) -> dict[str, Any]:
+        scores = {"raw": False, "canonical": False}
         if asked.n == len(ANSWERS):
             left = {"position": 0, "expected": EVIL, "actual": "</pre>" + EVIL, "text": EVIL}
-            return {"raw": False, "canonical": False, "divergence": left, "reason": EVIL}
-        return {"raw": False, "canonical": False, "prediction": ANSWERS[asked.n], "reason": EVIL}
+            return {"scores": scores, "divergence": left, "reason": EVIL}
+        return {"scores": scores, "prediction": ANSWERS[asked.n], "reason": EVIL}
 
     template = {"instruction": EVIL, "source_label": "<p>", "target_label": "</pre>"}
     card = save_card(tmp_path / "data", ROWS, template=template)

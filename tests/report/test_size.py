@@ -31,8 +31,8 @@ def unlike_all_others(asked: Asked) -> dict[str, Any]:
         "prediction": " ".join(draw.choices(["WALK", "RUN", "TURN_LEFT", "JUMP"], k=20)),
     }
     if draw.random() < 0.5:
-        return {**shared, "raw": True, "canonical": True}
-    return {**shared, "raw": False, "canonical": False, "divergence": left}
+        return {**shared, "scores": {"raw": True, "canonical": True}}
+    return {**shared, "scores": {"raw": False, "canonical": False}, "divergence": left}
 
 
 @pytest.mark.slow

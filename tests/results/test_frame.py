@@ -20,8 +20,8 @@ INFO = replace(STORED, n_params=None, n_queries=1, spec={"sampler": {"selection"
 @given(record=records())
 def test_a_frame_from_disk_is_that_of_the_cells_in_memory(tmp_path_factory, record) -> None:
     folder = tmp_path_factory.mktemp("store")
-    sheet = CellFile(INFO, [record.query_id])
-    with open_store(folder, {"name": "x"}, [INFO]), StoreWriter(folder, [sheet]) as writer:
+    cell_file = CellFile(INFO, [record.query_id])
+    with open_store(folder, {"name": "x"}, [INFO]), StoreWriter(folder, [cell_file]) as writer:
         writer.append(INFO.key, record)
     assert_frame_equal(icl_gap.load_results(folder), frame_of([CellResult(INFO, (record,))]))
     (again,) = open_results(folder)
@@ -40,7 +40,9 @@ def test_the_columns_tell_the_cell_and_the_request(tmp_path) -> None:
     assert row.shots_effective == record.shots
     assert list(row.exemplar_ids) == list(record.exemplar_ids)
     hits = {
-        condition: [r.raw for c in results if c.info.condition == condition for r in c.records]
+        condition: [
+            r.scores.get("raw") for c in results if c.info.condition == condition for r in c.records
+        ]
         for condition in ("id", "ood")
     }
     by_hand = {condition: sum(map(bool, each)) for condition, each in hits.items()}

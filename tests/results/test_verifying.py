@@ -81,7 +81,7 @@ DAMAGE = [
     (lambda b: b.replace(b'"coverage":1.0', b'"coverage":0.0', 1), "record 1 is", "q"),
     (lambda b: b.replace(b'"model":"a', b'"model":"b', 1), "first line", ""),
     (lambda b: b"{}\n" + b, "first line", ""),
-    (newer, "written in form 99", "qrs"),
+    (newer, "written in schema version 99", "qrs"),
 ]
 """What is done to a file, what is said of it, and the queries whose records it costs."""
 ANSWERED = {".jsonl": "qrs", ".jsonl.failed": "qr", ".jsonl.part": "qr"}

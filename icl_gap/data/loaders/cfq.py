@@ -17,11 +17,12 @@ import json
 import mmap
 import re
 import string
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from icl_gap.data.examples import Sides
-from icl_gap.data.locations import read_lines, read_text
+from icl_gap.data.loaders import Loader, SplitInputs
+from icl_gap.data.text_files import read_lines, read_text
 from icl_gap.errors import DataError, Place
 from icl_gap.schema import Example
 
@@ -38,21 +39,16 @@ _FIELD = re.compile(rb'"(question|sparql)PatternModEntities"\s*:\s*"((?:[^"\\]|\
 Row = tuple[str, str]
 
 
-def inputs(folder: Path, members: str) -> list[str]:
-    """The names of the files that a split is made from.
-
-    Args:
-        folder: Of the data.
-        members: The split's file of row numbers.
-    """
-    return [members, OFFICIAL] if (folder / OFFICIAL).is_file() else [members, *PARALLEL]
+def published_files(folder: Path) -> Sequence[str]:
+    """Return the names of the files that hold questions and queries, in either form."""
+    return [OFFICIAL] if (folder / OFFICIAL).is_file() else PARALLEL
 
 
-def read(files: list[Path], *, postprocess: bool) -> Sides:
+def read_cfq(inputs: SplitInputs, *, postprocess: bool) -> Sides:
     """Read a split.
 
     Args:
-        files: What `inputs` names.
+        inputs: The split's file of row numbers, and those that `published_files` names.
         postprocess: Sort and deduplicate the conjuncts of each query, see `sort_conjuncts`.
 
     Returns:
@@ -61,7 +57,7 @@ def read(files: list[Path], *, postprocess: bool) -> Sides:
     Raises:
         DataError: A file is not in the form that is expected.
     """
-    members, *texts = files
+    members, *texts = inputs.files
     train, test = row_numbers(members)
     wanted = {*train, *test}
     rows = dict(_official(texts[0], wanted) if len(texts) == 1 else _parallel(texts, wanted))
@@ -84,12 +80,12 @@ def _side(numbers: list[int], rows: dict[int, Row], postprocess: bool) -> list[E
     ]
 
 
-def from_pairs(pairs: Iterable[Row], *, postprocess: bool) -> Iterator[Row]:
+def convert_cfq_pairs(pairs: Iterable[Row], *, postprocess: bool) -> Iterator[Row]:
     """Bring questions and queries of a hub repository, in the official form, to the common one.
 
     Args:
         pairs: Questions and queries.
-        postprocess: As in `read`.
+        postprocess: As in `read_cfq`.
     """
     for question, query in pairs:
         prepared = preprocess_query(query)
@@ -210,3 +206,12 @@ def _number(text: str, path: Path) -> int:
         return int(text)
     except ValueError:
         raise DataError("not a row number", value=text, place=Place(path)) from None
+
+
+LOADER = Loader(
+    read_cfq,
+    split_files=("members",),
+    options={"postprocess": True},
+    more_files=published_files,
+    convert_pairs=convert_cfq_pairs,
+)

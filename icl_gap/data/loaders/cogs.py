@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from icl_gap.data.examples import Pair, Sides, by_content, one_line
-from icl_gap.data.locations import read_lines
+from icl_gap.data.examples import Pair, Sides, one_line, sides_from_pairs
+from icl_gap.data.loaders import Loader, SplitInputs
+from icl_gap.data.text_files import read_lines
 from icl_gap.errors import DataError, Place
 
 WHOLE = frozenset({"gen", "iid"})
@@ -54,19 +55,16 @@ structural alternation), a prepositional phrase on another role (phrase recombin
 complements (longer chain) and prepositional phrases (deeper nesting) one within the other."""
 
 
-def read(split: str, files: list[Path]) -> Sides:
-    """Read a split.
-
-    Args:
-        split: Its name.
-        files: Train and test.
+def read_cogs(inputs: SplitInputs) -> Sides:
+    """Read a split; of the test file, the rows whose case the split tests.
 
     Raises:
         DataError: A line has not three fields.
     """
-    train, test = files
+    train, test = inputs.files
+    split = inputs.split
     cases = None if split in WHOLE else CATEGORIES.get(split, frozenset({split}))
-    return by_content("cogs", _pairs(train, None), _pairs(test, cases))
+    return sides_from_pairs("cogs", _pairs(train, None), _pairs(test, cases))
 
 
 def _pairs(path: Path, cases: frozenset[str] | None) -> Iterator[Pair]:
@@ -81,3 +79,6 @@ def _pairs(path: Path, cases: frozenset[str] | None) -> Iterator[Pair]:
             )
         if cases is None or fields[2] in cases:
             yield fields[0], fields[1]
+
+
+LOADER = Loader(read_cogs, split_files=("train", "test"))

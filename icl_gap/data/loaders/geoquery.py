@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from icl_gap.data.examples import Sides
-from icl_gap.data.locations import read_lines, read_text
+from icl_gap.data.loaders import Loader, SplitInputs
+from icl_gap.data.text_files import read_lines, read_text
 from icl_gap.errors import DataError, Place
 from icl_gap.programs.funql.corpus import (
     Term,
@@ -34,20 +35,11 @@ ROWS, FACTS = "all.jsonl", "geobase"
 _STATE = re.compile(r"^state\('([^']*)',\s*'([^']*)'", re.MULTILINE)
 
 
-def inputs(members: str) -> list[str]:
-    """The names of the files that a split is made from.
-
-    Args:
-        members: The split's file of row numbers.
-    """
-    return [members, ROWS, FACTS]
-
-
-def read(files: list[Path], *, placeholders: bool) -> Sides:
+def read_geoquery(inputs: SplitInputs, *, placeholders: bool) -> Sides:
     """Read a split.
 
     Args:
-        files: What `inputs` names.
+        inputs: The split's file of row numbers, `all.jsonl` and `geobase`.
         placeholders: Put `m0`, `m1` for entities, on both sides.
 
     Returns:
@@ -56,7 +48,7 @@ def read(files: list[Path], *, placeholders: bool) -> Sides:
     Raises:
         DataError: A file is not in the form that is expected.
     """
-    members, rows, facts = files
+    members, rows, facts = inputs.files
     examples = read_rows(rows, facts, placeholders=placeholders)
     train, test = _members(members, len(examples))
     return Sides([examples[row] for row in train], [examples[row] for row in test])
@@ -68,7 +60,7 @@ def read_rows(rows: Path, facts: Path, *, placeholders: bool) -> list[Example]:
     Args:
         rows: One JSON object a line, with `query` and `funql`.
         facts: The database as Prolog facts; state names come from it.
-        placeholders: As in `read`.
+        placeholders: As in `read_geoquery`.
     """
     states = state_names(facts)
     return [
@@ -157,3 +149,11 @@ def _members(path: Path, n_rows: int) -> tuple[list[int], list[int]]:
             place=Place(path),
         )
     return train, test
+
+
+LOADER = Loader(
+    read_geoquery,
+    split_files=("members",),
+    options={"placeholders": True},
+    more_files=lambda _folder: (ROWS, FACTS),
+)

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from icl_gap.data.examples import Sides, one_line
-from icl_gap.data.locations import read_lines
+from icl_gap.data.loaders import Loader, SplitInputs
+from icl_gap.data.text_files import read_lines
 from icl_gap.errors import DataError, Place
 from icl_gap.schema import ANSWER_MARK, Example
 
@@ -33,7 +34,7 @@ _MOST_DIGITS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class GsmQuestion:
     """A row of the file."""
 
     text: str
@@ -43,22 +44,21 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
+class ComposedQuestion:
     """A pair."""
 
-    first: Question
-    second: Question
+    first: GsmQuestion
+    second: GsmQuestion
     start: int
     """Where in the second question's text the number begins that X stands for."""
     end: int
 
 
-def read(split: str, files: list[Path], *, solutions: bool) -> Sides:
+def read_gsm(inputs: SplitInputs, *, solutions: bool) -> Sides:
     """Read a split.
 
     Args:
-        split: `composed`, `first` or `second`.
-        files: Train and test, in the form of GSM8K.
+        inputs: The split `composed`, `first` or `second`, with files in the form of GSM8K.
         solutions: Targets are whole solutions; otherwise the final number alone.
 
     Raises:
@@ -66,15 +66,17 @@ def read(split: str, files: list[Path], *, solutions: bool) -> Sides:
     """
     sides = {
         side: [
-            _example(side, number, pair, split, solutions=solutions)
+            _example(side, number, pair, inputs.split, solutions=solutions)
             for number, pair in enumerate(_pairs(path))
         ]
-        for side, path in zip(("train", "test"), files, strict=True)
+        for side, path in zip(("train", "test"), inputs.files, strict=True)
     }
     return Sides(sides["train"], sides["test"])
 
 
-def _example(side: str, number: int, pair: Composed, split: str, *, solutions: bool) -> Example:
+def _example(
+    side: str, number: int, pair: ComposedQuestion, split: str, *, solutions: bool
+) -> Example:
     first, second = pair.first, pair.second
     match split:
         case "first":
@@ -90,7 +92,7 @@ def _example(side: str, number: int, pair: Composed, split: str, *, solutions: b
     return Example(f"gsm-{side}{number}-{split}", source, target)
 
 
-def _pairs(path: Path) -> list[Composed]:
+def _pairs(path: Path) -> list[ComposedQuestion]:
     """Pair questions, each with the first one in the file that its numbers allow."""
     rows = list(_rows(path))
     by_answer: defaultdict[int, list[int]] = defaultdict(list)
@@ -106,7 +108,7 @@ def _pairs(path: Path) -> list[Composed]:
             value = int(digits) if len(digits) <= _MOST_DIGITS else -1  # which no answer is
             firsts = (n for n in by_answer[value] if n not in used and n != place)
             if (first := next(firsts, None)) is not None:
-                found.append(Composed(rows[first], second, *at))
+                found.append(ComposedQuestion(rows[first], second, *at))
                 used |= {first, place}
                 break
     if not found:
@@ -121,7 +123,7 @@ def _numbers(text: str) -> list[tuple[int, int]]:
     return [span for span, name in zip(spans, names, strict=True) if names.count(name) == 1]
 
 
-def _rows(path: Path) -> Iterator[Question]:
+def _rows(path: Path) -> Iterator[GsmQuestion]:
     """The rows whose answers are whole numbers."""
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
@@ -142,7 +144,7 @@ def _rows(path: Path) -> Iterator[Question]:
                     allowed=f"at most {_MOST_DIGITS} digits",
                     place=Place(path, number),
                 )
-            yield Question(text, solution.strip(), int(value))
+            yield GsmQuestion(text, solution.strip(), int(value))
 
 
 def _fault(line: str, path: Path, number: int) -> DataError:
@@ -152,3 +154,6 @@ def _fault(line: str, path: Path, number: int) -> DataError:
         allowed='{"question": "…", "answer": "… #### 72"}',
         place=Place(path, number),
     )
+
+
+LOADER = Loader(read_gsm, split_files=("train", "test"), options={"solutions": True})

@@ -15,7 +15,8 @@ from functools import cache
 from statistics import median
 from types import MappingProxyType
 
-from icl_gap.data.examples import Pair, Sides, by_content
+from icl_gap.data.examples import Pair, Sides, sides_from_pairs
+from icl_gap.data.loaders import Loader
 
 OPERATORS: Mapping[str, Callable[[Sequence[int]], int]] = MappingProxyType(
     {
@@ -35,7 +36,7 @@ SHALLOW, SHORT = 3, 24
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class ListOpsExpression:
     """An expression and what it comes to."""
 
     tokens: tuple[str, ...]
@@ -43,34 +44,34 @@ class Expression:
     depth: int
 
 
-def generate(split: str) -> Sides:
+def generate_listops(split: str) -> Sides:
     """The two sides of a split, always the same.
 
     Args:
         split: `depth` (train up to `SHALLOW` levels, test deeper), `length` (train up to `SHORT`
             tokens, test longer) or `random`.
     """
-    rules: Mapping[str, Callable[[Expression], bool]] = {
+    rules: Mapping[str, Callable[[ListOpsExpression], bool]] = {
         "depth": lambda each: each.depth > SHALLOW,
         "length": lambda each: len(each.tokens) > SHORT,
     }
     expressions = _expressions()
     if split not in rules:
         pairs = [_pair(each) for each in expressions[: N_TRAIN + N_TEST]]
-        return by_content("listops", pairs[:N_TRAIN], pairs[N_TRAIN:])
+        return sides_from_pairs("listops", pairs[:N_TRAIN], pairs[N_TRAIN:])
     is_test = rules[split]
     sides = {
         side: [_pair(each) for each in expressions if is_test(each) == side]
         for side in (False, True)
     }
-    return by_content("listops", sides[False][:N_TRAIN], sides[True][:N_TEST])
+    return sides_from_pairs("listops", sides[False][:N_TRAIN], sides[True][:N_TEST])
 
 
 @cache
-def _expressions() -> tuple[Expression, ...]:
+def _expressions() -> tuple[ListOpsExpression, ...]:
     """Distinct expressions, enough for every split; a quarter each of two to five levels."""
     rng = random.Random("listops")  # noqa: S311 (no secret)
-    found: dict[tuple[str, ...], Expression] = {}
+    found: dict[tuple[str, ...], ListOpsExpression] = {}
     while len(found) < 2 * (N_TRAIN + N_TEST):
         depth = 2 + len(found) % (DEEPEST - 1)
         made = _operation(rng, depth)
@@ -79,11 +80,11 @@ def _expressions() -> tuple[Expression, ...]:
     return tuple(found.values())
 
 
-def _operation(rng: random.Random, depth: int) -> Expression:
+def _operation(rng: random.Random, depth: int) -> ListOpsExpression:
     """An operation of exactly so many levels: one argument has one less, the others any number."""
     if depth == 0:
         digit = rng.randrange(10)
-        return Expression((str(digit),), digit, 0)
+        return ListOpsExpression((str(digit),), digit, 0)
     n_arguments = rng.randint(2, MOST_ARGUMENTS)
     deepest = rng.randrange(n_arguments)
     levels = [rng.choice((0, 0, 0, rng.randrange(depth))) for _ in range(n_arguments)]
@@ -92,8 +93,11 @@ def _operation(rng: random.Random, depth: int) -> Expression:
     name = rng.choice(list(OPERATORS))
     inner = [token for each in arguments for token in each.tokens]
     value = OPERATORS[name]([each.value for each in arguments])
-    return Expression((f"[{name}", *inner, "]"), value, depth)
+    return ListOpsExpression((f"[{name}", *inner, "]"), value, depth)
 
 
-def _pair(expression: Expression) -> Pair:
+def _pair(expression: ListOpsExpression) -> Pair:
     return " ".join(expression.tokens), str(expression.value)
+
+
+LOADER = Loader(lambda inputs: generate_listops(inputs.split))

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
-from icl_gap.data.examples import Pair, Sides, by_content
+from icl_gap.data.examples import Pair, Sides, sides_from_pairs
+from icl_gap.data.loaders import Loader
 
 VARIABLES = tuple("abcdef")
 MOST_VARIABLES = 4
@@ -78,7 +79,7 @@ def relation(left: int, right: int) -> str:
     return RELATIONS["cover"] if cover else RELATIONS["independence"]
 
 
-def generate(split: str) -> Sides:
+def generate_logic(split: str) -> Sides:
     """The two sides of a split, always the same.
 
     Args:
@@ -97,7 +98,7 @@ def generate(split: str) -> Sides:
         side = test if is_test else train
         if len(side) < (N_TEST if is_test else N_TRAIN):
             side[f"{left.text} , {right.text}", relation(left.truth, right.truth)] = None
-    return by_content("logic", train, test)
+    return sides_from_pairs("logic", train, test)
 
 
 @cache
@@ -136,3 +137,6 @@ def _sentence(rng: random.Random, names: list[str], operators: int) -> Sentence:
     truth = left.truth & right.truth if word == "and" else left.truth | right.truth
     depth = 1 + max(left.depth, right.depth)
     return Sentence(f"( {left.text} {word} {right.text} )", truth, operators, depth)
+
+
+LOADER = Loader(lambda inputs: generate_logic(inputs.split))

@@ -15,7 +15,8 @@ from functools import cache
 from itertools import product
 
 from icl_gap.data.examples import Sides
-from icl_gap.data.loaders.scan_members import SPLITS_BY_MEMBERSHIP, shipped_members
+from icl_gap.data.loaders import Loader
+from icl_gap.data.loaders._scan_members import SPLITS_BY_MEMBERSHIP, shipped_members
 from icl_gap.errors import DataError
 from icl_gap.schema import Example
 
@@ -116,7 +117,7 @@ REPEATED: dict[str, tuple[str, int]] = {
 SPLITS = (*RULES, *SPLITS_BY_MEMBERSHIP)
 
 
-def generate(split: str, *, action_prefix: bool = False) -> Sides:
+def generate_scan(split: str, *, action_prefix: bool = False) -> Sides:
     """The two sides of a split.
 
     Args:
@@ -161,3 +162,9 @@ def _examples(numbers: list[int], action_prefix: bool) -> list[Example]:
         Example(f"scan-{n}", command, " ".join(actions).replace("I_", ""))
         for n, command, actions in chosen
     ]
+
+
+LOADER = Loader(
+    lambda inputs, **options: generate_scan(inputs.split, **options),
+    options={"action_prefix": False},
+)

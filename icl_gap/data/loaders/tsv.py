@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from icl_gap.data.examples import Pair, Sides, by_content, one_line
-from icl_gap.data.locations import read_lines
+from icl_gap.data.examples import Pair, Sides, one_line, sides_from_pairs
+from icl_gap.data.loaders import Loader, SplitInputs
+from icl_gap.data.text_files import read_lines
 from icl_gap.errors import DataError, Place
 
 
-def read(name: str, files: list[Path]) -> Sides:
-    """Read both sides.
-
-    Args:
-        name: Of the benchmark; it begins the ids.
-        files: Train and test.
+def read_tsv(inputs: SplitInputs) -> Sides:
+    """Read both sides of a split; ids begin with the benchmark's name.
 
     Raises:
         DataError: A line has no tab, or more than one, or nothing beside it.
     """
-    train, test = files
-    return by_content(name, _pairs(train), _pairs(test))
+    train, test = inputs.files
+    return sides_from_pairs(inputs.benchmark, _pairs(train), _pairs(test))
 
 
 def _pairs(path: Path) -> Iterator[Pair]:
@@ -37,3 +34,6 @@ def _pairs(path: Path) -> Iterator[Pair]:
                 place=Place(path, number),
             )
         yield fields[0], fields[1]
+
+
+LOADER = Loader(read_tsv, split_files=("train", "test"))

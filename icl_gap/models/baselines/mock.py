@@ -1,24 +1,67 @@
-"""A shipped fake model: it answers as a file says, and fails where the file says so."""
+"""The backend of mock models, which respond or fail as a file says; for tests of sweeps."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from icl_gap.errors import InferenceError, ModelError, Place
-from icl_gap.models.base import Outcome, Request, RequestId, one_by_one
-from icl_gap.models.spec import MockSpec
+from icl_gap.models.backend import Backend
+from icl_gap.models.base import Model, Outcome, Request, RequestId, one_by_one
+from icl_gap.models.hf.folder import sha256
+from icl_gap.models.identity import Identity
+from icl_gap.models.spec import ModelSpecBase
 from icl_gap.schema import Completion, ModelInfo, Predictions, Response
+from icl_gap.specs import check_path
 
 Line = tuple[Literal["text", "error"], str]
 
 
-class Scripted:
-    """A model that answers from a table, by query id."""
+class MockSpec(ModelSpecBase):
+    """A model that responds as a file says."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"kind: scripted": "kind: mock"}
+
+    kind: Literal["mock"] = "mock"
+    answers: Path | None = None
+    """File of JSON lines, `{"query_id": …, "text": …}`, or `{"query_id": …, "error": …}` for a
+    request that fails."""
+    default: str = ""
+    """Text for queries that the file does not list."""
+    n_params: NonNegativeInt | None = None
+    family: str = "mock"
+
+
+class MockBackend(Backend[MockSpec]):
+    """Models that respond as a file says."""
+
+    spec_class = MockSpec
+
+    def identify(self, spec: MockSpec) -> Identity:
+        """Return the identity of a model by the hash of its file."""
+        if spec.answers is not None:
+            check_path(spec.answers)
+        try:
+            answers = None if spec.answers is None else sha256(spec.answers)
+        except OSError as error:
+            problem = f"cannot read the answers: {error.strerror}"
+            raise ModelError(problem, value=str(spec.answers)) from error
+        key = {"answers": answers, "default": spec.default, "n_params": spec.n_params}
+        return Identity("mock", spec.family, None, True, key)
+
+    def load(self, spec: MockSpec, identity: Identity) -> Model:
+        """Read the file."""
+        info = ModelInfo(identity.name, spec.family, spec.n_params, spec.n_params, None)
+        answers = {} if spec.answers is None else _read_answers(spec.answers)
+        return MockModel(info, answers, spec.default)
+
+
+class MockModel:
+    """A model that looks up its response by query id."""
 
     def __init__(self, info: ModelInfo, answers: Mapping[str, Line], default: str) -> None:
         self.info = info
@@ -48,21 +91,6 @@ class Scripted:
         if kind == "error":
             return InferenceError(f"{self.info.name} failed on {query}: {text}")
         return Response(Completion(text.partition(request.stop)[0], "stop"))
-
-
-def load_mock(spec: MockSpec, name: str) -> Scripted:
-    """Read a script.
-
-    Args:
-        spec: Where it is.
-        name: What the model is called.
-
-    Raises:
-        ModelError: The file cannot be read, or a line of it is not an answer.
-    """
-    info = ModelInfo(name, spec.family, spec.n_params, spec.n_params, None)
-    answers = {} if spec.answers is None else _read_answers(spec.answers)
-    return Scripted(info, answers, spec.default)
 
 
 class _Answer(BaseModel):

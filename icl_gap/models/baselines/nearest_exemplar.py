@@ -1,11 +1,10 @@
-"""A baseline without a model: answer with the target of the exemplar most like the query.
+"""A baseline without a language model: respond with the target of the most similar exemplar.
 
-Likeness is counted in words. Two sources are compared by the Dice coefficient of their bags of
-words (twice the weight they share, over the sum of their weights), in which a word of the closed
-list `FUNCTION_WORDS` weighs a fifth of any other. Exemplars that are equal in that are compared by
-the Dice coefficient of their bags of word pairs, and those still equal by their place: the later
-one, nearer to the query, wins. So the baseline copies, and never composes: it solves a query only
-where an exemplar has the very same target.
+Sources are compared by the Dice coefficient of their bags of words (twice the weight that they
+share, over the sum of their weights). A word of the closed list `FUNCTION_WORDS` weighs a fifth of
+any other. Ties are broken by the Dice coefficient of the bags of word pairs, then by position: the
+later exemplar, nearer to the query, wins. So the baseline copies, and never composes: it solves a
+query only where an exemplar has the same target.
 """
 
 from __future__ import annotations
@@ -14,9 +13,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from icl_gap.models.base import Outcome, Request, RequestId, one_by_one
+from icl_gap.models.backend import Backend
+from icl_gap.models.base import Model, Outcome, Request, RequestId, one_by_one
+from icl_gap.models.identity import Identity
+from icl_gap.models.spec import ModelSpecBase
 from icl_gap.schema import Completion, Example, ModelInfo, Predictions, Response
 
 _WORDS = (
@@ -28,10 +30,34 @@ _WEIGHT, _FUNCTION_WEIGHT = 5, 1
 _CACHED_SOURCES = 1 << 16
 
 Bag = tuple[Mapping[Any, int], int]
-"""The weight of each item, and their sum."""
+"""Weight of each item, and the sum of all weights."""
 
 
-class Nearest:
+class NearestExemplarSpec(ModelSpecBase):
+    """The baseline that responds with the target of the most similar exemplar."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"kind: nearest": "kind: nearest_exemplar"}
+
+    kind: Literal["nearest_exemplar"] = "nearest_exemplar"
+
+
+class NearestExemplarBackend(Backend[NearestExemplarSpec]):
+    """The baseline, which has neither weights nor a tokenizer."""
+
+    spec_class = NearestExemplarSpec
+
+    def identify(self, spec: NearestExemplarSpec) -> Identity:
+        """Return the identity of the baseline, by the version of its measure of similarity."""
+        del spec
+        return Identity("nearest", "nearest", None, True, {"likeness": 1})
+
+    def load(self, spec: NearestExemplarSpec, identity: Identity) -> Model:
+        """Return the baseline."""
+        del spec
+        return NearestExemplarModel(identity.name, identity.family)
+
+
+class NearestExemplarModel:
     """The baseline as a model."""
 
     def __init__(self, name: str, family: str) -> None:
@@ -52,34 +78,34 @@ class Nearest:
             wanted: The ids of those to respond to; all by default.
         """
         del predictions
-        return one_by_one(requests, wanted, _answer)
+        return one_by_one(requests, wanted, _respond)
 
 
-def _answer(request: Request) -> Response:
-    found = nearest(request.prompt.source, request.prompt.exemplars)
+def _respond(request: Request) -> Response:
+    found = nearest_exemplar(request.prompt.source, request.prompt.exemplars)
     text = "" if found is None else found.target.partition(request.stop)[0]
     return Response(Completion(text, "stop"))
 
 
-def nearest(source: str, exemplars: Iterable[Example]) -> Example | None:
-    """The exemplar most like a source; None if there are no exemplars."""
+def nearest_exemplar(source: str, exemplars: Iterable[Example]) -> Example | None:
+    """Return the exemplar whose source is most similar; None if there are no exemplars."""
     best, candidates = -1.0, list[Example]()
     words = _words(source)
     for exemplar in exemplars:
-        likeness = dice(words, _words(exemplar.source))
-        if likeness > best:
-            best, candidates = likeness, []
-        if likeness == best:
+        similarity = dice(words, _words(exemplar.source))
+        if similarity > best:
+            best, candidates = similarity, []
+        if similarity == best:
             candidates.append(exemplar)
     pairs = _word_pairs(source)
-    # `max` keeps the first of equals, so the later exemplars come first.
+    # `max` returns the first of equal items, so the later exemplars come first.
     return max(
         reversed(candidates), key=lambda it: dice(pairs, _word_pairs(it.source)), default=None
     )
 
 
 def dice(one: Bag, other: Bag) -> float:
-    """The Dice coefficient of two bags, in [0, 1]; 0 where both are empty."""
+    """Return the Dice coefficient of two bags, in [0, 1]; 0 where both are empty."""
     (weights, total), (other_weights, other_total) = one, other
     shared = 0
     for item, weight in weights.items():

@@ -1,4 +1,4 @@
-"""The configurations of the architectures that models are made in here."""
+"""Configurations of the architectures of models that are made here."""
 
 # mypy: allow-untyped-calls
 # transformers leaves many of its functions without types.
@@ -22,19 +22,19 @@ def architecture_config(
     context: int | None,
     **more: Any,
 ) -> PreTrainedConfig:
-    """The configuration of a model of some size, all else as `transformers` sets it.
+    """Return the configuration of a model of some size, with other settings by default.
 
     Args:
-        architecture: Which.
-        hidden_size: Of a token's vector.
-        layers: How many.
-        heads: In each layer.
-        context: In tokens; BLOOM has no limit and takes no notice.
-        **more: Settings in the architecture's own words; they come before those made here.
+        architecture: Architecture.
+        hidden_size: Size of the hidden states.
+        layers: Number of layers.
+        heads: Number of attention heads of each layer.
+        context: Context length in tokens; BLOOM has no limit and ignores it.
+        **more: Settings of the architecture's configuration class, which override those made here.
     """
     from transformers import BloomConfig, CodeGenConfig, OPTConfig
 
-    length: Any = context  # an integer, but for BLOOM, which has none
+    length: Any = context  # BLOOM takes None
     match architecture:
         case "opt":
             opt = {

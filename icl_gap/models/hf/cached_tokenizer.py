@@ -1,29 +1,30 @@
-r"""Exact tokenization by pieces, for texts that share most of their words.
+r"""Exact tokenization from cached chunks, for texts that share most of their words.
 
-A text is cut before each space into pieces: ``a b`` into ``a`` and `` b``. Each piece, and each
-pair of neighbours, is encoded once. Where encoding every pair gives the ids of its two pieces one
-after the other, the text's ids are those of its pieces one after the other; where one pair does
-not, the text is encoded whole.
+A text is split before each space into chunks: ``a b`` into ``a`` and `` b``. Each chunk, and each
+pair of neighbouring chunks, is encoded once. If the ids of every pair are those of its two chunks
+concatenated, the ids of the text are those of its chunks concatenated; otherwise the text is
+encoded whole.
 
-Why that is exact, for a byte-level BPE without normalizer, dropout or merges passed over:
+This is exact for a byte-level BPE without normalizer, dropout or ignored merges:
 
-1.  *Added tokens.* The pairs that pass hold no added token, and no added token has a space in it
-    but those made of two or more spaces, which need a piece that ends in a space, and such a piece
-    passes in no pair but as its last. So there are none in the text.
+1.  *Added tokens.* A pair that passes holds no added token. The only added tokens with a space are
+    runs of two or more spaces. Such a token needs a chunk that ends in a space, and that chunk
+    passes in no pair but as its last. So the text holds no added token.
 2.  *Pre-tokenization.* The supported patterns match white space only as the first space of a
-    match, and (GPT-2) in runs of white space, which look one character ahead. The left piece of a
-    pair does not end in white space. So no match crosses a joint, none looks over it, and the
-    matches within a piece are those of the piece alone. What lies between matches may cross a joint
-    (BLOOM): it does where the left piece ends and the right one begins with such, as much in their
-    pair as in the text. So the text is cut, in pieces and at joints, as the pairs are.
-3.  *Merges.* BPE applies, again and again, the merge that comes first by (rank, position), and none
-    crosses a cut. Suppose that, in the text, some merge crosses a joint, and take the first that
-    does. Up to then each piece has gone through its own merges alone, the two at the joint in the
-    order of (rank, position), which is the same in their pair. So their pair reaches the same
-    state, where this merge comes first as well, unless an earlier one has crossed. Either way a
-    token of the pair lies across the joint; but ids fix the bytes of each token, so the ids of the
-    pair cannot be those of the pieces. Hence, where all pairs pass, no merge crosses a joint, and
-    each piece ends as it does alone.
+    match, and (GPT-2) in runs of white space, which look one character ahead. The left chunk of a
+    pair does not end in white space. So no match crosses a boundary of chunks, none looks over it,
+    and the matches within a chunk are those of the chunk alone. Text between matches may cross a
+    boundary (BLOOM): it does where the left chunk ends and the right one begins with such text, in
+    their pair as in the whole text. So the text is split, within chunks and at boundaries, as the
+    pairs are.
+3.  *Merges.* BPE repeatedly applies the merge that comes first by (rank, position), and none
+    crosses a pre-token. Suppose that, in the text, some merge crosses a boundary of chunks, and
+    take the first that does. Until then each chunk has gone through its own merges alone, the two
+    at the boundary in the order of (rank, position), which is the same in their pair. So their pair
+    reaches the same state, where this merge comes first as well, unless an earlier one has crossed.
+    Either way a token of the pair spans the boundary; but ids fix the bytes of each token, so the
+    ids of the pair cannot be those of the chunks. Hence, where all pairs pass, no merge crosses a
+    boundary, and each chunk is merged as it is alone.
 """
 
 from __future__ import annotations
@@ -39,28 +40,33 @@ if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
 
 Encode = Callable[[str], tuple[int, ...]]
+"""Encodes a text to token ids."""
 Count = Callable[[Sequence[str]], int]
+"""Counts the token ids of a text given in parts."""
 
-MAX_PIECES = 1 << 16
+MAX_CHUNKS = 1 << 16
+"""Chunks that are cached, at most."""
 MAX_PAIRS = 1 << 18
+"""Pairs of chunks that are cached, at most."""
 MAX_PARTS = 1 << 15
+"""Parts of texts whose token counts are cached, at most."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
-    """What remembers pieces."""
+class CachedEncoder:
+    """A tokenizer's encoding, with a cache."""
 
     encode: Encode
-    """The ids of a text."""
+    """Returns the ids of a text, without special tokens."""
     count: Count
-    """How many ids a text has that is given in parts; remembers the parts too."""
+    """Returns the number of ids of a text given in parts; caches the parts' counts."""
 
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False}
-# GPT-2, OPT and CodeGen: `use_regex` stands for GPT-2's pattern.
+# GPT-2, OPT and CodeGen: `use_regex` is GPT-2's pattern.
 _GPT2 = {**_BYTE_LEVEL, "use_regex": True}
-# BLOOM's pattern is a space, if there is one, and a run of a class without white space. What lies
-# between matches is one word too, so words may hold spaces: ` . (`.
+# BLOOM's pattern is an optional space and a run of a class without white space. Text between
+# matches is one pre-token too, so pre-tokens may hold spaces: ` . (`.
 _BLOOM_STOPS = (
     ".,!?\N{HORIZONTAL ELLIPSIS}\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH COMMA}"
     "\N{IDEOGRAPHIC COMMA}\N{DEVANAGARI DANDA}\N{ARABIC FULL STOP}\N{ARABIC COMMA}"
@@ -80,8 +86,8 @@ _BLOOM = {
 }
 
 
-def by_pieces(tokenizer: Tokenizer) -> Pieces:
-    """An encoder, equal to the tokenizer's own without special tokens, that remembers pieces.
+def cached_encoder(tokenizer: Tokenizer) -> CachedEncoder:
+    """Return an encoder with a cache, equal to the tokenizer's own without special tokens.
 
     Where the proof above does not hold for a tokenizer, every text is encoded whole.
 
@@ -93,55 +99,61 @@ def by_pieces(tokenizer: Tokenizer) -> Pieces:
         return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
     added = list(tokenizer.get_added_tokens_decoder().values())
-    if not (_is_plain_bpe(tokenizer) and _has_known_words(tokenizer) and _are_harmless(added)):
-        return Pieces(whole, lambda parts: len(whole("".join(parts))))
-    return _remembering(whole, tuple(token.content for token in added if token.content.strip(" ")))
+    if not (_is_plain_bpe(tokenizer) and _has_known_pretokenizer(tokenizer) and _fit_chunks(added)):
+        return CachedEncoder(whole, lambda parts: len(whole("".join(parts))))
+    return _cache_chunks(whole, tuple(token.content for token in added if token.content.strip(" ")))
 
 
-def _remembering(whole: Encode, added: tuple[str, ...]) -> Pieces:
-    piece_ids = lru_cache(MAX_PIECES)(whole)
+def _cache_chunks(whole: Encode, added: tuple[str, ...]) -> CachedEncoder:
+    """Return an encoder that caches chunks.
+
+    Args:
+        whole: Encodes a text whole.
+        added: The texts of the added tokens, runs of spaces left out.
+    """
+    chunk_ids = lru_cache(MAX_CHUNKS)(whole)
 
     @lru_cache(MAX_PAIRS)
     def is_exact(left: str, right: str) -> bool:
         pair = left + right
         if left[-1:].isspace() or any(token in pair for token in added):
             return False
-        return whole(pair) == piece_ids(left) + piece_ids(right)
+        return whole(pair) == chunk_ids(left) + chunk_ids(right)
 
     def encode(text: str) -> tuple[int, ...]:
-        pieces = _cut(text)
-        if len(pieces) > 1 and all(map(is_exact, pieces, pieces[1:])):
-            return tuple(chain.from_iterable(map(piece_ids, pieces)))
+        chunks = _split(text)
+        if len(chunks) > 1 and all(map(is_exact, chunks, chunks[1:])):
+            return tuple(chain.from_iterable(map(chunk_ids, chunks)))
         return whole(text)
 
     @lru_cache(MAX_PARTS)
-    def part(text: str) -> tuple[int, str, str] | None:
-        """Of a part whose pairs pass: how many ids it has, its first and its last piece."""
-        pieces = _cut(text)
-        if not all(map(is_exact, pieces, pieces[1:])):
+    def exact_part(text: str) -> tuple[int, str, str] | None:
+        """Return a part's number of ids, first and last chunk; None if a pair does not pass."""
+        chunks = _split(text)
+        if not all(map(is_exact, chunks, chunks[1:])):
             return None
-        return sum(map(len, map(piece_ids, pieces))), pieces[0], pieces[-1]
+        return sum(map(len, map(chunk_ids, chunks))), chunks[0], chunks[-1]
 
     def count(parts: Sequence[str]) -> int:
-        if all(text.startswith(" ") for text in parts[1:]):  # a text is cut where a part begins
-            found = [each for each in map(part, parts) if each is not None]
-            joints = ((left[2], right[1]) for left, right in pairwise(found))
-            if len(found) == len(parts) > 1 and all(is_exact(*joint) for joint in joints):
-                return sum(each[0] for each in found)
+        if all(text.startswith(" ") for text in parts[1:]):  # parts begin where chunks do
+            exact = [part for part in map(exact_part, parts) if part is not None]
+            boundaries = ((left[2], right[1]) for left, right in pairwise(exact))
+            if len(exact) == len(parts) > 1 and all(is_exact(*pair) for pair in boundaries):
+                return sum(part[0] for part in exact)
         return len(encode("".join(parts)))
 
-    return Pieces(encode, count)
+    return CachedEncoder(encode, count)
 
 
-def _cut(text: str) -> list[str]:
-    """The pieces of a text: all but the first begin with a space; there is at least one."""
+def _split(text: str) -> list[str]:
+    """Return the chunks of a text, at least one; all but the first begin with a space."""
     first, *rest = text.split(" ")
-    pieces = [" " + each for each in rest]
-    return pieces if pieces and not first else [first, *pieces]
+    chunks = [" " + each for each in rest]
+    return chunks if chunks and not first else [first, *chunks]
 
 
 def _is_plain_bpe(tokenizer: Tokenizer) -> bool:
-    """Whether ids fix bytes, and merges are done in the order of their ranks and nothing else."""
+    """Return True if ids fix bytes, and merges apply in the order of their ranks alone."""
     from tokenizers.models import BPE
     from tokenizers.pre_tokenizers import ByteLevel
 
@@ -157,7 +169,8 @@ def _is_plain_bpe(tokenizer: Tokenizer) -> bool:
     )
 
 
-def _has_known_words(tokenizer: Tokenizer) -> bool:
+def _has_known_pretokenizer(tokenizer: Tokenizer) -> bool:
+    """Return True if the pre-tokenizer is GPT-2's or BLOOM's."""
     if tokenizer.pre_tokenizer is None:
         return False
     state = json.loads(tokenizer.pre_tokenizer.__getstate__())
@@ -165,7 +178,7 @@ def _has_known_words(tokenizer: Tokenizer) -> bool:
 
 
 def _without_offsets(state: Any) -> Any:
-    """A pre-tokenizer's state without what only moves offsets, never ids."""
+    """Return a pre-tokenizer's state without `trim_offsets`, which does not change ids."""
     if isinstance(state, dict):
         return {k: _without_offsets(v) for k, v in state.items() if k != "trim_offsets"}
     if isinstance(state, list):
@@ -173,8 +186,8 @@ def _without_offsets(state: Any) -> Any:
     return state
 
 
-def _are_harmless(added: Iterable[AddedToken]) -> bool:
-    """Whether no added token reaches over a joint (CodeGen adds runs of spaces: these may)."""
+def _fit_chunks(added: Iterable[AddedToken]) -> bool:
+    """Return True if no added token crosses a boundary of chunks; runs of spaces (CodeGen) may."""
     return all(
         token.content
         and (" " not in token.content or (not token.content.strip(" ") and len(token.content) > 1))

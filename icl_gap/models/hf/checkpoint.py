@@ -1,4 +1,4 @@
-"""Load a model's weights with transformers, strictly, and count its parameters."""
+"""Checkpoints: strict loading with transformers, and counts of parameters."""
 
 # mypy: allow-untyped-calls
 # transformers leaves many of its functions without types.
@@ -19,24 +19,24 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from icl_gap.errors import ModelError
 from icl_gap.models.hf.folder import check_weights, is_safe, weight_files
-from icl_gap.models.hf.remote_code import needs_trust, refuse_code
-from icl_gap.models.hf.silence import quiet_transformers
+from icl_gap.models.hf.remote_code import library_error, refuse_code
+from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.spec import Quantization, TransformersSpec
 
-# Buffers that old versions of transformers saved beside the weights, and that it now computes.
 _OLD_BUFFERS = (".causal_mask", ".attn.bias", ".masked_bias", ".inv_freq", ".position_ids")
+"""Ends of the names of buffers that old versions of transformers saved beside the weights."""
 
 
 def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
     """Load a model onto its device, ready to run.
 
     Args:
-        spec: How to load it.
-        folder: Where its files lie.
+        spec: The model.
+        folder: The folder of its files.
 
     Raises:
-        ModelError: The weights are damaged, do not fit the architecture, or need what is not there:
-            a device, a library, leave to run code.
+        ModelError: The weights are damaged or do not fit the architecture; or a device, a library
+            or the permission to run code is missing.
     """
     files = weight_files(folder)
     check_weights(files)
@@ -48,7 +48,7 @@ def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
         "trust_remote_code": spec.trust_remote_code,
         "use_safetensors": is_safe(files),
         "output_loading_info": True,
-        "ignore_mismatched_sizes": True,  # told in the report, which is checked
+        "ignore_mismatched_sizes": True,  # they are in the report, which is checked
     }
     if spec.quantization is not None:
         options["quantization_config"] = _quantization(spec.quantization, options["dtype"])
@@ -60,13 +60,14 @@ def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
         try:
             move_to(model, device)
         except RuntimeError as error:
-            raise _explain(error, folder) from error
+            raise library_error(error, "cannot load the model", str(folder)) from error
     return model
 
 
 def _spread(spec: TransformersSpec, folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
     """Load a model onto several devices and, where they are full, onto the disk."""
-    overflow = tempfile.mkdtemp(prefix="icl-gap-")  # what the model's own files do not hold as is
+    # The folder is for weights that the model's files do not hold in the right precision.
+    overflow = tempfile.mkdtemp(prefix="icl-gap-")
     most = None if spec.max_memory is None else {n: int(m) for n, m in spec.max_memory.items()}
     placing = {"device_map": spec.device_map, "max_memory": most, "offload_folder": overflow}
     try:
@@ -80,7 +81,7 @@ def _spread(spec: TransformersSpec, folder: Path, options: Mapping[str, Any]) ->
 
 
 def _check_shared(model: PreTrainedModel, folder: Path) -> None:
-    """Refuse what transformers loads and cannot run: it writes shared weights to the disk once."""
+    """Refuse tied weights on the disk: transformers loads them, and then cannot run."""
     names = dict(getattr(model, "all_tied_weights_keys", {}) or {})
     lost = [name for name in names if model.get_parameter(name).device.type == "meta"]
     if lost and not is_safe(weight_files(folder)):
@@ -92,11 +93,11 @@ def _check_shared(model: PreTrainedModel, folder: Path) -> None:
 
 
 def _load(folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
-    with quiet_transformers():
+    with silence_transformers():
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(str(folder), **options)
-        except Exception as error:  # whatever a model's files, its code or the device can do wrong
-            raise _explain(error, folder) from error
+        except Exception as error:  # whatever can be wrong with files, code or device
+            raise library_error(error, "cannot load the model", str(folder)) from error
     model, report = loaded
     _check_report(report, folder)
     checked: PreTrainedModel = model.eval()
@@ -108,28 +109,29 @@ def move_to(model: PreTrainedModel, device: torch.device) -> None:
     nn.Module.to(model, device)
 
 
-def pick_device(asked: str | None) -> torch.device:
-    """The device asked for; by default a GPU where there is one.
+def pick_device(name: str | None) -> torch.device:
+    """Return a device by its name; by default a GPU where there is one.
 
     Raises:
-        ModelError: There is no such device here.
+        ModelError: This machine has no such device.
     """
-    if asked is None:
+    if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(asked)
+        device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         here = ["cpu", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))]
-        raise ModelError("no such device here", value=asked, allowed=here) from error
+        raise ModelError("no such device here", value=name, allowed=here) from error
     return device
 
 
 def count_parameters(model: PreTrainedModel) -> tuple[int, int]:
-    """Count parameters, shared ones once, packed ones by the shape they stand for.
+    """Count parameters: tied ones once, quantized ones by their original shape.
 
     Returns:
-        All of them; and those outside token embeddings, position embeddings and the output layer.
+        The number of all parameters, and of those outside token embeddings, position embeddings and
+        the output layer.
     """
     output = model.get_output_embeddings()
     tables = [module for module in model.modules() if isinstance(module, nn.Embedding)]
@@ -162,7 +164,7 @@ def _quantization(bits: Quantization, dtype: Any) -> Any:
 
 
 def _check_report(report: Mapping[str, Any], folder: Path) -> None:
-    """Refuse what transformers only warns of: it draws missing weights at random."""
+    """Refuse faults that transformers only warns of, such as missing weights, which it draws."""
     unexpected = [key for key in report["unexpected_keys"] if not key.endswith(_OLD_BUFFERS)]
     faults: dict[str, Iterable[object]] = {
         "are missing": report["missing_keys"],
@@ -175,10 +177,3 @@ def _check_report(report: Mapping[str, Any], folder: Path) -> None:
         if names:
             shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             raise ModelError(f"{len(names)} weights {fault}: {shown}", value=str(folder))
-
-
-def _explain(error: Exception, folder: Path) -> ModelError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if "trust_remote_code" in str(error):
-        return needs_trust(str(folder))
-    return ModelError(f"cannot load the model: {reason}", value=str(folder))

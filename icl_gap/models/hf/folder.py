@@ -1,4 +1,4 @@
-"""A model's folder, as `transformers` writes it: which files matter, and what they hold.
+"""Files of a model's folder, as `transformers` writes it.
 
 Nothing here reads weights into memory, and nothing imports torch.
 """
@@ -17,8 +17,12 @@ from icl_gap.errors import ModelError
 SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 SMALL_FILES = ("*.json", "*.txt", "*.model", "*.py")
-"""Configuration, tokenizer and code; not weights."""
+"""Patterns of configuration, tokenizer and code files, without weights."""
 
+FAMILY_MARK = "icl_gap_family"
+"""Key in `config.json` of a model that belongs to another family than its architecture's."""
+UNTRAINED_MARK = "icl_gap_untrained"
+"""Key in `config.json` of a model whose weights were never trained."""
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 _ALIBI_FAMILIES = ("bloom",)
 _NO_INFLUENCE = ("README", "LICENSE", "trainer_state", "training_args")
@@ -42,10 +46,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_optional_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; where there is no such file, an empty one.
+    """Read a JSON object; return an empty one where there is no such file.
 
     Raises:
-        ModelError: The file is there, and cannot be read or holds something else.
+        ModelError: The file exists, and cannot be read or holds something else.
     """
     return read_json(path) if path.is_file() else {}
 
@@ -54,7 +58,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """Read `config.json` and check that it names an architecture.
 
     Raises:
-        ModelError: It is missing, or not what it should be.
+        ModelError: The file is missing, is not a JSON object, or names no architecture.
     """
     path = folder / "config.json"
     if not path.is_file():
@@ -70,7 +74,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def context_length(config: Mapping[str, Any]) -> int | None:
-    """The most tokens an architecture takes; None where its positions have no limit (ALiBi).
+    """Return the context length in tokens; None where positions have no limit (ALiBi).
 
     Args:
         config: The contents of `config.json`.
@@ -85,10 +89,10 @@ def context_length(config: Mapping[str, Any]) -> int | None:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The files that hold the weights, safetensors before pickles, an index before its parts.
+    """Return the files of the weights: safetensors rather than pickles, an index before its parts.
 
     Raises:
-        ModelError: There are none, or a part that the index names is missing.
+        ModelError: The folder holds no weights, or a file that the index names is missing.
     """
     for whole, index in (SAFE_WEIGHTS, PICKLED_WEIGHTS):
         if (folder / whole).is_file():
@@ -101,15 +105,15 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def is_safe(weights: Iterable[Path]) -> bool:
-    """Whether weights lie in safetensors, which hold no code."""
+    """Return whether weights are safetensors, which hold no code."""
     return any(path.suffix == ".safetensors" for path in weights)
 
 
 def check_weights(weights: Iterable[Path]) -> None:
-    """Read the headers of safetensors files, which tell whether a file is whole.
+    """Check by the headers of safetensors files that no file is damaged or truncated.
 
     Raises:
-        ModelError: A file is damaged or cut short.
+        ModelError: A file is damaged or truncated.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -123,12 +127,11 @@ def check_weights(weights: Iterable[Path]) -> None:
 
 
 def fingerprints(folder: Path, weights: Iterable[Path]) -> dict[str, str]:
-    """The sha256 of each file that can change a result, by its name.
+    """Return the sha256 of each file that can change a result, by name.
 
     Args:
         folder: The model's folder.
-        weights: The files in it that count beside its small ones: weights, or those of folders
-            within.
+        weights: Files in it to hash beside its small ones: weights, or files of subfolders.
 
     Raises:
         ModelError: A file cannot be read.
@@ -144,20 +147,20 @@ def fingerprints(folder: Path, weights: Iterable[Path]) -> dict[str, str]:
 
 
 def parts_of_embedder(folder: Path) -> list[Path]:
-    """A model of sentence-transformers: its weights, and what counts in the folders within."""
+    """Return the weights of a sentence-transformers model, and the relevant files of subfolders."""
     weights = (path for pattern in ("*.safetensors", "*.bin") for path in folder.glob(pattern))
     inner = (path for path in folder.glob("[!.]*/*") if path.is_file())
     return [*weights, *_with_influence(inner)]
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """Return the sha256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _with_influence(files: Iterable[Path]) -> Iterator[Path]:
-    """Leave out texts, and the indices of weights, which count where they are used."""
+    """Leave out documents, and indices of weights, which `weight_files` adds where it uses them."""
     for path in files:
         if not path.name.startswith(_NO_INFLUENCE) and not path.name.endswith(".index.json"):
             yield path

@@ -1,6 +1,6 @@
-"""Models on the Hugging Face hub, by the commit their revision stands for.
+"""Folders of models: local ones, and those that the Hugging Face hub holds at some commit.
 
-The small files come first, for a plan; the weights when the model is loaded. Both work offline
+The small files are fetched for a plan, the weights when the model is loaded. Both work offline
 where the cache holds them.
 """
 
@@ -10,11 +10,36 @@ from pathlib import Path
 
 from icl_gap.errors import ModelError
 from icl_gap.models.hf.folder import SMALL_FILES
+from icl_gap.models.shipped import shipped_folder
+from icl_gap.specs import user_path
 
 _SAFE = ("model.safetensors", "model-*.safetensors")
 _PICKLED = ("pytorch_model*.bin",)
 _SAFE_PARTS = ("*.safetensors", "*/*.safetensors")
 _PICKLED_PARTS = ("*.bin", "*/*.bin")
+
+
+def local_folder(model: str) -> Path | None:
+    """Return the folder that a model's name stands for here.
+
+    Args:
+        model: The name of a model that ships, or a path; else it is a name on the hub.
+
+    Returns:
+        The folder, which may not exist where `model` can only be a path; None for a name on the
+        hub.
+
+    Raises:
+        ModelError: The name begins as those of shipped models do, and no such model ships.
+        InputError: No file system can have such a path.
+    """
+    folder = shipped_folder(model) or user_path(model)
+    return folder if folder.exists() or is_path(model) else None
+
+
+def is_path(model: str) -> bool:
+    """Return whether a model's name can only be a path."""
+    return model.startswith(("/", "./", "../", "~")) or model.count("/") > 1
 
 
 def resolve(model: str, revision: str | None) -> Path:
@@ -28,7 +53,8 @@ def resolve(model: str, revision: str | None) -> Path:
         The folder of one commit in the local cache; its name is the commit.
 
     Raises:
-        ModelError: No such model or revision, no leave to read it, or no way to reach the hub.
+        ModelError: The model or revision does not exist, or the hub denies access or is not
+            reachable.
     """
     return _snapshot(model, revision, SMALL_FILES)
 
@@ -44,7 +70,7 @@ def fetch_weights(model: str, commit: str) -> Path:
         The folder in the local cache.
 
     Raises:
-        ModelError: As for `resolve`.
+        ModelError: See `resolve`.
     """
     return _with_weights(model, commit, _SAFE, _PICKLED)
 
@@ -60,7 +86,7 @@ def fetch_embedder(model: str, revision: str | None) -> Path:
         The folder of one commit in the local cache; its name is the commit.
 
     Raises:
-        ModelError: As for `resolve`.
+        ModelError: See `resolve`.
     """
     folder = _snapshot(model, revision, SMALL_FILES)
     return _with_weights(model, folder.name, _SAFE_PARTS, _PICKLED_PARTS)
@@ -81,7 +107,7 @@ def _snapshot(model: str, revision: str | None, patterns: tuple[str, ...]) -> Pa
         reason = str(error).strip().splitlines()[0]
         where = model if revision is None else f"{model} at {revision}"
         raise ModelError(
-            f"no such folder, and not to be had from the hub: {reason}",
+            f"no such folder, and not found on the hub: {reason}",
             value=where,
             allowed="a folder that holds a model; or a name on the hub, with the hub in reach"
             " (and a login where the model asks for one) or the model in the local cache",

@@ -1,30 +1,16 @@
-"""What a model takes of memory, and what there is, found out before its weights load.
-
-Weights are counted from `config.json`, so nothing is read but that file.
-"""
+"""Memory that is free on this machine, and whether a model's footprint fits in it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import Literal
 
 from icl_gap.errors import ModelError
-from icl_gap.models.identity import Identity
-from icl_gap.models.spec import (
-    MockSpec,
-    ModelSpec,
-    NearestExemplarSpec,
-    OpenAISpec,
-    Quantization,
-    RandomInitSpec,
-    TransformersSpec,
-)
+from icl_gap.models.backend import Footprint
+from icl_gap.models.spec import Placement
 
-_PACKED_BYTES: dict[Quantization, float] = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
-"""Of a packed parameter. With 4 bits, 64 of them share a scale in float32 (Dettmers et al. 2023,
-arXiv 2305.14314, section 3); with 8 bits a whole row does, which is next to nothing."""
 _ADVICE = (
     "a smaller `dtype`, `quantization` or `kv_cache_tokens` takes less, and with "
     "`device_map: auto` weights that are not quantized may stay on the disk"
@@ -35,37 +21,38 @@ _CGROUP_FILES = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-"""Limit, usage, and what of that is files that can go (in `memory.stat`): cgroups 2, then 1."""
+"""Files with the limit and the usage, and the key in `memory.stat` of cached files that can be
+dropped; for cgroups version 2, then 1."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """A model's needs against the memory of the devices that it may use, in bytes."""
+class MemoryFit:
+    """Memory that a model needs against the memory of the devices that it may use, in bytes."""
 
     weights: int
     keys_and_values: int
-    """Of `kv_cache_tokens` tokens."""
+    """KV cache of `kv_cache_tokens` tokens."""
     memory: int
-    """Free now, over all these devices."""
+    """Free memory over all these devices."""
     room: int
-    """What of it weights may take, by `max_memory`."""
+    """Part of `memory` that weights may take by `max_memory`."""
     on_disk: bool
-    """Whether weights that do not fit may stay on the disk."""
+    """True if weights that do not fit may stay on the disk."""
 
     @property
     def fits(self) -> bool:
-        """Whether the model can run: keys and values must lie in memory in any case."""
+        """True if the model can run; the KV cache must be in memory in any case."""
         return self.keys_and_values <= self.memory and (self.on_disk or self.all_in_memory)
 
     @property
     def all_in_memory(self) -> bool:
-        """Whether there is memory for all that the model needs."""
+        """True if weights and KV cache fit in memory."""
         enough = self.weights + self.keys_and_values <= self.memory
         return enough and self.weights <= self.room
 
     @property
     def verdict(self) -> str:
-        """Whether the model fits, in a word or two."""
+        """Short answer for a table: `yes`, `partly on disk` or `does not fit`."""
         if not self.fits:
             return "does not fit"
         return "yes" if self.all_in_memory else "partly on disk"
@@ -74,42 +61,49 @@ class Fit:
         """Refuse a model that does not fit.
 
         Args:
-            name: The model's.
+            name: The model's name.
 
         Raises:
-            ModelError: It does not fit; the sizes are told.
+            ModelError: The model does not fit; the message gives the sizes.
         """
         if not self.fits:
-            kept = f"keys and values {in_words(self.keys_and_values)}"
+            kept = f"keys and values {format_bytes(self.keys_and_values)}"
             raise ModelError(
                 f"{name} does not fit in memory",
-                value=f"weights {in_words(self.weights)}, {kept}",
-                allowed=f"{in_words(self.memory)}, which is free here; {_ADVICE}",
+                value=f"weights {format_bytes(self.weights)}, {kept}",
+                allowed=f"{format_bytes(self.memory)}, which is free here; {_ADVICE}",
             )
 
 
-def fit(spec: ModelSpec, identity: Identity) -> Fit | None:
-    """Whether a model fits in memory; None for one without weights, or of unknown packing.
+def memory_fit(footprint: Footprint) -> MemoryFit | None:
+    """Compare a model's footprint with the memory that is free here.
 
     Args:
-        spec: The model.
-        identity: What `identify` found of it.
+        footprint: The model's footprint.
+
+    Returns:
+        The comparison; None for weights that are quantized on disk.
 
     Raises:
-        ModelError: Its `config.json` describes no model that can be made, or there is no such
-            device here.
+        ModelError: This machine has no such device.
     """
-    match spec:
-        case TransformersSpec() | RandomInitSpec():
-            return _fit(spec, identity)
-        case OpenAISpec() | NearestExemplarSpec() | MockSpec():
-            return None
-        case _:
-            assert_never(spec)
+    if footprint.weights is None:
+        return None
+    placement = footprint.placement
+    memory = _free(placement)
+    most = placement.max_memory
+    bounded = memory if most is None else {n: min(memory.get(n, 0), m) for n, m in most.items()}
+    return MemoryFit(
+        weights=footprint.weights,
+        keys_and_values=footprint.keys_and_values,
+        memory=sum(memory.values()),
+        room=sum(bounded.values()),
+        on_disk=placement.device_map is not None and placement.quantization is None,
+    )
 
 
-def in_words(size: float) -> str:
-    """A number of bytes as one reads it: `1.5 GiB`."""
+def format_bytes(size: float) -> str:
+    """Format a number of bytes for people, as `1.5 GiB`."""
     for unit in _UNITS[:-1]:
         if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
@@ -118,59 +112,33 @@ def in_words(size: float) -> str:
 
 
 def free_memory() -> int:
-    """Bytes that this process can still take on the CPU, by the machine and by its cgroups."""
+    """Return the bytes of main memory that the machine and the cgroups leave to this process."""
     import psutil
 
     return max(0, min(int(psutil.virtual_memory().available), *_cgroup_room(), 1 << 62))
 
 
-def _fit(spec: TransformersSpec | RandomInitSpec, identity: Identity) -> Fit | None:
-    from icl_gap.models.hf.cost import config_of, dtype_of, shape
-
-    quantization = spec.quantization if isinstance(spec, TransformersSpec) else None
-    if getattr(config_of(spec, identity), "quantization_config", None) is not None:
-        return None  # packed on disk, in one of many ways
-    found = shape(spec, identity)
-    if found is None:
-        return None
-    size = dtype_of(spec, identity).itemsize
-    packed = size if quantization is None else _PACKED_BYTES[quantization]
-    spread = isinstance(spec, TransformersSpec) and spec.device_map is not None
-    memory = _free(spec)
-    most = spec.max_memory if isinstance(spec, TransformersSpec) else None
-    bounded = memory if most is None else {n: min(memory.get(n, 0), m) for n, m in most.items()}
-    return Fit(
-        weights=int(
-            (found.parameters - found.packed) * size + found.packed * packed + found.tables
-        ),
-        keys_and_values=2 * found.layers * found.key_width * size * spec.kv_cache_tokens,
-        memory=sum(memory.values()),
-        room=sum(bounded.values()),
-        on_disk=spread and quantization is None,
-    )
-
-
-def _free(spec: TransformersSpec | RandomInitSpec) -> dict[int | Literal["cpu"], int]:
-    """What is free on each device that a model may use."""
+def _free(placement: Placement) -> dict[int | Literal["cpu"], int]:
+    """Return the free bytes of each device that a model may use."""
     import torch
 
     from icl_gap.models.hf.checkpoint import pick_device
 
-    if isinstance(spec, RandomInitSpec) or spec.device_map is None:
-        device = pick_device(None if isinstance(spec, RandomInitSpec) else spec.device)
+    if placement.device_map is None:
+        device = pick_device(placement.device)
         if device.type == "cuda":
             return {device.index or 0: _free_on_gpu(device.index or 0)}
         return {"cpu": free_memory()}
     free: dict[int | Literal["cpu"], int] = {
         n: _free_on_gpu(n) for n in range(torch.cuda.device_count())
     }
-    if spec.quantization is None or not free:  # packed weights lie on GPUs alone, or the CPU alone
+    if placement.quantization is None or not free:  # quantized weights use GPUs alone, or the CPU
         free["cpu"] = free_memory()
     return free
 
 
 def _free_on_gpu(number: int) -> int:
-    """Bytes that this process can still take, what torch keeps of models that are gone included."""
+    """Return the free bytes of a GPU, including what torch keeps in its cache."""
     import torch
 
     kept = torch.cuda.memory_reserved(number) - torch.cuda.memory_allocated(number)
@@ -178,7 +146,7 @@ def _free_on_gpu(number: int) -> int:
 
 
 def _cgroup_room(proc: Path = Path("/proc/self/cgroup"), root: Path = _CGROUPS) -> Iterator[int]:
-    """What the limits of this process's cgroups leave, those of all groups around it included."""
+    """Yield the bytes that each limit of this process's cgroups and their parents leaves."""
     try:
         lines = proc.read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux

@@ -1,7 +1,7 @@
-"""Models of real architectures with random weights, and the tokenizer of bytes.
+"""The backend of models with random weights in real architectures, and a byte tokenizer.
 
-They show that everything runs, and test what runs models. Weights come from a generator of their
-own, seeded by the spec; the global random state stays as it was.
+They serve tests, and show that a sweep runs. Weights come from a generator of their own, seeded by
+the spec; the global random state stays as it was.
 """
 
 # mypy: allow-untyped-calls
@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icl_gap.errors import ModelError
+from icl_gap.models.backend import Backend, Footprint
+from icl_gap.models.base import Model
 from icl_gap.models.hf.architectures import architecture_config
-from icl_gap.models.hf.silence import quiet_transformers
+from icl_gap.models.hf.folder import UNTRAINED_MARK
+from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.hf.tokenizer import TextTokenizer, own_bos, read_rust, rust_codec, save_rust
-from icl_gap.models.identity import UNTRAINED_MARK, random_init_context
+from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
 from icl_gap.models.spec import Architecture, RandomInitSpec
 
 if TYPE_CHECKING:
@@ -25,17 +28,67 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedConfig, PreTrainedModel
 
-# BOS, EOS and padding as each family has them, and whether its tokenizer puts BOS by itself.
 _SPECIALS: dict[Architecture, tuple[str, str, str, bool]] = {
     "opt": ("</s>", "</s>", "<pad>", True),
     "bloom": ("<s>", "</s>", "<pad>", False),
     "codegen": ("<|endoftext|>", "<|endoftext|>", "<|endoftext|>", False),
 }
+"""BOS, EOS and padding token of each family, and whether its tokenizer adds BOS."""
 _GPT2_SPECIAL = "<|endoftext|>"
+_DEFAULT_CONTEXT = 2048
+
+
+class RandomInitBackend(Backend[RandomInitSpec]):
+    """Models with random weights, made in memory."""
+
+    spec_class = RandomInitSpec
+
+    def identify(self, spec: RandomInitSpec) -> Identity:
+        """Return the identity of a model by its architecture, seed and tokenizer."""
+        files = {} if spec.tokenizer is None else tokenizer_files(spec.tokenizer)
+        vocabulary = files.keys() - {"vocab.json", "tokenizer_config.json"}
+        if spec.tokenizer is not None and not vocabulary:
+            raise ModelError(
+                "this folder holds no tokenizer",
+                value=str(spec.tokenizer),
+                allowed="tokenizer.json, or vocab.json and merges.txt",
+            )
+        architecture = {"family", "hidden_size", "layers", "heads", "context_length", "seed"}
+        shape = spec.model_dump(mode="json", include=architecture)
+        return Identity(
+            name=f"{spec.family}-{spec.layers}x{spec.hidden_size}",
+            family=spec.family,
+            context_length=_context_length(spec),
+            trained=False,
+            key={"initializer": 1, **shape, "tokenizer": files},
+            tokenizer=tokenizer_digest({"family": spec.family, **files}),
+        )
+
+    def tokenizer(self, spec: RandomInitSpec, identity: Identity) -> TextTokenizer:
+        """Return the model's tokenizer, without torch."""
+        del identity
+        return _text_tokenizer(_tokenizer(spec))
+
+    def footprint(self, spec: RandomInitSpec, identity: Identity) -> Footprint:
+        """Return the footprint of the model as it would be made."""
+        from icl_gap.models.hf.cost import footprint_from_config
+
+        with silence_transformers():
+            config = _config(spec, _tokenizer(spec))
+        return footprint_from_config(config, spec, name=identity.name)
+
+    def load(self, spec: RandomInitSpec, identity: Identity) -> Model:
+        """Make the model, on a GPU where there is one."""
+        from icl_gap.models.hf.checkpoint import move_to, pick_device
+        from icl_gap.models.hf.transformers_model import huggingface_model
+
+        model, tokenizer = build_random_init(spec)
+        move_to(model, pick_device(None))
+        return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
 
 
 def build_random_init(spec: RandomInitSpec) -> tuple[PreTrainedModel, TextTokenizer]:
-    """Make a model with random weights, on the CPU in float32, and its tokenizer.
+    """Make a model with random weights, on the CPU and in float32, and its tokenizer.
 
     Raises:
         ModelError: The tokenizer cannot be read.
@@ -44,34 +97,25 @@ def build_random_init(spec: RandomInitSpec) -> tuple[PreTrainedModel, TextTokeni
     return _model(spec, made), _text_tokenizer(made)
 
 
-def random_init_tokenizer(spec: RandomInitSpec) -> TextTokenizer:
-    """The tokenizer of an untrained model, without torch.
-
-    Raises:
-        ModelError: The tokenizer cannot be read.
-    """
-    return _text_tokenizer(_tokenizer(spec))
-
-
 def save_random_init(spec: RandomInitSpec, folder: Path) -> None:
-    """Write a model with random weights as transformers would; it stays labelled untrained.
+    """Write a model with random weights to a folder; its configuration marks it as untrained.
 
     Args:
         spec: The model.
-        folder: Where to; made if it is not there.
+        folder: The folder, which is created if it does not exist.
 
     Raises:
         ModelError: The tokenizer cannot be read.
     """
     made = _tokenizer(spec)
     model = _model(spec, made)
-    with quiet_transformers():
+    with silence_transformers():
         model.save_pretrained(folder)
     save_rust(made.rust, folder, bos_token=made.bos, eos_token=made.eos)
 
 
 def byte_tokenizer(family: Architecture) -> Tokenizer:
-    """One token for each byte, and the special tokens of a family."""
+    """Return a tokenizer with a token for each byte and the special tokens of a family."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     symbols = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -83,7 +127,7 @@ def byte_tokenizer(family: Architecture) -> Tokenizer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _SpecialTokenizer:
     """A tokenizer and the names of its special tokens."""
 
     rust: Tokenizer
@@ -97,12 +141,12 @@ class _Made:
         return found
 
 
-def _text_tokenizer(made: _Made) -> TextTokenizer:
+def _text_tokenizer(made: _SpecialTokenizer) -> TextTokenizer:
     codec = rust_codec(made.rust)
     return TextTokenizer(codec, own_bos(codec), frozenset({made.id(made.eos)}))
 
 
-def _tokenizer(spec: RandomInitSpec) -> _Made:
+def _tokenizer(spec: RandomInitSpec) -> _SpecialTokenizer:
     from tokenizers.processors import TemplateProcessing
 
     bos, eos, _, puts_bos = _SPECIALS[spec.family]
@@ -113,7 +157,7 @@ def _tokenizer(spec: RandomInitSpec) -> _Made:
         if rust.token_to_id(bos) is None or rust.token_to_id(eos) is None:
             bos = eos = _GPT2_SPECIAL
         rust.add_special_tokens([bos, eos])
-    made = _Made(rust, bos, eos)
+    made = _SpecialTokenizer(rust, bos, eos)
     single = f"{bos} $A" if puts_bos else "$A"
     tokens = [(bos, made.id(bos))] if puts_bos else []
     rust.post_processor = TemplateProcessing(single=single, special_tokens=tokens)
@@ -135,10 +179,10 @@ def _read_folder(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def _model(spec: RandomInitSpec, made: _Made) -> PreTrainedModel:
+def _model(spec: RandomInitSpec, made: _SpecialTokenizer) -> PreTrainedModel:
     import torch
 
-    with quiet_transformers(), torch.random.fork_rng(devices=[]):
+    with silence_transformers(), torch.random.fork_rng(devices=[]):
         from transformers import AutoModelForCausalLM
 
         model: PreTrainedModel = AutoModelForCausalLM.from_config(
@@ -149,22 +193,17 @@ def _model(spec: RandomInitSpec, made: _Made) -> PreTrainedModel:
     return model
 
 
-def random_init_config(spec: RandomInitSpec) -> PreTrainedConfig:
-    """The configuration of an untrained model.
-
-    Raises:
-        ModelError: The tokenizer, whose vocabulary is a part of it, cannot be read.
-    """
-    return _config(spec, _tokenizer(spec))
+def _context_length(spec: RandomInitSpec) -> int | None:
+    return None if spec.family == "bloom" else spec.context_length or _DEFAULT_CONTEXT
 
 
-def _config(spec: RandomInitSpec, made: _Made) -> PreTrainedConfig:
+def _config(spec: RandomInitSpec, made: _SpecialTokenizer) -> PreTrainedConfig:
     config = architecture_config(
         spec.family,
         hidden_size=spec.hidden_size,
         layers=spec.layers,
         heads=spec.heads,
-        context=random_init_context(spec),
+        context=_context_length(spec),
         vocab_size=made.rust.get_vocab_size(),
         bos_token_id=made.id(made.bos),
         eos_token_id=made.id(made.eos),
@@ -175,7 +214,7 @@ def _config(spec: RandomInitSpec, made: _Made) -> PreTrainedConfig:
 
 
 def _draw(model: PreTrainedModel, generator: torch.Generator) -> None:
-    """Normal weights, as wide as the architecture's initializer draws them; norms the identity."""
+    """Draw normal weights with the architecture's `initializer_range`; norms are the identity."""
     import torch
     from torch import nn
 

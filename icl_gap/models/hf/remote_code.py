@@ -1,8 +1,8 @@
-"""Model folders whose settings would make a library fetch and run code.
+"""Checks for model folders whose settings would make a library fetch and run code.
 
-`transformers` loads an attention that is named `owner/repository` from the hub, as a kernel: a
-folder's `config.json` may name any. It has a switch of its own for `auto_map`: without
-`trust_remote_code` it takes its own classes, or loads nothing.
+`transformers` loads an attention implementation named `owner/repository` from the hub, as a kernel,
+and a folder's `config.json` may name any. For `auto_map` it has a switch of its own: without
+`trust_remote_code` it uses its own classes, or loads nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from icl_gap.models.hf.folder import read_optional_json
 
 _IMPLEMENTATION = re.compile(r"_*(attn|experts)_implementation(_internal)?")
 _OWN_NAME = re.compile(r"\w*", re.ASCII)
-"""A name without `/`, `:`, `|` or `@`: the library's own."""
+"""Names without `/`, `:`, `|` or `@`, which are the library's own."""
 _SWITCHES = frozenset({"kernel_config", "use_kernels", "allow_all_kernels", "attribute_map"})
-"""Keys that turn kernels of the hub on, or give another key the meaning of one that does."""
+"""Keys that enable kernels of the hub, or make another key an alias of one that does."""
 _OWN_MODULES = "sentence_transformers."
 
 
@@ -28,11 +28,11 @@ def refuse_code(folder: Path) -> None:
     """Refuse a model of `transformers` whose configuration names code.
 
     Args:
-        folder: The model's folder. All `config*.json` count, as one may send the library to another
-            (`configuration_files`).
+        folder: The model's folder. All `config*.json` are checked, as one may refer the library to
+            another (`configuration_files`).
 
     Raises:
-        ModelError: It names code, or cannot be read.
+        ModelError: A configuration names code, or cannot be read.
     """
     for path in sorted(folder.glob("config*.json")):
         for found in _naming_code(read_optional_json(path)):
@@ -40,10 +40,10 @@ def refuse_code(folder: Path) -> None:
 
 
 def needs_trust(value: str) -> ModelError:
-    """The error for a model that brings code, where the sweep does not say to run it.
+    """Return the error for a model with code that the sweep does not allow to run.
 
     Args:
-        value: Where the code is, or is named.
+        value: Location of the code, or of the setting that names it.
     """
     return ModelError(
         "this model comes with Python code, or names code to fetch, which is not run unless the"
@@ -53,14 +53,28 @@ def needs_trust(value: str) -> ModelError:
     )
 
 
-def refuse_embedder_code(folder: Path) -> None:
-    """Refuse a model of `sentence-transformers` whose settings name code; there is no switch.
+def library_error(error: Exception, problem: str, value: str) -> ModelError:
+    """Return the error for a failure of `transformers` or of a model's code.
 
     Args:
-        folder: The model's folder, whose settings stand in files of it and of the folders within.
+        error: The exception, which may say that code is not allowed to run.
+        problem: What failed, to which the exception's first line is added.
+        value: The model, or its folder.
+    """
+    if "trust_remote_code" in str(error):
+        return needs_trust(value)
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ModelError(f"{problem}: {reason}", value=value)
+
+
+def refuse_embedder_code(folder: Path) -> None:
+    """Refuse a model of `sentence-transformers` whose settings name code; nothing allows it.
+
+    Args:
+        folder: The model's folder; its settings are in its own files and in those of subfolders.
 
     Raises:
-        ModelError: They name code, or cannot be read.
+        ModelError: The settings name code, or cannot be read.
     """
     paths = {*folder.glob("*.json"), *folder.glob("[!.]*/*.json")}
     named = "modules.json"
@@ -75,7 +89,7 @@ def refuse_embedder_code(folder: Path) -> None:
 
 
 def _read_settings(path: Path) -> Mapping[str, Any]:
-    """Read any JSON value, under an empty key."""
+    """Read any JSON value, and return it under an empty key."""
     try:
         return {"": json.loads(path.read_text(encoding="utf-8"))}
     except (OSError, ValueError, RecursionError) as error:
@@ -83,7 +97,7 @@ def _read_settings(path: Path) -> Mapping[str, Any]:
 
 
 def _naming_code(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The settings that name a kernel of the hub, or let one be named."""
+    """Yield the settings that name a kernel of the hub, or allow one to be named."""
     for key, value in _entries(settings):
         if _IMPLEMENTATION.fullmatch(key):
             yield from (f"{key}: {name}" for name in _names(value) if not _OWN_NAME.fullmatch(name))
@@ -92,7 +106,7 @@ def _naming_code(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _naming_classes(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The settings of an embedder that name a class which is not the library's."""
+    """Yield the settings of an embedder that name a class of another package."""
     for key, value in _entries(settings):
         if key in {"type", "types"}:
             for name in _names(value):
@@ -101,7 +115,7 @@ def _naming_classes(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """Every key of a JSON value with what it holds, however deep."""
+    """Yield every key of a JSON value, at any depth, with its value."""
     waiting = [value]
     while waiting:
         match waiting.pop():
@@ -113,7 +127,7 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _names(value: Any) -> Iterator[str]:
-    """A name by itself, or those of the parts of a model."""
+    """Yield a name, or the names of the parts of a model."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Keep transformers from talking on its own while a model loads."""
+"""Silence for `transformers` while a model loads."""
 
 # mypy: allow-untyped-calls
 # transformers leaves many of its functions without types.
@@ -12,16 +12,17 @@ from logging import ERROR, getLogger
 
 
 @contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Within, transformers shows no progress bars and no warnings; afterwards all is as before.
+def silence_transformers() -> Iterator[None]:
+    """Turn off the progress bars and warnings of transformers inside a `with` block.
 
-    What it would warn of (weights that are missing, or left over) is checked where models load.
+    The faults that it would only warn of (missing or unexpected weights) are checked where models
+    load.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from transformers.utils import logging
 
-        # Of `accelerate`, that weights stay on the disk: as was asked.
+        # accelerate warns that weights stay on the disk, which the user asked for.
         placing = getLogger("accelerate.big_modeling")
         level = placing.level
         placing.setLevel(ERROR)

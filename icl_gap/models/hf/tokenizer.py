@@ -1,4 +1,4 @@
-"""A model's own tokenizer: text to ids as the model reads them, and ids back to text."""
+"""Tokenizers of models: text to ids as the model reads them, and ids to text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from icl_gap.errors import ModelError
-from icl_gap.models.hf.cached_tokenizer import Count, Encode, by_pieces
+from icl_gap.models.hf.cached_tokenizer import Count, Encode, cached_encoder
 from icl_gap.models.hf.folder import read_optional_json
-from icl_gap.models.hf.remote_code import needs_trust
+from icl_gap.models.hf.remote_code import library_error
 from icl_gap.models.spec import BosPolicy
 
 if TYPE_CHECKING:
@@ -30,19 +30,21 @@ _PROBE = "a"
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A tokenizer library behind a few functions."""
+    """Functions of a tokenizer, whichever library it comes from."""
 
     encode: Encode
-    """Text to ids, without special tokens."""
+    """Encode a text without special tokens."""
     count: Count
-    """The number of ids of a text in parts."""
+    """Count the ids of a text given in parts."""
     encode_special: Encode
-    """Text to ids, with the special tokens that the tokenizer puts around it."""
+    """Encode a text with the special tokens that the tokenizer adds."""
     decode: Callable[[Sequence[int]], str]
-    """Ids to text as it is: special tokens left out, no space tidied away."""
+    """Decode ids without special tokens and without clean-up of spaces."""
     token_id: Callable[[str], int | None]
+    """Return the id of a token; None if there is none."""
     largest_id: Callable[[], int]
-    """Of the vocabulary. Added tokens do not count: they come only where a text spells them."""
+    """Return the largest id of the vocabulary, added tokens left out: these come only where a text
+    spells them."""
 
 
 class TextTokenizer:
@@ -50,8 +52,8 @@ class TextTokenizer:
 
     Args:
         codec: The library's tokenizer.
-        bos: The ids put before every prompt.
-        eos: The ids with which the model ends its answer.
+        bos: Ids before every prompt.
+        eos: Ids that end a response.
     """
 
     def __init__(self, codec: Codec, bos: tuple[int, ...], eos: frozenset[int]) -> None:
@@ -61,31 +63,31 @@ class TextTokenizer:
         self._texts: dict[int, str] = {}
 
     def __call__(self, text: str) -> tuple[int, ...]:
-        """The ids of a text, without special tokens; the same as `encode`."""
+        """Encode a text without special tokens, as `encode` does."""
         return self._codec.encode(text)
 
     def encode(self, text: str) -> tuple[int, ...]:
-        """The ids of a text, without special tokens."""
+        """Encode a text without special tokens."""
         return self._codec.encode(text)
 
     def encode_prompt(self, text: str) -> tuple[int, ...]:
-        """What the model reads for a prompt: BOS where the policy puts it, then the text."""
+        """Encode a prompt: BOS where the policy says so, then the text."""
         return self.bos + self._codec.encode(text)
 
     def prompt_length(self, *parts: str) -> int:
-        """How many tokens the model reads for a prompt, whole or in parts, BOS included."""
+        """Return the number of tokens of a prompt, whole or in parts, BOS included."""
         return len(self.bos) + self._codec.count(parts)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids as it is; special tokens are left out."""
+        """Decode ids, leaving special tokens out."""
         return self._codec.decode(ids)
 
     def largest_id(self) -> int:
-        """The largest id that a prompt can hold, unless its text spells an added token."""
+        """Return the largest id of a prompt whose text spells no added token."""
         return max(self._codec.largest_id(), *self.bos, 0)
 
     def token_text(self, token: int) -> str:
-        """The text of one id by itself, remembered; a part of a character is U+FFFD."""
+        """Decode one id, with a cache; a part of a character becomes U+FFFD."""
         if token not in self._texts:
             self._texts[token] = self._codec.decode((token,))
         return self._texts[token]
@@ -94,15 +96,15 @@ class TextTokenizer:
 def load_folder_tokenizer(
     folder: Path, *, bos: BosPolicy, trust_remote_code: bool
 ) -> TextTokenizer:
-    """Load the tokenizer of a model's folder: `tokenizer.json` by itself, else by transformers.
+    """Load the tokenizer of a model's folder, with transformers only if it has no `tokenizer.json`.
 
     Args:
         folder: The model's folder.
-        bos: Whether a prompt starts with BOS.
-        trust_remote_code: Whether code in the folder may run.
+        bos: Policy for BOS before a prompt.
+        trust_remote_code: Allow code in the folder to run.
 
     Raises:
-        ModelError: There is no readable tokenizer, or the policy wants a BOS that it lacks.
+        ModelError: There is no readable tokenizer, or the policy needs a BOS that it lacks.
     """
     settings = {
         **read_optional_json(folder / "special_tokens_map.json"),
@@ -113,7 +115,7 @@ def load_folder_tokenizer(
         codec = _transformers_codec(folder, trust_remote_code=trust_remote_code)
     else:
         codec = rust_codec(rust)
-    if not codec.encode(_PROBE):  # transformers makes an empty tokenizer where it finds no files
+    if not codec.encode(_PROBE):  # transformers makes an empty tokenizer if it finds no files
         raise ModelError("this folder holds no tokenizer", value=str(folder))
     names = ("generation_config.json", "config.json")
     configs = [read_optional_json(folder / name) for name in names]
@@ -122,13 +124,13 @@ def load_folder_tokenizer(
 
 
 def rust_codec(tokenizer: tokenizers.Tokenizer) -> Codec:
-    """A tokenizer of the `tokenizers` library; truncation and padding are switched off in it."""
+    """Return the codec of a `tokenizers` tokenizer, whose truncation and padding are turned off."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    pieces = by_pieces(tokenizer)
+    cached = cached_encoder(tokenizer)
     return Codec(
-        encode=pieces.encode,
-        count=pieces.count,
+        encode=cached.encode,
+        count=cached.count,
         encode_special=lambda text: tuple(tokenizer.encode(text).ids),
         decode=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True)),
         token_id=tokenizer.token_to_id,
@@ -137,7 +139,7 @@ def rust_codec(tokenizer: tokenizers.Tokenizer) -> Codec:
 
 
 def own_bos(codec: Codec) -> tuple[int, ...]:
-    """The ids that a tokenizer puts before a text by itself."""
+    """Return the ids that a tokenizer adds before a text."""
     plain, full = codec.encode(_PROBE), codec.encode_special(_PROBE)
     starts = range(len(full) - len(plain) + 1)
     start = next((n for n in starts if full[n : n + len(plain)] == plain), 0)
@@ -148,7 +150,7 @@ def read_rust(path: Path) -> tokenizers.Tokenizer:
     """Read a `tokenizer.json`.
 
     Raises:
-        ModelError: It cannot be read.
+        ModelError: The file cannot be read.
     """
     from tokenizers import Tokenizer
 
@@ -159,12 +161,12 @@ def read_rust(path: Path) -> tokenizers.Tokenizer:
 
 
 def save_rust(tokenizer: tokenizers.Tokenizer, folder: Path, **specials: str) -> None:
-    """Write a tokenizer as `transformers` would.
+    """Write a tokenizer to a folder as `transformers` does.
 
     Args:
-        tokenizer: What goes into `tokenizer.json`.
-        folder: Where to.
-        **specials: What is which special token, e.g. `eos_token`.
+        tokenizer: The tokenizer.
+        folder: The folder, which exists.
+        **specials: Special tokens by their role, as `eos_token`.
     """
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
@@ -177,11 +179,11 @@ def save_rust(tokenizer: tokenizers.Tokenizer, folder: Path, **specials: str) ->
 
 
 def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer | None:
-    """The tokenizer as transformers makes it of its file: its settings name special tokens.
+    """Read a tokenizer and add the special tokens of its settings, as transformers does.
 
     Returns:
-        None where there is no file, or the settings change more than the named tokens: then
-        transformers must read it.
+        The tokenizer; None if there is no file, or if the settings change more than the named
+        special tokens, so that transformers must read it.
     """
     from tokenizers import AddedToken
 
@@ -198,7 +200,7 @@ def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer 
 
 
 def _contents(value: object) -> list[str]:
-    """The texts of a token, a list of tokens or a mapping to tokens."""
+    """Return the texts of a token, of a list of tokens, or of the values of a mapping."""
     match value:
         case list():
             return [text for each in value for text in _contents(each)]
@@ -214,27 +216,23 @@ def _is_added(tokenizer: tokenizers.Tokenizer, token: str) -> bool:
 
 
 def _content(token: object) -> str | None:
-    """A special token's text: settings hold it bare, or in an object with its flags."""
+    """Return the text of a special token, given as text or as an object with flags."""
     content = token.get("content") if isinstance(token, dict) else token
     return content if isinstance(content, str) else None
 
 
 def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
-    from icl_gap.models.hf.silence import quiet_transformers
+    from icl_gap.models.hf.silence import silence_transformers
 
-    with quiet_transformers():
+    with silence_transformers():
         from transformers import AutoTokenizer
 
         try:
             tokenizer: Any = AutoTokenizer.from_pretrained(
                 str(folder), trust_remote_code=trust_remote_code
             )
-        except Exception as error:  # whatever a tokenizer's files can do wrong
-            if "trust_remote_code" in str(error):
-                raise needs_trust(str(folder)) from error
-            raise ModelError(
-                f"cannot load the tokenizer: {_first_line(error)}", value=str(folder)
-            ) from error
+        except Exception as error:  # whatever can be wrong with the files
+            raise library_error(error, "cannot load the tokenizer", str(folder)) from error
     if tokenizer.is_fast:
         return rust_codec(tokenizer.backend_tokenizer)
     return Codec(
@@ -249,10 +247,6 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
         token_id=lambda token: tokenizer.get_vocab().get(token),
         largest_id=lambda: int(tokenizer.vocab_size) - 1,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _bos_ids(
@@ -286,7 +280,7 @@ def _bos_ids(
 def _eos_ids(
     codec: Codec, settings: Mapping[str, Any], configs: Iterable[Mapping[str, Any]]
 ) -> frozenset[int]:
-    """Every EOS that any of the model's files names."""
+    """Return every EOS that any of the model's files names."""
     token = _content(settings.get("eos_token"))
     found: list[Any] = [None if token is None else codec.token_id(token)]
     for config in configs:

@@ -6,27 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
-from typing import assert_never
 
 import torch
 from transformers import PreTrainedModel
 
 from icl_gap.errors import ModelError
 from icl_gap.models.base import Outcome, Request, RequestId
-from icl_gap.models.hf.checkpoint import count_parameters, load_weights, move_to, pick_device
+from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.hf.engine.passes import choose, embedding_rows, input_device
 from icl_gap.models.hf.engine.scheduling import Engine
-from icl_gap.models.hf.hub import fetch_weights
-from icl_gap.models.hf.memory import fit
-from icl_gap.models.hf.random_init import build_random_init
-from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
+from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
-from icl_gap.models.spec import RandomInitSpec, TransformersSpec
 from icl_gap.schema import ModelInfo, Predictions
 
 _PASS_TOKENS = {"cpu": 1024}
-"""What a pass computes: on a CPU, as much as its caches make fast."""
+"""Tokens that a pass computes, by the type of the device: on a CPU, as many as its caches hold."""
 _PASS_TOKENS_ELSEWHERE = 4096
 
 
@@ -36,8 +30,8 @@ class HuggingFaceModel:
     Args:
         model: The model, on its device.
         tokenizer: Its tokenizer.
-        identity: What is known of it already.
-        kv_cache_tokens: How many tokens' keys and values are kept at a time.
+        identity: The result of `identify`.
+        kv_cache_tokens: Number of tokens that the KV cache holds.
 
     Raises:
         ModelError: The tokenizer has ids that the model does not know.
@@ -85,7 +79,7 @@ class HuggingFaceModel:
 
 
 def _check_vocabulary(model: PreTrainedModel, tokenizer: TextTokenizer, name: str) -> None:
-    """Refuse a tokenizer of another model; embeddings with rows to spare are common."""
+    """Refuse a tokenizer of another model. Embeddings may have spare rows, and often do."""
     rows, largest = embedding_rows(model), tokenizer.largest_id()
     if largest >= rows:
         raise ModelError(
@@ -100,49 +94,15 @@ def _devices(model: PreTrainedModel) -> str:
     return ", ".join(sorted({str(device) for device in placed.values()}))
 
 
-def load_huggingface(
-    spec: TransformersSpec | RandomInitSpec, identity: Identity
+def huggingface_model(
+    model: PreTrainedModel, tokenizer: TextTokenizer, identity: Identity, kv_cache_tokens: int
 ) -> HuggingFaceModel:
-    """Load the weights and the tokenizer of a model.
-
-    Args:
-        spec: The model.
-        identity: What `identify` found of it.
+    """Return a loaded model behind the engine; see `HuggingFaceModel` for the arguments.
 
     Raises:
-        ModelError: The model cannot be loaded as asked.
+        ModelError: The tokenizer has ids that the model does not know, or no memory is left.
     """
-    _check_memory(spec, identity)
-    match spec:
-        case TransformersSpec():
-            folder = _with_weights(spec, identity)
-            tokenizer = load_folder_tokenizer(
-                folder, bos=spec.bos, trust_remote_code=spec.trust_remote_code
-            )
-            model = load_weights(spec, folder)
-        case RandomInitSpec():
-            model, tokenizer = build_random_init(spec)
-            move_to(model, pick_device(None))
-        case _:
-            assert_never(spec)
     try:
-        return HuggingFaceModel(model, tokenizer, identity, spec.kv_cache_tokens)
+        return HuggingFaceModel(model, tokenizer, identity, kv_cache_tokens)
     except torch.OutOfMemoryError as error:
         raise ModelError("no memory is left to run the model", value=identity.name) from error
-
-
-def _check_memory(spec: TransformersSpec | RandomInitSpec, identity: Identity) -> None:
-    try:
-        found = fit(spec, identity)
-    except ModelError:  # what is wrong with it, loading tells better
-        return
-    if found is not None:
-        found.check(identity.name)
-
-
-def _with_weights(spec: TransformersSpec, identity: Identity) -> Path:
-    if "commit" in identity.key:
-        return fetch_weights(spec.model, identity.key["commit"])
-    if identity.folder is None:
-        raise ValueError(f"{identity.name} is no model with files")
-    return identity.folder

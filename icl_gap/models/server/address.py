@@ -1,4 +1,4 @@
-"""The address of a server, and what may be sent there."""
+"""Checks of a server's address, before anything is sent there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from icl_gap.models.spec import OpenAISpec
 
 
 def check_server(spec: OpenAISpec) -> None:
-    """Find out before anything runs whether a server can be asked; no secret is shown.
+    """Check before anything runs that requests can be sent to a server; no secret is shown.
 
     Raises:
-        ModelError: A library is missing, the address holds more than an address, `api_key_env` is
-            no name, or the key would go over a network in plain text.
+        ModelError: A library is missing, the address has a user, query or fragment, `api_key_env`
+            is not a name, or the key would go over a network in plain text.
     """
     missing = [name for name in ("openai", "tenacity") if find_spec(name) is None]
     if missing:
@@ -31,10 +31,10 @@ def check_server(spec: OpenAISpec) -> None:
         ).at(key="base_url")
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", spec.api_key_env):
         raise ModelError(
-            "api_key_env is no name of an environment variable",
+            "api_key_env is not the name of an environment variable",
             allowed="upper-case letters, digits and _: the name of a variable, not the key itself",
         ).at(key="api_key_env")
-    if url.scheme.lower() != "https" and not is_here(spec.base_url) and not spec.allow_plain_http:
+    if url.scheme.lower() != "https" and not is_local(spec.base_url) and not spec.allow_plain_http:
         raise ModelError(
             f"the key in {spec.api_key_env} would go over the network in plain text",
             value=spec.base_url,
@@ -43,8 +43,8 @@ def check_server(spec: OpenAISpec) -> None:
         ).at(key="base_url")
 
 
-def is_here(base_url: str) -> bool:
-    """Whether a server is on this machine, by its address."""
+def is_local(base_url: str) -> bool:
+    """Return whether an address is one of this machine."""
     host = urlsplit(base_url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

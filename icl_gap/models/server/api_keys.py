@@ -1,4 +1,4 @@
-"""The key of a server: where it comes from, and how it stays out of what is shown or stored."""
+"""API keys: read from the environment, and kept out of all that is shown or stored."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from icl_gap.errors import ModelError
-from icl_gap.models.server.address import is_here
+from icl_gap.models.server.address import is_local
 from icl_gap.models.spec import OpenAISpec
 
 MASK = "…"
-"""Stands where the key stood."""
+"""Replacement for the key."""
 _WITHHELD = f"{MASK} (withheld: it holds the key)"
-_TELLING = 8
-"""Characters of a key that give it away. A shorter key cannot be told from ordinary text."""
+_REVEALING = 8
+"""Number of characters of a key that reveal it. A shorter key may be ordinary text."""
 _DEPTH = 3
-"""Layers of escapes that are taken off: JSON in JSON in a body, percent signs that are escaped."""
+"""Number of layers of escapes that are decoded, as JSON in JSON in a body."""
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 
 
@@ -30,14 +30,15 @@ def read_key(spec: OpenAISpec) -> str | None:
         spec: The model, whose address has passed `check_server`.
 
     Returns:
-        None where the server is on this machine and the variable is not set.
+        The key; None where the server is on this machine and the variable is not set.
 
     Raises:
-        ModelError: There is no key, no header can hold it, or the sweep holds it too.
+        ModelError: The variable is not set, its value cannot be in a header, or the sweep repeats
+            the key.
     """
     key = os.environ.get(spec.api_key_env, "").strip()
     if not key:
-        if is_here(spec.base_url):
+        if is_local(spec.base_url):
             return None
         raise ModelError(
             f"the environment variable {spec.api_key_env} holds no key for {spec.base_url}",
@@ -45,10 +46,10 @@ def read_key(spec: OpenAISpec) -> str | None:
         ).at(key="api_key_env")
     if not re.fullmatch(r"[!-~]+", key):
         raise ModelError(
-            f"the environment variable {spec.api_key_env} holds what is no key",
+            f"the environment variable {spec.api_key_env} holds something else than a key",
             allowed="visible ASCII characters without spaces",
         ).at(key="api_key_env")
-    if len(key) >= _TELLING and key in json.dumps(spec.model_dump(mode="json")):
+    if len(key) >= _REVEALING and key in json.dumps(spec.model_dump(mode="json")):
         raise ModelError(
             f"this entry repeats the key that the environment variable {spec.api_key_env} holds",
             allowed="an entry without the key: the sweep is stored with the results",
@@ -57,22 +58,22 @@ def read_key(spec: OpenAISpec) -> str | None:
 
 
 def holds_key(text: str, key: str | None) -> bool:
-    """Whether a text gives a key away: the first 8 characters of it or more, plain or encoded.
+    """Return whether a text reveals the first 8 characters of a key or more, plain or encoded.
 
-    Escapes (JSON, percent signs) are taken off, and base64 is known at any offset, so that
-    `base64("user:KEY")` is found too.
+    Escapes (JSON, percent signs) are decoded, and base64 is recognized at any offset, as in
+    `base64("user:KEY")`.
 
     Args:
         text: Any text.
         key: The key; one of fewer than 8 characters is never found.
     """
-    if key is None or len(key) < _TELLING:
+    if key is None or len(key) < _REVEALING:
         return False
     return any(start in view for view in _views(text) for start in _starts(key))
 
 
 def without_key(text: str, key: str | None) -> str:
-    """A text with `…` where the key stood, or a part of it that a cut has left.
+    """Return a text with `…` in place of the key, and of starts of it that truncation has left.
 
     Args:
         text: Any text.
@@ -80,27 +81,27 @@ def without_key(text: str, key: str | None) -> str:
     """
     if key is None:
         return text
-    if len(key) < _TELLING:
+    if len(key) < _REVEALING:
         return text.replace(key, MASK)
     for needle, _ in _needles(key):
         text = text.replace(needle, MASK)
     if any(start in view for view in _views(text) - {text} for start in _starts(key)):
-        return _WITHHELD  # among escapes nobody can tell where the key ends
+        return _WITHHELD  # among escapes, the end of the key is not known
     for needle, least in _needles(key):
         text = _covered(text, needle, least)
     return text
 
 
 def _needles(key: str) -> Iterator[tuple[str, int]]:
-    """The spellings of a key, each with how many of its first characters give it away."""
-    yield key, _TELLING
+    """Yield the encodings of a key, each with the number of first characters that reveal it."""
+    yield key, _REVEALING
     data = key.encode()
     for encode in (b64encode, urlsafe_b64encode):
         for before in range(3):
-            # Characters that hold bits of the key alone, however many bytes come before it.
+            # Characters that encode bits of the key alone, for any number of bytes before it.
             first, end = (8 * before + 5) // 6, 8 * (before + len(data)) // 6
             core = encode(bytes(before) + data).decode()[first:end]
-            yield core, min(len(core), _TELLING * 8 // 6)
+            yield core, min(len(core), _REVEALING * 8 // 6)
 
 
 def _starts(key: str) -> list[str]:
@@ -108,7 +109,7 @@ def _starts(key: str) -> list[str]:
 
 
 def _covered(text: str, needle: str, least: int) -> str:
-    """A text with a mask for each start of a needle, from some length on."""
+    """Mask each start of a needle that has at least some length."""
     parts, begin = [], 0
     while (found := text.find(needle[:least], begin)) >= 0:
         end = found + least
@@ -120,7 +121,7 @@ def _covered(text: str, needle: str, least: int) -> str:
 
 
 def _views(text: str) -> set[str]:
-    """A text, and what it says once some layers of escapes are off."""
+    """Return a text and its versions with some layers of escapes decoded."""
     seen = {text}
     new = seen
     for _ in range(_DEPTH):

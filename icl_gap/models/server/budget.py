@@ -1,4 +1,4 @@
-"""How much may be asked of a server: guards against a bill that nobody wanted."""
+"""Limits on the number and the cost of requests to a server."""
 
 from __future__ import annotations
 
@@ -7,37 +7,36 @@ from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
 _PER_TOKENS = 1_000_000
-"""Prices are for so many tokens."""
+"""Number of tokens that a price is for."""
 _MOST_TOKENS = 10**9
-"""More than a request can take; a server that claims more makes the sum no better."""
+"""Bound on the tokens of a request, whatever a server claims."""
 
 
 class SpentError(InferenceError):
-    """A guard says that nothing more may be sent."""
+    """A limit is reached, and no more requests may be sent."""
 
 
 class Budget:
-    """What was sent to a server and what it cost, over all of a run.
+    """Number and cost of a run's requests to a server.
 
-    Requests are counted as they are sent, every try for itself. What one costs is known when its
-    answer is there, so the requests that are then under way, `concurrency` at most, may go beyond
-    `max_cost`.
+    Every attempt counts, as it is sent. Its cost is known when the response arrives, so requests in
+    flight, `concurrency` at most, may exceed `max_cost`.
 
     Args:
-        spec: The model, with its guards.
+        spec: The model, with its limits.
     """
 
     def __init__(self, spec: OpenAISpec) -> None:
         self.requests = 0
         self.cost = 0.0
-        """In dollars."""
+        """Cost in dollars."""
         self._spec = spec
 
     def take(self) -> None:
         """Count a request that is about to be sent.
 
         Raises:
-            SpentError: It may not be.
+            SpentError: A limit is reached.
         """
         most, dearest = self._spec.max_requests, self._spec.max_cost
         if most is not None and self.requests >= most:
@@ -49,10 +48,10 @@ class Budget:
         self.requests += 1
 
     def pay(self, usage: Usage) -> None:
-        """Add what an answer cost, which is never less than nothing.
+        """Add the cost of a response, which is never negative.
 
         Args:
-            usage: Its tokens.
+            usage: Tokens of the request and its response.
         """
         price = self._spec.price
         if price is not None:

@@ -1,4 +1,4 @@
-"""One request to a server: sent, and sent again, until it is answered or has failed for good."""
+"""HTTP client of a server: sends a request, with retries, until it succeeds or fails for good."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ from icl_gap.models.server.failures import (
     LONGEST_REASON,
     PassingError,
     RequestError,
-    refused,
-    told,
+    redacted,
+    status_error,
 )
-from icl_gap.models.server.plausible import check_served, most_usage
-from icl_gap.models.server.responses import BodyError, Served, read_body
+from icl_gap.models.server.plausible import check_completion, most_usage
+from icl_gap.models.server.responses import BodyError, RawCompletion, read_body
 from icl_gap.models.server.stops import Stops
 from icl_gap.models.server.transport import BoundedClient, RefusedBodyError
 from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
 _OK, _CRASH = 200, 500
-_WORKED = (_OK, None)
-"""After which a server may have done the work, and bill it: None where it did not say in time."""
+_BILLED = (_OK, None)
+"""Statuses after which the server may have done the work and bill it; None stands for a timeout."""
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 20.0
-"""Seconds, of the back-off."""
-_TALKERS = ("openai", "httpx2", "httpcore2", "httpx", "httpcore")
-"""Loggers that tell of each request, some with its headers."""
+"""Bounds of the back-off, in seconds."""
+_LIBRARIES = ("openai", "httpx2", "httpcore2", "httpx", "httpcore")
+"""Libraries that log each request, some with its headers."""
 
 
 class Client:
-    """Sends requests.
+    """A client that sends requests, with retries.
 
     Args:
         openai: The connection.
         spec: The model.
-        key: What must not be told to anybody; None where the server needs no key.
-        budget: Counts what is sent.
-        stops: What is known of the server.
+        key: The API key, to keep it out of errors; None where the server needs none.
+        budget: Limits on requests and cost.
+        stops: Support of the server for stop strings.
     """
 
     def __init__(
@@ -72,27 +72,27 @@ class Client:
         self._key = key
         self._budget = budget
         self._stops = stops
-        self._dice = random.Random()  # noqa: S311 (spreads the waits between tries)
+        self._dice = random.Random()  # noqa: S311 (spreads the waits between attempts)
 
-    async def complete(self, fields: Mapping[str, Any]) -> Served:
-        """Send a request until it is answered.
+    async def complete(self, fields: Mapping[str, Any]) -> RawCompletion:
+        """Send a request until the server responds.
 
         Args:
-            fields: Of the body, the model's name and the temperature left out.
+            fields: Fields of the body, without the model's name and the temperature.
 
         Raises:
-            RequestError: It failed for good, the last time for the reason given.
-            SpentError: It may not be sent, or not again.
+            RequestError: The request failed for good; the reason is that of the last attempt.
+            SpentError: A limit does not allow the request, or another attempt.
         """
-        spec, sending = self._spec, _Sending(fields)
-        tries = AsyncRetrying(
+        spec, sending = self._spec, _SentRequest(fields)
+        attempts = AsyncRetrying(
             retry=retry_if_exception_type(PassingError),
             wait=self._wait,
             stop=stop_any(stop_after_attempt(spec.max_attempts), stop_before_delay(spec.timeout)),
             reraise=True,
         )
         try:
-            return await tries(self._send, sending)
+            return await attempts(self._send, sending)
         except PassingError as error:
             more = "" if error.wait is None else f"; it asks to wait {error.wait:.0f} s"
             raise RequestError(
@@ -101,41 +101,43 @@ class Client:
                 error.status,
             ) from None
 
-    async def _send(self, sending: _Sending) -> Served:
-        """Send a request once more."""
+    async def _send(self, sending: _SentRequest) -> RawCompletion:
+        """Make an attempt."""
         self._budget.take()
         sending.sent += 1
         fields = self._stops.fields(sending.fields, sending.crashes)
-        deadline = self._spec.timeout
+        timeout = self._spec.timeout
         try:
-            served = await self._try(fields, min(deadline - sending.seconds, deadline / 2))
+            completion = await self._attempt(fields, min(timeout - sending.seconds, timeout / 2))
         except RequestError as error:
             sending.crashes += error.status == _CRASH
-            if error.status in _WORKED:
+            if error.status in _BILLED:
                 self._budget.pay(error.usage or _most_of(fields))
             raise
-        self._budget.pay(served.usage or _most_of(fields))
+        self._budget.pay(completion.usage or _most_of(fields))
         self._stops.note(sending.fields, fields)
-        return served
+        return completion
 
-    async def _try(self, fields: Mapping[str, Any], seconds: float) -> Served:
-        """Send a request, and read its answer.
+    async def _attempt(self, fields: Mapping[str, Any], seconds: float) -> RawCompletion:
+        """Send a request, and read the response.
 
         Args:
-            fields: Of the body.
-            seconds: How long it may take, its body included.
+            fields: Fields of the body.
+            seconds: Most seconds until the end of the response's body.
 
         Raises:
-            RequestError: It was not answered. It is raised where no other exception is at hand, for
-                those of the library hold the request, and with it the key.
+            RequestError: The attempt failed. The error is raised outside of any handler, as
+                exceptions of the library hold the request, and with it the key.
         """
         outcome = await self._outcome(fields, seconds)
         if isinstance(outcome, RequestError):
             raise outcome
         return outcome
 
-    async def _outcome(self, fields: Mapping[str, Any], seconds: float) -> Served | RequestError:
-        """The answer to a request, or why there is none."""
+    async def _outcome(
+        self, fields: Mapping[str, Any], seconds: float
+    ) -> RawCompletion | RequestError:
+        """Send a request, and return the response or the error."""
         try:
             async with asyncio.timeout(seconds):
                 raw = await self._openai.completions.with_raw_response.create(
@@ -143,40 +145,40 @@ class Client:
                 )
             return self._read(raw.content, fields)
         except APIStatusError as error:
-            return refused(error, self._spec, self._key)
+            return status_error(error, self._spec, self._key)
         except (APITimeoutError, TimeoutError):
-            return PassingError(f"no answer within {seconds:.1f} s")
+            return PassingError(f"no response within {seconds:.1f} s")
         except APIConnectionError as error:
             cause = error.__cause__ or error
             reason = str(cause) or type(cause).__name__
-            return PassingError(told(f"connection: {reason}", self._key))
+            return PassingError(redacted(f"connection: {reason}", self._key))
         except RefusedBodyError as error:
             return RequestError(f"status {error.status}, but {error}", error.status)
         except BodyError as error:
             kind = RequestError if error.final else PassingError
             longest = LONGEST_ADVICE if error.final else LONGEST_REASON
-            reason = told(f"status 200, but {error}", self._key, longest)
+            reason = redacted(f"status 200, but {error}", self._key, longest)
             return kind(reason, _OK, usage=error.usage)
 
-    def _read(self, content: bytes, fields: Mapping[str, Any]) -> Served:
-        """Read a body, as far as it can be the answer to what was sent.
+    def _read(self, content: bytes, fields: Mapping[str, Any]) -> RawCompletion:
+        """Read a body, and check that it can be a response to the request.
 
         Raises:
-            BodyError: It cannot be, or gives the key away.
+            BodyError: It cannot be one, or it reveals the key.
         """
-        served = read_body(content)
+        completion = read_body(content)
         if holds_key(content.decode(errors="replace"), self._key):
             raise BodyError(
                 f"it repeats the key of the environment variable {self._spec.api_key_env}, so that "
                 "it cannot be stored",
-                served.usage,
+                completion.usage,
                 final=True,
             )
-        check_served(served, self._spec, _most_of(fields))
-        return served
+        check_completion(completion, self._spec, _most_of(fields))
+        return completion
 
     def _wait(self, state: RetryCallState) -> float:
-        """Seconds until the next try: what the server asks, else exponential with full jitter."""
+        """Return the seconds to wait: those of Retry-After, else a back-off with full jitter."""
         error = state.outcome.exception() if state.outcome is not None else None
         if isinstance(error, PassingError) and error.wait is not None:
             return error.wait
@@ -184,23 +186,23 @@ class Client:
         return self._dice.uniform(0.0, most)
 
 
-class _Sending:
-    """A request, and what has become of it.
+class _SentRequest:
+    """A request with the state of its attempts.
 
     Args:
-        fields: Of its body.
+        fields: Fields of its body.
     """
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self.fields = fields
         self.sent = 0
         self.crashes = 0
-        """How often the server has answered with status 500."""
+        """Number of responses with status 500."""
         self._began = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Since it was first to be sent."""
+        """Seconds since the first attempt."""
         return time.monotonic() - self._began
 
 
@@ -216,11 +218,11 @@ async def connect(
 
     Args:
         spec: The model.
-        key: For the server; None where it needs none.
-        budget: Counts what is sent.
-        stops: What is known of the server; grows.
+        key: The API key; None where the server needs none.
+        budget: Limits on requests and cost.
+        stops: Support of the server for stop strings, which requests update.
     """
-    _quiet()
+    _silence_libraries()
     async with AsyncOpenAI(
         base_url=spec.base_url,
         api_key=key or "none",
@@ -231,10 +233,10 @@ async def connect(
         yield Client(openai, spec, key, budget=budget, stops=stops)
 
 
-def _quiet() -> None:
-    """Keep the libraries from logging requests and responses, whatever level somebody has set."""
-    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _TALKERS]
-    for name in {*_TALKERS, *known}:
+def _silence_libraries() -> None:
+    """Keep libraries from logging requests and responses, at any level that the user has set."""
+    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LIBRARIES]
+    for name in {*_LIBRARIES, *known}:
         logger = logging.getLogger(name)
         if logger.getEffectiveLevel() < logging.WARNING:
             logger.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Why a request was not answered, in a user's words, and whether it may be sent again."""
+"""Errors of requests: their reasons, and whether another attempt may succeed."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from icl_gap.text import printable
 _PASSING = frozenset({408, 409, 429})
 """Statuses below 500 after which the same request may succeed."""
 LONGEST_REASON = 200
+"""Most characters of a reason."""
 LONGEST_ADVICE = 500
-"""Characters of a reason that ends with what to do about it, whose foreign parts are cut before."""
+"""Most characters of a reason that ends with advice; foreign parts of it are truncated before."""
 
 
 class RequestError(InferenceError):
-    """A request that was not answered.
+    """A request failed.
 
     Args:
-        reason: Why.
-        status: What the server said, if it did.
-        usage: What it says that the request took.
+        reason: Reason of the failure.
+        status: Status of the response; None if there was no response.
+        usage: Tokens that the server says the request took.
     """
 
     def __init__(
@@ -40,13 +41,13 @@ class RequestError(InferenceError):
 
 
 class PassingError(RequestError):
-    """A request that may be answered when it is sent again.
+    """A request failed, and another attempt may succeed.
 
     Args:
-        reason: Why it was not.
-        status: What the server said, if it did.
-        wait: How many seconds the server asks to wait; None where it does not say.
-        usage: What it says that the request took.
+        reason: Reason of the failure.
+        status: Status of the response; None if there was no response.
+        wait: Seconds that the server asks to wait; None where it asks nothing.
+        usage: Tokens that the server says the request took.
     """
 
     def __init__(
@@ -61,16 +62,16 @@ class PassingError(RequestError):
         self.wait = wait
 
 
-def refused(error: APIStatusError, spec: OpenAISpec, key: str | None) -> RequestError:
-    """What an error status of a server means.
+def status_error(error: APIStatusError, spec: OpenAISpec, key: str | None) -> RequestError:
+    """Return the error for a response with an error status.
 
     Args:
-        error: What the server said.
+        error: The exception of the library.
         spec: The model.
-        key: What must not be shown.
+        key: The API key, which must not be shown.
     """
     status = error.status_code
-    message = told(_message(error) or "no reason given", key)
+    message = redacted(_message(error) or "no reason given", key)
     match status:
         case 401 | 403:
             return RequestError(
@@ -86,26 +87,26 @@ def refused(error: APIStatusError, spec: OpenAISpec, key: str | None) -> Request
             )
         case _ if 300 <= status < 400:
             return RequestError(f"status {status}: {_redirect(error, key)}", status)
-    reason = told(f"status {status}: {message}", key)
+    reason = redacted(f"status {status}: {message}", key)
     if status in _PASSING or status >= 500:
         return PassingError(reason, status, wait=retry_after(error.response.headers))
     return RequestError(reason, status)
 
 
-def told(reason: str, key: str | None, longest: int = LONGEST_REASON) -> str:
-    """A reason on one line, short, printable, and without the key.
+def redacted(reason: str, key: str | None, longest: int = LONGEST_REASON) -> str:
+    """Return a reason on one line: short, printable, and without the key.
 
     Args:
-        reason: What a server or a library says.
-        key: What must not be shown.
-        longest: Characters of it that are shown at most.
+        reason: Text of a server or a library.
+        key: The API key, which must not be shown.
+        longest: Most characters to return.
     """
     line = printable(" ".join(without_key(reason, key).split()))
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def _redirect(error: APIStatusError, key: str | None) -> str:
-    """Where a server would send the request on to, and with it the key."""
+    """Describe a redirect, which would send the key to another server."""
     location = error.response.headers.get("location", "")
     try:
         target = urljoin(str(error.request.url), location)
@@ -113,7 +114,7 @@ def _redirect(error: APIStatusError, key: str | None) -> str:
         target = location
     if not location:
         return "the server redirects, without saying where to; redirects are not followed"
-    target = told(target.removesuffix("/completions"), key)
+    target = redacted(target.removesuffix("/completions"), key)
     return (
         f"the server redirects to {target}, and redirects are not followed, as the key would go "
         f"there; if you trust it, put it in the model's entry: `base_url: {target}`"
@@ -121,13 +122,13 @@ def _redirect(error: APIStatusError, key: str | None) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that a response asks to wait (RFC 9110, section 10.2.3).
+    """Return the seconds that a response asks to wait (RFC 9110, section 10.2.3).
 
     Args:
-        headers: Of the response.
+        headers: Headers of the response.
 
     Returns:
-        None where it does not say, or not in a way that can be read.
+        The seconds; None where the header is missing or cannot be read.
     """
     value = headers.get("retry-after", "").strip()
     if value.isascii() and value.isdecimal():
@@ -140,7 +141,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _message(error: APIStatusError) -> str:
-    """What the server says of an error, in whichever shape."""
+    """Return the server's message of an error, in any usual shape; empty if there is none."""
     body = error.body
     inner = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(inner, dict):

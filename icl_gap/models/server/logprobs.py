@@ -1,8 +1,8 @@
-"""A verdict out of a prompt's log-probabilities: whether greedy decoding gives the gold answer.
+"""Verdicts by the log-probabilities of a prompt: does greedy decoding give the gold text?
 
-The gold answer is sent behind the prompt, and one token is asked for after it. Where the most
-likely token at each place of the gold answer is the gold answer's own, and the token after it ends
-it, greedy decoding gives just this answer.
+The gold text is sent after the prompt, with a request for one more token. If each token of the gold
+text is the most likely one at its position, and the next token ends the response, greedy decoding
+gives exactly the gold text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Request
 from icl_gap.models.ending import BROKEN, ended, may_spell, readings
-from icl_gap.models.server.responses import Served
+from icl_gap.models.server.responses import RawCompletion
 from icl_gap.schema import Completion, Divergence, Response
 
 Mode = Literal["echo", "prompt_logprobs"]
@@ -23,104 +23,110 @@ FIELDS: Mapping[Mode, Mapping[str, Any]] = {
     "echo": {"echo": True, "logprobs": 1},
     "prompt_logprobs": {"extra_body": {"prompt_logprobs": 1}},
 }
-"""What a request says to get the log-probabilities of its prompt."""
+"""Fields of a request for the log-probabilities of its prompt, by mode."""
 _ROUNDING = 1e-6
-"""How far above 0 a log-probability may come to lie by the rounding of float32; it counts as 0."""
-_SHAPES = (KeyError, TypeError, ValueError, IndexError, AttributeError)
-"""What reading raises where a server leaves something out, or sends it in another shape."""
+"""Most that rounding in float32 may raise a log-probability above 0; it then counts as 0."""
+_MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""Exceptions of reading a response with missing or malformed fields."""
 
 
 @dataclass(frozen=True, slots=True)
-class Forced:
-    """A token of the gold answer, as the server cuts it."""
+class GoldToken:
+    """A token of the gold text, in the server's tokenization."""
 
     text: str
     logprob: float
     best: str
-    """The most likely token there."""
-    holds: bool | None
-    """Whether that is this one; None where another is as likely, and greedy decoding may take
-    either."""
+    """Most likely token at its position."""
+    is_best: bool | None
+    """True if it is the most likely token; None if another is as likely, so that greedy decoding
+    may take either."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What the log-probabilities tell of an answer."""
+class GoldScore:
+    """Score of a gold text by its log-probabilities."""
 
     gold_logprob: float
+    """Mean log-probability, in nats per token."""
     gold_tokens: int
-    answer: Response | None
-    """None where only decoding can tell."""
+    response: Response | None
+    """Response that greedy decoding gives; None if only decoding can tell."""
 
 
-def read_forced(mode: Mode, served: Served, gold: str) -> tuple[Forced, ...] | None:
-    """The tokens of the gold answer, which ends the text that was sent.
+def read_gold_tokens(
+    mode: Mode, completion: RawCompletion, gold: str
+) -> tuple[GoldToken, ...] | None:
+    """Read the tokens of the gold text, which ends the text that was sent.
 
     Args:
-        mode: How the server was asked.
-        served: What it sent back.
-        gold: The gold answer as sent; not empty.
+        mode: Mode of the request.
+        completion: The completion.
+        gold: The gold text as sent; not empty.
 
     Returns:
-        None where there are no log-probabilities, or where no token begins with the gold answer.
+        The tokens; None if there are no log-probabilities, or no token begins where the gold text
+        does.
 
     Raises:
         InferenceError: A log-probability is above 0 or not finite.
     """
     try:
-        return _ending(gold, *_READERS[mode](served.choice))
-    except _SHAPES:
+        return _last_tokens(gold, *_READERS[mode](completion.choice))
+    except _MALFORMED:
         return None
 
 
-def gives_logprobs(mode: Mode, served: Served) -> bool:
-    """Whether a server has sent log-probabilities of its prompt's tokens.
+def gives_logprobs(mode: Mode, completion: RawCompletion) -> bool:
+    """Return whether a completion has log-probabilities of the prompt's tokens.
 
     Args:
-        mode: How it was asked.
-        served: What it sent back.
+        mode: Mode of the request.
+        completion: The completion.
 
     Raises:
         InferenceError: A log-probability is above 0 or not finite.
     """
     try:
-        tokens, written = _READERS[mode](served.choice)
-    except _SHAPES:
+        tokens, written = _READERS[mode](completion.choice)
+    except _MALFORMED:
         return False
     return any(tokens[: len(tokens) - written])
 
 
-def judge(request: Request, forced: Sequence[Forced], after: str, *, eos: bool) -> Finding:
-    """What a forced gold answer tells.
+def score_gold(
+    request: Request, tokens: Sequence[GoldToken], after: str, *, eos: bool
+) -> GoldScore:
+    """Score a gold text that was sent after its prompt.
 
     Args:
-        request: What was asked.
-        forced: The tokens of its gold answer.
-        after: The token that the model puts behind the gold answer.
-        eos: Whether it ends its answer there instead.
+        request: The request.
+        tokens: The tokens of its gold text.
+        after: The token that the model generates after the gold text.
+        eos: True if the model ends its response there instead.
     """
-    mean = sum(token.logprob for token in forced) / len(forced)
-    right = next((n for n, token in enumerate(forced) if not token.holds), len(forced))
-    before = "".join(token.text for token in forced[:right])
-    if right < len(forced) and forced[right].holds is None:
-        return Finding(mean, len(forced), None)
-    if right < len(forced):
-        actual, expected, eos = forced[right].best, forced[right].text, False
+    mean = sum(token.logprob for token in tokens) / len(tokens)
+    right = next((n for n, token in enumerate(tokens) if not token.is_best), len(tokens))
+    before = "".join(token.text for token in tokens[:right])
+    if right < len(tokens) and tokens[right].is_best is None:
+        return GoldScore(mean, len(tokens), None)
+    if right < len(tokens):
+        actual, expected, eos = tokens[right].best, tokens[right].text, False
     else:
         actual, expected = after, None
-    answer: Response | None = None
+    response: Response | None = None
     if eos:
-        answer = Response(Completion(before, "eos"), None, mean, len(forced))
+        response = Response(Completion(before, "eos"), None, mean, len(tokens))
     elif not _is_special(actual):
         left = Divergence(right, expected, actual, before)
-        answer = _decided(request, before + actual, left, mean, len(forced))
-    return Finding(mean, len(forced), answer)
+        response = _decided(request, before + actual, left, mean, len(tokens))
+    return GoldScore(mean, len(tokens), response)
 
 
 def _decided(
     request: Request, text: str, left: Divergence, mean: float, tokens: int
 ) -> Response | None:
-    """The answer that begins with a text, if that is enough to know; else None."""
+    """Return the response that begins with a text; None if only decoding can tell."""
     stop = request.stop
     completion = ended(text, stop=stop, max_new_bytes=request.max_new_bytes)
     if completion is not None:
@@ -135,21 +141,23 @@ def _decided(
 
 
 def _is_special(token: str) -> bool:
-    """Whether a token's text may stand for something else: EOS, or a part of a character."""
+    """Return whether a token's text may stand for EOS or for a part of a character."""
     named = token.startswith("<") and token.endswith(">")
     return not token or named or BROKEN in token or token.startswith("bytes:")
 
 
-def _ending(gold: str, tokens: Sequence[Forced | None], written: int) -> tuple[Forced, ...] | None:
-    """The last tokens that together are the gold answer.
+def _last_tokens(
+    gold: str, tokens: Sequence[GoldToken | None], written: int
+) -> tuple[GoldToken, ...] | None:
+    """Return the last tokens that together spell the gold text; None if there are none.
 
     Args:
-        gold: The gold answer.
+        gold: The gold text.
         tokens: All tokens; None for one without a log-probability.
-        written: How many of them, at most, the server has written behind the gold answer.
+        written: Most tokens that the server has generated after the gold text.
     """
     for behind in range(written, -1, -1):
-        found: list[Forced] = []
+        found: list[GoldToken] = []
         length = 0
         for token in reversed(tokens[: len(tokens) - behind]):
             if length >= len(gold) or token is None:
@@ -161,40 +169,40 @@ def _ending(gold: str, tokens: Sequence[Forced | None], written: int) -> tuple[F
     return None
 
 
-def _read_echo(choice: Mapping[str, Any]) -> tuple[list[Forced | None], int]:
-    """The shape of the first completions API, and of vLLM's `echo`."""
+def _read_echo(choice: Mapping[str, Any]) -> tuple[list[GoldToken | None], int]:
+    """Read the format of OpenAI's completions, and of vLLM's `echo`."""
     found = choice["logprobs"]
     rows = zip(found["tokens"], found["token_logprobs"], found["top_logprobs"], strict=True)
     return [_echoed(str(text), logprob, top) for text, logprob, top in rows], 1
 
 
-def _echoed(text: str, logprob: float | None, top: Mapping[str, float] | None) -> Forced | None:
+def _echoed(text: str, logprob: float | None, top: Mapping[str, float] | None) -> GoldToken | None:
     if logprob is None or not top:
         return None
     best = max(top, key=lambda token: top[token])
-    return _forced(text, logprob, {best: top[best]} if best != text else {})
+    return _gold_token(text, logprob, {best: top[best]} if best != text else {})
 
 
-def _read_prompt_logprobs(choice: Mapping[str, Any]) -> tuple[list[Forced | None], int]:
-    """The shape of vLLM's `prompt_logprobs`: for each token itself and the most likely one."""
+def _read_prompt_logprobs(choice: Mapping[str, Any]) -> tuple[list[GoldToken | None], int]:
+    """Read vLLM's `prompt_logprobs`, which give each token and the most likely one."""
     return [_ranked(list(each.values()) if each else []) for each in choice["prompt_logprobs"]], 0
 
 
-def _ranked(entries: Sequence[Mapping[str, Any]]) -> Forced | None:
+def _ranked(entries: Sequence[Mapping[str, Any]]) -> GoldToken | None:
     if not entries:
         return None
     best = max(entries, key=lambda entry: entry["logprob"])
-    # The token itself comes first, or is the only one that is not the most likely.
+    # The token itself comes first, or it is the only one that is not the most likely.
     own = next((entry for entry in entries if entry["logprob"] < best["logprob"]), entries[0])
     others = {str(e["decoded_token"]): e["logprob"] for e in entries if e is not own}
-    return _forced(str(own["decoded_token"]), own["logprob"], others)
+    return _gold_token(str(own["decoded_token"]), own["logprob"], others)
 
 
-def _forced(text: str, logprob: float, others: Mapping[str, float]) -> Forced:
-    """A token among others.
+def _gold_token(text: str, logprob: float, others: Mapping[str, float]) -> GoldToken:
+    """Return a token, compared with others at its position.
 
     Raises:
-        InferenceError: A log-probability is none, and nothing that comes with it can be trusted.
+        InferenceError: A log-probability is above 0 or not finite, so that no other can be trusted.
     """
     for value in (logprob, *others.values()):
         if not math.isfinite(value) or value > _ROUNDING:
@@ -204,11 +212,11 @@ def _forced(text: str, logprob: float, others: Mapping[str, float]) -> Forced:
             )
     best = max(others, key=lambda token: others[token], default=text)
     rival = others.get(best, -math.inf)
-    holds = None if rival == logprob else logprob > rival
-    return Forced(text, min(0.0, float(logprob)), best if holds is False else text, holds)
+    is_best = None if rival == logprob else logprob > rival
+    return GoldToken(text, min(0.0, float(logprob)), best if is_best is False else text, is_best)
 
 
-_READERS: Mapping[Mode, Callable[[Mapping[str, Any]], tuple[list[Forced | None], int]]] = {
+_READERS: Mapping[Mode, Callable[[Mapping[str, Any]], tuple[list[GoldToken | None], int]]] = {
     "echo": _read_echo,
     "prompt_logprobs": _read_prompt_logprobs,
 }

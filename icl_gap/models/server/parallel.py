@@ -1,8 +1,8 @@
-"""Several requests under way at a time, seen from code that waits for one after the other.
+"""Concurrent requests behind an ordinary iterator.
 
 They run on an event loop in a thread of its own, so that this also works where a loop is already
-running (a notebook), and so that requests go on while a result is being scored. Cancelling a task
-closes its connection at once; a thread that waits for a server could not be stopped.
+running (a notebook), and so that requests go on while a result is scored. Cancelling a task closes
+its connection at once; a thread that waits for a server could not be stopped.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
-Job = TypeVar("Job")
+Item = TypeVar("Item")
 Session = TypeVar("Session")
 Result = TypeVar("Result")
 
 
 def in_parallel(
     session: AbstractAsyncContextManager[Session],
-    jobs: Iterable[Job],
-    work: Callable[[Session, Job], Awaitable[Result]],
+    items: Iterable[Item],
+    work: Callable[[Session, Item], Awaitable[Result]],
     *,
     limit: int,
 ) -> Iterator[Result]:
-    """Do jobs, and give their results as they are done.
+    """Process items concurrently, and yield the results as they are done.
 
-    A job is begun only while fewer than twice `limit` are under way or wait to be taken. When the
-    iterator is closed, or the wait for it is interrupted, what is under way is cancelled, and
-    nothing runs any more when it returns.
+    An item is begun only while fewer than twice `limit` are in progress or wait to be taken. When
+    the iterator is closed or interrupted, all that is in progress is cancelled, and nothing runs
+    any more once it returns.
 
     Args:
-        session: What all jobs share; opened and closed on their loop.
-        jobs: The jobs.
-        work: Does one. An exception of it ends the whole.
-        limit: How many are done at a time.
+        session: Context that all items share, opened and closed on their loop.
+        items: The items.
+        work: Function that processes one item. An exception of it ends the iteration.
+        limit: Most items in progress at a time.
     """
     done: SimpleQueue[Result | _End] = SimpleQueue()
     loop = asyncio.new_event_loop()
     room = asyncio.Semaphore(2 * limit)
-    left = iter(jobs)
+    left = iter(items)
 
     async def worker(shared: Session) -> None:
         while True:
             await room.acquire()
-            for job in left:
-                done.put(await work(shared, job))
+            for item in left:
+                done.put(await work(shared, item))
                 break
             else:
                 room.release()
@@ -59,7 +59,7 @@ def in_parallel(
                 group.create_task(worker(shared))
 
     task = loop.create_task(main())
-    thread = Thread(target=_run, args=(loop, task, done), name="icl-gap-api", daemon=True)
+    thread = Thread(target=_run, args=(loop, task, done), name="icl-gap-server", daemon=True)
     thread.start()
     try:
         while not isinstance(result := done.get(), _End):
@@ -74,10 +74,10 @@ def in_parallel(
 
 
 class _End:
-    """The last thing in a queue of results.
+    """The end of a queue of results.
 
     Args:
-        error: Why there are no more, where that is not that all are there.
+        error: Exception that ended the work; None where all items are done.
     """
 
     def __init__(self, error: BaseException | None) -> None:
@@ -87,12 +87,12 @@ class _End:
 def _run(
     loop: asyncio.AbstractEventLoop, task: asyncio.Task[None], done: SimpleQueue[Result | _End]
 ) -> None:
-    """Run a loop until its task is done; the body of a thread."""
+    """Run a loop until its task is done, as the target of a thread."""
     asyncio.set_event_loop(loop)
     failure: BaseException | None = None
     try:
         loop.run_until_complete(task)
-    except BaseException as error:  # noqa: BLE001 (raised again where results are taken)
+    except BaseException as error:  # noqa: BLE001 (raised again by the iterator)
         failure = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())

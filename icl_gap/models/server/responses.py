@@ -1,4 +1,4 @@
-"""What a server sends back, read as strictly as it must be to be an answer."""
+"""Bodies of responses of a server: strict reading, and conversion to completions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.schema import Completion, Divergence, FinishReason, Usage
 
 _SHOWN = 10_000
-"""Bytes of a body; `told` shortens it, once the key is out of it."""
+"""Most bytes of a body in a reason, which `redacted` then shortens."""
 _LONGEST_TOKEN = 512
-"""More characters than a token of any vocabulary has."""
+"""Bound on the characters of a token of any vocabulary."""
 
 
 class BodyError(Exception):
-    """A body that is no completion.
+    """A body is not a completion.
 
     Args:
-        reason: Why.
-        usage: What it says that it took.
-        final: Whether the same request would get no other.
+        reason: Reason.
+        usage: Tokens that the body says the request took.
+        final: True if another attempt would get the same.
     """
 
     def __init__(self, reason: str, usage: Usage | None = None, *, final: bool = False) -> None:
@@ -36,27 +36,27 @@ class BodyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class RawCompletion:
     """A completion as a server sent it."""
 
     text: str
     finish_reason: FinishReason
-    """`eos` only where the server tells that from `stop`, as vLLM does."""
+    """`eos` only where the server distinguishes that from `stop`, as vLLM does."""
     usage: Usage | None
     choice: Mapping[str, Any]
-    """All that was said of it."""
+    """Choice of the body that holds the completion, in full."""
     model: str | None = None
-    """The model that the server says has answered; None where it names none."""
+    """Model that the body names; None where it names none."""
 
 
-def read_body(content: bytes) -> Served:
+def read_body(content: bytes) -> RawCompletion:
     """Read the body of a response.
 
     Args:
         content: The body.
 
     Raises:
-        BodyError: It is not JSON, or lacks what makes an answer.
+        BodyError: The body is not JSON, is an error, or lacks a field of a completion.
     """
     try:
         body = json.loads(content)
@@ -68,10 +68,10 @@ def read_body(content: bytes) -> Served:
         case {"choices": [{"error": error}]} if error is not None:
             raise BodyError(f"it is an error: {json.dumps(error)}", _claimed(body))
         case {"choices": [{"text": str(text), "finish_reason": "stop" | "length"} as choice]}:
-            return Served(text, _end(choice), _usage(body), choice, _model(body))
+            return RawCompletion(text, _end(choice), _usage(body), choice, _model(body))
         case {"choices": [{"text": str(), "finish_reason": str(end)}]}:
             raise BodyError(
-                f"it is no answer: finish_reason is {end!r}", _claimed(body), final=True
+                f"it is not a completion: finish_reason is {end!r}", _claimed(body), final=True
             )
     raise BodyError("it lacks one choice with text and finish_reason", _claimed(body))
 
@@ -83,16 +83,16 @@ def _end(choice: Mapping[str, Any]) -> FinishReason:
 
 
 def _usage(body: Mapping[str, Any]) -> Usage | None:
-    """The tokens that a body says it took; None where it does not say.
+    """Return the usage of a body; None where it has none.
 
     Raises:
-        BodyError: It says what no number of tokens can be.
+        BodyError: The usage holds an impossible number.
     """
     found = body.get("usage")
     if found is None:
         return None
     if not isinstance(found, dict):
-        raise BodyError("its usage is no object", final=True)
+        raise BodyError("its usage is not an object", final=True)
     prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
     if prompt is None or completion is None:
         return None
@@ -102,11 +102,11 @@ def _usage(body: Mapping[str, Any]) -> Usage | None:
 def _count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise BodyError(f"its usage cannot be: {json.dumps(value)[:_SHOWN]} tokens", final=True)
+    raise BodyError(f"its usage is impossible: {json.dumps(value)[:_SHOWN]} tokens", final=True)
 
 
 def _claimed(body: object) -> Usage | None:
-    """The tokens that a body without an answer says it took, where that can be read."""
+    """Return the usage of a body without a completion, where it can be read."""
     try:
         return _usage(body) if isinstance(body, dict) else None
     except BodyError:
@@ -114,50 +114,50 @@ def _claimed(body: object) -> Usage | None:
 
 
 def _model(body: Mapping[str, Any]) -> str | None:
-    """The model that a body names; None where it names none.
+    """Return the model that a body names; None where it names none.
 
     Raises:
-        BodyError: What stands there is no name.
+        BodyError: The value is not a name.
     """
     model = body.get("model")
     if model is None or isinstance(model, str):
         return model or None
-    raise BodyError("its model is no name", final=True)
+    raise BodyError("its model is not a name", final=True)
 
 
-def read_answer(
-    served: Served, request: Request, tokenizer: TextTokenizer | None
+def read_response(
+    completion: RawCompletion, request: Request, tokenizer: TextTokenizer | None
 ) -> tuple[Completion, Divergence | None]:
-    """Where an answer ends, and where it leaves the gold answer.
+    """Return a completion up to its end, and its divergence from the gold text.
 
-    With a tokenizer, the text is cut into tokens again and read as the tokens of a local model are;
-    without one, it is cut at characters, and nobody can say at which token it went wrong.
+    With a tokenizer, the text is tokenized again and read as the tokens of a local model are;
+    without one, it is cut at characters, and the diverging token is not known.
 
     Args:
-        served: What the server wrote, with its stop or without.
-        request: What was asked.
-        tokenizer: The model's.
+        completion: The completion, with its stop or without.
+        request: The request.
+        tokenizer: The model's tokenizer, where there is one.
     """
     stop, most = request.stop, request.max_new_bytes
-    # A server may send anything; past these, an answer has ended, with the token that it ends in.
-    text = served.text[: most + len(stop) + _LONGEST_TOKEN]
-    found = stop in text
+    # A server may send anything; beyond these characters, a response has ended in any case.
+    text = completion.text[: most + len(stop) + _LONGEST_TOKEN]
+    stopped = stop in text
     if tokenizer is not None:
-        ending = stop if served.finish_reason == "stop" and not found else ""
-        read = _read_tokens(text + ending, served.finish_reason, request, tokenizer)
-        if read is not None:
-            return read
+        ending = stop if completion.finish_reason == "stop" and not stopped else ""
+        found = _read_tokens(text + ending, completion.finish_reason, request, tokenizer)
+        if found is not None:
+            return found
     for n in range(len(text) + 1):
         done = ended(text[:n], stop=stop, max_new_bytes=most)
         if done is not None:
             return done, None
-    return Completion(text, served.finish_reason), None
+    return Completion(text, completion.finish_reason), None
 
 
 def _read_tokens(
     text: str, finish_reason: FinishReason, request: Request, tokenizer: TextTokenizer
 ) -> tuple[Completion, Divergence | None] | None:
-    """As `read_answer`; None where the tokens do not spell the answer, or do not end it."""
+    """Implement `read_response` by tokens; None if they do not spell the text, or do not end it."""
     start = tokenizer.encode_prompt(request.prompt.text)
     tokens = tokens_behind(request, text, tokenizer, start)
     cut = finish_reason == "length"
@@ -176,7 +176,7 @@ def _read_tokens(
             break
     if reply.completion is None:
         return None
-    # Behind an answer that ended by itself, what was cut off may have left half a token.
+    # After the end of a response, the cut may have left a part of a token.
     taken = tokens[: len(reply.tokens)]
     spelled = tokenizer.decode(taken)
     whole = spelled == text or (len(taken) < len(tokens) and text.startswith(spelled))

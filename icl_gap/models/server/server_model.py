@@ -12,30 +12,39 @@ from icl_gap.models.base import Outcome, Request, RequestId
 from icl_gap.models.hf.engine.sequences import gold_tokens, prompt_tokens, room_for
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
-from icl_gap.models.server.api_keys import read_key
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.client import Client, connect
-from icl_gap.models.server.failures import LONGEST_ADVICE, RequestError, told
-from icl_gap.models.server.logprobs import FIELDS, Finding, Mode, gives_logprobs, judge, read_forced
+from icl_gap.models.server.failures import LONGEST_ADVICE, RequestError, redacted
+from icl_gap.models.server.logprobs import (
+    FIELDS,
+    GoldScore,
+    Mode,
+    gives_logprobs,
+    read_gold_tokens,
+    score_gold,
+)
 from icl_gap.models.server.parallel import in_parallel
-from icl_gap.models.server.responses import Served, read_answer
+from icl_gap.models.server.responses import RawCompletion, read_response
 from icl_gap.models.server.stops import Stops
 from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import ModelInfo, Predictions, Response, Usage
 
 _PROBE = "walk and walk and walk"
 _REFUSALS = frozenset({400, 422, *range(500, 600)})
-"""How servers say that they do not know a field, or fall over it."""
+"""Statuses by which servers reject an unknown field, or crash on it."""
 
 
-class ApiModel:
+class ServerModel:
     """A model that a server runs.
 
     Args:
         spec: The model.
-        identity: What `identify` found of it.
-        tokenizer: The model's, where the user names one.
-        key: For the server; None where it needs none.
+        identity: The result of `identify`.
+        tokenizer: The model's tokenizer, where the user names one.
+        key: The API key; None where the server needs none.
+
+    Raises:
+        ModelError: The server does not respond; checked with `logprobs: auto`.
     """
 
     def __init__(
@@ -103,25 +112,25 @@ class ApiModel:
             return error
         except InferenceError as error:
             reason = str(error)
-        except Exception as error:  # noqa: BLE001 (whatever a server can do wrong fails one request)
-            reason = told(f"{type(error).__name__}: {error}", self._key)
+        except Exception as error:  # noqa: BLE001 (any fault of a server fails one request)
+            reason = redacted(f"{type(error).__name__}: {error}", self._key)
         return InferenceError(f"{self.info.name} failed on {request.query_id}: {reason}")
 
     def _find_mode(self) -> Mode | None:
-        """How the server gives the log-probabilities of a prompt, if it does.
+        """Find out how the server gives the log-probabilities of a prompt, if it does.
 
         Raises:
-            ModelError: It does not answer at all.
+            ModelError: The server does not respond.
         """
         try:
             session = connect(self._spec, self._key, self._budget, self._stops)
-            (mode,) = in_parallel(session, (_PROBE,), _find_mode, limit=1)
-        except Exception as error:  # noqa: BLE001 (whatever an address or a server can do wrong)
-            reason = told(str(error) or type(error).__name__, self._key, LONGEST_ADVICE)
+            (mode,) = in_parallel(session, (_PROBE,), _detect_mode, limit=1)
+        except Exception as error:  # noqa: BLE001 (any fault of an address or a server)
+            reason = redacted(str(error) or type(error).__name__, self._key, LONGEST_ADVICE)
         else:
             return mode
-        # Raised here, where no other exception is at hand that may hold the request with its key.
-        raise ModelError(f"{self.info.name} does not answer: {reason}", value=self._spec.base_url)
+        # Raised outside of the handler, whose exception may hold the request with its key.
+        raise ModelError(f"{self.info.name} does not respond: {reason}", value=self._spec.base_url)
 
 
 def _without_usage(outcome: Response | IclGapError) -> Response | IclGapError:
@@ -131,27 +140,27 @@ def _without_usage(outcome: Response | IclGapError) -> Response | IclGapError:
     return outcome
 
 
-async def _find_mode(client: Client, text: str) -> Mode | None:
-    """The first way of asking for log-probabilities that gives some, tried on a text."""
+async def _detect_mode(client: Client, text: str) -> Mode | None:
+    """Return the first mode in which the server gives log-probabilities of a text, if any."""
     for mode, fields in FIELDS.items():
         try:
-            served = await client.complete({"prompt": text, "max_tokens": 1, **fields})
+            completion = await client.complete({"prompt": text, "max_tokens": 1, **fields})
         except RequestError as error:
             if error.status not in _REFUSALS:
                 raise
             continue
-        if gives_logprobs(mode, served):
+        if gives_logprobs(mode, completion):
             return mode
     return None
 
 
 class _Exchange:
-    """The calls to a server that one request takes: one or two.
+    """The one or two calls to a server that a request takes.
 
     Args:
         spec: The model.
-        tokenizer: The model's, where there is one.
-        client: Sends requests.
+        tokenizer: The model's tokenizer, where there is one.
+        client: The client of the server.
         request: The request.
     """
 
@@ -164,9 +173,9 @@ class _Exchange:
         self._usage: Usage | None = None
         self._served_model: str | None = None
         self._room = room_for(request, (), None)
-        """The most tokens that the answer may take."""
+        """Most tokens of the response."""
         self._fits = True
-        """Whether the context holds the gold answer and a token more."""
+        """True if the context has room for the gold text and one more token."""
         if tokenizer is not None and spec.context_length is not None:
             prompt = prompt_tokens(request, tokenizer)
             self._room = room_for(request, prompt, spec.context_length)
@@ -176,85 +185,72 @@ class _Exchange:
         """Make the calls.
 
         Args:
-            mode: How to get a verdict without decoding; None to decode.
+            mode: Mode of the prompt's log-probabilities, for a verdict without decoding; None to
+                decode.
 
         Raises:
-            InferenceError: The server did not answer.
+            InferenceError: The server did not respond.
         """
-        finding = None
+        score = None
         if mode is not None and self._fits and self._request.gold.strip():
-            finding = await self._score_gold(mode)
-        if finding is not None and finding.answer is not None:
-            return replace(finding.answer, usage=self._usage, served_model=self._served_model)
-        return await self._decode(finding)
+            score = await self._score_gold(mode)
+        if score is not None and score.response is not None:
+            return replace(score.response, usage=self._usage, served_model=self._served_model)
+        return await self._decode(score)
 
-    async def _score_gold(self, mode: Mode) -> Finding | None:
+    async def _score_gold(self, mode: Mode) -> GoldScore | None:
         request = self._request
         sent = request.prompt.text + request.gold
-        served = await self._send({"prompt": sent, "max_tokens": 1, **FIELDS[mode]})
-        if mode == "echo" and not served.text.startswith(sent):
-            return None  # what was echoed is not what was sent, and its end cannot be told
-        forced = read_forced(mode, served, request.gold)
-        if forced is None:
+        completion = await self._send({"prompt": sent, "max_tokens": 1, **FIELDS[mode]})
+        if mode == "echo" and not completion.text.startswith(sent):
+            return None  # the echo differs from what was sent, so its end is not known
+        tokens = read_gold_tokens(mode, completion, request.gold)
+        if tokens is None:
             return None
-        after = served.text.removeprefix(sent) if mode == "echo" else served.text
-        eos = not after and served.finish_reason != "length"
-        return judge(request, forced, after, eos=eos)
+        after = completion.text.removeprefix(sent) if mode == "echo" else completion.text
+        eos = not after and completion.finish_reason != "length"
+        return score_gold(request, tokens, after, eos=eos)
 
-    async def _decode(self, finding: Finding | None) -> Response:
+    async def _decode(self, score: GoldScore | None) -> Response:
         request = self._request
         fields = {
             "prompt": request.prompt.text,
             "max_tokens": self._room,
             "stop": [request.stop],
         }
-        served = await self._send(fields)
-        _check_whole(served, self._room)
-        completion, divergence = read_answer(served, request, self._tokenizer)
+        completion = await self._send(fields)
+        _check_whole(completion, self._room)
+        text, divergence = read_response(completion, request, self._tokenizer)
         return Response(
-            completion=completion,
+            completion=text,
             divergence=divergence,
-            gold_logprob=None if finding is None else finding.gold_logprob,
-            gold_tokens=None if finding is None else finding.gold_tokens,
+            gold_logprob=None if score is None else score.gold_logprob,
+            gold_tokens=None if score is None else score.gold_tokens,
             usage=self._usage,
             served_model=self._served_model,
         )
 
-    async def _send(self, fields: dict[str, Any]) -> Served:
-        served = await self._client.complete(fields)
-        self._served_model = served.model
-        if served.usage is not None:
+    async def _send(self, fields: dict[str, Any]) -> RawCompletion:
+        completion = await self._client.complete(fields)
+        self._served_model = completion.model
+        if completion.usage is not None:
             before = self._usage or Usage(0, 0)
             self._usage = Usage(
-                before.prompt_tokens + served.usage.prompt_tokens,
-                before.completion_tokens + served.usage.completion_tokens,
+                before.prompt_tokens + completion.usage.prompt_tokens,
+                before.completion_tokens + completion.usage.completion_tokens,
             )
-        return served
+        return completion
 
 
-def _check_whole(served: Served, most: int) -> None:
-    """Check that a server that counts no tokens did not cut an answer before it began.
-
-    Args:
-        served: The answer; for one with a count, `check_served` has done it.
-        most: The tokens asked for.
-
-    Raises:
-        InferenceError: It did.
-    """
-    if served.finish_reason == "length" and not served.text:
-        raise InferenceError(f"the server cut the answer short, after 0 of {most} tokens")
-
-
-def load_openai(spec: OpenAISpec, identity: Identity, tokenizer: TextTokenizer | None) -> ApiModel:
-    """Get ready to ask a server; with `logprobs: auto`, ask it what it can do.
+def _check_whole(completion: RawCompletion, most: int) -> None:
+    """Check that a server that counts no tokens did not truncate a response to nothing.
 
     Args:
-        spec: The model.
-        identity: What `identify` found of it.
-        tokenizer: The model's, where the user names one.
+        completion: The completion; `check_completion` has checked one with a count.
+        most: Most new tokens of the request.
 
     Raises:
-        ModelError: There is no key, or the server does not answer.
+        InferenceError: The response is empty, and not ended by a stop.
     """
-    return ApiModel(spec, identity, tokenizer, read_key(spec))
+    if completion.finish_reason == "length" and not completion.text:
+        raise InferenceError(f"the server cut the response short, after 0 of {most} tokens")

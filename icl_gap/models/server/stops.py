@@ -1,4 +1,4 @@
-"""Servers that cannot stop where they are told to."""
+"""Support of a server for stop strings, which some lack."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from dataclasses import dataclass
 from typing import Any
 
 _DOUBT = 2
-"""After so many crashes, the stop of a request may be their cause."""
+"""Number of crashes after which the stop string of a request may be the cause."""
 _SURE = 3
-"""After so many requests that were answered without their stops alone, it is."""
+"""Number of requests that succeed only without stop strings after which it is the cause."""
 
 
 @dataclass(slots=True)
 class Stops:
-    """Whether a server can stop where it is told to.
+    """A record of whether a server supports stop strings.
 
-    `transformers serve` answers such requests with status 500 where the model's tokenizer knows
-    only whole words. Answers are cut here anyway, so that only what is written behind is lost.
+    `transformers serve` responds with status 500 to such requests if the model's tokenizer knows
+    only whole words. Responses are cut here anyway, so without stop strings only time is lost.
     """
 
-    taken: bool | None = None
-    """None as long as that is not known."""
+    supported: bool | None = None
+    """None as long as it is not known."""
     without: int = 0
-    """Requests that were answered without their stops alone."""
+    """Number of requests that succeeded only without stop strings."""
 
     def fields(self, fields: Mapping[str, Any], failures: int) -> Mapping[str, Any]:
-        """What to send of a request.
+        """Return the fields to send of a request.
 
         Args:
-            fields: Of its body.
-            failures: How often the server has said 500 to it.
+            fields: Fields of its body.
+            failures: Number of responses with status 500 to it.
         """
-        without = self.taken is False or (self.taken is None and failures >= _DOUBT)
+        without = self.supported is False or (self.supported is None and failures >= _DOUBT)
         return {k: v for k, v in fields.items() if k != "stop"} if without else fields
 
     def note(self, wanted: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
-        """Learn from a request that was answered.
+        """Update the record by a request that succeeded.
 
         Args:
-            wanted: What was to be sent.
-            sent: What was sent.
+            wanted: Fields of its body.
+            sent: Fields that were sent.
         """
-        if "stop" in wanted and self.taken is None:
+        if "stop" in wanted and self.supported is None:
             self.without += "stop" not in sent
             if "stop" in sent or self.without >= _SURE:
-                self.taken = "stop" in sent
+                self.supported = "stop" in sent

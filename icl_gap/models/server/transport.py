@@ -1,4 +1,4 @@
-"""The way to a server: no redirect is followed, and no body is read further than it may be long."""
+"""HTTP transport: no redirects, and bodies of bounded length."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from openai import DefaultAsyncHttpxClient
 
 MOST_BYTES = 64 * 2**20
-"""Of a body, once decompressed. What 128,000 tokens with their log-probabilities take is less."""
-_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""Most bytes of a decompressed body. 128,000 tokens with log-probabilities take less."""
+_BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class RefusedBodyError(Exception):
-    """A body that is not read to its end.
+    """A body is not read to its end.
 
     Args:
-        reason: Why.
-        status: The status that came before it.
+        reason: Reason.
+        status: Status of the response.
     """
 
     def __init__(self, reason: str, status: int) -> None:
@@ -26,15 +26,14 @@ class RefusedBodyError(Exception):
 
 
 class BoundedClient(DefaultAsyncHttpxClient):
-    """An HTTP client for servers that nobody vouches for.
+    """An HTTP client for untrusted servers.
 
-    A redirect is a response like another, so that headers, with the key among them, reach nobody
-    but the server that the user names. A body is counted as it is decompressed, that of an error
-    too.
+    Redirects are returned, not followed, so that headers, with the key among them, reach only the
+    server that the user names. Bodies, those of errors too, are measured as they are decompressed.
 
     Args:
-        most_bytes: How long a body may be, once decompressed.
-        **options: Of the client of the library.
+        most_bytes: Most bytes of a decompressed body.
+        **options: Options of the library's client.
     """
 
     def __init__(self, *, most_bytes: int = MOST_BYTES, **options: Any) -> None:
@@ -42,7 +41,7 @@ class BoundedClient(DefaultAsyncHttpxClient):
         self._most_bytes = most_bytes
 
     async def send(self, request: Any, **options: Any) -> Any:
-        """Send a request and read its response, within bounds.
+        """Send a request, and read its response within the bounds.
 
         Raises:
             RefusedBodyError: The body is too long, or compressed more than once.
@@ -53,14 +52,14 @@ class BoundedClient(DefaultAsyncHttpxClient):
             content = await self._read(response)
         finally:
             await response.aclose()
-        headers = [pair for pair in response.headers.multi_items() if pair[0] not in _OF_THE_WIRE]
+        headers = [pair for pair in response.headers.multi_items() if pair[0] not in _BODY_HEADERS]
         return type(response)(
             response.status_code, headers=headers, content=content, request=response.request
         )
 
     async def _read(self, response: Any) -> bytes:
         if "," in response.headers.get("content-encoding", ""):
-            # A few bytes can keep nested decompressors busy without ever giving a byte to count.
+            # A few bytes can keep nested decompressors busy without a byte of output to count.
             raise RefusedBodyError("the body is compressed more than once", response.status_code)
         parts, length = [], 0
         async with aclosing(response.aiter_bytes()) as chunks:

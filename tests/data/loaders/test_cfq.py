@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.data import load, load_card
+from icl_gap.data import load_card, load_split
 from icl_gap.data.loaders.cfq import PARALLEL, preprocess_query, preprocess_question, sort_conjuncts
-from icl_gap.data.locations import at_hand, read_text
+from icl_gap.data.text_files import find_file, read_text
 from icl_gap.errors import DataError
 
 CARD = load_card("cfq")
@@ -34,7 +34,7 @@ def write_official(parallel: Path, folder: Path, files: tuple[str, ...]) -> None
         columns = [
             read_text(path).splitlines()
             for name in files[start : start + 3]
-            if (path := at_hand(parallel, name))
+            if (path := find_file(parallel, name))
         ]
         for number, text, query in zip(*columns, strict=True):
             rows[int(number)] = json.dumps(
@@ -68,7 +68,7 @@ def test_both_forms_give_the_same_benchmark(
         (folder / "splits").mkdir()
         (folder / "splits" / "mcd1.json").write_text(json.dumps(split))
 
-    made, expected = (load(CARD, "mcd1", folder.parent) for folder in (official, other))
+    made, expected = (load_split(CARD, "mcd1", folder.parent) for folder in (official, other))
     assert len(made.train) == len(split["trainIdxs"])
     assert made.test == expected.test
     assert made.fingerprint == expected.fingerprint
@@ -84,19 +84,19 @@ def test_both_forms_give_the_same_benchmark(
     ],
 )
 def test_part_of_a_split_says_so(split: str, partial: str) -> None:
-    assert load(CARD, split).partial == partial
+    assert load_split(CARD, split).partial == partial
 
 
 def test_rows_follow_the_official_order(data_root: Path) -> None:
     named = json.loads(read_text(data_root / "cfq" / "splits" / "mcd1.json.gz"))
-    benchmark = load(CARD, "mcd1")
+    benchmark = load_split(CARD, "mcd1")
     assert [example.id for example in benchmark.test] == [f"cfq-{n}" for n in named["testIdxs"]]
     assert len({example.source for example in (*benchmark.train, *benchmark.test)}) == 107_711
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_the_official_form_is_preprocessed(small_cfq: Path) -> None:
-    benchmark = load(CARD, "mcd1", small_cfq)
+    benchmark = load_split(CARD, "mcd1", small_cfq)
     assert [example.id for example in benchmark.train] == ["cfq-3", "cfq-0"]
     assert benchmark.train[1].source == "Did M0 ' s star edit M1"
     assert benchmark.train[1].target == (
@@ -110,8 +110,10 @@ def test_the_official_form_is_preprocessed(small_cfq: Path) -> None:
 @pytest.mark.usefixtures("cache_folder")
 def test_postprocessing_can_be_switched_off(small_cfq: Path) -> None:
     repeated = "SELECT count ( * ) WHERE { M0 a.b M1 . M0 a.b M1 }"
-    assert load(CARD, "mcd1", small_cfq).train[0].target == repeated.replace(" . M0 a.b M1", "")
-    assert load(CARD, "mcd1", small_cfq, postprocess=False).train[0].target == repeated
+    assert load_split(CARD, "mcd1", small_cfq).train[0].target == repeated.replace(
+        " . M0 a.b M1", ""
+    )
+    assert load_split(CARD, "mcd1", small_cfq, postprocess=False).train[0].target == repeated
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,7 @@ def test_files_in_another_form_are_refused(
 ) -> None:
     (small_cfq / "cfq" / file).write_text(content)
     with pytest.raises(DataError, match=problem) as caught:
-        load(CARD, "mcd1", small_cfq)
+        load_split(CARD, "mcd1", small_cfq)
     assert caught.value.place.file is not None
     assert caught.value.place.file.parent.is_relative_to(small_cfq / "cfq")
 
@@ -190,7 +192,7 @@ def test_parallel_files_must_fit_together(small_cfq: Path, numbers: str, problem
     for name in PARALLEL:
         (folder / name).write_text(numbers if "idx" in name else "a\nb\n")
     with pytest.raises(DataError, match=problem):
-        load(CARD, "mcd1", small_cfq)
+        load_split(CARD, "mcd1", small_cfq)
 
 
 @pytest.mark.usefixtures("cache_folder")
@@ -205,6 +207,6 @@ def test_parallel_files_have_a_row_a_line_and_no_more(small_cfq: Path, end: str)
         (folder / name).write_bytes("".join(row + end for row in rows).encode())
     split = {"trainIdxs": [0, 1], "testIdxs": [2, 3]}
     (folder / "splits" / "mcd1.json").write_text(json.dumps(split))
-    benchmark = load(CARD, "mcd1", small_cfq)
+    benchmark = load_split(CARD, "mcd1", small_cfq)
     for side in (benchmark.train, benchmark.test):
         assert [each.source for each in side] == ["a\u2028b\x0bc\x85", "d\x0ce"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from icl_gap.data import describe, load, load_card
+from icl_gap.data import describe, load_card, load_split
 from icl_gap.data.loaders.geoquery import read_rows, state_names
-from icl_gap.data.locations import read_text
+from icl_gap.data.text_files import read_text
 from icl_gap.errors import DataError
 from icl_gap.programs.funql.corpus import normalize, parse, question, with_placeholders
 
@@ -35,7 +35,7 @@ def test_placeholders_stand_for_the_reference_entities(data_root: Path) -> None:
 
 @pytest.mark.parametrize("split", CARD.splits)
 def test_every_split_is_whole_and_keeps_the_rows_of_its_file(data_root: Path, split: str) -> None:
-    benchmark = load(CARD, split)
+    benchmark = load_split(CARD, split)
     spec = CARD.splits[split]
     assert (len(benchmark.train), len(benchmark.test)) == (spec.train, spec.test)
     assert benchmark.partial is None
@@ -60,13 +60,16 @@ def test_every_split_is_whole_and_keeps_the_rows_of_its_file(data_root: Path, sp
 )
 @pytest.mark.usefixtures("data_root")
 def test_recurring_test_rows_are_counted(split: str, rows: int, targets: int) -> None:
-    info = describe(load(CARD, split))
+    info = describe(load_split(CARD, split))
     assert (info.test_rows_in_train, info.test_targets_in_train) == (rows, targets)
 
 
 @pytest.mark.usefixtures("data_root")
 def test_without_placeholders_entities_stay_on_both_sides() -> None:
-    anonymous, named = load(CARD, "template"), load(CARD, "template", placeholders=False)
+    anonymous, named = (
+        load_split(CARD, "template"),
+        load_split(CARD, "template", placeholders=False),
+    )
     marked = [
         (short, long)
         for short, long in zip(anonymous.test, named.test, strict=True)
@@ -106,13 +109,13 @@ def test_files_in_another_form_are_refused(
     tmp_path: Path, rows: str, facts: str, problem: str
 ) -> None:
     with pytest.raises(DataError, match=problem) as caught:
-        load(CARD, "template", made_up(tmp_path, rows, facts))
+        load_split(CARD, "template", made_up(tmp_path, rows, facts))
     assert caught.value.place.file is not None
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_a_made_up_row_is_read_and_a_part_says_so(tmp_path: Path) -> None:
-    benchmark = load(CARD, "template", made_up(tmp_path, f"{ROW}\n{ROW}\n"))
+    benchmark = load_split(CARD, "template", made_up(tmp_path, f"{ROW}\n{ROW}\n"))
     assert (benchmark.test[0].source, benchmark.test[0].target) == ("is m0 big", "answer ( m0 )")
     assert benchmark.partial == "train 1 of 441, test 1 of 439"
 
@@ -124,7 +127,7 @@ def test_a_row_number_that_is_none_is_refused(tmp_path: Path, row: str) -> None:
     path = root / "geoquery" / "splits" / "nqg" / "template_1.json"
     path.write_text(f'{{"train": [0], "test": [{row}]}}')
     with pytest.raises(DataError) as caught:
-        load(CARD, "template", root)
+        load_split(CARD, "template", root)
     assert caught.value.place.file == path
     str(caught.value)
 
@@ -133,12 +136,12 @@ def test_a_row_number_that_is_none_is_refused(tmp_path: Path, row: str) -> None:
 def test_half_of_a_surrogate_pair_is_no_text(tmp_path: Path) -> None:
     row = '{"query": "is it \\ud800", "funql": "answer(a)"}'
     with pytest.raises(DataError, match="half of a surrogate pair") as caught:
-        load(CARD, "template", made_up(tmp_path, f"{ROW}\n{row}\n"))
+        load_split(CARD, "template", made_up(tmp_path, f"{ROW}\n{row}\n"))
     str(caught.value).encode()
 
 
 @pytest.mark.usefixtures("cache_folder")
 def test_a_row_is_a_line(tmp_path: Path) -> None:
     odd = ROW.replace("big", "big\u2028\x85")
-    benchmark = load(CARD, "template", made_up(tmp_path, f"{odd}\r\n{ROW}\r\n"))
+    benchmark = load_split(CARD, "template", made_up(tmp_path, f"{odd}\r\n{ROW}\r\n"))
     assert len(benchmark.train) == len(benchmark.test) == 1

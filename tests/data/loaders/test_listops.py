@@ -5,7 +5,7 @@ import re
 import pytest
 
 from icl_gap import load_benchmark
-from icl_gap.data.loaders.listops import LONGEST, SHALLOW, SHORT, generate
+from icl_gap.data.loaders.listops import LONGEST, SHALLOW, SHORT, generate_listops
 
 SPLITS = ("random", "depth", "length")
 DEPTH = "6497d9bbf9b5a631b052d9066e6a292b319006438d07dbe208b94f4b7fba0069"
@@ -45,14 +45,14 @@ def depth(source: str) -> int:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_value_is_right(split) -> None:
-    sides = generate(split)
+    sides = generate_listops(split)
     for example in (*sides.train[:500], *sides.test):
         assert example.target == str(value(example.source))
         assert len(example.source.split()) <= LONGEST
 
 
 def test_splits_are_cut_by_depth_and_by_length() -> None:
-    deep, long = generate("depth"), generate("length")
+    deep, long = generate_listops("depth"), generate_listops("length")
     assert max(depth(e.source) for e in deep.train) == SHALLOW
     assert min(depth(e.source) for e in deep.test) == SHALLOW + 1
     assert max(len(e.source.split()) for e in long.train) <= SHORT
@@ -61,7 +61,7 @@ def test_splits_are_cut_by_depth_and_by_length() -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_no_expression_is_on_both_sides_and_all_are_distinct(split) -> None:
-    sides = generate(split)
+    sides = generate_listops(split)
     sources = [example.source for example in (*sides.train, *sides.test)]
     assert (len(sides.train), len(sides.test)) == (8_000, 2_000)
     assert len(set(sources)) == len(sources)

@@ -14,7 +14,7 @@ from icl_gap.data.loaders.logic import (
     SHALLOW,
     SHORT,
     VARIABLES,
-    generate,
+    generate_logic,
 )
 
 SPLITS = ("random", "depth", "length")
@@ -46,7 +46,7 @@ def relation(left: tuple[bool, ...], right: tuple[bool, ...]) -> str:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_every_relation_is_right(split) -> None:
-    sides = generate(split)
+    sides = generate_logic(split)
     for example in (*sides.train[:300], *sides.test[:300]):
         left, right = example.source.split(" , ")
         assert example.target == RELATIONS[relation(holds(left), holds(right))]
@@ -68,7 +68,7 @@ def depth(sentence: str) -> int:
     ("split", "measure", "most"), [("length", operators, SHORT), ("depth", depth, SHALLOW)]
 )
 def test_the_test_set_goes_beyond_the_train_set(split, measure, most) -> None:
-    sides = generate(split)
+    sides = generate_logic(split)
     train, test = (
         {max(map(measure, example.source.split(" , "))) for example in side}
         for side in (sides.train, sides.test)
@@ -80,7 +80,7 @@ def test_the_test_set_goes_beyond_the_train_set(split, measure, most) -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_pairs_are_distinct_few_variables_and_no_relation_rules(split) -> None:
-    sides = generate(split)
+    sides = generate_logic(split)
     every = (*sides.train, *sides.test)
     assert (len(sides.train), len(sides.test)) == (8_000, 2_000)
     assert len({example.source for example in every}) == len(every)

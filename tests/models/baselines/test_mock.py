@@ -6,12 +6,12 @@ import pytest
 from asking import ask, complete
 
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.models import MockSpec, Model, identify, load, load_tokenizer
+from icl_gap.models import MockSpec, Model, identify, load_model, load_tokenizer
 from icl_gap.schema import Completion, Prompt, Response
 
 
 def model(spec: MockSpec) -> Model:
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def prompt(query_id: str) -> Prompt:

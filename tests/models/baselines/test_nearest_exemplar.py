@@ -8,8 +8,8 @@ from asking import complete
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.models import NearestExemplarSpec, identify, load, load_tokenizer
-from icl_gap.models.baselines.nearest_exemplar import nearest
+from icl_gap.models import NearestExemplarSpec, identify, load_model, load_tokenizer
+from icl_gap.models.baselines.nearest_exemplar import nearest_exemplar
 from icl_gap.schema import Completion, Example, Prompt
 
 WORDS = ("walk", "jump", "left", "and", "after", "the")
@@ -21,7 +21,7 @@ def example(source: str, target: str = "", id_: str = "x") -> Example:
 
 
 def found(source: str, *sources: str) -> str | None:
-    best = nearest(source, [example(s) for s in sources])
+    best = nearest_exemplar(source, [example(s) for s in sources])
     return None if best is None else best.source
 
 
@@ -38,14 +38,14 @@ def test_word_order_decides_between_equal_bags() -> None:
 
 def test_the_later_of_equals_wins() -> None:
     first, second = example("walk", "A", "1"), example("walk", "B", "2")
-    best = nearest("walk", [first, second, example("jump")])
+    best = nearest_exemplar("walk", [first, second, example("jump")])
     assert best is second
 
 
 def test_without_exemplars_the_answer_is_empty() -> None:
     spec = NearestExemplarSpec()
     identity = identify(spec)
-    model = load(spec, identity)
+    model = load_model(spec, identity)
     prompts = [Prompt("q", "walk", (), ""), Prompt("q", "walk", (example("walk", "W\nX"),), "")]
     assert complete(model, prompts) == [Completion("", "stop"), Completion("W", "stop")]
     assert model.info.n_params is None
@@ -54,7 +54,7 @@ def test_without_exemplars_the_answer_is_empty() -> None:
 
 @given(source=SOURCES, others=st.lists(SOURCES, max_size=6))
 def test_an_equal_source_is_nearest(source: str, others: list[str]) -> None:
-    best = nearest(source, [example(s) for s in [*others, source]])
+    best = nearest_exemplar(source, [example(s) for s in [*others, source]])
     assert best is not None
     assert best.source.split() == source.split() or not source
 
@@ -68,6 +68,6 @@ def test_finds_mirrored_commands_of_scan(data_root: Path) -> None:
     solved = 0
     for query in draw.sample(examples, 60):
         pool = [it for it in examples if it is not query]
-        best = nearest(query.source, draw.sample(pool, 900))
+        best = nearest_exemplar(query.source, draw.sample(pool, 900))
         solved += best is not None and best.target == query.target
     assert solved >= 3

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, trainers
 from tokenizers.pre_tokenizers import ByteLevel, Metaspace, PreTokenizer, Sequence, Split
 
-from icl_gap.models.hf import cached_tokenizer as pieces
+from icl_gap.models.hf import cached_tokenizer
 
 # Whatever made the merges, they may cross spaces: these texts are full of them.
 TEXTS = (
@@ -68,13 +68,13 @@ def plain(tokenizer: Tokenizer) -> Callable[[str], tuple[int, ...]]:
 @given(text=TEXT | WORDS)
 def test_equals_encoding_whole(name: str, text: str) -> None:
     tokenizer = TOKENIZERS[name]
-    assert pieces.by_pieces(tokenizer).encode(text) == plain(tokenizer)(text)
+    assert cached_tokenizer.cached_encoder(tokenizer).encode(text) == plain(tokenizer)(text)
 
 
 @settings(max_examples=300)
 @given(text=TEXT | WORDS)
 def test_equals_encoding_whole_on_gpt2(gpt2: Tokenizer, text: str) -> None:
-    assert pieces.by_pieces(gpt2).encode(text) == plain(gpt2)(text)
+    assert cached_tokenizer.cached_encoder(gpt2).encode(text) == plain(gpt2)(text)
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
@@ -82,7 +82,7 @@ def test_equals_encoding_whole_on_gpt2(gpt2: Tokenizer, text: str) -> None:
 @given(parts=st.lists(TEXT | WORDS | (TEXT | WORDS).map(" ".__add__), min_size=1, max_size=4))
 def test_parts_are_counted_as_the_whole(name: str, parts: list[str]) -> None:
     tokenizer = TOKENIZERS[name]
-    count = pieces.by_pieces(tokenizer).count
+    count = cached_tokenizer.cached_encoder(tokenizer).count
     assert count(parts) == count(parts) == len(plain(tokenizer)("".join(parts)))
 
 
@@ -97,7 +97,7 @@ def test_bloom_words_do_cross_spaces() -> None:
 def test_equals_encoding_whole_on_cfq(gpt2: Tokenizer, cfq_targets: list[str], words: str) -> None:
     tokenizer = Tokenizer.from_str(gpt2.to_str())
     tokenizer.pre_tokenizer = gpt2_words() if words == "gpt2" else bloom_words()
-    encode, whole = pieces.by_pieces(tokenizer).encode, plain(tokenizer)
+    encode, whole = cached_tokenizer.cached_encoder(tokenizer).encode, plain(tokenizer)
     for target in cfq_targets[::40]:
         assert encode(target) == whole(target)
 
@@ -110,7 +110,7 @@ def counting(tokenizer: Tokenizer) -> tuple[Callable[[str], tuple[int, ...]], li
         seen.append(text)
         return whole(text)
 
-    return pieces._remembering(encode, ()).encode, seen
+    return cached_tokenizer._cache_chunks(encode, ()).encode, seen
 
 
 def test_a_known_pair_is_not_encoded_again() -> None:
@@ -124,9 +124,9 @@ def test_a_known_pair_is_not_encoded_again() -> None:
 def supported(tokenizer: Tokenizer) -> bool:
     added = tokenizer.get_added_tokens_decoder().values()
     return (
-        pieces._is_plain_bpe(tokenizer)
-        and pieces._has_known_words(tokenizer)
-        and pieces._are_harmless(added)
+        cached_tokenizer._is_plain_bpe(tokenizer)
+        and cached_tokenizer._has_known_pretokenizer(tokenizer)
+        and cached_tokenizer._fit_chunks(added)
     )
 
 

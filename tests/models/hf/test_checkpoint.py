@@ -17,7 +17,7 @@ from transformers.utils import logging
 
 from icl_gap.errors import ModelError
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.models import Model, TransformersSpec, identify, load
+from icl_gap.models import Model, TransformersSpec, identify, load_model
 from icl_gap.schema import Prompt
 
 FAMILIES = ("opt", "bloom", "codegen")
@@ -33,7 +33,7 @@ def opt(make_model: Any, tmp_path: Path) -> Path:
 
 def loaded(folder: Path, **options: Any) -> Model:
     spec = TransformersSpec.model_validate({"model": str(folder), **options})
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def change_weights(folder: Path, change: Callable[[Weights], Weights]) -> None:
@@ -208,7 +208,7 @@ def test_damaged_weights(opt: Path) -> None:
     path = opt / "model.safetensors"
     path.write_bytes(b"\xff" * 100)
     with pytest.raises(ModelError, match="damaged weights"):
-        load(spec, identity)
+        load_model(spec, identity)
 
 
 def test_pickled_weights_load_where_there_are_no_others(opt: Path) -> None:

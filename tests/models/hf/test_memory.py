@@ -21,18 +21,33 @@ from typer.testing import CliRunner
 from icl_gap.cli import app
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.models import NearestExemplarSpec, RandomInitSpec, TransformersSpec, identify, load
+from icl_gap.models import (
+    NearestExemplarSpec,
+    RandomInitSpec,
+    TransformersSpec,
+    identify,
+    load_model,
+    measure_footprint,
+)
 from icl_gap.models.hf.checkpoint import load_weights
-from icl_gap.models.hf.memory import Fit, _cgroup_room, fit, free_memory, in_words
+from icl_gap.models.hf.memory import (
+    MemoryFit,
+    _cgroup_room,
+    format_bytes,
+    free_memory,
+    memory_fit,
+)
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.results import open_results
 
 GIB = 1 << 30
 
 
-def estimate(folder: Path | str, **options: Any) -> Fit:
+def estimate(folder: Path | str, **options: Any) -> MemoryFit:
     spec = TransformersSpec.model_validate({"model": str(folder), **options})
-    found = fit(spec, identify(spec))
+    footprint = measure_footprint(spec, identify(spec))
+    assert footprint is not None
+    found = memory_fit(footprint)
     assert found is not None
     return found
 
@@ -151,8 +166,8 @@ def test_max_memory_bounds_weights_alone() -> None:
 def test_untrained_models_are_measured_too() -> None:
     spec = RandomInitSpec(hidden_size=65536, layers=500)
     with pytest.raises(ModelError, match="does not fit in memory"):
-        load(spec, identify(spec))
-    assert fit(NearestExemplarSpec(), identify(NearestExemplarSpec())) is None
+        load_model(spec, identify(spec))
+    assert measure_footprint(NearestExemplarSpec(), identify(NearestExemplarSpec())) is None
 
 
 def test_what_is_packed_on_disk_is_not_guessed_at(make_model: Any, tmp_path: Path) -> None:
@@ -161,7 +176,10 @@ def test_what_is_packed_on_disk_is_not_guessed_at(make_model: Any, tmp_path: Pat
     config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_8bit": True}
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     spec = TransformersSpec(model=str(folder))
-    assert fit(spec, identify(spec)) is None
+    footprint = measure_footprint(spec, identify(spec))
+    assert footprint is not None
+    assert footprint.weights is None
+    assert memory_fit(footprint) is None
 
 
 def test_no_such_device(make_model: Any) -> None:
@@ -194,8 +212,8 @@ def test_free_memory_is_some_and_within_the_machine() -> None:
     assert 0 < free_memory() <= psutil.virtual_memory().total
 
 
-def test_sizes_in_words() -> None:
-    assert [in_words(n) for n in (5, 2048, 3 * GIB // 2, 5000 * GIB)] == [
+def test_sizes_for_people() -> None:
+    assert [format_bytes(n) for n in (5, 2048, 3 * GIB // 2, 5000 * GIB)] == [
         "5 B",
         "2.0 KiB",
         "1.5 GiB",

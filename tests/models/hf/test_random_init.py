@@ -14,7 +14,7 @@ from icl_gap.models import (
     RandomInitSpec,
     TransformersSpec,
     identify,
-    load,
+    load_model,
     save_random_init,
 )
 from icl_gap.models.hf.random_init import build_random_init
@@ -48,7 +48,7 @@ def test_saved_and_made_in_memory_are_one_model(tmp_path: Path, family: Any) -> 
     made = RandomInitSpec(family=family, name="tiny")
     save_random_init(made, tmp_path / "tiny")
     saved = TransformersSpec(model=str(tmp_path / "tiny"))
-    models = [load(spec, identify(spec)) for spec in (made, saved)]
+    models = [load_model(spec, identify(spec)) for spec in (made, saved)]
     answers = [complete(model, PROMPTS, max_new_bytes=6) for model in models]
     assert answers[0] == answers[1]
     assert models[0].info == models[1].info

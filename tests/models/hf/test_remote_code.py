@@ -16,9 +16,15 @@ from tiny import save_embedder
 from transformers import AutoConfig
 
 from icl_gap.errors import ModelError
-from icl_gap.models import EmbedderSpec, TransformersSpec, find_embedder, identify, load
+from icl_gap.models import (
+    EmbedderSpec,
+    TransformersSpec,
+    find_embedder,
+    identify,
+    load_model,
+    measure_footprint,
+)
 from icl_gap.models.hf.checkpoint import load_weights
-from icl_gap.models.hf.cost import shape
 from icl_gap.models.hf.remote_code import refuse_code
 
 KERNEL = "kernels-community/flash-attn"
@@ -70,7 +76,7 @@ def test_a_configuration_that_names_code_is_refused(opt, settings, monkeypatch) 
     assert "config.json" in str(raised.value)
     assert "`trust_remote_code: true`" in str(raised.value)
     with pytest.raises(ModelError, match="names code to fetch"):
-        load(spec(opt), plain)  # the folder has changed since it was identified
+        load_model(spec(opt), plain)  # the folder has changed since it was identified
     assert fetched == []
     assert identify(spec(opt, trust_remote_code=True)).name == "opt"
 
@@ -102,7 +108,7 @@ def test_a_kernel_is_looked_for_where_the_sweep_says_so(opt, monkeypatch) -> Non
 )
 def test_what_the_library_has_itself_is_no_code(opt, settings) -> None:
     change(opt / "config.json", settings)
-    assert load(spec(opt), identify(spec(opt))).info.n_params
+    assert load_model(spec(opt), identify(spec(opt))).info.n_params
 
 
 def test_another_file_that_the_configuration_points_to_counts(opt) -> None:
@@ -143,7 +149,7 @@ def own_code(folder: Path, mark: Path) -> None:
 def test_code_beside_an_architecture_of_the_library_is_left_and_not_run(opt, tmp_path) -> None:
     """To refuse it would make users trust it who need not."""
     own_code(opt, tmp_path / "mark")
-    assert load(spec(opt), identify(spec(opt))).info.n_params
+    assert load_model(spec(opt), identify(spec(opt))).info.n_params
     assert not (tmp_path / "mark").exists()
 
 
@@ -151,7 +157,10 @@ def test_code_that_is_needed_is_refused_in_a_plan_too(opt, tmp_path) -> None:
     own_code(opt, tmp_path / "mark")
     change(opt / "config.json", {"model_type": "own"})
     identity = identify(spec(opt))
-    for step in (lambda: shape(spec(opt), identity), lambda: load(spec(opt), identity)):
+    for step in (
+        lambda: measure_footprint(spec(opt), identity),
+        lambda: load_model(spec(opt), identity),
+    ):
         with pytest.raises(ModelError, match="comes with Python code") as raised:
             step()
         assert "`trust_remote_code: true`" in str(raised.value)
@@ -166,7 +175,7 @@ def test_a_tokenizer_that_is_code_is_refused(opt, tmp_path) -> None:
     (opt / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
     change(opt / "config.json", {"model_type": "own"})
     with pytest.raises(ModelError, match="comes with Python code"):
-        load(spec(opt), identify(spec(opt)))
+        load_model(spec(opt), identify(spec(opt)))
     assert not mark.exists()
 
 

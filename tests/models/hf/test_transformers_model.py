@@ -18,7 +18,7 @@ from icl_gap.models import (
     Model,
     TransformersSpec,
     identify,
-    load,
+    load_model,
 )
 from icl_gap.schema import Completion, Prompt, Response
 
@@ -29,7 +29,7 @@ TEXT = st.text(st.sampled_from("walk twice\n()é."), min_size=1, max_size=40)
 
 def loaded(folder: Path, **options: Any) -> Model:
     spec = TransformersSpec.model_validate({"model": str(folder), **options})
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def prompts(*texts: str) -> list[Prompt]:

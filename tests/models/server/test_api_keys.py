@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from serving import Connection, Server, serving
 
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.models import OpenAISpec, Request, identify, load
+from icl_gap.models import OpenAISpec, Request, identify, load_model
 from icl_gap.models.server.api_keys import holds_key, without_key
-from icl_gap.models.server.failures import told
+from icl_gap.models.server.failures import redacted
 from icl_gap.schema import Prompt, Response
 from icl_gap.specs import check_spec
 
@@ -93,7 +93,7 @@ def test_a_key_in_a_completion_is_not_stored(toy_card, tmp_path) -> None:
 
 @pytest.mark.parametrize("before", range(170, 210))
 def test_a_key_at_the_edge_of_what_is_shown_is_not_told_in_part(before) -> None:
-    shown = told("x" * before + KEY + "y" * 20, KEY)
+    shown = redacted("x" * before + KEY + "y" * 20, KEY)
     assert len(shown) <= 200
     assert "sk-" not in shown
 
@@ -126,7 +126,7 @@ def test_no_reason_gives_a_key_away(key, encoding, before, after, cut) -> None:
     assert holds_key(text, key)
     # A body may be cut anywhere, and then be shown as bytes or within another text.
     for shown in (text, text[:cut], repr(text[:cut].encode()), f"{text[:cut]} (sent 2 times)"):
-        reason = told(shown, key)
+        reason = redacted(shown, key)
         assert not holds_key(reason, key)
         if encoding == "plain":
             assert not any(part in reason for part in parts(key))
@@ -159,7 +159,7 @@ ASKED = Request(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
 def outcome_of(answer: Any, **fields: Any) -> Response | InferenceError:
     with serving(answer) as server:
         one = spec(base_url=server.url, max_attempts=1, **fields)
-        ((_, outcome),) = load(one, identify(one)).respond([ASKED])
+        ((_, outcome),) = load_model(one, identify(one)).respond([ASKED])
     assert isinstance(outcome, Response | InferenceError)
     return outcome
 
@@ -256,10 +256,10 @@ def test_no_exception_that_is_raised_holds_the_key(way) -> None:
     with serving(REPEATS[way]) as server:
         one = spec(base_url=server.url, max_attempts=1, logprobs="echo")
         try:
-            load(one.model_copy(update={"logprobs": "auto"}), identify(one))
+            load_model(one.model_copy(update={"logprobs": "auto"}), identify(one))
         except ModelError as error:
             errors += chain(error)
-        ((_, outcome),) = load(one, identify(one)).respond([ASKED])
+        ((_, outcome),) = load_model(one, identify(one)).respond([ASKED])
     assert isinstance(outcome, InferenceError)
     assert bool(errors) == (way not in PASSED_OVER)
     for error in (*errors, *chain(outcome)):
@@ -302,7 +302,7 @@ def test_an_entry_that_repeats_the_key_is_refused_unseen(monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     one = spec(base_url=f"https://example.org/{KEY}/v1")
     with pytest.raises(ModelError, match="this entry repeats the key") as raised:
-        load(one, identify(one))
+        load_model(one, identify(one))
     assert KEY not in str(raised.value)
 
 
@@ -314,7 +314,7 @@ def test_a_server_elsewhere_needs_a_key(monkeypatch) -> None:
     monkeypatch.delenv("SOME_KEY", raising=False)
     elsewhere = spec(base_url="https://example.org/v1", api_key_env="SOME_KEY")
     with pytest.raises(ModelError, match=r"SOME_KEY holds no key for https://example\.org/v1"):
-        load(elsewhere, identify(elsewhere))
+        load_model(elsewhere, identify(elsewhere))
 
 
 @pytest.mark.parametrize("key", ["two words", "a\nb", "schlüssel"])
@@ -322,7 +322,7 @@ def test_a_key_that_no_header_can_hold_is_refused_unseen(monkeypatch, key) -> No
     monkeypatch.setenv("SOME_KEY", key)
     one = spec(api_key_env="SOME_KEY")
     with pytest.raises(ModelError, match="no key") as raised:
-        load(one, identify(one))
+        load_model(one, identify(one))
     assert key not in str(raised.value)
 
 

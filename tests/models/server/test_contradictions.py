@@ -16,7 +16,7 @@ from toys import sweep
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, identify, load_model
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.plausible import most_usage
 from icl_gap.models.server.transport import MOST_BYTES
@@ -40,7 +40,7 @@ def spec(url: str, **fields: Any) -> OpenAISpec:
 
 def model(url: str, **fields: Any) -> Model:
     one = spec(url, **fields)
-    return load(one, identify(one))
+    return load_model(one, identify(one))
 
 
 def ask(answer: Any, **fields: Any) -> Response | InferenceError:
@@ -135,13 +135,13 @@ def test_records_hold_the_name_of_the_model_that_answered(toy_card, tmp_path) ->
 @pytest.mark.parametrize("served", ["gpt-4o-2024-08-06", "gpt-4", "gpt-4o@dev"])
 def test_another_model_is_a_failure_that_names_the_way_out(served) -> None:
     said = reason(lambda c, _: c.send_text(" a b", model=served), model="gpt-4o")
-    assert f"the model {served} answered, where gpt-4o was asked" in said
+    assert f"the model {served} responded, where gpt-4o was requested" in said
     assert said.endswith(f"`model_alias: {served}`")
 
 
 @pytest.mark.parametrize("served", [7, ["m"], {"id": "m"}, True])
 def test_a_model_that_is_no_name_is_a_failure(served) -> None:
-    assert "its model is no name" in reason(lambda c, _: c.send_text(" a b", model=served))
+    assert "its model is not a name" in reason(lambda c, _: c.send_text(" a b", model=served))
 
 
 def test_a_name_of_any_length_and_kind_leaves_the_way_out_to_be_read() -> None:
@@ -179,7 +179,7 @@ def test_an_alias_is_a_name_or_a_list_of_names(alias) -> None:
 @pytest.mark.parametrize("text", [" a", " a b\nQ:", "x" * 300])
 def test_an_answer_that_ends_before_the_bound_it_is_said_to_reach_is_a_failure(text) -> None:
     said = reason(lambda c, _: c.send_text(text, finish_reason="length"))
-    assert "the server cut the answer short, after 3 of 42 tokens" in said
+    assert "the server cut the response short, after 3 of 42 tokens" in said
 
 
 def usage(prompt: object, completion: object) -> dict[str, object]:
@@ -198,7 +198,7 @@ def test_a_usage_that_cannot_be_is_a_failure_and_lowers_no_cost(found) -> None:
     one = spec("http://127.0.0.1:1/v1", price=PRICE, max_cost=30, concurrency=1)
     asked = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 20) for n in range(5)]
     with serving(lambda c, _: c.send_text(" a", usage=found)) as server:
-        guarded = load(one.model_copy(update={"base_url": server.url}), identify(one))
+        guarded = load_model(one.model_copy(update={"base_url": server.url}), identify(one))
         outcomes = [str(outcome) for _, outcome in guarded.respond(asked)]
         assert 1 <= len(server.bodies) <= 3, "what cannot be read costs the most that can be"
     assert sum("usage" in each for each in outcomes) == len(server.bodies)

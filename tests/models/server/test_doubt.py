@@ -10,7 +10,7 @@ from serving import Connection, serving
 
 from icl_gap.errors import InferenceError, InputError, ModelError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, identify, load_model
 from icl_gap.schema import Prompt, Response
 from icl_gap.specs import check_spec
 
@@ -21,7 +21,7 @@ PRICE = {"prompt": 1.0, "completion": 1.0}
 
 def model(url: str, **fields: Any) -> Model:
     spec = OpenAISpec.model_validate({"kind": "openai", "model": "m", "base_url": url, **fields})
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def echoing(tokens: list[tuple[str, float, dict[str, float]]], *, before: str = "") -> Any:
@@ -109,7 +109,7 @@ def test_an_answer_that_the_server_cut_short_is_a_failure(text, tokens) -> None:
     with serving(answer) as server:
         ((_, outcome),) = model(server.url, logprobs="none").respond([ASKED])
     assert isinstance(outcome, InferenceError)
-    assert "cut the answer short" in str(outcome)
+    assert "cut the response short" in str(outcome)
 
 
 def test_what_comes_back_unusable_is_paid_and_a_filter_is_final() -> None:
@@ -151,5 +151,5 @@ def test_what_is_no_address_is_refused_where_it_stands(url) -> None:
 
 
 def test_an_address_that_nothing_is_at_fails_its_model_alone() -> None:
-    with pytest.raises(ModelError, match="m does not answer"):
+    with pytest.raises(ModelError, match="m does not respond"):
         model("http://127.0.0.1:9/v1", timeout=1)

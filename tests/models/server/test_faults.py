@@ -16,7 +16,7 @@ from asking import numbered
 from serving import Faults, serving
 
 from icl_gap.errors import InferenceError
-from icl_gap.models import Model, OpenAISpec, Request, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, identify, load_model
 from icl_gap.schema import Prompt, Response, Usage
 
 
@@ -24,7 +24,7 @@ def model(url: str, **fields: Any) -> Model:
     spec = OpenAISpec.model_validate(
         {"kind": "openai", "model": "m", "base_url": url, "logprobs": "none", **fields}
     )
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def requests(n: int) -> list[Request]:
@@ -39,9 +39,9 @@ def reply(prompt: str) -> str:
 FINAL = (
     "content_filter",
     "redirects",
-    "the model another answered",
-    "cut the answer short",
-    "its usage cannot be",
+    "the model another responded",
+    "cut the response short",
+    "its usage is impossible",
     "longer than",
     "repeats the key",
 )
@@ -129,7 +129,7 @@ def test_a_deadline_ends_a_request_that_trickles() -> None:
         began = time.monotonic()
         ((_, outcome),) = model(server.url, timeout=1.0).respond(requests(1))
         assert 0.4 < time.monotonic() - began < 2.5
-    assert "no answer within" in str(outcome)
+    assert "no response within" in str(outcome)
 
 
 @pytest.mark.parametrize("dated", [False, True])
@@ -211,7 +211,7 @@ def test_nothing_goes_on_when_the_answers_are_not_wanted_any_more() -> None:
         time.sleep(0.5)
         assert len(server.bodies) == sent <= 5
         assert server.now == 0
-    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-api"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-server"]
 
 
 def test_an_interrupt_ends_what_is_under_way() -> None:
@@ -224,7 +224,7 @@ def test_an_interrupt_ends_what_is_under_way() -> None:
             next(outcomes)
         assert time.monotonic() - began < 3
         timer.join()
-    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-api"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "icl-gap-server"]
 
 
 def test_it_works_where_a_loop_is_running() -> None:

@@ -16,8 +16,14 @@ from typer.testing import CliRunner
 from icl_gap.cli import app
 from icl_gap.errors import InputError, ModelError
 from icl_gap.evaluation.planning import plan_sweep
-from icl_gap.models import OpenAISpec, TransformersSpec, identify, load, load_tokenizer
-from icl_gap.models.hf.cost import shape
+from icl_gap.models import (
+    OpenAISpec,
+    TransformersSpec,
+    identify,
+    load_model,
+    load_tokenizer,
+    measure_footprint,
+)
 
 AWAY = {"kind": "openai", "model": "code-davinci-002", "base_url": "https://example.invalid/v1"}
 NAME = "nano-codegen-s"
@@ -94,7 +100,7 @@ def test_its_tokenizer_measures_prompts_and_draws_the_exemplars_of_its_model(toy
 
 def test_it_has_no_weights_and_the_tokenizer_that_is_named() -> None:
     plain, named = spec(), spec(tokenizer=NAME)
-    assert shape(plain, identify(plain)) is None
+    assert measure_footprint(plain, identify(plain)) is None
     assert load_tokenizer(plain, identify(plain)) is None
     assert load_tokenizer(named, identify(named)).encode(" WALK")
     assert identify(named).tokenizer == identify(TransformersSpec(model=NAME)).tokenizer
@@ -117,7 +123,7 @@ def test_what_is_stated_of_it_is_known_of_it(monkeypatch) -> None:
         logprobs="none",
         name="davinci",
     )
-    info = load(stated, identify(stated)).info
+    info = load_model(stated, identify(stated)).info
     assert (info.name, info.family, info.device) == ("davinci", "codex", "example.invalid")
     assert (info.n_params, info.n_params_non_embedding) == (12_000_000_000, 11_000_000_000)
     assert (info.size_source, info.training_tokens) == ("estimated", 100_000_000_000)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from icl_gap.models import OpenAISpec, Request, TransformersSpec, identify, load_tokenizer
 from icl_gap.models.server.failures import retry_after
-from icl_gap.models.server.logprobs import Forced, judge, read_forced
-from icl_gap.models.server.responses import BodyError, Served, read_answer, read_body
+from icl_gap.models.server.logprobs import GoldToken, read_gold_tokens, score_gold
+from icl_gap.models.server.responses import BodyError, RawCompletion, read_body, read_response
 from icl_gap.schema import Completion, Divergence, Prompt
 from icl_gap.specs import check_spec
 
@@ -57,7 +57,7 @@ def test_depth_is_no_crash() -> None:
 @given(JSON, st.sampled_from(["echo", "prompt_logprobs"]))
 def test_log_probabilities_in_any_shape_are_read_or_left(value, mode) -> None:
     choice = value if isinstance(value, dict) else {"logprobs": value, "prompt_logprobs": value}
-    assert read_forced(mode, Served("", "stop", None, choice), " A") is None
+    assert read_gold_tokens(mode, RawCompletion("", "stop", None, choice), " A") is None
 
 
 def body(**choice: Any) -> bytes:
@@ -94,7 +94,7 @@ def request(gold: str = " A B", **more: Any) -> Request:
     ],
 )
 def test_an_answer_ends_where_a_local_one_does(text, served, completion) -> None:
-    found, _ = read_answer(Served(text, served, None, {}), request(), None)
+    found, _ = read_response(RawCompletion(text, served, None, {}), request(), None)
     assert found == completion
 
 
@@ -103,15 +103,23 @@ def test_an_answer_that_runs_on_ends_with_the_token_that_is_too_much() -> None:
     spec = TransformersSpec(model="nano-codegen-s")
     tokenizer = load_tokenizer(spec, identify(spec))
     text = " JUMP" * 400 + " WALK"
-    found, _ = read_answer(Served(text, "length", None, {}), request(" JUMP WALK"), tokenizer)
+    found, _ = read_response(
+        RawCompletion(text, "length", None, {}), request(" JUMP WALK"), tokenizer
+    )
     assert found == Completion(" JUMP JUMP JUMP", "length")
     unknown = " JUMP JUMP JU"
-    found, _ = read_answer(Served(unknown, "length", None, {}), request(" JUMP WALK"), tokenizer)
+    found, _ = read_response(
+        RawCompletion(unknown, "length", None, {}), request(" JUMP WALK"), tokenizer
+    )
     assert found == Completion(unknown, "length")
 
 
-def forced(*tokens: tuple[str, str]) -> list[Forced]:
-    return [Forced(text, -0.5, best, text == best) for text, best in tokens]
+def cut(text: str) -> RawCompletion:
+    return RawCompletion(text, "length", None, {})
+
+
+def forced(*tokens: tuple[str, str]) -> list[GoldToken]:
+    return [GoldToken(text, -0.5, best, text == best) for text, best in tokens]
 
 
 RIGHT = forced((" A", " A"), (" B", " B"))
@@ -128,18 +136,18 @@ WRONG = forced((" A", " A"), (" B", " C"))
     ],
 )
 def test_a_forced_answer_that_ends_is_known_whole(tokens, after, eos, text) -> None:
-    finding = judge(request(), tokens, after, eos=eos)
-    assert finding.answer.completion.text == text
-    assert (finding.answer.divergence is None) == (text == " A B")
-    assert finding.gold_logprob == -0.5
+    score = score_gold(request(), tokens, after, eos=eos)
+    assert score.response.completion.text == text
+    assert (score.response.divergence is None) == (text == " A B")
+    assert score.gold_logprob == -0.5
 
 
 def test_a_forced_answer_that_is_wrong_for_good_is_not_followed() -> None:
-    finding = judge(request(), WRONG, "\n", eos=False)
-    assert finding.answer.completion is None
-    assert finding.answer.divergence == Divergence(1, " B", " C", " A")
-    longer = judge(request(), RIGHT, " C", eos=False)
-    assert longer.answer.divergence == Divergence(2, None, " C", " A B")
+    score = score_gold(request(), WRONG, "\n", eos=False)
+    assert score.response.completion is None
+    assert score.response.divergence == Divergence(1, " B", " C", " A")
+    longer = score_gold(request(), RIGHT, " C", eos=False)
+    assert longer.response.divergence == Divergence(2, None, " C", " A B")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +162,7 @@ def test_a_forced_answer_that_is_wrong_for_good_is_not_followed() -> None:
     ],
 )
 def test_a_forced_answer_that_may_still_be_right_is_decoded(tokens, after, more) -> None:
-    assert judge(request(**more), tokens, after, eos=False).answer is None
+    assert score_gold(request(**more), tokens, after, eos=False).response is None
 
 
 def test_tokens_that_do_not_begin_with_the_gold_answer_tell_nothing() -> None:
@@ -163,9 +171,9 @@ def test_tokens_that_do_not_begin_with_the_gold_answer_tell_nothing() -> None:
         "token_logprobs": [None, -1.0, -1.0, -1.0],
         "top_logprobs": [None, {": A": -1.0}, {" B": -1.0}, {"\n": -1.0}],
     }
-    served = Served("", "stop", None, {"logprobs": logprobs})
-    assert read_forced("echo", served, " A B") is None
-    assert [token.text for token in read_forced("echo", served, " B")] == [" B"]
+    served = RawCompletion("", "stop", None, {"logprobs": logprobs})
+    assert read_gold_tokens("echo", served, " A B") is None
+    assert [token.text for token in read_gold_tokens("echo", served, " B")] == [" B"]
 
 
 @pytest.mark.parametrize("value", ["3", " 3 "])

@@ -84,8 +84,9 @@ def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
         assert theirs.prompt_sha256 == ours.prompt_sha256
         assert theirs.prompt_tokens == ours.prompt_tokens
         assert theirs.prediction == ours.prediction
-        assert (theirs.raw, theirs.canonical) == (ours.raw, ours.canonical)
+        for metric in ("raw", "canonical"):
+            assert theirs.scores.get(metric) == ours.scores.get(metric)
         assert theirs.divergence == ours.divergence
         assert theirs.usage is not None
         assert theirs.usage.prompt_tokens == ours.prompt_tokens
-    assert {record.raw for record in here.values()} == {True, False}
+    assert {record.scores["raw"] for record in here.values()} == {True, False}

@@ -11,7 +11,7 @@ import pytest
 from serving import ModelAnswers, Server, serving
 
 from icl_gap import data, prompts, scoring
-from icl_gap.models import Model, OpenAISpec, Request, TransformersSpec, identify, load
+from icl_gap.models import Model, OpenAISpec, Request, TransformersSpec, identify, load_model
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.sampling import sample_exemplars
 from icl_gap.schema import Response
@@ -29,19 +29,19 @@ def server(request) -> Iterator[tuple[str, str, Server]]:
 
 def local(name: str) -> Model:
     spec = TransformersSpec(model=name)
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def remote(name: str, server: Server, **fields: Any) -> Model:
     spec = OpenAISpec.model_validate(
         {"kind": "openai", "model": name, "base_url": server.url, "tokenizer": name, **fields}
     )
-    return load(spec, identify(spec))
+    return load_model(spec, identify(spec))
 
 
 def requests(*, following: bool = True, n: int = 12) -> list[Request]:
     card = data.load_card("scan")
-    scan = data.load(card, "simple", None)
+    scan = data.load_split(card, "simple", None)
     template = prompts.Template(**card.template)
     found = []
     for shown in sample_exemplars(

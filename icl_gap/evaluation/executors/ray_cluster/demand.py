@@ -8,8 +8,7 @@ from typing import Any
 
 from icl_gap.errors import ModelError
 from icl_gap.evaluation.inputs import SweepModel
-from icl_gap.models import RandomInitSpec, TransformersSpec
-from icl_gap.models.hf.memory import fit
+from icl_gap.models import measure_footprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +37,13 @@ def demand(model: SweepModel, nodes: Sequence[dict[str, float]]) -> Demand:
 
 
 def _gpus(model: SweepModel, nodes: Sequence[dict[str, float]]) -> int:
-    spec = model.spec
-    if isinstance(spec, RandomInitSpec):
-        return 1
-    if not isinstance(spec, TransformersSpec):
+    placement = model.spec.placement
+    if placement is None:
         return 0
-    if spec.device_map is not None:
-        named = [n for n in spec.max_memory or () if n != "cpu"]
-        return _most(nodes, "GPU") if spec.max_memory is None else max(named, default=-1) + 1
-    kind, _, number = (spec.device or "cuda").partition(":")
+    if placement.device_map is not None:
+        named = [n for n in placement.max_memory or () if n != "cpu"]
+        return _most(nodes, "GPU") if placement.max_memory is None else max(named, default=-1) + 1
+    kind, _, number = (placement.device or "cuda").partition(":")
     if kind == "cpu":
         return 0
     return int(number) + 1 if number.isdecimal() else 1
@@ -54,10 +51,12 @@ def _gpus(model: SweepModel, nodes: Sequence[dict[str, float]]) -> int:
 
 def _memory(model: SweepModel) -> int:
     try:
-        found = fit(model.spec, model.identity)
+        found = measure_footprint(model.spec, model.identity)
     except ModelError:  # loading it tells
         return 0
-    return 0 if found is None else found.weights + found.keys_and_values
+    if found is None or found.weights is None:
+        return 0
+    return found.weights + found.keys_and_values
 
 
 def _most(nodes: Sequence[dict[str, Any]], resource: str) -> int:

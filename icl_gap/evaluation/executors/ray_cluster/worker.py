@@ -78,7 +78,7 @@ class Worker:
         try:
             if self._model is None:
                 model = self._plan.cells[0].model
-                self._model = models.load(model.spec, model.identity)
+                self._model = models.load_model(model.spec, model.identity)
         except ModelError as error:
             return error
         return self._model.info, collect_provenance(self._model.info.device)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.data import locations as places
-from icl_gap.data.locations import read_lines, read_text
+from icl_gap.data import text_files
+from icl_gap.data.text_files import read_lines, read_text
 from icl_gap.errors import DataError
 
 NO_BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e\r"
@@ -39,7 +39,7 @@ def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
 def test_no_more_is_read_than_fits_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(places, "LARGEST_TEXT", 1000)
+    monkeypatch.setattr(text_files, "LARGEST_TEXT", 1000)
     path, pack = tmp_path / name, gzip.compress if name.endswith(".gz") else bytes
     path.write_bytes(pack(b"a" * 1000))
     assert len(read_text(path)) == 1000

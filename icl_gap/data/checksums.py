@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icl_gap.data.cards import RECEIPT, DatasetCard, HubSource, LocalSource, UrlSource
-from icl_gap.data.locations import Found, at_hand, fetched_folder, open_bytes, sha256_of
+from icl_gap.data.locations import SourceFolder, fetched_folder, sha256_of
+from icl_gap.data.text_files import find_file, open_bytes
 from icl_gap.errors import DataError, Place
 from icl_gap.files import open_regular
 
@@ -35,7 +36,7 @@ class FileCheck:
         return self.found == self.expected
 
 
-def check_source(card: DatasetCard, found: Found) -> list[FileCheck]:
+def check_source(card: DatasetCard, found: SourceFolder) -> list[FileCheck]:
     """Check every file of a source whose sha256 is known.
 
     Raises:
@@ -46,7 +47,7 @@ def check_source(card: DatasetCard, found: Found) -> list[FileCheck]:
             return [_content(found.folder, *known) for known in source.files.items()]
         case UrlSource() | HubSource() as source:
             folder = fetched_folder(card, source)
-            known_sums = expected_sums(source, folder).items()
+            known_sums = expected_checksums(source, folder).items()
             return [
                 FileCheck(folder / name, digest, _sum(folder / name)) for name, digest in known_sums
             ]
@@ -54,7 +55,7 @@ def check_source(card: DatasetCard, found: Found) -> list[FileCheck]:
             return []
 
 
-def check_fetched(card: DatasetCard, found: Found, files: Iterable[Path]) -> None:
+def check_fetched(card: DatasetCard, found: SourceFolder, files: Iterable[Path]) -> None:
     """Check files that are about to be parsed, where they were fetched.
 
     Args:
@@ -68,7 +69,7 @@ def check_fetched(card: DatasetCard, found: Found, files: Iterable[Path]) -> Non
     if not isinstance(found.source, UrlSource | HubSource):
         return
     folder = fetched_folder(card, found.source)
-    expected = expected_sums(found.source, folder)
+    expected = expected_checksums(found.source, folder)
     for file in files:
         wanted = expected.get(file.relative_to(folder).as_posix())
         have = _sum(file)
@@ -82,17 +83,17 @@ def check_fetched(card: DatasetCard, found: Found, files: Iterable[Path]) -> Non
             )
 
 
-def expected_sums(source: UrlSource | HubSource, folder: Path) -> Mapping[str, str]:
+def expected_checksums(source: UrlSource | HubSource, folder: Path) -> Mapping[str, str]:
     """The sha256 of each file of a fetched folder: the card's own, and those of the receipt.
 
     Raises:
         DataError: The receipt is damaged.
     """
     named = source.files if isinstance(source, UrlSource) else ()
-    return receipt(folder) | {file.to: file.sha256 for file in named if not file.unpack}
+    return read_receipt(folder) | {file.to: file.sha256 for file in named if not file.unpack}
 
 
-def receipt(folder: Path) -> dict[str, str]:
+def read_receipt(folder: Path) -> dict[str, str]:
     """The sha256 of each file of a fetched folder, as noted when it was fetched.
 
     Raises:
@@ -111,7 +112,7 @@ def receipt(folder: Path) -> dict[str, str]:
 
 def _content(folder: Path, name: str, expected: str) -> FileCheck:
     """Check a file's content, which may lie there as `.gz`."""
-    path = at_hand(folder, name)
+    path = find_file(folder, name)
     if path is None:
         return FileCheck(folder / name, expected, None)
     try:

@@ -1,6 +1,6 @@
 """Which SCAN commands the random and the MCD splits hold, where no rule says so.
 
-`scan_members.json` has one entry a split: `train` and `test`, each a bitmap over the numbers of
+`_scan_members.json` has one entry a split: `train` and `test`, each a bitmap over the numbers of
 `scan.commands`. Bit `n % 8` (from the least significant) of byte `n // 8` is set if command n is on
 that side; the bytes are written in base64. A command on neither side belongs to the published
 development set, which is not used.
@@ -22,7 +22,7 @@ SPLITS_BY_MEMBERSHIP = ("simple", "mcd1", "mcd2", "mcd3")
 N_COMMANDS = 20910
 
 
-def pack(numbers: Iterable[int]) -> str:
+def pack_members(numbers: Iterable[int]) -> str:
     """Write a set of command numbers as a bitmap in base64."""
     bits = bytearray((N_COMMANDS + 7) // 8)
     for number in numbers:
@@ -30,7 +30,7 @@ def pack(numbers: Iterable[int]) -> str:
     return base64.b64encode(bits).decode("ascii")
 
 
-def unpack(text: str) -> list[int]:
+def unpack_members(text: str) -> list[int]:
     """Read a bitmap in base64 back to command numbers, in order."""
     bits = base64.b64decode(text, validate=True)
     return [number for number in range(N_COMMANDS) if bits[number // 8] >> number % 8 & 1]
@@ -43,7 +43,7 @@ def shipped_members(split: str) -> tuple[list[int], list[int]]:
         split: One of `SPLITS_BY_MEMBERSHIP`.
     """
     entry = _shipped()[split]
-    return unpack(entry["train"]), unpack(entry["test"])
+    return unpack_members(entry["train"]), unpack_members(entry["test"])
 
 
 @cache
@@ -65,6 +65,8 @@ def members_of(
     """
     sides = {"train": train, "test": test}
     return {
-        side: pack(number_of[line.removeprefix("IN: ").partition(" OUT: ")[0]] for line in lines)
+        side: pack_members(
+            number_of[line.removeprefix("IN: ").partition(" OUT: ")[0]] for line in lines
+        )
         for side, lines in sides.items()
     }

@@ -1,0 +1,148 @@
+"""The backend of causal language models that `transformers` loads.
+
+Torch is imported when a footprint is measured or weights load, and not before.
+"""
+
+# mypy: allow-untyped-calls
+# transformers leaves many of its functions without types.
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from icl_gap.errors import ModelError
+from icl_gap.models.backend import Backend, Footprint
+from icl_gap.models.base import Model
+from icl_gap.models.hf import hub
+from icl_gap.models.hf.folder import (
+    FAMILY_MARK,
+    UNTRAINED_MARK,
+    context_length,
+    fingerprints,
+    read_config,
+    weight_files,
+)
+from icl_gap.models.hf.remote_code import library_error, refuse_code
+from icl_gap.models.hf.silence import silence_transformers
+from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
+from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
+from icl_gap.models.spec import TransformersSpec
+from icl_gap.models.zoo import training_tokens
+
+
+class TransformersBackend(Backend[TransformersSpec]):
+    """Models from a folder or the hub."""
+
+    spec_class = TransformersSpec
+
+    def identify(self, spec: TransformersSpec) -> Identity:
+        """Return the identity of a folder by its files, of a model on the hub by its commit."""
+        local = hub.local_folder(spec.model)
+        if local is not None:
+            if spec.revision is not None:
+                raise ModelError(
+                    "a folder has no revisions", value=spec.revision, allowed="a name on the hub"
+                ).at(key="revision")
+            folder, name = local, local.resolve().name
+            source: dict[str, Any] = {"files": _local_files(local)}
+        else:
+            folder, name = hub.resolve(spec.model, spec.revision), spec.model
+            source = {"repo": spec.model, "commit": folder.name}
+        _check_library(spec)
+        config = read_config(folder)
+        if not spec.trust_remote_code:
+            refuse_code(folder)
+        trained = not config.get(UNTRAINED_MARK, False)
+        # Another revision may be an earlier step of the training.
+        published = trained and spec.revision in {None, "main"}
+        return Identity(
+            name=name,
+            family=spec.family or config.get(FAMILY_MARK) or config["model_type"],
+            context_length=context_length(config),
+            trained=trained,
+            key={**source, **_settings(spec)},
+            folder=folder,
+            tokenizer=tokenizer_digest({"bos": spec.bos, **tokenizer_files(folder)}),
+            training_tokens=training_tokens(spec.model) if published else None,
+        )
+
+    def tokenizer(self, spec: TransformersSpec, identity: Identity) -> TextTokenizer:
+        """Return the tokenizer of the model's folder."""
+        return _tokenizer(spec, _folder(identity))
+
+    def footprint(self, spec: TransformersSpec, identity: Identity) -> Footprint:
+        """Return the footprint of the model that `config.json` describes."""
+        from transformers import AutoConfig
+
+        from icl_gap.models.hf.cost import UNUSABLE_CONFIG, footprint_from_config
+
+        folder = _folder(identity)
+        if not spec.trust_remote_code:
+            refuse_code(folder)
+        with silence_transformers():
+            try:
+                config = AutoConfig.from_pretrained(
+                    str(folder), trust_remote_code=spec.trust_remote_code
+                )
+            except Exception as error:  # whatever can be wrong with a config
+                raise library_error(error, UNUSABLE_CONFIG, identity.name) from error
+        return footprint_from_config(config, spec, name=identity.name)
+
+    def load(self, spec: TransformersSpec, identity: Identity) -> Model:
+        """Load weights and tokenizer, from the hub where they are not here."""
+        from icl_gap.models.hf.checkpoint import load_weights
+        from icl_gap.models.hf.transformers_model import huggingface_model
+
+        folder = _folder(identity)
+        if "commit" in identity.key:
+            folder = hub.fetch_weights(spec.model, identity.key["commit"])
+        tokenizer = _tokenizer(spec, folder)
+        model = load_weights(spec, folder)
+        return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
+
+
+def _folder(identity: Identity) -> Path:
+    if identity.folder is None:
+        raise ValueError(f"{identity.name} has no files")
+    return identity.folder
+
+
+def _tokenizer(spec: TransformersSpec, folder: Path) -> TextTokenizer:
+    return load_folder_tokenizer(folder, bos=spec.bos, trust_remote_code=spec.trust_remote_code)
+
+
+def _check_library(spec: TransformersSpec) -> None:
+    """Check that the quantization's library is installed, before anything runs."""
+    if spec.quantization is not None and find_spec("bitsandbytes") is None:
+        raise ModelError(
+            "quantization needs bitsandbytes, which is not installed",
+            value=spec.quantization,
+            allowed="`pip install 'icl-gap[quantization]'`, or leave quantization out",
+        ).at(key="quantization")
+
+
+def _local_files(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        raise ModelError("no such folder", value=str(folder), allowed="a folder that holds a model")
+    read_config(folder)
+    return fingerprints(folder, weight_files(folder))
+
+
+def _settings(spec: TransformersSpec) -> dict[str, Any]:
+    """Return the user's choices that can change a result.
+
+    In float32 a result does not depend on what else is in the batch. In any other precision a near
+    tie may fall either way, so `kv_cache_tokens` is included. The sweep's other cells are not, as a
+    sweep that grows would then have to run again; `precision_check` tells how often it matters.
+    """
+    settings: dict[str, Any] = {
+        "dtype": spec.dtype,
+        "quantization": spec.quantization,
+        "bos": spec.bos,
+        "trust_remote_code": spec.trust_remote_code,
+    }
+    if spec.dtype != "float32" or spec.quantization is not None:
+        settings["kv_cache_tokens"] = spec.kv_cache_tokens
+    return settings
