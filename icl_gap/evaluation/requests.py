@@ -190,7 +190,9 @@ class RequestBuilder:
             return [0] * len(queries)
         key = (benchmark, identity.tokenizer, split)
         if key not in self._answer_tokens:
-            answers = (prompts.answer(benchmark.template, query.target) for query in queries)
+            answers = (
+                prompts.gold_with_stop(benchmark.template, query.target) for query in queries
+            )
             self._answer_tokens[key] = [len(tokenizer.encode(answer)) for answer in answers]
         return self._answer_tokens[key]
 

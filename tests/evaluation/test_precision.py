@@ -9,7 +9,7 @@ from writing import save_writer
 
 from icl_gap import models
 from icl_gap.errors import ModelError, StoreError
-from icl_gap.evaluation.precision import Compared, PrecisionCheck, read_checks
+from icl_gap.evaluation.precision import PrecisionCheck, RepeatedRequest, read_checks
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.results import repair_store, verify_store
 
@@ -121,8 +121,10 @@ def test_nobody_else_writes_while_precision_is_checked(
     assert len(checked) == 1
 
 
-def compared(condition: str, as_run: bool, exact: bool) -> Compared:
-    return Compared("c", f"{condition}{as_run}{exact}", condition, (as_run, exact), (as_run, exact))
+def compared(condition: str, as_run: bool, exact: bool) -> RepeatedRequest:
+    return RepeatedRequest(
+        "c", f"{condition}{as_run}{exact}", condition, (as_run, exact), (as_run, exact)
+    )
 
 
 def test_a_model_that_does_not_load_in_float32_is_left_out_with_a_warning(

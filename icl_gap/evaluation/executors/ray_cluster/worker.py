@@ -1,4 +1,4 @@
-"""A worker: the process on a node that holds a model."""
+"""Worker: the process on a node that holds a model."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from icl_gap.models import Request, RequestId
 from icl_gap.schema import ModelInfo, Record
 
 T = TypeVar("T")
-Row = tuple[RequestId, Record]
+IdentifiedRecord = tuple[RequestId, Record]
 """A request's id, and its record."""
 Begun = tuple[ModelInfo, dict[str, Any]]
-"""What is known of a loaded model, and what its answers are made with."""
-_MOST_ROWS = 200
-"""Of a batch, so that it travels with the reply and lies in no node's memory."""
+"""The description of a loaded model, and the provenance of its records."""
+_MOST_RECORDS = 200
+"""Records of a chunk, so that it travels with the message and lies in no node's memory."""
 
 
 class Worker:
-    """Answers for one model, job by job.
+    """Runs the requests of one model, job by job.
 
     Args:
         folder: Where relative paths of the sweep start, if there is such a folder on this node.
@@ -59,7 +59,7 @@ class Worker:
             keys: Of the job's cells.
 
         Returns:
-            What is known of the model; or why the job cannot be answered here.
+            The description of the model and the provenance; or why the job cannot be run here.
         """
         try:
             self._plan = outline_sweep(sweep)
@@ -83,7 +83,7 @@ class Worker:
             return error
         return self._model.info, collect_provenance(self._model.info.device)
 
-    def respond(self, wanted: Sequence[RequestId]) -> Iterator[list[Row]]:
+    def respond(self, wanted: Sequence[RequestId]) -> Iterator[list[IdentifiedRecord]]:
         """Run requests of the job that was begun.
 
         Args:
@@ -94,7 +94,7 @@ class Worker:
         """
         if self._model is None or self._plan is None:
             raise ValueError("no job was begun")
-        yield from in_batches(
+        yield from in_chunks(
             run_requests(self._requests, wanted, self._model, self._cells, self._plan.sweep)
         )
 
@@ -104,8 +104,8 @@ class _End:
     error: BaseException | None = None
 
 
-def in_batches(items: Iterator[T]) -> Iterator[list[T]]:
-    """All items that are there, as soon as there are some.
+def in_chunks(items: Iterator[T]) -> Iterator[list[T]]:
+    """Yield all items that are there, as soon as there are some.
 
     A thread goes on making items meanwhile: no item waits for those that take long to make.
 
@@ -126,7 +126,7 @@ def in_batches(items: Iterator[T]) -> Iterator[list[T]]:
     Thread(target=make, daemon=True).start()
     while True:
         batch = [made.get()]
-        while not made.empty() and len(batch) < _MOST_ROWS:
+        while not made.empty() and len(batch) < _MOST_RECORDS:
             batch.append(made.get())
         if there := [item for item in batch if not isinstance(item, _End)]:
             yield there
