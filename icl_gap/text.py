@@ -1,9 +1,14 @@
-"""Text of data, models and users, made fit to be shown."""
+"""Text of data, models and users: made printable, shortened, and cut at whole characters."""
 
 from __future__ import annotations
 
+REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+"""Stands in decoded text for bytes that are not, or not yet, a UTF-8 character."""
+_MAX_CHARACTER_BYTES = 4
+"""Bytes of a UTF-8 character, at most."""
+
 _BRIEF = 160
-"""The most characters of the line that stands for a large object."""
+"""Length of the line that stands for a large object, at most; in characters."""
 
 
 def printable(text: str) -> str:
@@ -11,6 +16,16 @@ def printable(text: str) -> str:
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def drop_incomplete_character(text: str) -> str:
+    """Return decoded text without the U+FFFD at its end that more bytes may turn into a character.
+
+    Some decoders write one U+FFFD for the first bytes of a character, others one for each byte. An
+    incomplete character has at most three bytes, so at most three U+FFFD are dropped.
+    """
+    complete = text.rstrip(REPLACEMENT_CHARACTER)
+    return text[: max(len(complete), len(text) - (_MAX_CHARACTER_BYTES - 1))]
 
 
 def brief(kind: str, *parts: str) -> str:

@@ -165,16 +165,16 @@ COUNTED = """
 import os, sys
 from icl_gap import read_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.models.engine.engine import Engine
+from icl_gap.models.hf.engine.scheduling import Engine
 
 log = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-run = Engine._run
+run = Engine._run_batch
 
-def counted(self, wave, *rest, **more):
-    os.write(log, b"%d\\n" % sum(1 for _ in wave.branches))
-    return run(self, wave, *rest, **more)
+def counted(self, batch, *rest, **more):
+    os.write(log, b"%d\\n" % sum(1 for _ in batch.branches))
+    return run(self, batch, *rest, **more)
 
-Engine._run = counted
+Engine._run_batch = counted
 evaluate_sweep(read_sweep(sys.argv[1]), sys.argv[2])
 """
 
@@ -188,12 +188,12 @@ def test_killed_at_fifty_random_moments_it_ends_as_if_nothing_had_been(tmp_path)
         command = [sys.executable, "-c", COUNTED, path, tmp_path / out, tmp_path / f"{out}.log"]
         return subprocess.Popen(command)
 
-    def waves_of(out: str) -> list[int]:
+    def batches_of(out: str) -> list[int]:
         log = tmp_path / f"{out}.log"
         return [int(n) for n in log.read_text().split()] if log.exists() else []
 
     begin, process = time.monotonic(), start("undisturbed")
-    while not waves_of("undisturbed"):
+    while not batches_of("undisturbed"):
         time.sleep(0.01)
     loading = time.monotonic() - begin
     assert process.wait() == 0
@@ -201,22 +201,22 @@ def test_killed_at_fifty_random_moments_it_ends_as_if_nothing_had_been(tmp_path)
     chance = random.Random(0)  # noqa: S311 (moments to kill at are no secret)
     inside = 0
     for _ in range(KILLS):
-        before, process = len(waves_of("killed")), start("killed")
+        before, process = len(batches_of("killed")), start("killed")
         if chance.random() < 0.2:
             time.sleep(chance.uniform(0, loading))
         else:
-            while len(waves_of("killed")) == before and process.poll() is None:
+            while len(batches_of("killed")) == before and process.poll() is None:
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, computing / KILLS))
         process.kill()
         assert process.wait() == -signal.SIGKILL
-        inside += len(waves_of("killed")) > before
+        inside += len(batches_of("killed")) > before
     assert start("killed").wait() == 0
     print(f"killed {KILLS} times, {inside} of them at work")
     assert inside > KILLS / 2
     one, two = (open_results(tmp_path / out) for out in ("undisturbed", "killed"))
     assert [plain(cell) for cell in two] == [plain(cell) for cell in one]
-    waves, again = waves_of("undisturbed"), waves_of("killed")
+    waves, again = batches_of("undisturbed"), batches_of("killed")
     print(f"{sum(waves)} answers in waves of at most {max(waves)}; {sum(again)} computed in all")
-    # What was computed twice was in the one wave that a kill broke off.
+    # What was computed twice was in the one batch that a kill broke off.
     assert sum(again) - sum(waves) <= inside * max(waves)

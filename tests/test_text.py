@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.text import printable
+from icl_gap.text import drop_incomplete_character, printable
 
 
 @given(st.text(st.characters()))
@@ -19,3 +19,16 @@ def test_no_text_can_take_the_terminal_over(text) -> None:
 
 def test_escapes_are_written_out() -> None:
     assert printable("\x1b[31mred\u202e\ud800") == r"\x1b[31mred\u202e\ud800"
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="\ufffd")), st.characters(codec="utf-8")
+)
+def test_an_incomplete_character_is_dropped(text, character) -> None:
+    whole = character.encode()
+    for end in range(1, len(whole)):
+        decoded = (text.encode() + whole[:end]).decode(errors="replace")
+        assert drop_incomplete_character(decoded) == text
+        assert drop_incomplete_character(f"{text}{end * chr(0xFFFD)}") == text  # one a byte
+    assert drop_incomplete_character(f"{text}\ufffd\ufffd\ufffd\ufffd") == f"{text}\ufffd"
+    assert drop_incomplete_character(f"\ufffd{text}.") == f"\ufffd{text}."

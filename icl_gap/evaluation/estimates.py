@@ -12,8 +12,8 @@ from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.planning import Plan
 from icl_gap.models import Footprint, OpenAISpec, Request, Tokenizer, measure_footprint
 from icl_gap.models.hf.cost import matmul_rate
-from icl_gap.models.hf.engine.sequences import tokenize_requests
-from icl_gap.models.hf.engine.trie import Sizes, measure
+from icl_gap.models.hf.engine.tokenization import tokenize_requests
+from icl_gap.models.hf.engine.trie import TokenCounts, count_tokens
 from icl_gap.models.hf.folder import check_weights, weight_files
 from icl_gap.models.hf.memory import MemoryFit, memory_fit
 from icl_gap.progress import Progress
@@ -51,7 +51,7 @@ class ComputeCost:
 
     model: str
     benchmark: str
-    sizes: Sizes
+    sizes: TokenCounts
     operations: float
     """Floating-point operations."""
     rate: float | None
@@ -102,7 +102,7 @@ def _counts(plan: Plan, cells: Sequence[Cell]) -> PromptCounts:
     )
 
 
-def measure_jobs(plan: Plan, progress: Progress) -> Iterator[tuple[SweepModel, str, Sizes]]:
+def measure_jobs(plan: Plan, progress: Progress) -> Iterator[tuple[SweepModel, str, TokenCounts]]:
     """Count the tokens of each model on each benchmark, for models that have a tokenizer.
 
     Args:
@@ -112,7 +112,7 @@ def measure_jobs(plan: Plan, progress: Progress) -> Iterator[tuple[SweepModel, s
     Yields:
         The model, the name of the benchmark, and the counts.
     """
-    known: dict[object, Sizes] = {}
+    known: dict[object, TokenCounts] = {}
     jobs = group_into_jobs(plan.cells)
     for cells in progress(jobs, "counting tokens", len(jobs)):
         model, tokenizer = cells[0].model, cells[0].model.tokenizer
@@ -132,11 +132,11 @@ def _measured(
     tokenizer: Tokenizer,
     context_length: int | None,
     predictions: Predictions,
-) -> Sizes:
+) -> TokenCounts:
     tokenized, _ = tokenize_requests(
         requests, tokenizer, context_length=context_length, predictions=predictions
     )
-    return measure([each.path for each in tokenized], [len(each.ids) for each in tokenized])
+    return count_tokens([each.path for each in tokenized], [len(each.ids) for each in tokenized])
 
 
 def compute_costs(plan: Plan, progress: Progress) -> Iterator[ComputeCost]:

@@ -10,7 +10,7 @@ from icl_gap.models.identity import Identity
 from icl_gap.models.spec import ModelSpecBase, Placement
 
 if TYPE_CHECKING:
-    from icl_gap.models.hf.engine.trie import Sizes
+    from icl_gap.models.hf.engine.trie import TokenCounts
 
 SpecT = TypeVar("SpecT", bound=ModelSpecBase)
 
@@ -38,7 +38,7 @@ class Footprint:
     """Precision of the computation, as torch names it."""
     placement: Placement
 
-    def operations(self, sizes: Sizes) -> float:
+    def operations(self, sizes: TokenCounts) -> float:
         """Return the floating-point operations of checking the gold answers of some requests.
 
         Each token takes two for each parameter (Kaplan et al. 2020, arXiv 2001.08361, section 2.1)

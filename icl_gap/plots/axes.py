@@ -1,4 +1,4 @@
-"""The axes that a figure can have: a table of what each reads of a point, and how it is drawn."""
+"""Axes of figures: the quantities that recipes can name, and their scales, limits and ticks."""
 
 from __future__ import annotations
 
@@ -15,47 +15,46 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Scale = Literal["size", "shots", "share", "gap", "smooth"]
-Read = Callable[[GapPoint], float | Estimate | None]
+Reader = Callable[[GapPoint], float | Estimate | None]
 TICK_ROOM = 0.33
-"""Inches that the label of a size needs."""
-QUERIES: Mapping[str, str] = MappingProxyType(
+"""Inches that the tick label of a size needs."""
+QUERY_CAPTIONS: Mapping[str, str] = MappingProxyType(
     {
         "pooled": "test and train queries pooled",
         "test": "test queries",
         "train": "train queries",
     }
 )
-BOTH = "exemplars from the query's own split (ID) or from the other (OOD)"
+CONDITIONS = "exemplars from the query's own split (ID) or from the other (OOD)"
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What an axis shows."""
+    """A quantity that an axis shows, or the colours of a heat map."""
 
     label: str
-    """`{metric}` stands for the kind of exact match."""
+    """Text beside the axis, in which `{metric}` stands for the metric."""
     scale: Scale
-    parts: Mapping[str | None, Read]
-    """What is read of a point: one number, under None, or one for each condition."""
-    meaning: str = ""
-    """For the caption."""
-    absent: str = ""
-    """Of points that have no such number: why."""
+    readers: Mapping[str | None, Reader]
+    """Functions that read a point's numbers: one with the key None, or one for each condition."""
+    caption: str = ""
+    """Definition of the quantity, for the caption."""
+    missing: str = ""
+    """Why a point has no number."""
     empty: str = ""
-    """Of a panel whose points all have none."""
-    least: int = 0
-    """Results with fewer different values have nothing to show on this axis."""
-    lacking: str = ""
-    """What to say of them."""
+    """Text of a panel in which no point has a number."""
+    min_values: int = 0
+    """The fewest different values that make a figure."""
+    too_few: str = ""
+    """Why results with fewer values are not drawn."""
 
     def label_for(self, metric: Metric) -> str:
-        """The axis' label."""
+        """Return the label, with the name of the metric in it."""
         return self.label.format(metric=METRICS[metric].label)
 
-    def of(self, point: GapPoint) -> dict[str | None, Estimate | None]:
-        """The numbers of a point; an exact one is an interval without width."""
-        found = {part: read(point) for part, read in self.parts.items()}
-        return {part: _estimate(value) for part, value in found.items()}
+    def read(self, point: GapPoint) -> dict[str | None, Estimate | None]:
+        """Return a point's numbers by condition; an exact one is an interval of width 0."""
+        return {condition: _estimate(read(point)) for condition, read in self.readers.items()}
 
 
 def _estimate(value: float | Estimate | None) -> Estimate | None:
@@ -65,8 +64,8 @@ def _estimate(value: float | Estimate | None) -> Estimate | None:
 
 
 _ACCURACIES = {
-    "a_id": Axis("{metric}, ID", "share", {None: lambda p: p.a_id}, BOTH),
-    "a_ood": Axis("{metric}, OOD", "share", {None: lambda p: p.a_ood}, BOTH),
+    "a_id": Axis("{metric}, ID", "share", {None: lambda p: p.a_id}, CONDITIONS),
+    "a_ood": Axis("{metric}, OOD", "share", {None: lambda p: p.a_ood}, CONDITIONS),
 }
 X_AXES: Mapping[str, Axis] = MappingProxyType(
     {
@@ -78,8 +77,8 @@ X_AXES: Mapping[str, Axis] = MappingProxyType(
                 "training FLOPs: 6 x parameters without embeddings x training tokens"
                 if key == "training_flops"
                 else "",
-                least=1,
-                lacking=f"no model has a number of {scale.label}",
+                min_values=1,
+                too_few=f"no model has a number of {scale.label}",
             )
             for key, scale in SCALES.items()
         },
@@ -87,8 +86,8 @@ X_AXES: Mapping[str, Axis] = MappingProxyType(
             "shots",
             "shots",
             {None: lambda p: p.shots},
-            least=2,
-            lacking="there is only one number of shots",
+            min_values=2,
+            too_few="there is only one number of shots",
         ),
         **_ACCURACIES,
     }
@@ -100,69 +99,71 @@ Y_AXES: Mapping[str, Axis] = MappingProxyType(
             "gap",
             {None: lambda p: p.gap},
             "relative gap = (A_id - A_ood) / A_id",
-            absent="unresolved: A_id not told from 0",
+            missing="unresolved: A_id may be 0",
             empty="no defined gap",
         ),
         "smooth": Axis(
             "smooth gap",
             "smooth",
             {None: lambda p: p.smooth},
-            "smooth gap: the relative gap of the gold answer's likelihood a token",
-            absent="not known: no log-likelihoods",
+            "smooth gap: the relative gap of the gold target's likelihood per token",
+            missing="not known: no log-likelihoods",
             empty="no log-likelihoods",
-            least=1,
-            lacking="no log-likelihoods of gold answers are known",
+            min_values=1,
+            too_few="no log-likelihoods of gold targets are known",
         ),
         "accuracy": Axis(
-            "{metric}", "share", {"ID": lambda p: p.a_id, "OOD": lambda p: p.a_ood}, BOTH
+            "{metric}", "share", {"ID": lambda p: p.a_id, "OOD": lambda p: p.a_ood}, CONDITIONS
         ),
         **_ACCURACIES,
     }
 )
 
 
-def set_x(ax: Axes, values: Sequence[Estimate], scale: Scale) -> None:
-    """Scale, limits and ticks of an x axis.
+def set_x(ax: Axes, values: Sequence[Estimate], scale: Scale, width: float) -> None:
+    """Set the scale, limits and ticks of an x axis.
 
     Args:
-        ax: Where.
-        values: Of all panels, so that these can be compared.
-        scale: The axis'.
+        ax: The panel.
+        values: The numbers of all panels, so that panels can be compared.
+        scale: The scale of the axis.
+        width: The width of the panel in inches, which decides how many ticks it gets.
     """
     if values:
-        _SET_X[scale](ax, values)
+        _SET_X[scale](ax, values, width)
     else:
         ax.set_xticks([])
 
 
 def limits(values: Sequence[Estimate], scale: Scale) -> tuple[float, float]:
-    """Limits of an axis of accuracies or gaps, the same for all panels."""
+    """Return the limits of an axis of accuracies or gaps, the same for all panels."""
     return _LIMITS[scale](values)
 
 
-def _set_shots(ax: Axes, values: Sequence[Estimate]) -> None:
+def _set_shots(ax: Axes, values: Sequence[Estimate], width: float) -> None:
+    del width
     from matplotlib.ticker import NullLocator
 
     shots = sorted({each.value for each in values})
-    # Logarithmic above 1 and linear below, so that 0 shots has a place.
+    # Logarithmic above 1 and linear below, so that 0 shots can be drawn.
     ax.set_xscale("symlog", linthresh=1, linscale=0.9)
     ax.set_xticks(shots, [str(int(value)) for value in shots])
     ax.xaxis.set_minor_locator(NullLocator())
-    low, high = _place(shots[0]), _place(shots[-1])
+    low, high = _position(shots[0]), _position(shots[-1])
     pad = max(0.12, 0.14 * (high - low))
-    ax.set_xlim(_unplace(low - pad), _unplace(high + pad))
+    ax.set_xlim(_shots_at(low - pad), _shots_at(high + pad))
 
 
-def _place(shots: float) -> float:
-    """Where the scale puts a number of shots; from 0 to 1 is as far as from 1 to 10."""
+def _position(shots: float) -> float:
+    """Position of a number of shots on the scale; 0 to 1 is as far as 1 to 10."""
     return shots if shots <= 1 else 1 + math.log10(shots)
 
 
-def _unplace(place: float) -> float:
-    return place if place <= 1 else 10 ** (place - 1)
+def _shots_at(position: float) -> float:
+    return position if position <= 1 else 10 ** (position - 1)
 
 
-def _set_sizes(ax: Axes, values: Sequence[Estimate]) -> None:
+def _set_sizes(ax: Axes, values: Sequence[Estimate], width: float) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = (end(each.value for each in values) for end in (min, max))
@@ -170,18 +171,14 @@ def _set_sizes(ax: Axes, values: Sequence[Estimate]) -> None:
     low, high = low / pad, high * pad
     ax.set_xscale("log")
     ax.set_xlim(low, high)
-    subs = (1.0, 3.0) if 2 * math.log10(high / low) * TICK_ROOM < _inches(ax) else (1.0,)
+    subs = (1.0, 3.0) if 2 * math.log10(high / low) * TICK_ROOM < width else (1.0,)
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value)))
 
 
-def _inches(ax: Axes) -> float:
-    figure = ax.get_figure(root=True)
-    return 0.0 if figure is None else ax.bbox.width / figure.dpi
-
-
-def _set_shares(ax: Axes, values: Sequence[Estimate]) -> None:
+def _set_shares(ax: Axes, values: Sequence[Estimate], width: float) -> None:
+    del width
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlim(_share_limits(values))
@@ -194,22 +191,22 @@ def _share_limits(values: Sequence[Estimate]) -> tuple[float, float]:
 
 
 def _gap_limits(values: Sequence[Estimate]) -> tuple[float, float]:
-    """Up to 1, the largest gap.
+    """Limits up to 1, the largest gap.
 
-    A bar that reaches far below the lowest gap runs out of the panel, as it would squeeze all else
-    (the CSV has its end).
+    A bar that reaches far below the lowest gap leaves the panel, since it would squeeze the rest;
+    the CSV has its end.
     """
     lowest = min([0.0, *(value.value for value in values)])
     return max(min([0.0, *(value.low for value in values)]), lowest - 0.6) - 0.05, 1.05
 
 
 def _smooth_limits(values: Sequence[Estimate]) -> tuple[float, float]:
-    """As of gaps, but only up to the highest, as smooth gaps are often small."""
+    """Limits as for gaps, but only up to the highest value, since smooth gaps are often small."""
     top = max([0.1, *(value.high for value in values)])
     return _gap_limits(values)[0], min(1.05, 1.1 * top)
 
 
-_SET_X: Mapping[Scale, Callable[[Axes, Sequence[Estimate]], None]] = MappingProxyType(
+_SET_X: Mapping[Scale, Callable[[Axes, Sequence[Estimate], float], None]] = MappingProxyType(
     {"size": _set_sizes, "shots": _set_shots, "share": _set_shares}
 )
 _LIMITS: Mapping[Scale, Callable[[Sequence[Estimate]], tuple[float, float]]] = MappingProxyType(

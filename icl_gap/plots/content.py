@@ -1,4 +1,4 @@
-"""What a figure shows, worked out before anything is drawn."""
+"""The content of a figure: its marks and panels, worked out before anything is drawn."""
 
 from __future__ import annotations
 
@@ -9,52 +9,51 @@ from dataclasses import dataclass
 from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, Metric
 from icl_gap.errors import AnalysisError
 from icl_gap.plots.axes import X_AXES, Y_AXES, Axis
-from icl_gap.plots.point_text import tip
+from icl_gap.plots.point_text import tooltip_text
 from icl_gap.plots.recipe import CurveRecipe, Facet, FigureRecipe, HeatmapRecipe, QuerySplits
 from icl_gap.text import shots_text
 
 FACETS: dict[Facet, Callable[[GapPoint | GapFit], str | int]] = {
-    "dataset": lambda of: f"{of.dataset} {of.split}",
-    "shots": lambda of: of.shots,
-    "family": lambda of: of.family,
+    "dataset": lambda each: f"{each.dataset} {each.split}",
+    "shots": lambda each: each.shots,
+    "family": lambda each: each.family,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One number to draw; with y None, one that is unresolved."""
+    """One number to draw; `y` is None if it is unresolved."""
 
     point: GapPoint
     series: str
-    """What the legend says."""
+    """Name in the legend."""
     colour_key: str
-    """What has one colour: a model where shots are on the x axis, else a family."""
+    """Key of its colour: the model if shots are on the x axis, else the family."""
     x: Estimate | None
     """None for a model without a size, which is drawn as a horizontal line."""
     y: Estimate | None
     condition: str | None
     """`ID` or `OOD` for an accuracy; None for a gap."""
     weight: float
-    """How large to draw it: from 0 for the smallest model to 1 for the largest."""
-    tip: str
-    """What is said when one points at it."""
+    """Size of the marker, from 0 for the smallest model to 1 for the largest."""
+    tooltip: str
 
     @property
     def hollow(self) -> bool:
-        """Whether it is drawn white inside: an OOD accuracy, or what no fit can use as it is."""
+        """True for an OOD accuracy, an unresolved gap and an estimated size: drawn white inside."""
         if self.condition is None:
             return self.point.gap is None or self.estimated
         return self.condition == "OOD"
 
     @property
     def estimated(self) -> bool:
-        """Whether the model's size is only estimated; then a ring goes around the marker."""
+        """True if the model's size is only estimated; a ring around the marker shows it."""
         return self.point.size_source == "estimated" and self.x is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes."""
+    """One pair of axes, in a column and perhaps a row of the figure."""
 
     column: str
     row: str | None
@@ -70,8 +69,8 @@ def resolve_query_split(recipe: FigureRecipe, analysis: Analysis) -> QuerySplits
     return min(have, key=("pooled", "test", "train").index, default="pooled")
 
 
-def chosen(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
-    """The points that a recipe draws.
+def select_points(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
+    """Return the points that a recipe draws.
 
     Raises:
         AnalysisError: There are none; the message says what is missing.
@@ -93,15 +92,15 @@ def chosen(analysis: Analysis, recipe: FigureRecipe) -> tuple[GapPoint, ...]:
 
 
 def nothing_to_draw(analysis: Analysis, recipe: FigureRecipe) -> str | None:
-    """Why a figure would show nothing of these results; None where it shows something."""
+    """Return why a figure would show nothing of these results; None if it shows something."""
     try:
-        points = chosen(analysis, recipe)
+        points = select_points(analysis, recipe)
     except AnalysisError as error:
         return str(error)
     for axis in _axes(recipe):
-        found = {value for point in points for value in axis.of(point).values() if value}
-        if len(found) < axis.least:
-            return axis.lacking
+        found = {value for point in points for value in axis.read(point).values() if value}
+        if len(found) < axis.min_values:
+            return axis.too_few
     return None
 
 
@@ -110,17 +109,19 @@ def _axes(recipe: FigureRecipe) -> list[Axis]:
     return [y] if isinstance(recipe, HeatmapRecipe) else [X_AXES[recipe.x], y]
 
 
-def panels(marks: Sequence[Mark], analysis: Analysis, recipe: CurveRecipe) -> list[list[Panel]]:
-    """Rows of panels; every row has every column, if need be without marks."""
+def make_panels(
+    marks: Sequence[Mark], analysis: Analysis, recipe: CurveRecipe
+) -> list[list[Panel]]:
+    """Sort marks into rows of panels; every row has every column, even without marks in it."""
     fits = [fit for fit in analysis.fits if fit.query_split == recipe.query_split]
     column = FACETS[recipe.panels[0]]
-    row = FACETS[recipe.panels[1]] if len(recipe.panels) > 1 else _only
+    row = FACETS[recipe.panels[1]] if len(recipe.panels) > 1 else _one_row
     columns = sorted({column(mark.point) for mark in marks})
     return [
         [
             Panel(
                 _heading(recipe.panels[0], c),
-                None if row is _only else _heading(recipe.panels[1], r),
+                None if row is _one_row else _heading(recipe.panels[1], r),
                 tuple(m for m in marks if column(m.point) == c and row(m.point) == r),
                 tuple(f for f in fits if column(f) == c and row(f) == r),
             )
@@ -130,38 +131,40 @@ def panels(marks: Sequence[Mark], analysis: Analysis, recipe: CurveRecipe) -> li
     ]
 
 
-def marks(points: Sequence[GapPoint], recipe: CurveRecipe, metric: Metric) -> list[Mark]:
-    """What to draw of each point: its gap, or its two accuracies; models without a size last."""
+def make_marks(points: Sequence[GapPoint], recipe: CurveRecipe, metric: Metric) -> list[Mark]:
+    """Return a mark for each number of each point; models without a size come last."""
     x_axis, y_axis = X_AXES[recipe.x], Y_AXES[recipe.y]
     y_name = y_axis.label_for(metric)
     weights = _weights(points) if x_axis.scale == "share" else {}
     drawn = []
     for point in points:
-        x = x_axis.of(point)[None]
-        series, colour_key = _named(point, x, recipe, x_axis.label)
+        x = x_axis.read(point)[None]
+        series, colour_key = _series_of(point, x, recipe, x_axis.label)
         weight = weights.get(point.n_params, 0.5)
         beside = {x_axis.label_for(metric): x} if x_axis.scale == "share" else {}
-        for condition, y in y_axis.of(point).items():
-            shown = {**beside, f"{y_name}, {condition}" if condition else y_name: y}
-            text = tip(point, shown)
+        for condition, y in y_axis.read(point).items():
+            values = {**beside, f"{y_name}, {condition}" if condition else y_name: y}
+            text = tooltip_text(point, values)
             drawn.append(Mark(point, series, colour_key, x, y, condition, weight, text))
     return sorted(drawn, key=lambda mark: mark.x is None)
 
 
-def _named(point: GapPoint, x: Estimate | None, recipe: CurveRecipe, on_x: str) -> tuple[str, str]:
-    """The series that a point belongs to, and what has its colour."""
+def _series_of(
+    point: GapPoint, x: Estimate | None, recipe: CurveRecipe, on_x: str
+) -> tuple[str, str]:
+    """Return the series of a point, and the key of its colour."""
     by_model = recipe.x == "shots"
     # Two baselines of one family are two lines, so each needs its own name and colour.
     alone = by_model or x is None or point.n_params is None
     key = point.model if alone else point.family
     series = key + (f" (no {on_x})" if x is None else "")
     series += "" if point.trained else " (untrained)"
-    told = by_model or "shots" in recipe.panels
-    return series_name(series, None if told else point.shots), key
+    known = by_model or "shots" in recipe.panels
+    return series_name(series, None if known else point.shots), key
 
 
 def _weights(points: Sequence[GapPoint]) -> dict[int | None, float]:
-    """Where each size lies between the smallest and the largest, on a logarithmic scale."""
+    """Position of each size between the smallest (0) and the largest (1), on a log scale."""
     logs = {p.n_params: math.log(p.n_params) for p in points if p.n_params}
     if len(logs) < 2:
         return {}
@@ -170,16 +173,16 @@ def _weights(points: Sequence[GapPoint]) -> dict[int | None, float]:
 
 
 def series_name(name: str, shots: int | None) -> str:
-    """What the legend calls a series; with its shots where panels do not tell them apart."""
+    """Return the name of a series in the legend, with its shots where panels do not show them."""
     return name if shots is None else f"{name}, {_heading('shots', shots)}"
 
 
-def partial_parts(points: Sequence[GapPoint]) -> list[str]:
-    """Which parts of their published splits the points were made from, where not the whole."""
+def partial_notes(points: Sequence[GapPoint]) -> list[str]:
+    """Return which parts of published splits the points come from, where not the whole."""
     return sorted({point.partial for point in points if point.partial is not None})
 
 
-def _only(_: GapPoint | GapFit) -> str | int:
+def _one_row(_: GapPoint | GapFit) -> str | int:
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The heat map: a row for each model, a column for each benchmark, query split and shots."""
+"""Heat maps: a row for each model, a column for each benchmark, query split and shots."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from icl_gap.analysis import Estimate, GapPoint
 from icl_gap.plots.axes import Axis, Scale
-from icl_gap.plots.point_text import hang, tip
-from icl_gap.plots.series_style import GREY, blank
+from icl_gap.plots.layout import SPARE, new_figure, offset, resize
+from icl_gap.plots.point_text import attach_tooltip, tooltip_text
+from icl_gap.plots.recipe import HeatmapRecipe
+from icl_gap.plots.series_style import GREY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,21 +21,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 K = TypeVar("K")
-COLOURS = "cividis"
+COLOUR_MAP = "cividis"
 """Perceptually uniform, and made to look the same to readers with and without colour blindness."""
 SPLITS = ("test", "train", "pooled")
+UNKNOWN = (0.95, 0.95, 0.95)
 # All in inches.
 CELL = (0.27, 0.17)
 NUMBER = (0.2, 0.1)
-"""A cell that is smaller has no number in it."""
+"""The smallest cell that gets a number."""
 LETTER = 0.066
 LINE = 0.12
-HEAD = 4.2 * LINE
-MAP_GAP = 0.12
+MAP_GAP = 0.07
+BAR_GAP = 0.1
+NAME_GAP = 0.05
 BAR = (1.6, 0.08)
-BAR_DOWN = 0.2
-CAPTION_DOWN = 0.62
-UNKNOWN = (0.95, 0.95, 0.95)
 # In cells.
 FAMILY_BREAK = 0.25
 SPLIT_BREAK = 0.15
@@ -41,7 +42,7 @@ BENCHMARK_BREAK = 0.5
 
 
 class Row(NamedTuple):
-    """Whose cells a row holds; baselines, which have no size, come last."""
+    """The model of a row; fields are in the order by which rows are sorted, baselines last."""
 
     sizeless: bool
     family: str
@@ -51,18 +52,18 @@ class Row(NamedTuple):
 
 
 class Column(NamedTuple):
-    """What a column of cells was asked."""
+    """The benchmark, query split and shots of a column, in the order by which it is sorted."""
 
     dataset: str
     split: str
     query_split: int
-    """Its place in `SPLITS`."""
+    """Index in `SPLITS`."""
     shots: int
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Which point stands where, in cells from the upper left corner."""
+    """Positions of points, in cells from the upper left corner."""
 
     points: Mapping[tuple[Row, Column], GapPoint]
     rows: Mapping[Row, float]
@@ -70,12 +71,12 @@ class Grid:
 
     @property
     def size(self) -> tuple[float, float]:
-        """Columns and rows, with the breaks between them."""
+        """Number of columns and of rows, with the breaks between them."""
         return max(self.columns.values()) + 1, max(self.rows.values()) + 1
 
     @property
     def blank(self) -> bool:
-        """Whether some cells have no point."""
+        """True if some cells have no point."""
         return len(self.points) < len(self.rows) * len(self.columns)
 
 
@@ -89,7 +90,7 @@ def grid_of(points: Sequence[GapPoint]) -> Grid:
         max(BENCHMARK_BREAK * (a[:2] != b[:2]), SPLIT_BREAK * (a[:3] != b[:3]))
         for a, b in pairwise(columns)
     ]
-    return Grid(cells, _placed(rows, row_breaks), _placed(columns, column_breaks))
+    return Grid(cells, _positions(rows, row_breaks), _positions(columns, column_breaks))
 
 
 def _row(point: GapPoint) -> Row:
@@ -101,69 +102,81 @@ def _column(point: GapPoint) -> Column:
     return Column(point.dataset, point.split, SPLITS.index(point.query_split), point.shots)
 
 
-def _placed(keys: Sequence[K], breaks: Sequence[float]) -> dict[K, float]:
+def _positions(keys: Sequence[K], breaks: Sequence[float]) -> dict[K, float]:
     return {key: n + sum(breaks[:n]) for n, key in enumerate(keys)}
 
 
-def draw_cells(
-    points: Sequence[GapPoint], axis: Axis, name: str, most: tuple[float, float]
+def draw_heatmap(
+    points: Sequence[GapPoint], axis: Axis, label: str, recipe: HeatmapRecipe
 ) -> Figure:
     """Draw one map, or one for each condition, with a colour bar and a caption below.
 
     Args:
-        points: What to draw.
-        axis: What their colours show.
-        name: The axis' label.
-        most: Width and height that the maps may take, in inches.
+        points: The points to draw.
+        axis: The quantity that the colours show.
+        label: The label of the axis.
+        recipe: Gives the title, and the width and height that the maps may take.
     """
     grid = grid_of(points)
-    cell = _cell_size(grid, most, len(axis.parts))
+    maps = len(axis.readers)
+    cell = _cell_size(grid, recipe.panel_size, maps)
     width, height = (n * length for n, length in zip(grid.size, cell, strict=True))
-    total = HEAD + len(axis.parts) * (height + MAP_GAP) - MAP_GAP
-    figure = blank((width, total))
-    values = [each for point in points for each in axis.of(point).values()]
+    names = LETTER * max(len(row.model) for row in grid.rows)
+    heights = [height, *([MAP_GAP, height] * (maps - 1)), BAR_GAP, BAR[1]]
+    figure = new_figure(width + names + SPARE, sum(heights) + SPARE)
+    spec = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    values = [each for point in points for each in axis.read(point).values()]
     shades = _shades([each.value for each in values if each], axis.scale)
     numbered = all(length >= least for length, least in zip(cell, NUMBER, strict=True))
-    for n, part in enumerate(axis.parts):
-        bottom = total - HEAD - height - n * (height + MAP_GAP)
-        ax = figure.add_axes((0, bottom / total, 1, height / total))
-        _draw_map(ax, grid, _Shown(axis, part, name, shades, numbered))
-    _draw_heads(figure.axes[0], grid, cell[1])
-    _draw_bar(figure, shades, name)
-    _draw_caption(figure, _caption(grid, axis, missing=None in values))
+    for n, condition in enumerate(axis.readers):
+        ax = figure.add_subplot(spec[2 * n])
+        _draw_map(ax, grid, _MapStyle(axis, condition, label, shades, numbered))
+    _draw_heads(figure.axes[0], grid)
+    bar = figure.add_subplot(spec[-1])
+    bar.set_box_aspect(BAR[1] / min(BAR[0], width))
+    _draw_bar(bar, shades, label, min(BAR[0], width))
+    if recipe.title is not None:
+        figure.suptitle(recipe.title)
+    caption = _caption(grid, axis, missing=None in values)
+    figure.supxlabel("\n".join(textwrap.wrap(caption, max(40, int(width / 0.055)))), fontsize=7)
+    resize(figure, figure.axes[0], (width, height), (width, sum(heights)))
     return figure
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """What the cells of one map show, and how."""
+class _MapStyle:
+    """The numbers that the cells of one map show, and their style."""
 
     axis: Axis
-    part: str | None
-    name: str
+    condition: str | None
+    label: str
     shades: ScalarMappable
     numbered: bool
-    """Whether numbers fit into the cells."""
+    """Numbers fit into the cells."""
 
 
-def _draw_map(ax: Axes, grid: Grid, shown: _Shown) -> None:
-    ax.set(xlim=(0, grid.size[0]), ylim=(grid.size[1], 0))
-    ax.axis("off")
+def _draw_map(ax: Axes, grid: Grid, style: _MapStyle) -> None:
+    across, down = grid.size
+    ax.set(xlim=(0, across), ylim=(down, 0))
+    ax.set_axis_off()
+    label = f"{style.label}, {style.condition}" if style.condition else style.label
     for (row, column), point in grid.points.items():
-        value = shown.axis.of(point)[shown.part]
-        name = f"{shown.name}, {shown.part}" if shown.part else shown.name
+        value = style.axis.read(point)[style.condition]
         place = (grid.columns[column], grid.rows[row])
-        _draw_cell(ax, place, value, shown, tip(point, {name: value}))
+        _draw_cell(ax, place, value, style, tooltip_text(point, {label: value}))
     for row, at in grid.rows.items():
         name = row.model if row.trained else f"{row.model} (untrained)"
-        ax.text(-0.2, at + 0.5, name, ha="right", va="center", fontsize=6.5)
-    if shown.part is not None:
-        across, down = grid.size
-        ax.text(across + 0.2, down / 2, shown.part, rotation=270, ha="left", va="center")
+        text = ax.text(0, at + 0.5, name, transform=offset(ax, ax.transData, -NAME_GAP, 0))
+        text.set(ha="right", va="center", fontsize=6.5)
+    if style.condition is not None:
+        text = ax.text(
+            across, down / 2, style.condition, transform=offset(ax, ax.transData, NAME_GAP, 0)
+        )
+        text.set(ha="left", va="center", rotation=270)
 
 
 def _heads(grid: Grid) -> list[tuple[float, str, list[float]]]:
-    """What stands above the cells: how far up in lines, the text, and the columns below it."""
+    """Return the headings: lines above the cells, the text, and the columns below it."""
     benchmarks = groupby(grid.columns.items(), key=lambda item: (item[0].dataset, item[0].split))
     splits = groupby(grid.columns.items(), key=lambda item: item[0][:3])
     return [
@@ -174,32 +187,32 @@ def _heads(grid: Grid) -> list[tuple[float, str, list[float]]]:
 
 
 def _cell_size(grid: Grid, most: tuple[float, float], maps: int) -> tuple[float, float]:
-    """Width and height: not larger than is nice, and wide enough for the words above."""
-    words = ((max(map(len, text.split("\n"))), len(below)) for _, text, below in _heads(grid))
-    needed = max((letters + 0.5) * LETTER / columns for letters, columns in words)
+    """Return the width and height of a cell, wide enough for the headings."""
+    sizes = ((max(map(len, text.split("\n"))), len(below)) for _, text, below in _heads(grid))
+    needed = max((letters + 0.5) * LETTER / columns for letters, columns in sizes)
     width = max(needed, min(CELL[0], most[0] / grid.size[0]))
     return width, min(CELL[1], most[1] / maps / grid.size[1])
 
 
 def _draw_cell(
-    ax: Axes, place: tuple[float, float], value: Estimate | None, shown: _Shown, text: str
+    ax: Axes, place: tuple[float, float], value: Estimate | None, style: _MapStyle, text: str
 ) -> None:
     from matplotlib.patches import Rectangle
 
-    colour = to_rgb(shown.shades, value)
+    colour = to_rgb(style.shades, value)
     cell = Rectangle(place, 1, 1, facecolor=colour, linewidth=0)
     if value is None:
         cell.set(hatch="//////", edgecolor="0.75")
-    hang(ax.add_patch(cell), text)
-    if shown.numbered or value is None:
+    attach_tooltip(ax.add_patch(cell), text)
+    if style.numbered or value is None:
         x, y = (each + 0.5 for each in place)
-        number = ax.text(x, y, "?" if value is None else short(value.value))
-        number.set(ha="center", va="center_baseline", fontsize=6, color=readable(colour))
-        hang(number, text)
+        number = ax.text(x, y, "?" if value is None else short_number(value.value))
+        number.set(ha="center", va="center_baseline", fontsize=6, color=text_colour(colour))
+        attach_tooltip(number, text)
 
 
 def to_rgb(shades: ScalarMappable, value: Estimate | None) -> tuple[float, float, float]:
-    """The colour of a cell; grey for one without a number."""
+    """Return the colour of a cell; grey for one without a number."""
     if value is None:
         return UNKNOWN
     import numpy as np
@@ -208,60 +221,59 @@ def to_rgb(shades: ScalarMappable, value: Estimate | None) -> tuple[float, float
     return red, green, blue
 
 
-def short(value: float) -> str:
-    """A number in two digits, as narrow as it can be: `.42`, `-.07`, `1.0`, `-1.3`."""
+def short_number(value: float) -> str:
+    """Format a number with two digits, as narrow as possible: `.42`, `-.07`, `1.0`, `-1.3`."""
     text = f"{value:.2f}" if abs(value) < 0.995 else f"{value:.1f}"
     return text.replace("0.", ".", 1).replace("-.00", ".00") if abs(value) < 0.995 else text
 
 
-def readable(colour: Sequence[float]) -> str:
-    """Black or white, whichever has the higher contrast to a colour, as WCAG 2.2 defines it."""
+def text_colour(colour: Sequence[float]) -> str:
+    """Return black or white: the one with the higher contrast to a colour (WCAG 2.2)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
     luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     return "black" if luminance > 0.179 else "white"
 
 
-def _draw_heads(ax: Axes, grid: Grid, height: float) -> None:
-    """Benchmarks, query splits and shots above the cells, with a line under each group."""
-    lines = LINE / height
-    ax.text(-0.2, -0.6 * lines, "shots", ha="right", va="center", fontsize=6, color=GREY)
+def _draw_heads(ax: Axes, grid: Grid) -> None:
+    """Draw benchmarks, query splits and shots above the cells, with a line under each group."""
+    name = ax.text(0, 0, "shots", transform=offset(ax, ax.transData, -NAME_GAP, 0.6 * LINE))
+    name.set(ha="right", va="center", fontsize=6, color=GREY)
     for up, text, below in _heads(grid):
         left, right = below[0], below[-1] + 1
-        size = 7.5 if up > 2 else 6.5
-        ax.text((left + right) / 2, -up * lines, text, ha="center", va="center", fontsize=size)
+        head = ax.text(
+            (left + right) / 2, 0, text, transform=offset(ax, ax.transData, 0, up * LINE)
+        )
+        head.set(ha="center", va="center", fontsize=7.5 if up > 2 else 6.5)
         if up > 1:
-            y = -(up - (1.05 if up > 2 else 0.5)) * lines
-            ax.plot([left + 0.1, right - 0.1], [y, y], color="0.6", lw=0.5, clip_on=False)
+            line = offset(ax, ax.transData, 0, (up - (1.05 if up > 2 else 0.5)) * LINE)
+            ends = [left + 0.1, right - 0.1]
+            ax.plot(ends, [0, 0], color="0.6", lw=0.5, clip_on=False, transform=line)
 
 
 def _shades(values: Sequence[float], scale: Scale) -> ScalarMappable:
-    """Colours from 0, or the lowest gap down to -1, to the highest accuracy, or a gap of 1."""
+    """Return colours from 0 or the lowest gap, at least -1, to the highest accuracy or gap 1."""
     import matplotlib as mpl
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     low = max(-1.0, min([0.0, *values]))
     high = 1.0 if scale == "gap" else max([0.05, *values])
-    shades = ScalarMappable(Normalize(low, high), mpl.colormaps[COLOURS].resampled(64))
+    shades = ScalarMappable(Normalize(low, high), mpl.colormaps[COLOUR_MAP].resampled(64))
     shades.set_array(list(values))
     return shades
 
 
-def _draw_bar(figure: Figure, shades: ScalarMappable, name: str) -> None:
-    """The colour bar below the maps; with an arrow where gaps lie beyond it."""
+def _draw_bar(ax: Axes, shades: ScalarMappable, label: str, width: float) -> None:
+    """Draw the colour bar; with an arrow if there are gaps beyond it."""
     from matplotlib.ticker import MaxNLocator
 
-    width, height = figure.get_size_inches()
-    across = min(BAR[0], width)
-    box = ((width - across) / 2 / width, -BAR_DOWN / height, across / width, BAR[1] / height)
-    beyond = shades.norm.vmin == -1.0
-    bar = figure.colorbar(
+    bar = ax.figure.colorbar(
         shades,
-        cax=figure.add_axes(box),
+        cax=ax,
         orientation="horizontal",
-        extend="min" if beyond else "neither",
-        ticks=MaxNLocator(4),
-        label=name,
+        extend="min" if shades.norm.vmin == -1.0 else "neither",
+        ticks=MaxNLocator(max(1, min(4, int(width / 0.3)))),
+        label=label,
     )
     bar.outline.set_visible(False)
     if bar.solids is not None:
@@ -273,15 +285,9 @@ def _caption(grid: Grid, axis: Axis, *, missing: bool) -> str:
     points = grid.points.values()
     partial = sorted({f"{p.benchmark} is partial: {p.partial}" for p in points if p.partial})
     parts = [
-        axis.meaning,
-        f"hatched, with a question mark: {axis.absent}" if missing else "",
+        axis.caption,
+        f"hatched, with a question mark: {axis.missing}" if missing else "",
         "blank: no results" if grid.blank else "",
         *partial,
     ]
     return "; ".join(part for part in parts if part)
-
-
-def _draw_caption(figure: Figure, caption: str) -> None:
-    width, height = figure.get_size_inches()
-    text = "\n".join(textwrap.wrap(caption, max(40, int(width / 0.055))))
-    figure.text(0.5, -CAPTION_DOWN / height, text, ha="center", va="top", fontsize=7)

@@ -1,4 +1,4 @@
-"""The legend, below the panels."""
+"""The legend below the panels."""
 
 from __future__ import annotations
 
@@ -7,48 +7,44 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from icl_gap.plots.content import Mark
-from icl_gap.plots.series_style import GREY, LINES, Look
+from icl_gap.plots.series_style import CONDITION_LINES, GREY, SeriesStyle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
 
-BESIDE = 0.4
-"""Inches by which a legend may be wider than the panels, which have labels beside them."""
+LETTER = 0.055
+"""About the width of a letter in inches."""
 
 
 def draw_legend(
-    figure: Figure, marks: Sequence[Mark], look: Mapping[str, Look], caption: str, top: float
+    figure: Figure, marks: Sequence[Mark], styles: Mapping[str, SeriesStyle], caption: str
 ) -> None:
-    """Draw the legend in as many columns as fit the figure's width.
+    """Draw the legend in as many columns as fit the width of the figure.
 
     Args:
-        figure: Where to draw.
-        marks: All of the figure's.
-        look: Of every series.
-        caption: Its title.
-        top: Where it starts, in the figure's own coordinates.
+        figure: The figure.
+        marks: All marks of the figure.
+        styles: The style of every series.
+        caption: The title of the legend.
     """
-    handles = _handles(marks, look)
+    handles = _handles(marks, styles)
     width = figure.get_size_inches()[0]
-    title = "\n".join(textwrap.wrap(caption, max(30, int((width + BESIDE) / 0.055))))
+    title = "\n".join(textwrap.wrap(caption, max(30, int(width / LETTER))))
     for columns in range(min(len(handles), 8), 0, -1):
-        legend = _legend(figure, handles, title, top, columns)
-        if columns == 1 or legend.get_window_extent().width <= (width + BESIDE) * figure.dpi:
+        legend = _legend(figure, handles, title, columns)
+        if columns == 1 or legend.get_window_extent().width <= width * figure.dpi:
             return
         legend.remove()
 
 
-def _legend(
-    figure: Figure, handles: Mapping[str, Line2D], title: str, top: float, columns: int
-) -> Legend:
+def _legend(figure: Figure, handles: Mapping[str, Line2D], title: str, columns: int) -> Legend:
     legend: Legend = figure.legend(
         list(handles.values()),
         list(handles),
         title=title,
-        loc="upper center",
-        bbox_to_anchor=(0.5, top),
+        loc="outside lower center",
         ncols=columns,
         borderaxespad=0,
         handlelength=2.2,
@@ -59,14 +55,14 @@ def _legend(
     return legend
 
 
-def _handles(marks: Sequence[Mark], look: Mapping[str, Look]) -> dict[str, Line2D]:
+def _handles(marks: Sequence[Mark], styles: Mapping[str, SeriesStyle]) -> dict[str, Line2D]:
     from matplotlib.lines import Line2D
 
     handles = {}
     for mark in marks:
-        style = look[mark.series]
+        style = styles[mark.series]
         if mark.x is None and mark.y is None:
-            continue  # only a strip names it
+            continue  # only the panel of unresolved gaps names it
         if mark.x is None:
             handles[mark.series] = Line2D([], [], color=style.colour, linestyle=style.dash)
         else:
@@ -82,7 +78,7 @@ def _handles(marks: Sequence[Mark], look: Mapping[str, Look]) -> dict[str, Line2
             [], [], color=GREY, marker="o", linestyle="none", markerfacecolor="none", markersize=8
         )
     if any(mark.condition for mark in marks):
-        for condition, line in LINES.items():
+        for condition, line in CONDITION_LINES.items():
             face = "white" if condition == "OOD" else GREY
             handles[condition] = Line2D(
                 [], [], color=GREY, linestyle=line, marker="o", markerfacecolor=face

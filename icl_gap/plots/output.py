@@ -1,4 +1,4 @@
-"""`plot`: a figure and its numbers as files."""
+"""`plot`: writing a figure and its numbers to files."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from icl_gap.analysis import Analysis, analyze
 from icl_gap.errors import InputError
 from icl_gap.files import IrregularError, make_folder, remove_temporaries, write_atomically
-from icl_gap.plots.content import chosen
+from icl_gap.plots.content import select_points
 from icl_gap.plots.figure import build
-from icl_gap.plots.point_text import csv_text, titled
+from icl_gap.plots.point_text import embed_tooltips, points_csv
 from icl_gap.plots.recipe import FigureRecipe, Format, style_path
 from icl_gap.plots.style import applied
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Dates would make two runs differ.
+# A date would make two runs differ.
 METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
     {
         "png": {"Software": None},
@@ -32,31 +32,30 @@ METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
 
 
 def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | Path) -> list[Path]:
-    """Draw a figure and write it, with its points as CSV.
+    """Draw a figure and write it to files, with its points as CSV.
 
-    The same results give the same bytes. matplotlib's global state is left as it was, and the
-    user's own matplotlib settings do not count. A file is written whole or not at all; nothing
-    reads the CSV back, as it always comes from the results.
+    The same results give the same bytes. The function leaves matplotlib's global state as it was
+    and ignores the user's own matplotlib settings. It writes each file whole or not at all.
 
     Args:
-        results: As `load_results` gives them, analyzed with the defaults of `analyze`; or an
+        results: A frame of `load_results`, which is analyzed with the defaults of `analyze`; or an
             analysis.
-        recipe: What to draw.
-        out_dir: Where to write; made if missing.
+        recipe: The figure to draw.
+        out_dir: The folder for the files, made if missing.
 
     Returns:
         The files written: one for each format, then the CSV.
 
     Raises:
         AnalysisError: There is nothing to draw, or the cells cannot be compared.
-        InputError: The style cannot be read, or the folder not be written.
+        InputError: The style cannot be read, or the folder cannot be written.
     """
     from icl_gap.results import MANIFEST  # brings Arrow and NumPy in
 
     out_dir = Path(out_dir)
     analysis = results if isinstance(results, Analysis) else analyze(results)
     contents = _render(analysis, recipe)
-    contents[f"{recipe.name}.csv"] = csv_text(chosen(analysis, recipe)).encode()
+    contents[f"{recipe.name}.csv"] = points_csv(select_points(analysis, recipe)).encode()
     try:
         # A link in a results folder, which may come from anywhere, is not followed.
         make_folder(out_dir, follow=not (out_dir.parent / MANIFEST).exists())
@@ -74,19 +73,19 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
     return [out_dir / name for name in contents]
 
 
-def svg(analysis: Analysis, recipe: FigureRecipe) -> str:
-    """Draw a figure as SVG, to be put into a page.
+def draw_svg(analysis: Analysis, recipe: FigureRecipe) -> str:
+    """Draw a figure as SVG for an HTML page.
 
     Every marker and every cell of a heat map has a `title`, which browsers show as a tooltip: the
-    model, what was asked, the numbers with their intervals, and how many queries they come from.
+    model, the cell, the numbers with their intervals, and the number of queries.
 
     Args:
-        analysis: What to draw.
-        recipe: How.
+        analysis: The numbers.
+        recipe: The figure to draw.
 
     Returns:
-        The `svg` element; the same for the same results. Its ids begin with the recipe's name, so
-        that figures can share a page.
+        The `svg` element, the same for the same results. Its ids begin with the name of the
+        recipe, so that figures can share a page.
 
     Raises:
         AnalysisError: There is nothing to draw.
@@ -116,6 +115,6 @@ def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
                 pad_inches=0.05,
             )
             contents[f"{recipe.name}.{kind}"] = out.getvalue()
-    if svg := contents.get(f"{recipe.name}.svg"):
-        contents[f"{recipe.name}.svg"] = titled(svg.decode()).encode()
+    if drawing := contents.get(f"{recipe.name}.svg"):
+        contents[f"{recipe.name}.svg"] = embed_tooltips(drawing.decode()).encode()
     return contents

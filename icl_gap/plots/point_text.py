@@ -1,4 +1,4 @@
-"""The numbers of a figure: its points as CSV, and what is said when one points at a marker."""
+"""The numbers of a figure as text: its points as CSV, and the tooltips of its markers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
 
 
-def csv_text(points: Sequence[GapPoint]) -> str:
-    """The points as CSV: one line for each, its intervals in columns of their own.
+def points_csv(points: Sequence[GapPoint]) -> str:
+    """Return points as CSV: one line for each, the ends of intervals in columns of their own.
 
-    Numbers have six significant digits; an empty field is an unresolved or unknown one.
+    Numbers have six significant digits; an unresolved or unknown number is an empty field.
     """
     out = io.StringIO()
     rows = [_flat(point) for point in points]
@@ -32,16 +32,16 @@ def csv_text(points: Sequence[GapPoint]) -> str:
     return out.getvalue()
 
 
-def tip(point: GapPoint, shown: Mapping[str, Estimate | None]) -> str:
-    """What is said of a point: a line for the model, what was asked, each number, and how many.
+def tooltip_text(point: GapPoint, values: Mapping[str, Estimate | None]) -> str:
+    """Return a tooltip: lines for the model, the cell, each number and the number of queries.
 
     Args:
         point: The point.
-        shown: Its numbers by their names.
+        values: The numbers to give, by their names.
     """
     model = f"{point.model} ({', '.join(_traits(point))})"
-    asked = f"{point.benchmark}, {shots_text(point.shots)}, {point.query_split} queries"
-    numbers = {name: _ends(value) for name, value in shown.items() if value}
+    cell = f"{point.benchmark}, {shots_text(point.shots)}, {point.query_split} queries"
+    numbers = {name: _ends(value) for name, value in values.items() if value}
     if point.unresolved_because is not None:
         numbers["gap unresolved"] = point.unresolved_because
         if point.smooth is not None:
@@ -49,7 +49,7 @@ def tip(point: GapPoint, shown: Mapping[str, Estimate | None]) -> str:
     partial = [] if point.partial is None else [f"partial: {point.partial}"]
     lines = [f"{name}: {text}" for name, text in numbers.items()]
     return "\n".join(
-        [model, asked, *partial, *lines, f"{point.n_queries} queries, {point.n_seeds} seeds"]
+        [model, cell, *partial, *lines, f"{point.n_queries} queries, {point.n_seeds} seeds"]
     )
 
 
@@ -64,16 +64,16 @@ def _ends(value: Estimate) -> str:
 
 _TIP = "tip: "
 _QUOTE = {'"': "&quot;"}
-"""Escaped, so that no text looks like an attribute."""
+"""Quotes are escaped too, so that no text resembles an attribute."""
 
 
-def hang(artist: Artist, text: str) -> None:
-    """Give an artist a tooltip; until the SVG is written, it is kept in the artist's id."""
+def attach_tooltip(artist: Artist, text: str) -> None:
+    """Give an artist a tooltip, kept in the artist's id until the SVG is written."""
     artist.set_gid(_TIP + text)
 
 
-def titled(svg: str) -> str:
-    """An SVG, as matplotlib writes it, whose groups have their tooltips as titles."""
+def embed_tooltips(svg: str) -> str:
+    """Turn the tooltips in the ids of an SVG by matplotlib into `title` elements."""
     numbered = count(1)
 
     def title(found: re.Match[str]) -> str:
@@ -87,7 +87,7 @@ _PARTS = {
     **dict.fromkeys(("a_id", "a_ood", "gap", "smooth"), ("", "_low", "_high")),
     **dict.fromkeys(("fieller", "bounds"), ("_low", "_high")),
 }
-"""What becomes several columns, and their endings."""
+"""Fields that become several columns, with the endings of these."""
 
 
 def _flat(point: GapPoint) -> dict[str, str]:

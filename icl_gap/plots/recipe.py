@@ -31,8 +31,8 @@ def _one_of(names: Iterable[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-XAxis = Annotated[str, _one_of(X_AXES)]
-YAxis = Annotated[str, _one_of(Y_AXES)]
+XAxis = Annotated[str, _one_of(X_AXES), Field(json_schema_extra={"enum": list(X_AXES)})]
+YAxis = Annotated[str, _one_of(Y_AXES), Field(json_schema_extra={"enum": list(Y_AXES)})]
 QuerySplits = Literal["train", "test", "pooled", "any", "all"]
 Facet = Literal["dataset", "shots", "family"]
 Format = Literal["png", "pdf", "svg"]
@@ -47,19 +47,18 @@ class _RecipeSpec(Spec):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
     """Stem of the files written."""
     y: YAxis
-    """Quantity on the y axis; in a heat map, the quantity that the colors show."""
+    """Quantity on the y axis, or in the cells of a heat map."""
     query_split: QuerySplits = "pooled"
-    """Side of the queries. `any` is `pooled` where both sides were run, else the side that was;
-    `all`, for heat maps only, shows `test`, `train` and `pooled` in columns of their own."""
+    """Side of the queries. `any` is `pooled` if both sides were run, else the one that was; `all`,
+    for heat maps only, shows all three."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("png", "pdf", "svg")
     """File formats to write."""
     title: str | None = None
     """Title above the figure."""
     style: str = "icl_gap.mplstyle"
-    """Style file: a path relative to the recipe, or the name of a shipped one."""
+    """Style file, relative to the recipe, or a shipped one."""
     panel_size: tuple[Inches, Inches] = (2.3, 1.8)
-    """Width and height of one panel in inches. For a heat map, the most that its cells may take
-    together, without the names of the models."""
+    """Width and height of a panel in inches; for a heat map, the most that all cells may take."""
 
 
 class CurveRecipe(_RecipeSpec):
@@ -68,16 +67,15 @@ class CurveRecipe(_RecipeSpec):
     renamed: ClassVar[Mapping[str, str]] = {"x: cells": "kind: heatmap"}
 
     kind: Literal["curve"] = "curve"
-    """`curve` draws points and lines in panels; `heatmap` draws a row of cells for each model, and
-    a column for each benchmark, query split and number of shots."""
+    """`curve` draws points and lines in panels; `heatmap` draws a row for each model, and a column
+    for each benchmark, query split and number of shots."""
     x: XAxis
     """Quantity on the x axis."""
     panels: Annotated[tuple[Facet, ...], Field(min_length=1, max_length=2)] = ("dataset",)
-    """What the columns of panels stand for and, with a second entry, the rows."""
+    """Split into columns of panels and, with a second entry, into rows."""
     page: tuple[Inches, ...] = ()
-    """Widths in inches that the figure may take, such as those of one and of two columns of a
-    page. Panels shrink to the first width that leaves them at least one inch each. Without it,
-    panels are as wide as `panel_size` says."""
+    """Widths in inches that the figure may take. Panels shrink to fit the first that leaves each
+    of them about an inch; without this key, they are as wide as `panel_size` says."""
 
     @property
     def heading(self) -> str:

@@ -1,7 +1,7 @@
-"""Style files: which of matplotlib's settings a style may make, checked before anything is drawn.
+"""Style files: the matplotlib settings that a style may make, checked before anything is drawn.
 
-A style may come from a stranger. It sets how things look, and nothing that runs a program, loads a
-module or names a folder: no LaTeX, no backends, no hooks.
+A style may come from a stranger. It sets colours, fonts and sizes, and nothing that runs a program,
+loads a module or names a folder: no LaTeX, no backends, no hooks.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ ALLOWED = (
     "savefig.dpi", "savefig.edgecolor", "savefig.facecolor", "savefig.transparent",
     "text.antialiased", "text.color", "text.hinting", "text.parse_math",
 )  # fmt: skip
-"""What the name of a setting may begin with."""
+"""Beginnings of the names of allowed settings."""
 LARGEST = 100.0
-"""The largest number of a setting, below or above zero: points, shares of a font's size, counts."""
+"""The largest absolute value of a number: points, fractions of a font's size, counts."""
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "figure.dpi": (10, 1200),
@@ -43,7 +43,7 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "ytick.minor.ndivs": (1, LARGEST),
     }
 )
-"""Limits of settings that have others; weights go up to 1000."""
+"""Limits of the settings that have their own; weights go up to 1000."""
 _CYCLE = "axes.prop_cycle"
 _CYCLE_FORM = 'as cycler("color", ["0072B2", "D55E00"]), with others added by +'
 _CYCLE_PARTS = (
@@ -65,14 +65,14 @@ def read_style(path: Path) -> dict[Any, Any]:
     """Read a style file.
 
     Args:
-        path: As matplotlib has them: `key: value` lines, `#` before comments.
+        path: A file in matplotlib's format: `key: value` lines, comments after `#`.
 
     Returns:
-        The settings, as matplotlib's `rcParams` take them.
+        The settings, for matplotlib's `rcParams`.
 
     Raises:
-        InputError: The file cannot be read, or makes a setting that is not allowed, or one that
-            matplotlib cannot draw with. It names the file, the line, the key and the value.
+        InputError: The file cannot be read, or has a setting that is not allowed or that matplotlib
+            cannot draw with. The error names the file, the line, the key and the value.
     """
     try:
         return dict(_checked(read_text(path)))
@@ -82,24 +82,24 @@ def read_style(path: Path) -> dict[Any, Any]:
 
 @contextmanager
 def applied(style: Path) -> Iterator[None]:
-    """Draw with a style, on top of matplotlib's defaults rather than of the user's own settings.
+    """Draw with a style on top of matplotlib's defaults, not of the user's own settings.
 
     Raises:
-        InputError: As `read_style`.
+        InputError: See `read_style`.
     """
     import matplotlib as mpl
 
     settings = read_style(style)
     with mpl.rc_context():
         mpl.rcdefaults()
-        # The names of models are no formulas, whatever signs are in them.
+        # The name of a model is not a formula, even with `$` in it.
         mpl.rcParams.update({**settings, "text.parse_math": False})
         yield
 
 
 @lru_cache(maxsize=8)
 def _checked(text: str) -> Mapping[str, Any]:
-    """The settings of a style's text; each is read once, however many figures have it."""
+    """Return the settings in the text of a style, which is checked once for all figures."""
     settings = list(_settings(text))
     values = {each.key: _value(each) for each in settings}
     if _draws(values):
@@ -111,7 +111,7 @@ def _checked(text: str) -> Mapping[str, Any]:
 
 
 def _settings(text: str) -> Iterator[_Setting]:
-    """The lines, cut as matplotlib cuts them, with what it only logs as errors."""
+    """Yield the lines as matplotlib splits them; what it only logs is an error here."""
     seen: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         content = _without_comment(line)
@@ -130,9 +130,9 @@ def _settings(text: str) -> Iterator[_Setting]:
 
 def _without_comment(line: str) -> str:
     quoted = False
-    for place, c in enumerate(line):
+    for position, c in enumerate(line):
         if c == "#" and not quoted:
-            return line[:place]
+            return line[:position]
         quoted ^= c == '"'
     return line
 
@@ -143,10 +143,10 @@ def _unquoted(value: str) -> str:
 
 
 def _value(setting: _Setting) -> Any:
-    """A setting's value as matplotlib has it.
+    """Return the value of a setting, as matplotlib parses it.
 
     Raises:
-        InputError: The setting is not allowed, or not one that matplotlib takes.
+        InputError: The setting is not allowed, or matplotlib does not accept it.
     """
     import matplotlib as mpl
 
@@ -159,7 +159,7 @@ def _value(setting: _Setting) -> Any:
     try:
         key: Any = setting.key  # matplotlib names all of them in its types
         value = mpl.RcParams({key: setting.value})[key]
-    except Exception as error:  # whatever a validator of matplotlib raises
+    except Exception as error:  # validators of matplotlib raise any
         raise _fault(setting, f"not a matplotlib style: {error}") from error
     if setting.key == _CYCLE and "color" not in value.keys:
         raise _fault(setting, "no colours in the cycle", allowed=_CYCLE_FORM)
@@ -173,7 +173,7 @@ def _value(setting: _Setting) -> Any:
 
 
 def _is_plain_cycle(text: str) -> bool:
-    """Whether a cycle is made of lists alone: no arithmetic makes a long one of a short text."""
+    """Return True for a cycle made of lists alone, with no arithmetic that makes it long."""
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -193,7 +193,7 @@ def _is_plain_cycle(text: str) -> bool:
 
 
 def _numbers(value: object) -> Iterator[float]:
-    """The numbers in a value."""
+    """Yield the numbers in a value."""
     if isinstance(value, list | tuple):
         for each in value:
             yield from _numbers(each)
@@ -202,7 +202,7 @@ def _numbers(value: object) -> Iterator[float]:
 
 
 def _draws(settings: Mapping[Any, Any]) -> bool:
-    """Whether a small figure with something of everything can be drawn."""
+    """Return True if matplotlib can draw a small figure with every kind of artist."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -223,7 +223,7 @@ def _draws(settings: Mapping[Any, Any]) -> bool:
             axes.legend(title="a")
             figure.suptitle("a")
             figure.savefig(io.BytesIO(), format="png", dpi=50)
-        except Exception:  # noqa: BLE001 (whatever drawing raises, the style is at fault)
+        except Exception:  # noqa: BLE001 (any error of drawing is the fault of the style)
             return False
     return True
 

@@ -15,8 +15,7 @@ from icl_gap.programs.funql import funql_prefix as prefix_funql
 from icl_gap.programs.sparql import sparql_prefix as prefix_sparql
 from icl_gap.programs.tokens import starts_words
 from icl_gap.schema import CanonicalForm
-
-_HALF_A_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+from icl_gap.text import drop_incomplete_character
 
 
 def can_match(text: str, target: str, form: CanonicalForm) -> bool:
@@ -34,8 +33,7 @@ def can_match(text: str, target: str, form: CanonicalForm) -> bool:
         target: The gold program. A malformed one is matched by nothing but its own text.
         form: The normal form in which both are compared.
     """
-    whole, target = text.rstrip(_HALF_A_CHARACTER), target.strip()
-    text = text[: max(len(whole), len(text) - 3)]
+    text, target = drop_incomplete_character(text), target.strip()
     if target.startswith(text.lstrip()) or text.strip() == target:
         return True
     match form:

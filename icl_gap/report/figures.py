@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from icl_gap.analysis import Analysis
-from icl_gap.plots import CurveRecipe, FigureRecipe, nothing_to_draw, shipped_recipes, svg
+from icl_gap.plots import CurveRecipe, FigureRecipe, draw_svg, nothing_to_draw, shipped_recipes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def draw_all(analysis: Analysis) -> tuple[list[Drawing], list[str]]:
             notes.append(f"{recipe.name} is not drawn: {reason.splitlines()[0]}.")
         else:
             title = recipe.heading
-            drawings.append(Drawing(title, embeddable(svg(analysis, recipe), title)))
+            drawings.append(Drawing(title, embeddable(draw_svg(analysis, recipe), title)))
     return drawings, notes
 
 

@@ -16,12 +16,12 @@ from transformers import PreTrainedModel
 from ways import Row, Way, generate, harness, parting
 
 from icl_gap.models import Footprint, Request
-from icl_gap.models.ending import BROKEN
 from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.hf.engine.passes import Runner
 from icl_gap.models.hf.transformers_model import HuggingFaceModel
 from icl_gap.models.spec import Placement
 from icl_gap.schema import Predictions, Response
+from icl_gap.text import REPLACEMENT_CHARACTER
 
 HARNESS = "lm-evaluation-harness"
 BATCHES = (1, 4, 8, 16)
@@ -40,12 +40,12 @@ class Counted:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self.shares = runner.shares
+        self.shares_prefixes = runner.shares_prefixes
         self.counts: Counter[str] = Counter()
 
-    def run(self, segments: Sequence, made: object) -> list:
+    def run(self, segments: Sequence, cache: object) -> list:
         self.counts.update(segments=len(segments), tokens=sum(each.new for each in segments))
-        return self._runner.run(segments, made)
+        return self._runner.run(segments, cache)
 
 
 @dataclass(frozen=True)
@@ -223,9 +223,11 @@ def harness_differences(
         texts: The harness's answers, by the ids of their requests.
     """
     for row in rows:
-        text = texts.get(id(row.request), "").rstrip(BROKEN)
+        text = texts.get(id(row.request), "").rstrip(REPLACEMENT_CHARACTER)
         # The harness cuts by tokens and not by bytes, so either may be the longer one.
-        if not row.text.startswith(text) and not text.startswith(row.text.rstrip(BROKEN)):
+        if not row.text.startswith(text) and not text.startswith(
+            row.text.rstrip(REPLACEMENT_CHARACTER)
+        ):
             yield {"predictions": HARNESS, **parting(model, row, text)}
 
 
@@ -246,7 +248,7 @@ def decoding(setting: Setting, rows: Sequence[Row], counts: Counter[str]) -> dic
     by_id = {row.request.id: row for row in rows}
     for each in setting.tokenized:
         tokens = by_id[each.request.id].tokens
-        agree = [token == gold for token, gold in zip(tokens, each.draft, strict=False)]
+        agree = [token == gold for token, gold in zip(tokens, each.gold_tokens, strict=False)]
         same = [*agree, False].index(False)
         written += len(tokens)
         first += min(same + 1, len(tokens))

@@ -14,8 +14,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.models import Identity, RandomInitSpec, Request
-from icl_gap.models.hf.engine.sequences import TokenizedRequest, tokenize_requests
-from icl_gap.models.hf.engine.trie import Sizes, measure
+from icl_gap.models.hf.engine.tokenization import TokenizedRequest, tokenize_requests
+from icl_gap.models.hf.engine.trie import TokenCounts, count_tokens
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.specs import check_spec
 
@@ -82,7 +82,7 @@ class Setting:
     requests: list[Request]
     tokenized: list[TokenizedRequest]
     """The same as tokens."""
-    sizes: Sizes
+    sizes: TokenCounts
     queries: int
     tokenizer: TextTokenizer
     identity: Identity
@@ -90,7 +90,7 @@ class Setting:
     @property
     def longest(self) -> int:
         """The tokens of the longest gold answer, with its stop."""
-        return max(len(each.draft) for each in self.tokenized) + 1
+        return max(len(each.gold_tokens) for each in self.tokenized) + 1
 
     def sample(self, size: int) -> list[Request]:
         """So many requests, short and long ones as among all."""
@@ -134,7 +134,9 @@ def prepare(workload: Workload, shape: Shape, tokenizer: Path, queries: int) -> 
     return Setting(
         requests=requests,
         tokenized=tokenized,
-        sizes=measure([each.path for each in tokenized], [len(each.ids) for each in tokenized]),
+        sizes=count_tokens(
+            [each.path for each in tokenized], [len(each.ids) for each in tokenized]
+        ),
         queries=len({each.prompt.query_id for each in requests}),
         tokenizer=model.tokenizer,
         identity=model.identity,
@@ -204,11 +206,11 @@ def _taught(model: PreTrainedModel, setting: Setting) -> tuple[Tensor, Tensor]:
     """Last hidden states of gold answers, as far as they are fitted, and the tokens that follow."""
     hidden, tokens = [], []
     for number, each in enumerate(setting.tokenized):
-        answer = [*each.draft, *setting.tokenizer.encode(each.request.stop)]
+        answer = [*each.gold_tokens, *setting.tokenizer.encode(each.request.stop)]
         kept = round(FITTED[number % len(FITTED)] * len(answer))
         if not kept:
             continue
-        path = torch.tensor([[*each.prompt, *answer[: kept - 1]]], device=model.device)
+        path = torch.tensor([[*each.prompt_tokens, *answer[: kept - 1]]], device=model.device)
         states = model.base_model(input_ids=path, use_cache=False).last_hidden_state[0]
         hidden.append(states[-kept:].double())
         tokens += answer[:kept]

@@ -19,8 +19,8 @@ from transformers import (
 )
 
 from icl_gap.models import Request
-from icl_gap.models.ending import ended, max_new_tokens
 from icl_gap.models.hf.tokenizer import TextTokenizer
+from icl_gap.models.stopping import check_stop, max_new_tokens
 from icl_gap.schema import Completion
 
 Way = Callable[[Sequence[Request], int], list[Any]]
@@ -66,7 +66,9 @@ class Row:
                 self.completion = Completion(self.text, "eos")
             else:
                 rule = self.request
-                self.completion = ended(self.text, stop=rule.stop, max_new_bytes=rule.max_new_bytes)
+                self.completion = check_stop(
+                    self.text, stop=rule.stop, max_new_bytes=rule.max_new_bytes
+                )
         return self.completion is not None
 
 

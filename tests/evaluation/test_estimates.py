@@ -8,13 +8,13 @@ from toys import sweep
 from icl_gap import prompts
 from icl_gap.evaluation.estimates import measure_jobs
 from icl_gap.evaluation.planning import Plan, plan_sweep
-from icl_gap.models.hf.engine.trie import Sizes
+from icl_gap.models.hf.engine.trie import TokenCounts
 from icl_gap.progress import no_progress
 
 MODELS = ["nearest", {"kind": "random_init", "hidden_size": 16}]
 
 
-def sizes(plan: Plan) -> Sizes:
+def sizes(plan: Plan) -> TokenCounts:
     ((model, benchmark, found),) = measure_jobs(plan, no_progress)
     assert model.identity.family == "opt"
     assert benchmark == "toy"

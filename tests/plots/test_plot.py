@@ -174,8 +174,8 @@ def test_a_gap_figure_says_what_must_be_said(tmp_path: Path) -> None:
         "test and train queries pooled",
         "95% bootstrap intervals",
         "lines: least squares on log10(parameters)",
-        "unresolved: A_id not told from 0",
-        "unresolved: A_id not told from 0 (nearest)",
+        "unresolved: A_id may be 0",
+        "unresolved: A_id may be 0 (nearest)",
         "opt (untrained)",
         "nearest (no parameters)",
     ):

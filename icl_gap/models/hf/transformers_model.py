@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 from icl_gap.errors import ModelError
 from icl_gap.models.base import Outcome, Request, RequestId
 from icl_gap.models.hf.checkpoint import count_parameters
-from icl_gap.models.hf.engine.passes import choose, embedding_rows, input_device
+from icl_gap.models.hf.engine.passes import embedding_rows, input_device
+from icl_gap.models.hf.engine.runner_choice import choose_runner
 from icl_gap.models.hf.engine.scheduling import Engine
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
@@ -21,7 +22,8 @@ from icl_gap.schema import ModelInfo, Predictions
 
 _PASS_TOKENS = {"cpu": 1024}
 """Tokens that a pass computes, by the type of the device: on a CPU, as many as its caches hold."""
-_PASS_TOKENS_ELSEWHERE = 4096
+_DEFAULT_PASS_TOKENS = 4096
+"""Tokens that a pass computes on another device."""
 
 
 class HuggingFaceModel:
@@ -31,7 +33,7 @@ class HuggingFaceModel:
         model: The model, on its device.
         tokenizer: Its tokenizer.
         identity: The result of `identify`.
-        kv_cache_tokens: Number of tokens that the KV cache holds.
+        kv_cache_tokens: Number of tokens whose keys and values are kept at a time.
 
     Raises:
         ModelError: The tokenizer has ids that the model does not know.
@@ -46,7 +48,7 @@ class HuggingFaceModel:
     ) -> None:
         _check_vocabulary(model, tokenizer, identity.name)
         total, inner = count_parameters(model)
-        runner = choose(model)
+        runner = choose_runner(model)
         self.info = ModelInfo(
             name=identity.name,
             family=identity.family,
@@ -56,15 +58,15 @@ class HuggingFaceModel:
             trained=identity.trained,
             training_tokens=identity.training_tokens,
             device=_devices(model),
-            shares_prefixes=runner.shares,
+            shares_prefixes=runner.shares_prefixes,
         )
         self._engine = Engine(
             name=identity.name,
             runner=runner,
             tokenizer=tokenizer,
             context_length=identity.context_length,
-            most_tokens=kv_cache_tokens,
-            pass_tokens=_PASS_TOKENS.get(input_device(model).type, _PASS_TOKENS_ELSEWHERE),
+            kv_cache_tokens=kv_cache_tokens,
+            pass_tokens=_PASS_TOKENS.get(input_device(model).type, _DEFAULT_PASS_TOKENS),
         )
 
     def respond(

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Request
-from icl_gap.models.ending import BROKEN, ended, may_spell, readings
 from icl_gap.models.server.responses import RawCompletion
+from icl_gap.models.stopping import can_reach_gold, candidate_texts, check_stop
 from icl_gap.schema import Completion, Divergence, Response
+from icl_gap.text import REPLACEMENT_CHARACTER
 
 Mode = Literal["echo", "prompt_logprobs"]
 FIELDS: Mapping[Mode, Mapping[str, Any]] = {
@@ -128,12 +129,12 @@ def _decided(
 ) -> Response | None:
     """Return the response that begins with a text; None if only decoding can tell."""
     stop = request.stop
-    completion = ended(text, stop=stop, max_new_bytes=request.max_new_bytes)
+    completion = check_stop(text, stop=stop, max_new_bytes=request.max_new_bytes)
     if completion is not None:
         right = completion.text.strip() == request.gold.strip()
         return Response(completion, None if right else left, mean, tokens)
-    found = readings(text, stop)
-    if may_spell(found, request.gold):
+    found = candidate_texts(text, stop)
+    if can_reach_gold(found, request.gold):
         return None
     if request.can_still_match is not None and any(map(request.can_still_match, found)):
         return None
@@ -143,7 +144,7 @@ def _decided(
 def _is_special(token: str) -> bool:
     """Return whether a token's text may stand for EOS or for a part of a character."""
     named = token.startswith("<") and token.endswith(">")
-    return not token or named or BROKEN in token or token.startswith("bytes:")
+    return not token or named or REPLACEMENT_CHARACTER in token or token.startswith("bytes:")
 
 
 def _last_tokens(

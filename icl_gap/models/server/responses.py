@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from icl_gap.models.base import Request
-from icl_gap.models.ending import ended
-from icl_gap.models.hf.engine.response_state import Reply
-from icl_gap.models.hf.engine.sequences import gold_tokens, tokens_behind
+from icl_gap.models.hf.engine.response_state import ResponseState
+from icl_gap.models.hf.engine.tokenization import encode_continuation, encode_gold
 from icl_gap.models.hf.tokenizer import TextTokenizer
+from icl_gap.models.stopping import check_stop
 from icl_gap.schema import Completion, Divergence, FinishReason, Usage
 
 _SHOWN = 10_000
@@ -148,7 +148,7 @@ def read_response(
         if found is not None:
             return found
     for n in range(len(text) + 1):
-        done = ended(text[:n], stop=stop, max_new_bytes=most)
+        done = check_stop(text[:n], stop=stop, max_new_bytes=most)
         if done is not None:
             return done, None
     return Completion(text, completion.finish_reason), None
@@ -159,25 +159,25 @@ def _read_tokens(
 ) -> tuple[Completion, Divergence | None] | None:
     """Implement `read_response` by tokens; None if they do not spell the text, or do not end it."""
     start = tokenizer.encode_prompt(request.prompt.text)
-    tokens = tokens_behind(request, text, tokenizer, start)
+    tokens = encode_continuation(request, text, tokenizer, start)
     cut = finish_reason == "length"
-    reply = Reply(
+    state = ResponseState(
         tokenizer,
         request.gold,
-        gold_tokens(request, tokenizer, start),
+        encode_gold(request, tokenizer, start),
         stop=request.stop,
         max_new_bytes=request.max_new_bytes,
-        room=len(tokens) + (not cut),
+        max_new_tokens=len(tokens) + (not cut),
     )
     ends = tuple(tokenizer.eos)[:1] if finish_reason == "eos" else ()
     for token in (*tokens, *ends):
-        reply.take(token)
-        if reply.completion is not None:
+        state.append(token)
+        if state.completion is not None:
             break
-    if reply.completion is None:
+    if state.completion is None:
         return None
     # After the end of a response, the cut may have left a part of a token.
-    taken = tokens[: len(reply.tokens)]
+    taken = tokens[: len(state.tokens)]
     spelled = tokenizer.decode(taken)
     whole = spelled == text or (len(taken) < len(tokens) and text.startswith(spelled))
-    return (reply.completion, reply.divergence) if whole else None
+    return (state.completion, state.divergence) if whole else None

@@ -15,7 +15,7 @@ from icl_gap.models import (
     measure_footprint,
 )
 from icl_gap.models.hf.cost import matmul_rate
-from icl_gap.models.hf.engine.trie import Sizes
+from icl_gap.models.hf.engine.trie import TokenCounts
 from icl_gap.models.spec import Placement
 
 
@@ -40,7 +40,7 @@ def test_a_baseline_has_no_footprint() -> None:
 
 
 def test_operations_by_hand() -> None:
-    sizes = Sizes(requests=1, written=9, computed=7, predicted=3, attended=28)
+    sizes = TokenCounts(requests=1, written=9, computed=7, predicted=3, attended=28)
     found = Footprint(
         non_embedding=100,
         layers=2,

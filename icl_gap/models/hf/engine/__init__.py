@@ -1,17 +1,18 @@
-"""Exact match at prefill speed: one pass over the gold answer instead of decoding token by token.
+"""Exact match at prefill speed: one pass over the gold target instead of decoding token by token.
 
-Greedy decoding gives the gold answer exactly where, with the gold answer fed in, the most likely
-token at each place is the next one of the gold answer, and the stop comes last. So one pass over
-prompt and gold answer decides exact match, and gives the gold answer's likelihood. Where the model
-would write another token, it goes on by decoding only if that can still matter.
+Greedy decoding gives the gold target exactly if, with the gold target fed in (teacher forcing), the
+arg-max at each position is the next gold token and the stop comes last. So one pass over prompt and
+gold target decides exact match, and gives the gold target's log-likelihood. Where the model would
+write another token, decoding continues only if the response can still count as correct.
 
-    trie        requests as a trie of tokens, in the order in which they share most
-    passes      forward passes over parts of that trie, for any causal language model
-    layout      how a pass is laid out: no padding, and nothing twice
-    attention   attention in a pass: each token to its own path
-    sequences   from requests to paths
-    reply       one answer on its way: where it ends, where it leaves the gold answer
-    drafts      guesses at what comes next, to be checked many at a time
-    decoding    speculative decoding of what goes on
-    engine      waves of passes, each with its decoding
+    tokenization      requests to token paths, equal requests once
+    trie              the order of paths that shares most, cut into batches of passes
+    packing           layout of a pass: segments in one row, no padding, prefixes from the KV cache
+    packed_attention  attention of each token to its own path; bloom_attention for BLOOM
+    passes            forward passes of any causal language model, packed or padded
+    runner_choice     packed passes where they predict what the model itself does, else padded ones
+    response_state    one response: where it ends, where it leaves the gold target
+    drafts            speculative drafts by prompt lookup
+    decoding          speculative decoding of the responses that go on
+    scheduling        the engine: batches of passes, each with its decoding; out of memory
 """

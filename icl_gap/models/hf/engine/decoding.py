@@ -1,8 +1,8 @@
-"""Speculative decoding with greedy verification, of many answers at a time.
+"""Speculative decoding with greedy verification, of many responses at a time.
 
-Each answer guesses its next tokens, one pass checks all guesses, and what the model itself would
-have written is kept, with one token more (Leviathan et al. 2023, arXiv 2211.17192, at temperature
-0). So the answers are those of greedy decoding, whatever the guesses.
+Each response drafts its next tokens, one pass verifies all drafts, and the tokens that the model
+itself would have written are kept, with one token more (Leviathan et al. 2023, arXiv 2211.17192, at
+temperature 0). So the responses are those of greedy decoding, whatever the drafts.
 """
 
 from __future__ import annotations
@@ -13,205 +13,236 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from icl_gap.models.hf.engine.drafts import Lookup
-from icl_gap.models.hf.engine.packing import KeyValues, Piece
+from icl_gap.models.hf.engine.drafts import PromptLookup
+from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix
 from icl_gap.models.hf.engine.passes import Runner, Segment
-from icl_gap.models.hf.engine.response_state import Reply, follow
-from icl_gap.models.hf.engine.sequences import TokenizedRequest
+from icl_gap.models.hf.engine.response_state import ResponseState, verify_draft
+from icl_gap.models.hf.engine.tokenization import TokenizedRequest
 from icl_gap.models.hf.tokenizer import TextTokenizer
 
-_WIDEST = 64
-"""Tokens of a guess, at most."""
-_CHEAP = 48
+_MAX_DRAFT = 64
+"""The most tokens of a draft."""
+_CHEAP_PASS_TOKENS = 48
 """Tokens that a pass computes at little more cost than one."""
-_ROOM = 32
-"""By how many tokens, at least, the memory of an answer grows."""
+_MIN_GROWTH = 32
+"""Tokens by which a response's KV cache grows, at least."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What decoding may take."""
+class TokenBudget:
+    """Limits of a batch, in tokens."""
 
-    most_tokens: int
-    """Whose keys and values are kept at a time; one answer alone may take more."""
+    kv_cache_tokens: int
+    """Tokens whose keys and values are kept at a time; one response alone may take more."""
     pass_tokens: int
-    """What one pass may compute; one token of each of its answers it always does."""
+    """Tokens that one pass computes; each of its responses computes at least one."""
 
 
-class Tail:
-    """Keys and values of an answer, growing with it."""
+class GrowingCache:
+    """KV cache of decoded tokens, appended to in place."""
 
     def __init__(self) -> None:
         self.capacity = 0
-        """For how many tokens there is memory."""
+        """Tokens for which memory is allocated."""
         self.length = 0
-        self._held = KeyValues()
+        """Tokens held."""
+        self._cache = KVCache()
 
     @property
-    def pieces(self) -> tuple[Piece, ...]:
-        """The whole of it."""
-        return (Piece(self._held, 0, self.length),) if self.length else ()
+    def slices(self) -> Prefix:
+        """All of it as a prefix."""
+        return (CacheSlice(self._cache, 0, self.length),) if self.length else ()
 
-    def append(self, made: KeyValues, start: int, end: int) -> None:
-        """Copy a part of what a pass has made."""
+    def append(self, source: KVCache, start: int, end: int) -> None:
+        """Copy tokens `start` to `end` of another cache to the end of this one."""
         length = self.length + end - start
         if length > self.capacity:
-            self.capacity = max(length, self.length + _ROOM)
-        for number, (keys, values) in made.layers.items():
-            old_keys, old_values = self._held.layers.get(number, (None, None))
-            layer = self._roomy(old_keys, keys), self._roomy(old_values, values)
-            for mine, new in zip(layer, (keys, values), strict=True):
-                mine[:, :, self.length : length] = new[:, :, start:end]
-            self._held.layers[number] = layer
+            self.capacity = max(length, self.length + _MIN_GROWTH)
+        for number, (keys, values) in source.layers.items():
+            old_keys, old_values = self._cache.layers.get(number, (None, None))
+            layer = self._grown(old_keys, keys), self._grown(old_values, values)
+            for target, new in zip(layer, (keys, values), strict=True):
+                target[:, :, self.length : length] = new[:, :, start:end]
+            self._cache.layers[number] = layer
         self.length = length
 
-    def _roomy(self, old: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
-        """What is held, in memory for as many tokens as there is room for."""
+    def _grown(self, old: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+        """Return the keys or values held, in memory for `capacity` tokens."""
         if old is not None and old.shape[2] == self.capacity:
             return old
-        roomy = like.new_empty(*like.shape[:2], self.capacity, like.shape[3])
+        grown = like.new_empty(*like.shape[:2], self.capacity, like.shape[3])
         if old is not None:
-            roomy[:, :, : self.length] = old[:, :, : self.length]
-        return roomy
+            grown[:, :, : self.length] = old[:, :, : self.length]
+        return grown
 
 
 @dataclass(slots=True, eq=False)
-class Going:
-    """An answer that goes on; its last token is not computed yet."""
+class ActiveResponse:
+    """A response that is being decoded; its last token is not computed yet."""
 
-    ask: TokenizedRequest
-    reply: Reply
-    pieces: tuple[Piece, ...]
-    """Of its prompt and of its first tokens."""
-    logprob: float | None
-    """Mean, of the gold answer."""
-    tail: Tail = field(default_factory=Tail)
-    """Of its tokens after these."""
-    width: int = 8
-    """How many tokens to guess."""
-    lookup: Lookup = field(init=False)
+    tokenized: TokenizedRequest
+    state: ResponseState
+    prefix: Prefix
+    """KV cache of its prompt, and of its first tokens as far as they equal the gold target's."""
+    gold_logprob: float | None
+    """Mean log-probability of the gold target's tokens, in nats; None if it has none."""
+    decoded: GrowingCache = field(default_factory=GrowingCache)
+    """KV cache of its tokens after the prefix."""
+    draft_length: int = 8
+    """Tokens to draft next."""
+    lookup: PromptLookup = field(init=False)
 
     def __post_init__(self) -> None:
-        self.lookup = Lookup(self.ask.draft, self.ask.prompt.tolist())
+        self.lookup = PromptLookup(
+            self.tokenized.gold_tokens, self.tokenized.prompt_tokens.tolist()
+        )
 
     @property
-    def computed(self) -> int:
-        """How many tokens of its path have keys and values."""
-        return sum(piece.end - piece.start for piece in (*self.pieces, *self.tail.pieces))
+    def cached_tokens(self) -> int:
+        """Tokens of its path that have keys and values."""
+        return sum(map(len, (*self.prefix, *self.decoded.slices)))
 
-    def compact(self) -> None:
-        """Make what it has quick to read; see `KeyValues.compact`."""
-        for piece in self.pieces:
-            piece.source.compact()
+    def make_contiguous(self) -> None:
+        """Make its prefix faster to read; see `KVCache.make_contiguous`."""
+        for each in self.prefix:
+            each.cache.make_contiguous()
 
-    def spill(self) -> None:
-        """Let go of all keys and values; the next pass computes them again."""
-        self.pieces, self.tail = (), Tail()
+    def preempt(self) -> None:
+        """Free its KV cache; the next pass computes it again."""
+        self.prefix, self.decoded = (), GrowingCache()
 
-    def guess(self, tokenizer: TextTokenizer, width: int) -> list[int]:
-        """What may come next: what the gold answer has left, or what followed before."""
-        most = min(width, self.reply.room - 1)
-        rest = self.reply.rest_of_gold()
+    def draft(self, tokenizer: TextTokenizer, length: int) -> list[int]:
+        """Return a draft of the next tokens.
+
+        It is the rest of the gold target if the response is a beginning of it, else what
+        `PromptLookup` proposes.
+
+        Args:
+            tokenizer: The model's tokenizer.
+            length: The most tokens to draft.
+        """
+        most = min(length, self.state.tokens_left - 1)
+        rest = self.state.remaining_gold()
         if rest is not None:
-            return list(tokenizer.encode(rest + self.ask.request.stop))[:most]
-        return self.lookup.guess(self.reply.tokens, most)
+            return list(tokenizer.encode(rest + self.tokenized.request.stop))[:most]
+        return self.lookup.propose(self.state.tokens, most)
 
-    def learn(self, guessed: int, held: int) -> None:
-        """Guess more where guesses hold."""
-        self.width = min(_WIDEST, 2 * self.width) if held == guessed else max(2, 2 * held)
+    def adapt_draft_length(self, drafted: int, accepted: int) -> None:
+        """Draft more tokens after a draft that was accepted whole, fewer after another."""
+        whole = accepted == drafted
+        self.draft_length = (
+            min(_MAX_DRAFT, 2 * self.draft_length) if whole else max(2, 2 * accepted)
+        )
 
 
 def decode(
     runner: Runner,
     tokenizer: TextTokenizer,
-    rows: Sequence[Going],
+    responses: Sequence[ActiveResponse],
     *,
-    held: int,
-    limits: Limits,
-    settled: Callable[[Going], bool],
-) -> Iterator[Going]:
-    """Decode answers until they are settled.
+    cached_tokens: int,
+    budget: TokenBudget,
+    is_done: Callable[[ActiveResponse], bool],
+) -> Iterator[ActiveResponse]:
+    """Decode responses until each is done.
 
-    Where their keys and values outgrow the limit, the last answers let go of theirs, and are
-    computed again once the others are settled.
+    Where their KV cache outgrows the budget, the last responses are preempted, and computed again
+    once the others are done.
 
     Args:
         runner: Runs the model.
-        tokenizer: The model's.
-        rows: The answers.
-        held: Of how many tokens keys and values are kept for their pieces.
-        limits: What decoding may take.
-        settled: Whether nothing more is wanted of an answer.
+        tokenizer: The model's tokenizer.
+        responses: The responses.
+        cached_tokens: Tokens whose keys and values the responses' prefixes keep in memory.
+        budget: Limits of the batch.
+        is_done: Returns True if a response needs no more tokens.
 
     Yields:
-        Each answer as it is settled.
+        Each response once it is done.
     """
-    active, waiting = list(rows), list[Going]()
+    active, waiting = list(responses), list[ActiveResponse]()
     while active or waiting:
-        if not active:  # and so the pieces of all are gone
-            active, waiting, held = *_admitted(waiting, limits.most_tokens), 0
-        while len(active) > 1 and held + sum(map(_reach, active)) > limits.most_tokens:
-            active[-1].spill()
+        if not active:  # no prefix is left in memory
+            active, waiting = _resume(waiting, budget.kv_cache_tokens)
+            cached_tokens = 0
+        while (
+            len(active) > 1
+            and cached_tokens + sum(map(_reserved_tokens, active)) > budget.kv_cache_tokens
+        ):
+            active[-1].preempt()
             waiting.append(active.pop())
-        still = []
-        for batch in _batches(active, tokenizer, limits.pass_tokens):
-            for row in _step(runner, batch):
-                if settled(row):
-                    yield row
+        unfinished = []
+        for drafts in _passes(active, tokenizer, budget.pass_tokens):
+            for response in _verify(runner, drafts):
+                if is_done(response):
+                    yield response
                 else:
-                    still.append(row)
-        active = still
+                    unfinished.append(response)
+        active = unfinished
 
 
-def _reach(row: Going) -> int:
-    """Tokens for which an answer has memory after the next pass."""
-    return max(row.tail.capacity, row.tail.length + 1 + row.width)
+def _reserved_tokens(response: ActiveResponse) -> int:
+    """Return the capacity of a response's KV cache after the next pass, in tokens."""
+    decoded = response.decoded
+    return max(decoded.capacity, decoded.length + 1 + response.draft_length)
 
 
-def _admitted(waiting: list[Going], most_tokens: int) -> tuple[list[Going], list[Going]]:
-    """Those that can be computed again together, the last to wait first, and the others."""
+def _resume(
+    waiting: list[ActiveResponse], kv_cache_tokens: int
+) -> tuple[list[ActiveResponse], list[ActiveResponse]]:
+    """Return the preempted responses that fit together, last preempted first, and the others."""
     size, count = 0, 0
-    for row in reversed(waiting):
-        size += row.ask.path.prompt + len(row.reply.tokens) + row.width
-        if count and size > most_tokens:
+    for response in reversed(waiting):
+        size += _path_length(response) + response.draft_length
+        if count and size > kv_cache_tokens:
             break
         count += 1
     return waiting[::-1][:count], waiting[: len(waiting) - count]
 
 
-def _batches(
-    rows: Sequence[Going], tokenizer: TextTokenizer, pass_tokens: int
-) -> Iterator[list[tuple[Going, list[int]]]]:
-    """Answers with their guesses, in passes."""
-    batch: list[tuple[Going, list[int]]] = []
+def _path_length(response: ActiveResponse) -> int:
+    return response.tokenized.path.prompt_length + len(response.state.tokens)
+
+
+Draft = tuple[ActiveResponse, list[int]]
+"""A response and its draft."""
+
+
+def _passes(
+    responses: Sequence[ActiveResponse], tokenizer: TextTokenizer, pass_tokens: int
+) -> Iterator[list[Draft]]:
+    """Draft for all responses, and yield the drafts of each pass."""
+    drafts: list[Draft] = []
     size = 0
-    spare = _CHEAP // len(rows)
-    for row in rows:
-        draft = row.guess(tokenizer, min(max(row.width, spare), pass_tokens - 1))
-        left = row.ask.path.prompt + len(row.reply.tokens) - row.computed
-        if batch and size + left + len(draft) > pass_tokens:
-            yield batch
-            batch, size = [], 0
-        batch.append((row, draft))
-        size += left + len(draft)
-    yield batch
+    spare = _CHEAP_PASS_TOKENS // len(responses)
+    for response in responses:
+        length = min(max(response.draft_length, spare), pass_tokens - 1)
+        draft = response.draft(tokenizer, length)
+        uncached = _path_length(response) - response.cached_tokens
+        if drafts and size + uncached + len(draft) > pass_tokens:
+            yield drafts
+            drafts, size = [], 0
+        drafts.append((response, draft))
+        size += uncached + len(draft)
+    yield drafts
 
 
-def _step(runner: Runner, batch: Sequence[tuple[Going, list[int]]]) -> Iterator[Going]:
-    """Check the guesses of some answers in one pass."""
+def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]:
+    """Verify the drafts of some responses in one pass."""
     segments = []
-    for row, draft in batch:
-        said = np.array((*row.reply.tokens, *draft), np.int32)
-        path = np.concatenate((row.ask.prompt, said))
-        pieces = (*row.pieces, *row.tail.pieces)
-        segments.append(Segment(path, len(path) - row.computed, 1 + len(draft), pieces))
-    made = KeyValues()
-    predicted = runner.run(segments, made)
+    for response, draft in drafts:
+        continuation = np.array((*response.state.tokens, *draft), np.int32)
+        tokens = np.concatenate((response.tokenized.prompt_tokens, continuation))
+        prefix = (*response.prefix, *response.decoded.slices)
+        new = len(tokens) - response.cached_tokens
+        segments.append(Segment(tokens, new, logits_to_keep=1 + len(draft), prefix=prefix))
+    cache = KVCache()
+    predictions = runner.run(segments, cache)
     start = 0
-    for (row, draft), segment, each in zip(batch, segments, predicted, strict=True):
+    for (response, draft), segment, found in zip(drafts, segments, predictions, strict=True):
         end = start + segment.new
-        held = follow(row.reply, each.best, draft)
-        row.tail.append(made, start, end - len(draft) + held)
-        row.learn(len(draft), held)
+        accepted = verify_draft(response.state, found.argmax, draft)
+        response.decoded.append(cache, start, end - len(draft) + accepted)
+        response.adapt_draft_length(len(draft), accepted)
         start = end
-        yield row
+        yield response

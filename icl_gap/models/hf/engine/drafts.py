@@ -1,22 +1,22 @@
-"""Guesses at what a model says next, made from what it has read and said."""
+"""Speculative drafts by prompt lookup: what followed the last tokens where they occurred before."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
 
-LONGEST = 4
-"""Tokens at the end of what was said that are looked up, at most."""
-_ITEM = array("i").itemsize
+MAX_NGRAM = 4
+"""The longest n-gram at the end of a response that is looked up, in tokens."""
+_ITEM_BYTES = array("i").itemsize
 
 
-class Lookup:
-    """What stands before an answer, and the answer so far, searched for repetitions.
+class PromptLookup:
+    """Propose draft tokens by looking up the response's last n-gram.
 
-    Prompt look-up decoding (Saxena 2023), with the gold answer searched before the rest.
+    Prompt lookup decoding (Saxena 2023), with the gold target searched before prompt and response.
 
     Args:
-        gold: The tokens of the gold answer.
+        gold: The tokens of the gold target.
         prompt: The tokens of the prompt.
     """
 
@@ -24,29 +24,29 @@ class Lookup:
         self._gold = array("i", gold)
         self._prompt = array("i", prompt)
 
-    def guess(self, said: Sequence[int], most: int) -> list[int]:
-        """What may follow, by what followed the same tokens before.
+    def propose(self, response: Sequence[int], max_tokens: int) -> list[int]:
+        """Return the tokens that followed the longest n-gram found; none if none is found.
 
         Args:
-            said: The answer so far.
-            most: How many tokens to guess at most.
+            response: The tokens of the response so far.
+            max_tokens: The most tokens to propose.
         """
-        spoken = array("i", said)
-        sources = (self._gold, self._prompt + spoken)
-        for length in range(min(LONGEST, len(spoken)), 0, -1):
+        decoded = array("i", response)
+        sources = (self._gold, self._prompt + decoded)
+        for length in range(min(MAX_NGRAM, len(decoded)), 0, -1):
             for source in sources:
-                end = _after_last(source, spoken[-length:])
+                end = _end_of_last_match(source, decoded[-length:])
                 if end is not None:
-                    return source[end : end + most].tolist()
+                    return source[end : end + max_tokens].tolist()
         return []
 
 
-def _after_last(source: array[int], wanted: array[int]) -> int | None:
-    """Where the last occurrence of some tokens ends that has a token after it."""
-    text, pattern = source.tobytes(), wanted.tobytes()
-    limit = len(text) - _ITEM
-    while (place := text.rfind(pattern, 0, limit)) >= 0:
-        if place % _ITEM == 0:
-            return place // _ITEM + len(wanted)
-        limit = place + len(pattern) - 1
+def _end_of_last_match(source: array[int], ngram: array[int]) -> int | None:
+    """Return the end of the last occurrence that is followed by a token; None if there is none."""
+    text, pattern = source.tobytes(), ngram.tobytes()
+    limit = len(text) - _ITEM_BYTES
+    while (offset := text.rfind(pattern, 0, limit)) >= 0:
+        if offset % _ITEM_BYTES == 0:
+            return offset // _ITEM_BYTES + len(ngram)
+        limit = offset + len(pattern) - 1
     return None

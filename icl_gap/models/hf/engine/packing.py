@@ -1,12 +1,14 @@
-"""How a pass is laid out: segments of many paths in one row, and where their paths' beginnings lie.
+"""Layout of a packed forward pass: segments of many paths in one row, without padding.
 
-A pass holds segments, one after the other, without padding. The path of a segment before it is a
-row of pieces: stretches of keys and values that this pass or an earlier one computes.
+A segment is the end of a path, computed in this pass. Its prefix is a sequence of `CacheSlice`s,
+whose keys and values come from an earlier pass or from this one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TypeAlias
@@ -18,123 +20,188 @@ Layer: TypeAlias = tuple[Tensor, Tensor]
 """Keys and values of one layer, each (1, heads, tokens, head size)."""
 
 
+class UnsupportedError(Exception):
+    """A model's attention cannot run over a packed row."""
+
+
 @dataclass(slots=True, eq=False)
-class KeyValues:
-    """Keys and values of a run of tokens, in all layers."""
+class KVCache:
+    """Keys and values of consecutive tokens, by layer number."""
 
     layers: dict[int, Layer] = field(default_factory=dict)
 
-    def compact(self) -> None:
-        """Lay each head's keys side by side: what is read again and again is read twice as fast.
+    def make_contiguous(self) -> None:
+        """Copy keys and values so that those of each head lie side by side.
 
-        A pass leaves them as its projections made them, token by token, and with the queries.
+        A pass leaves them interleaved, as its projections wrote them. Contiguous ones are read
+        twice as fast, which pays where they are read again and again.
         """
         for number, (keys, values) in self.layers.items():
             self.layers[number] = keys.contiguous(), values.contiguous()
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A stretch of a path whose keys and values are there, or come with the same pass."""
+class CacheSlice:
+    """A slice of a KV cache: tokens `start` to `end` of it, in all layers."""
 
-    source: KeyValues
+    cache: KVCache
     start: int
     end: int
 
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+        return self.end - self.start
 
-def cut(pieces: Iterable[Piece], length: int) -> tuple[Piece, ...]:
-    """The pieces of the first tokens of a path.
+    def layer(self, number: int) -> Layer:
+        """Return views of the keys and values of one layer, each (1, heads, tokens, head size)."""
+        keys, values = self.cache.layers[number]
+        return keys[:, :, self.start : self.end], values[:, :, self.start : self.end]
+
+
+Prefix: TypeAlias = tuple[CacheSlice, ...]
+"""KV cache of the first tokens of a path, in order."""
+
+
+def truncate(prefix: Iterable[CacheSlice], length: int) -> Prefix:
+    """Return the slices of the first tokens of a prefix.
 
     Args:
-        pieces: Of the whole path, in order.
-        length: How many tokens.
+        prefix: The slices, in order.
+        length: The number of tokens.
     """
     kept = []
-    for piece in pieces:
-        size = min(piece.end - piece.start, length)
+    for each in prefix:
+        size = min(len(each), length)
         if size > 0:
-            kept.append(Piece(piece.source, piece.start, piece.start + size))
+            kept.append(CacheSlice(each.cache, each.start, each.start + size))
         length -= size
     return tuple(kept)
 
 
-def detached(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
-    """The same pieces in memory of their own, so that what they are parts of can go."""
+def detach(prefix: Iterable[CacheSlice]) -> Prefix:
+    """Copy a prefix, so that the caches it is a part of can be freed."""
     return tuple(
-        Piece(
-            KeyValues(
+        CacheSlice(
+            KVCache(
                 {
-                    number: (
-                        keys[:, :, piece.start : piece.end].clone(),
-                        values[:, :, piece.start : piece.end].clone(),
-                    )
-                    for number, (keys, values) in piece.source.layers.items()
+                    number: (keys.clone(), values.clone())
+                    for number in each.cache.layers
+                    for keys, values in [each.layer(number)]
                 }
             ),
             0,
-            piece.end - piece.start,
+            len(each),
         )
-        for piece in pieces
+        for each in prefix
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A segment's place in a pass."""
+    """Position of a segment in the packed row."""
 
     start: int
     end: int
-    pieces: tuple[Piece, ...]
-    """Its path before it, in order."""
+    prefix: Prefix
+    """KV cache of the tokens before it on its path."""
 
     @property
-    def before(self) -> int:
-        """How many tokens its path has before it."""
-        return sum(piece.end - piece.start for piece in self.pieces)
+    def prefix_length(self) -> int:
+        """The number of tokens before it on its path."""
+        return sum(map(len, self.prefix))
+
+    @property
+    def path_length(self) -> int:
+        """The number of tokens of its path, its own included."""
+        return self.prefix_length + self.end - self.start
 
 
 @dataclass(slots=True, eq=False)
-class Packing:
-    """How a pass is laid out."""
+class PackedLayout:
+    """Layout of a packed forward pass."""
 
     spans: Sequence[Span]
-    made: KeyValues
-    """Filled layer by layer with what the pass computes; pieces may name it as their source."""
-    shared: tuple[tuple[Piece, int, int], ...] = field(init=False)
-    """Each piece, and the stretch of the pass that attends to all of it."""
-
+    cache: KVCache
+    """Filled by the pass, layer by layer; prefixes may be slices of it."""
+    shared: tuple[tuple[CacheSlice, int, int], ...] = field(init=False)
+    """Each distinct slice of the prefixes, and the start and end of the tokens that attend to all
+    of it."""
     masks: dict[tuple[int, int, int | None, torch.device], Tensor] = field(default_factory=dict)
-    """Made once for all layers of a device; by tokens, length of the path, window and device."""
+    """Masks by tokens, path length, window and device; each is made once for all layers."""
 
     def __post_init__(self) -> None:
-        self.shared = tuple(_runs(self.spans))
+        self.shared = tuple(_shared_slices(self.spans))
 
-    def mask(self, span: Span, window: int | None, device: torch.device) -> Tensor:
-        """Which tokens of its path a span's own attend to.
+    def full_path(self, span: Span, number: int) -> Layer:
+        """Return keys and values of a span's whole path, its own tokens last.
 
         Args:
-            span: The span; n tokens, the last of a path of some length.
-            window: To how many tokens each attends, itself included; None for all.
-            device: Of the mask.
+            span: The span.
+            number: The layer.
 
         Returns:
-            (n, length), True where one attends to the other.
+            Keys and values, each (1, heads, path length, head size).
         """
-        n, length = span.end - span.start, span.before + span.end - span.start
+        own = CacheSlice(self.cache, span.start, span.end)
+        layers = [each.layer(number) for each in (*span.prefix, own)]
+        return torch.cat([k for k, _ in layers], 2), torch.cat([v for _, v in layers], 2)
+
+    def mask(self, span: Span, window: int | None, device: torch.device) -> Tensor:
+        """Return the causal mask of a span over its path.
+
+        Args:
+            span: The span; n tokens, the last of their path.
+            window: Tokens that each token attends to, itself included; None for all before it.
+            device: The mask's device.
+
+        Returns:
+            (n, path length), True where a token attends to another.
+        """
+        n, length = span.end - span.start, span.path_length
         key = (n, length, window, device)
         if key not in self.masks:
-            mine = torch.arange(length - n, length, device=device)[:, None]
-            theirs = torch.arange(length, device=device)[None, :]
-            near = theirs > mine - (window or length)
-            self.masks[key] = (theirs <= mine) & near
+            queries = torch.arange(length - n, length, device=device)[:, None]
+            keys = torch.arange(length, device=device)[None, :]
+            near = keys > queries - (window or length)
+            self.masks[key] = (keys <= queries) & near
         return self.masks[key]
 
 
-def _runs(spans: Sequence[Span]) -> Iterator[tuple[Piece, int, int]]:
-    """Neighbouring spans that attend to the same piece, as one stretch."""
-    depth = max((len(span.pieces) for span in spans), default=0)
+def _shared_slices(spans: Sequence[Span]) -> Iterator[tuple[CacheSlice, int, int]]:
+    """Join neighbouring spans that attend to the same slice."""
+    depth = max((len(span.prefix) for span in spans), default=0)
     for level in range(depth):
-        for piece, run in groupby(spans, key=lambda span: (*span.pieces, *[None] * depth)[level]):
-            if piece is not None:
+        for shared, run in groupby(spans, key=lambda span: (*span.prefix, *[None] * depth)[level]):
+            if shared is not None:
                 members = list(run)
-                yield piece, members[0].start, members[-1].end
+                yield shared, members[0].start, members[-1].end
+
+
+_current: ContextVar[PackedLayout] = ContextVar("layout")
+
+
+@contextmanager
+def use_layout(layout: PackedLayout) -> Iterator[None]:
+    """Make the model's attention follow a layout within the `with` block."""
+    token = _current.set(layout)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_layout() -> PackedLayout:
+    """Return the layout of the pass in progress."""
+    return _current.get()
+
+
+def layer_number(module: torch.nn.Module) -> int:
+    """Return the number of the layer that an attention module belongs to.
+
+    Raises:
+        UnsupportedError: The module does not know it.
+    """
+    number = getattr(module, "layer_idx", None)
+    if not isinstance(number, int):
+        raise UnsupportedError("layers without numbers")
+    return number

@@ -1,8 +1,8 @@
 """Forward passes: what a causal language model predicts after each token of some paths.
 
-`Packed` computes each token once, whatever number of paths it lies on. It works for models that use
-the library's attention interface, and for BLOOM; `choose` finds out by comparing it with `Plain` on
-a few tokens. `Plain` runs whole paths side by side and works for every causal model.
+`PackedRunner` computes a token once, however many paths share it. It works for models that use the
+attention interface of `transformers`, and for BLOOM. `PaddedRunner` runs whole paths side by side
+and works for every causal model.
 """
 
 # mypy: allow-untyped-calls
@@ -10,7 +10,6 @@ a few tokens. `Plain` runs whole paths side by side and works for every causal m
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -23,59 +22,63 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from icl_gap.models.hf.engine.packed_attention import (
-    UnsupportedError,
-    attention_of,
     pack_attention,
-    packing,
-    unpack_attention,
 )
-from icl_gap.models.hf.engine.packing import KeyValues, Packing, Piece, Span
+from icl_gap.models.hf.engine.packing import (
+    KVCache,
+    PackedLayout,
+    Prefix,
+    Span,
+    UnsupportedError,
+    use_layout,
+)
 from icl_gap.models.hf.engine.trie import Tokens
 
 _LOGITS_BYTES = 1 << 27
-"""Of the logits made at a time: a vocabulary is large, and few of its numbers are kept."""
-_SIDE_BY_SIDE = 16
-"""Paths that `Plain` runs together, at most."""
+"""Bytes of logits computed at a time: a vocabulary is large, and few of its logits are kept."""
+_MAX_ROWS = 16
+"""Paths that `PaddedRunner` runs together, at most."""
 _PAD = 0
-"""Fills the right of short rows: any id that exists will do, for no token before it sees it."""
+"""Fills the right of short rows. Any id will do, since no earlier token attends to it."""
 
 
 @dataclass(slots=True, eq=False)
 class Segment:
-    """The end of a path, to be computed in a pass."""
+    """The end of a token path, computed in one pass."""
 
-    path: Tokens
-    """All of its tokens."""
+    tokens: Tokens
+    """All tokens of the path, (n,)."""
     new: int
-    """How many of them, at the end, are to be computed."""
-    asked: int
-    """After how many of these, at the end, the next token is to be predicted."""
-    pieces: tuple[Piece, ...] = ()
-    """The tokens before, computed already or in the same pass further up."""
+    """Number of tokens at its end that are computed."""
+    logits_to_keep: int
+    """Number of tokens at its end after which the next token is predicted."""
+    prefix: Prefix = ()
+    """KV cache of the tokens before, from earlier passes or from earlier segments of this pass."""
 
 
 @dataclass(frozen=True, slots=True)
-class Predicted:
-    """What a model predicts after the last tokens of a segment."""
+class TokenPredictions:
+    """Predictions of a model after the last tokens of a segment."""
 
-    best: list[int]
-    """The most likely next token at each place asked for."""
+    argmax: list[int]
+    """The most likely next token at each position kept."""
     logprobs: list[float]
-    """Of the path's own next token at each of these places but the last; nats."""
+    """Log-probability of the path's own next token, in nats, at each position but the last."""
 
 
 class Runner(Protocol):
     """A way to run a model over segments."""
 
-    shares: bool
-    """Whether it makes use of pieces. Without that each segment's whole path is computed."""
+    shares_prefixes: bool
+    """True if it reads prefixes from the KV cache; otherwise it computes each whole path."""
 
-    def run(self, segments: Sequence[Segment], made: KeyValues) -> list[Predicted]:
-        """Run a pass.
+    def run(self, segments: Sequence[Segment], cache: KVCache) -> list[TokenPredictions]:
+        """Run a forward pass.
 
         Args:
-            segments: Of the pass, in order: a piece with the source `made` lies further up.
-            made: Filled with the keys and values of the new tokens, one segment after the other.
+            segments: The segments in order. A prefix may hold slices of `cache` that segments
+                before it fill.
+            cache: Filled with the keys and values of the new tokens, segment after segment.
 
         Raises:
             FloatingPointError: A prediction is NaN.
@@ -83,7 +86,7 @@ class Runner(Protocol):
         """
 
 
-class Packed:
+class PackedRunner:
     """Runs all segments as one row without padding.
 
     Args:
@@ -93,190 +96,157 @@ class Packed:
         UnsupportedError: The model's attention cannot be replaced.
     """
 
-    shares = True
+    shares_prefixes = True
 
     def __init__(self, model: PreTrainedModel) -> None:
-        if reads_length(model):
-            raise UnsupportedError("positions depend on what is computed beside")
+        if rope_depends_on_length(model):
+            raise UnsupportedError("position embeddings depend on the longest path of a pass")
         pack_attention(model)
         self._model = model
         self._head = model.get_output_embeddings()
-        self._takes_places = "position_ids" in signature(model.base_model.forward).parameters
+        self._takes_positions = "position_ids" in signature(model.base_model.forward).parameters
 
-    def run(self, segments: Sequence[Segment], made: KeyValues) -> list[Predicted]:
-        """Run a pass; see `Runner`."""
+    def run(self, segments: Sequence[Segment], cache: KVCache) -> list[TokenPredictions]:
+        """Run a forward pass; see `Runner`."""
         _check_tokens(segments, self._model)
         spans = list(_spans(segments))
-        tokens = [each.path[len(each.path) - each.new :] for each in segments]
-        places = [np.arange(len(each.path) - each.new, len(each.path)) for each in segments]
+        tokens = [each.tokens[len(each.tokens) - each.new :] for each in segments]
+        positions = [np.arange(len(each.tokens) - each.new, len(each.tokens)) for each in segments]
         device = input_device(self._model)
-        options = {"position_ids": _moved(places, device)} if self._takes_places else {}
-        with packing(Packing(spans, made)):
+        options = {"position_ids": _to_device(positions, device)} if self._takes_positions else {}
+        with use_layout(PackedLayout(spans, cache)):
             hidden = self._model.base_model(
-                input_ids=_moved(tokens, device), use_cache=False, **options
+                input_ids=_to_device(tokens, device), use_cache=False, **options
             ).last_hidden_state[0]
-        asked = zip(spans, segments, strict=True)
-        wanted = [np.arange(span.end - each.asked, span.end) for span, each in asked]
-        rows = hidden[_moved(wanted, hidden.device)[0]]
-        size = max(1, _LOGITS_BYTES // (4 * _vocabulary(self._model)))
-        return _predicted(segments, (self._head(part) for part in rows.split(size)))
+        kept = [
+            np.arange(span.end - each.logits_to_keep, span.end)
+            for span, each in zip(spans, segments, strict=True)
+        ]
+        rows = hidden[_to_device(kept, hidden.device)[0]]
+        size = max(1, _LOGITS_BYTES // (4 * vocabulary_size(self._model)))
+        return _read_logits(segments, (self._head(part) for part in rows.split(size)))
 
 
-class Plain:
+class PaddedRunner:
     """Runs whole paths side by side, short ones padded on the right.
 
     Args:
         model: Any causal language model.
     """
 
-    shares = False
+    shares_prefixes = False
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
-        self._most_rows = 1 if reads_length(model) else _SIDE_BY_SIDE
+        self._max_rows = 1 if rope_depends_on_length(model) else _MAX_ROWS
 
-    def run(self, segments: Sequence[Segment], made: KeyValues) -> list[Predicted]:
-        """Run a pass; see `Runner`."""
-        del made
+    def run(self, segments: Sequence[Segment], cache: KVCache) -> list[TokenPredictions]:
+        """Run a forward pass; see `Runner`. The cache stays empty."""
+        del cache
         _check_tokens(segments, self._model)
-        return _predicted(segments, self._logits(segments))
+        return _read_logits(segments, self._logits(segments))
 
     def _logits(self, segments: Sequence[Segment]) -> Iterator[Tensor]:
-        longest = max(len(each.path) for each in segments)
-        most = _LOGITS_BYTES // (4 * _vocabulary(self._model) * longest)
-        rows = max(1, min(most, self._most_rows))
+        longest = max(len(each.tokens) for each in segments)
+        most = _LOGITS_BYTES // (4 * vocabulary_size(self._model) * longest)
+        rows = max(1, min(most, self._max_rows))
         device = input_device(self._model)
         for start in range(0, len(segments), rows):
             batch = segments[start : start + rows]
-            width = max(len(each.path) for each in batch)
+            width = max(len(each.tokens) for each in batch)
             padded = np.full((len(batch), width), _PAD, np.int32)
             for row, each in zip(padded, batch, strict=True):
-                row[: len(each.path)] = each.path
-            tokens = _moved([padded.ravel()], device).view(len(batch), width)
+                row[: len(each.tokens)] = each.tokens
+            tokens = _to_device([padded.ravel()], device).view(len(batch), width)
             logits = self._model(input_ids=tokens, use_cache=False).logits
             for row, each in zip(logits, batch, strict=True):
-                yield row[len(each.path) - each.asked : len(each.path)]
-
-
-def choose(model: PreTrainedModel) -> Runner:
-    """The fastest way to run a model that predicts what the model itself does.
-
-    Args:
-        model: The model, on its device.
-    """
-    plain = Plain(model)
-    attention = attention_of(model)
-    try:
-        expected = _probe(plain, _vocabulary(model))
-        packed = Packed(model)
-        found = _probe(packed, _vocabulary(model))
-        if np.allclose(found, expected, rtol=_tolerance(model), atol=1e-6):
-            return packed
-    except torch.OutOfMemoryError:
-        raise
-    except Exception:  # noqa: BLE001, S110 (told of each request that fails, once there are some)
-        pass  # whatever an unusual architecture makes of a packed row, or of a context this short
-    unpack_attention(model, attention)
-    return plain
+                yield row[len(each.tokens) - each.logits_to_keep : len(each.tokens)]
 
 
 def input_device(model: PreTrainedModel) -> torch.device:
-    """Where a model takes its tokens: weights that are offloaded stand on no device of their own.
+    """Return the device that a model takes its tokens on.
 
     Args:
-        model: The model; its layers may lie on several devices.
+        model: The model; its layers may lie on several devices. Offloaded weights are on none.
     """
     devices = (parameter.device for parameter in model.parameters())
     return next((device for device in devices if device.type != "meta"), torch.device("cpu"))
 
 
 def embedding_rows(model: PreTrainedModel) -> int:
-    """How many tokens a model knows: often more than its tokenizer has."""
+    """Return the number of tokens that a model embeds, often more than its tokenizer has."""
     table: Any = model.get_input_embeddings()
     return int(table.weight.shape[0])
 
 
-def reads_length(model: PreTrainedModel) -> bool:
-    """Whether positions are read by the longest one in the same pass (long and dynamic RoPE)."""
+def rope_depends_on_length(model: PreTrainedModel) -> bool:
+    """Return True if RoPE follows the longest path of a pass (`dynamic` and `longrope`)."""
     options = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     layers = [options, *(each for each in options.values() if isinstance(each, dict))]
     return any(each.get("rope_type") in {"dynamic", "longrope"} for each in layers)
 
 
-def _vocabulary(model: PreTrainedModel) -> int:
+def vocabulary_size(model: PreTrainedModel) -> int:
+    """Return the number of logits that a model computes for each token."""
     return int(model.config.get_text_config().vocab_size)
 
 
 def _check_tokens(segments: Iterable[Segment], model: PreTrainedModel) -> None:
-    """Refuse ids beyond the embeddings: on a GPU, one of them ends all that runs there."""
+    """Refuse ids beyond the embeddings; on a GPU, one of them breaks the whole process."""
     rows = embedding_rows(model)
-    most = max(int(each.path.max()) for each in segments)
+    most = max(int(each.tokens.max()) for each in segments)
     if most >= rows:
         raise LookupError(f"token {most} has no row in the model's embeddings, which have {rows}")
-
-
-def _probe(runner: Runner, vocabulary: int) -> list[float]:
-    """Log-probabilities along three short paths, the last one run on what the first has left."""
-    n = np.arange(24)
-    tokens = ((n * n * 7 + n * 3 + 5) % min(97, vocabulary)).astype(np.int32)
-    made, more = KeyValues(), KeyValues()
-    one = Segment(tokens[:12], new=12, asked=12)
-    two = Segment(
-        np.concatenate([tokens[:5], tokens[12:20]]), new=8, asked=8, pieces=(Piece(made, 0, 5),)
-    )
-    pieces = (Piece(made, 0, 5), Piece(made, 12, 14))
-    three = Segment(np.concatenate([two.path[:7], tokens[18:]]), new=6, asked=6, pieces=pieces)
-    with torch.inference_mode():
-        predicted = [*runner.run([one, two], made), *runner.run([three], more)]
-    return [value for each in predicted for value in each.logprobs]
-
-
-def _tolerance(model: PreTrainedModel) -> float:
-    """How far two ways of computing a log-probability may lie apart."""
-    coarse = getattr(model, "is_quantized", False)
-    dtype = torch.bfloat16 if coarse else model.dtype
-    return math.sqrt(torch.finfo(dtype).eps)
 
 
 def _spans(segments: Iterable[Segment]) -> Iterator[Span]:
     start = 0
     for each in segments:
-        yield Span(start, start + each.new, each.pieces)
+        yield Span(start, start + each.new, each.prefix)
         start += each.new
 
 
-def _moved(parts: Sequence[NDArray[np.int_] | Tokens], device: torch.device) -> Tensor:
-    """The parts one after the other as (1, n), on its way to a device that need not wait for it."""
+def _to_device(parts: Sequence[NDArray[np.int_] | Tokens], device: torch.device) -> Tensor:
+    """Concatenate the parts to (1, n) on a device, without waiting for a GPU."""
     tensor = torch.from_numpy(np.concatenate(parts).astype(np.int64)).unsqueeze(0)
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _predicted(segments: Sequence[Segment], logits: Iterable[Tensor]) -> list[Predicted]:
-    """Read predictions off logits, which come in slices of any height.
+def _read_logits(segments: Sequence[Segment], logits: Iterable[Tensor]) -> list[TokenPredictions]:
+    """Read predictions off logits.
+
+    Args:
+        segments: The segments.
+        logits: Slices of any height, (rows, vocabulary), in order of the segments' positions.
 
     Raises:
-        FloatingPointError: A log-probability is NaN, as it is where any logit of its row is NaN or
-            where the largest is infinite: then the arg-max says nothing.
+        FloatingPointError: A log-probability is NaN. It is where a logit of its row is NaN or the
+            largest is infinite, and then the arg-max means nothing.
     """
-    best, chosen = [], []
-    following = [np.append(each.path[len(each.path) - each.asked + 1 :], 0) for each in segments]
+    argmax, chosen = [], []
+    following = [
+        np.append(each.tokens[len(each.tokens) - each.logits_to_keep + 1 :], 0) for each in segments
+    ]
     start, targets = 0, None
     for part in logits:
-        targets = _moved(following, part.device)[0] if targets is None else targets
-        mine = targets[start : start + len(part), None]
+        targets = _to_device(following, part.device)[0] if targets is None else targets
+        own = targets[start : start + len(part), None]
         start += len(part)
         values = part.float()
         top = values.max(dim=-1, keepdim=True)
-        best.append(top.indices[:, 0])
+        argmax.append(top.indices[:, 0])
         # In place: a copy of something this large costs as much as the arithmetic.
-        shifted = values.gather(1, mine) - top.values
+        shifted = values.gather(1, own) - top.values
         chosen.append((shifted - values.sub_(top.values).exp_().sum(-1, keepdim=True).log())[:, 0])
-    ends = np.cumsum([each.asked for each in segments])[:-1]
-    bests = np.split(torch.cat(best).cpu().numpy(), ends)
+    ends = np.cumsum([each.logits_to_keep for each in segments])[:-1]
     found = torch.cat(chosen).cpu().numpy()
     if np.isnan(found).any():
         raise FloatingPointError("the model returned NaN")
-    logprobs = np.split(found, ends)
-    return [Predicted(b.tolist(), p[:-1].tolist()) for b, p in zip(bests, logprobs, strict=True)]
+    return [
+        TokenPredictions(best.tolist(), logprobs[:-1].tolist())
+        for best, logprobs in zip(
+            np.split(torch.cat(argmax).cpu().numpy(), ends), np.split(found, ends), strict=True
+        )
+    ]

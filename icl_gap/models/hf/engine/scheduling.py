@@ -1,4 +1,4 @@
-"""Waves of passes over the trie of all requests, each followed by the decoding of what goes on."""
+"""Batches of prefill passes over the trie of all requests, each followed by its decoding."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ import torch
 
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Outcome, Request, RequestId
-from icl_gap.models.hf.engine.decoding import Going, Limits, decode
-from icl_gap.models.hf.engine.packing import KeyValues, Piece, cut, detached
-from icl_gap.models.hf.engine.passes import Predicted, Runner, Segment
-from icl_gap.models.hf.engine.response_state import Reply, follow
-from icl_gap.models.hf.engine.sequences import TokenizedRequest, tokenize_requests
-from icl_gap.models.hf.engine.trie import Branch, Wave, arrange, needed, waves
+from icl_gap.models.hf.engine.decoding import ActiveResponse, TokenBudget, decode
+from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix, detach, truncate
+from icl_gap.models.hf.engine.passes import Runner, Segment, TokenPredictions
+from icl_gap.models.hf.engine.response_state import ResponseState, verify_draft
+from icl_gap.models.hf.engine.tokenization import TokenizedRequest, tokenize_requests
+from icl_gap.models.hf.engine.trie import (
+    Branch,
+    RequestBatch,
+    order_paths,
+    plan_batches,
+    required_batches,
+)
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.schema import Predictions, Response
 
-Pieces = tuple[Piece, ...]
-_NO_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_alloc")
-"""What torch says where it raises nothing more exact."""
+_OUT_OF_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_alloc")
+"""Messages of torch's plain RuntimeErrors that report a lack of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +33,15 @@ class Engine:
     """Responds to requests with a model."""
 
     name: str
-    """The model's."""
+    """The model's name."""
     runner: Runner
     tokenizer: TextTokenizer
     context_length: int | None
-    """The model's, in tokens; None where it has no limit."""
-    most_tokens: int
-    """Whose keys and values are kept at a time. One request alone may take more."""
+    """The model's context in tokens; None if it has no limit."""
+    kv_cache_tokens: int
+    """Tokens whose keys and values are kept at a time. One request alone may take more."""
     pass_tokens: int
-    """What one pass may compute."""
+    """Tokens that one pass computes, at most."""
 
     def respond(
         self,
@@ -46,217 +51,239 @@ class Engine:
     ) -> Iterator[Outcome]:
         """Respond to requests; see `icl_gap.models.Model`.
 
-        Where a wave runs out of memory, what is left is tried again with half of its tokens. The
-        requests of one that fails in another way are run one by one, so that only those which
-        fail by themselves stay unanswered.
+        A batch that runs out of memory halves the token budget of what is left. The requests of a
+        batch that fails in another way are run one by one, so that only those fail that fail by
+        themselves.
+
+        Args:
+            requests: All requests of the run.
+            predictions: With `full`, wrong responses are decoded to their ends.
+            wanted: Ids of the requests to respond to; None for all.
+
+        Yields:
+            The id of each request with its response, or with the error in its stead.
         """
         ids = frozenset((request.id for request in requests) if wanted is None else wanted)
-        asks, failures = tokenize_requests(
+        planned, failures = tokenize_requests(
             requests, self.tokenizer, context_length=self.context_length, predictions=predictions
         )
         yield from (each for each in failures if each[0] in ids)
-        todo = {ask for ask in asks if not ids.isdisjoint(ask.ids)}
-        members, budget = asks, self.most_tokens
-        while todo:
+        pending = {each for each in planned if not ids.isdisjoint(each.ids)}
+        budget = self.kv_cache_tokens
+        while pending:
             try:
-                for ask, answer in self._walk(members, todo, predictions, budget):
-                    todo.discard(ask)
-                    yield from ((id_, answer) for id_ in ask.ids if id_ in ids)
-            except _WaveError as error:  # let go of at once, for it holds what the wave computed
-                lost, size, no_memory = error.asks, error.tokens, error.for_want_of_memory
+                for request, response in self._run_batches(planned, pending, predictions, budget):
+                    pending.discard(request)
+                    yield from ((id_, response) for id_ in request.ids if id_ in ids)
+            except _BatchError as error:  # keeps the batch's memory alive, so it is dropped here
+                failed, size, no_memory = error.requests, error.tokens, error.is_out_of_memory
             else:
                 return
-            if no_memory and len(lost) > 1:
+            if no_memory and len(failed) > 1:
                 budget = min(budget, size) // 2
             else:
-                for ask in [ask for ask in lost if ask in todo]:
-                    todo.discard(ask)
-                    found = self._alone(ask, predictions, 1 if no_memory else self.most_tokens)
-                    yield from ((id_, found) for id_ in ask.ids if id_ in ids)
-            # What was computed went with the wave, so what is left is planned anew.
-            members = [ask for ask in members if ask in todo]
+                for request in [each for each in failed if each in pending]:
+                    pending.discard(request)
+                    found = self._run_alone(
+                        request, predictions, 1 if no_memory else self.kv_cache_tokens
+                    )
+                    yield from ((id_, found) for id_ in request.ids if id_ in ids)
+            # The KV cache of earlier batches is gone, so what is left is planned anew.
+            planned = [each for each in planned if each in pending]
 
-    def _alone(
-        self, ask: TokenizedRequest, predictions: Predictions, budget: int
+    def _run_alone(
+        self, request: TokenizedRequest, predictions: Predictions, budget: int
     ) -> Response | InferenceError:
-        """Answer one request of a wave that failed, by itself."""
+        """Run one request of a failed batch by itself."""
         try:
-            ((_, answer),) = self._walk([ask], {ask}, predictions, budget)
-        except _WaveError as error:
-            return error.told(self.name)
-        return answer
+            ((_, response),) = self._run_batches([request], {request}, predictions, budget)
+        except _BatchError as error:
+            return error.to_inference_error(self.name)
+        return response
 
-    def _walk(
+    def _run_batches(
         self,
-        members: Sequence[TokenizedRequest],
-        todo: Collection[TokenizedRequest],
+        requests: Sequence[TokenizedRequest],
+        pending: Collection[TokenizedRequest],
         predictions: Predictions,
         budget: int,
     ) -> Iterator[tuple[TokenizedRequest, Response]]:
-        """Run the waves that are needed, in order.
+        """Plan all requests, and run the batches that the pending ones need, in order.
 
         Raises:
-            _WaveError: One failed.
+            _BatchError: A batch failed.
         """
-        plan = waves(
-            arrange([ask.path for ask in members]),
-            most_tokens=budget,
+        batches = plan_batches(
+            order_paths([each.path for each in requests]),
+            kv_cache_tokens=budget,
             pass_tokens=min(self.pass_tokens, budget),
         )
-        wanted = {n for n, ask in enumerate(members) if ask in todo}
-        must = needed(plan, wanted)
-        pieces: Pieces = ()  # of the path before: all that is kept between waves
-        for number, wave in enumerate(plan):
-            if number not in must:
-                pieces = cut(pieces, min(branch.shared for branch in wave.branches))
+        required = required_batches(
+            batches, {n for n, each in enumerate(requests) if each in pending}
+        )
+        prefix: Prefix = ()  # the last path's KV cache: all that is kept between batches
+        for number, batch in enumerate(batches):
+            if number not in required:
+                prefix = truncate(prefix, min(branch.shared for branch in batch.branches))
                 continue
-            pieces = detached(cut(pieces, next(wave.branches).shared))
-            asks = [members[branch.path] for branch in wave.branches]
-            going = self._run(wave, members, pieces, predictions=predictions, budget=budget)
+            prefix = detach(truncate(prefix, next(batch.branches).shared))
+            responses = self._run_batch(batch, requests, prefix, predictions, budget)
             while True:
                 try:
-                    row = next(going)
+                    response = next(responses)
                 except StopIteration as end:
-                    pieces = end.value
+                    prefix = end.value
                     break
                 except Exception as error:  # whatever a model, a kernel or a device can do wrong
-                    raise _WaveError(asks, wave.tokens) from error
-                if row.ask in todo:
-                    shrunk = budget if budget < self.most_tokens else None
-                    yield row.ask, _answer(row, shrunk)
-                del row  # and with it the keys and values that it holds
+                    failed = [requests[branch.index] for branch in batch.branches]
+                    raise _BatchError(failed, batch.tokens) from error
+                if response.tokenized in pending:
+                    shrunk = budget if budget < self.kv_cache_tokens else None
+                    yield response.tokenized, _finish(response, shrunk)
+                del response  # frees the keys and values that it holds
 
     @torch.inference_mode()
-    def _run(
+    def _run_batch(
         self,
-        wave: Wave,
-        members: Sequence[TokenizedRequest],
-        pieces: Pieces,
-        *,
+        batch: RequestBatch,
+        requests: Sequence[TokenizedRequest],
+        prefix: Prefix,
         predictions: Predictions,
         budget: int,
-    ) -> Generator[Going, None, Pieces]:
-        """Run a wave.
+    ) -> Generator[ActiveResponse, None, Prefix]:
+        """Prefill a batch and decode its responses.
 
         Args:
-            wave: What to run.
-            members: What its branches stand for.
-            pieces: Of the path before.
-            predictions: Whether wrong answers are followed to their ends.
-            budget: How many tokens' keys and values to keep.
+            batch: The batch.
+            requests: The requests that its branches are indices of.
+            prefix: KV cache of the path before.
+            predictions: With `full`, wrong responses are decoded to their ends.
+            budget: Tokens whose keys and values are kept at a time.
 
         Yields:
-            Each answer, as it is settled.
+            Each response once it is done.
 
         Returns:
-            The pieces of the last path.
+            The KV cache of the last path.
         """
 
-        def settled(row: Going) -> bool:
-            return _settled(row.reply, row.ask.request, predictions)
+        def is_done(response: ActiveResponse) -> bool:
+            return _is_done(response, predictions)
 
-        going: list[Going] = []
-        for branches in wave.passes:
-            begun, pieces = self._begin(branches, members, pieces)
-            for row in begun:
-                if settled(row):
-                    yield row
+        active: list[ActiveResponse] = []
+        for branches in batch.passes:
+            started, prefix = self._prefill(branches, requests, prefix)
+            for response in started:
+                if is_done(response):
+                    yield response
                 else:
-                    going.append(row)
-                    row.compact()
-        if going:
+                    active.append(response)
+                    response.make_contiguous()
+        if active:
             yield from decode(
                 self.runner,
                 self.tokenizer,
-                going,
-                held=next(wave.branches).shared + sum(branch.new for branch in wave.branches),
-                limits=Limits(most_tokens=budget, pass_tokens=min(self.pass_tokens, budget)),
-                settled=settled,
+                active,
+                cached_tokens=next(batch.branches).shared + sum(b.new for b in batch.branches),
+                budget=TokenBudget(budget, min(self.pass_tokens, budget)),
+                is_done=is_done,
             )
-        return pieces
+        return prefix
 
-    def _begin(
-        self, branches: Sequence[Branch], members: Sequence[TokenizedRequest], pieces: Pieces
-    ) -> tuple[list[Going], Pieces]:
-        """Run a pass, and follow each answer as far as it is the gold answer.
+    def _prefill(
+        self, branches: Sequence[Branch], requests: Sequence[TokenizedRequest], prefix: Prefix
+    ) -> tuple[list[ActiveResponse], Prefix]:
+        """Run one pass over prompts and gold targets.
 
         Returns:
-            The answers, and the pieces of the last path.
+            The responses as far as they equal their gold targets, and the last path's KV cache.
         """
-        made = KeyValues()
+        cache = KVCache()
         segments, paths, start = [], [], 0
         for branch in branches:
-            path = members[branch.path].path
-            pieces = cut(pieces, branch.shared)
-            asked = len(path.tokens) - path.prompt + 1
-            segments.append(Segment(path.tokens, branch.new, asked, pieces))
-            pieces = (*pieces, Piece(made, start, start + branch.new))
-            paths.append(pieces)
+            path = requests[branch.index].path
+            prefix = truncate(prefix, branch.shared)
+            kept = len(path.tokens) - path.prompt_length + 1
+            segments.append(Segment(path.tokens, branch.new, kept, prefix))
+            prefix = (*prefix, CacheSlice(cache, start, start + branch.new))
+            paths.append(prefix)
             start += branch.new
-        predicted = self.runner.run(segments, made)
-        rows = []
-        for branch, each, found in zip(branches, paths, predicted, strict=True):
-            rows.append(self._begun(members[branch.path], each, found))
-        return rows, pieces
+        predicted = self.runner.run(segments, cache)
+        responses = [
+            self._start(requests[branch.index], path, found)
+            for branch, path, found in zip(branches, paths, predicted, strict=True)
+        ]
+        return responses, prefix
 
-    def _begun(self, ask: TokenizedRequest, pieces: Pieces, found: Predicted) -> Going:
-        request, draft = ask.request, ask.draft
-        reply = Reply(
+    def _start(
+        self, tokenized: TokenizedRequest, path: Prefix, found: TokenPredictions
+    ) -> ActiveResponse:
+        """Start a response from the predictions along its gold target."""
+        request, gold = tokenized.request, tokenized.gold_tokens
+        state = ResponseState(
             self.tokenizer,
             request.gold,
-            draft,
+            gold,
             stop=request.stop,
             max_new_bytes=request.max_new_bytes,
-            room=ask.room,
+            max_new_tokens=tokenized.max_new_tokens,
         )
-        held = follow(reply, found.best, draft)
-        mean = sum(found.logprobs) / len(draft) if draft and ask.whole else None
-        return Going(ask, reply, cut(pieces, ask.path.prompt + held), mean)
+        accepted = verify_draft(state, found.argmax, gold)
+        mean = sum(found.logprobs) / len(gold) if gold and tokenized.gold_fits else None
+        prefix = truncate(path, tokenized.path.prompt_length + accepted)
+        return ActiveResponse(tokenized, state, prefix, mean)
 
 
-def _settled(reply: Reply, request: Request, predictions: Predictions) -> bool:
-    """Whether nothing more is wanted of an answer: it has ended, or is wrong for good."""
-    if reply.completion is not None:
+def _is_done(response: ActiveResponse, predictions: Predictions) -> bool:
+    """Return True if a response has ended, or if its verdict is known and is all that is wanted."""
+    state, can_still_match = response.state, response.tokenized.request.can_still_match
+    if state.completion is not None:
         return True
-    if predictions == "full" or reply.divergence is None:
+    if predictions == "full" or state.divergence is None:
         return False
-    return request.can_still_match is None or not any(map(request.can_still_match, reply.readings))
+    return can_still_match is None or not any(map(can_still_match, state.candidate_texts))
 
 
-def _answer(row: Going, batch_tokens: int | None) -> Response:
+def _finish(response: ActiveResponse, batch_tokens: int | None) -> Response:
+    mean = response.gold_logprob
     return Response(
-        completion=row.reply.completion,
-        divergence=row.reply.divergence,
-        gold_logprob=row.logprob,
-        gold_tokens=None if row.logprob is None else len(row.ask.draft),
+        completion=response.state.completion,
+        divergence=response.state.divergence,
+        gold_logprob=mean,
+        gold_tokens=None if mean is None else len(response.tokenized.gold_tokens),
         batch_tokens=batch_tokens,
     )
 
 
-class _WaveError(Exception):
-    """A wave that failed, by what is its cause.
+class _BatchError(Exception):
+    """Failure of a batch; `__cause__` is the error itself.
 
     Args:
-        asks: What it was to answer.
-        tokens: How many tokens it had.
+        requests: The requests of the batch.
+        tokens: The tokens of the batch.
     """
 
-    def __init__(self, asks: list[TokenizedRequest], tokens: int) -> None:
+    def __init__(self, requests: list[TokenizedRequest], tokens: int) -> None:
         super().__init__()
-        self.asks = asks
+        self.requests = requests
         self.tokens = tokens
 
     @property
-    def for_want_of_memory(self) -> bool:
-        """Whether fewer tokens may be a help."""
+    def is_out_of_memory(self) -> bool:
+        """True if a batch of fewer tokens may succeed."""
         cause = self.__cause__
-        texts = isinstance(cause, RuntimeError) and any(text in str(cause) for text in _NO_MEMORY)
-        return texts or isinstance(cause, torch.OutOfMemoryError | MemoryError)
+        if isinstance(cause, torch.OutOfMemoryError | MemoryError):
+            return True
+        return isinstance(cause, RuntimeError) and any(t in str(cause) for t in _OUT_OF_MEMORY)
 
-    def told(self, name: str) -> InferenceError:
-        """The failure in a user's words."""
-        named = ", ".join(ask.request.prompt.query_id for ask in self.asks)
-        if self.for_want_of_memory:
+    def to_inference_error(self, name: str) -> InferenceError:
+        """Return the error to report.
+
+        Args:
+            name: The model's name.
+        """
+        named = ", ".join(each.request.query_id for each in self.requests)
+        if self.is_out_of_memory:
             return InferenceError(f"{name} failed on {named}: out of memory, even by itself")
         reason = (str(self.__cause__).strip().splitlines() or [""])[0]
         return InferenceError(

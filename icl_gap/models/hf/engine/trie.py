@@ -1,17 +1,16 @@
-"""The requests of one model as a trie of tokens, walked so that what they share is computed once.
+"""The requests of one model as a token trie, ordered so that shared prefixes are computed once.
 
-A request is a path: the tokens of its prompt, then those of its draft (the gold answer). Paths are
-put in an order in which each has as much as possible in common with the one before: sorted by their
-tokens, within groups that begin with the same exemplar. Then whatever a path shares with any path
-before it, it shares with the one just before, so at any time the keys and values of one path are
-all that later ones can need, and no other state is kept.
+Each request is a `TokenPath`: the tokens of its prompt, then those of its gold target.
+`order_paths` groups the paths by their first exemplar and sorts each group by tokens. Whatever
+prefix a path shares with any earlier path of its group, it then shares with the path just before,
+so the KV cache of one path is all that has to be kept.
 
-`waves` cuts that order into forward passes, and these into waves: the requests of a wave are
-answered to their ends, and its memory given back, before the next one begins. Waves depend on the
-requests alone, not on which of them are answered already, so a run that goes on where one was
-stopped computes the same numbers.
+`plan_batches` cuts that order into forward passes, and groups these into batches: the requests of a
+batch are decoded to their ends, and its memory is freed, before the next batch begins. Batches
+depend on the requests alone, not on which of them are done already, so a resumed run computes the
+same numbers.
 
-Nothing here knows of torch: `icl-gap plan` counts tokens with it.
+This module does not import torch: `icl-gap plan` counts tokens with it.
 """
 
 from __future__ import annotations
@@ -25,41 +24,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tokens: TypeAlias = NDArray[np.int32]
+"""Token ids, (n,)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Path:
+class TokenPath:
     """The tokens of one request."""
 
     tokens: Tokens
-    """Of the prompt, then of the draft."""
-    prompt: int
-    """How many of them are the prompt's; at least 1."""
+    """Prompt, then gold target; (n,)."""
+    prompt_length: int
+    """Number of the prompt's tokens; at least 1."""
     group: str = ""
-    """Paths of one group stay together; others are likely to share little with them."""
+    """Paths of one group stay together; paths of different groups are likely to share little."""
     rank: int = 0
-    """Groups with paths of low rank come first."""
-    growth: int = 0
-    """How many tokens the answer may add to the path."""
+    """Groups that hold paths of low rank come first."""
+    reserved: int = 0
+    """Tokens of KV cache to reserve for decoding beyond the path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A path in the order of the walk."""
+    """A path in the order of computation."""
 
-    path: int
-    """Its place in the sequence given to `arrange`."""
+    index: int
+    """Index of the path in the sequence given to `order_paths`."""
     shared: int
-    """How many of its first tokens are those of the branch before. The last token of a prompt is
-    never among them, as what follows it is read from the pass that computes it."""
+    """Length of the prefix shared with the branch before. The last token of a prompt is never part
+    of it, since the pass that computes this token predicts the one after it."""
     new: int
-    """How many tokens are left to compute."""
-    growth: int
+    """Tokens left to compute."""
+    reserved: int
+    """Tokens of KV cache to reserve for decoding."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
-    """Passes whose requests are answered together."""
+class RequestBatch:
+    """Forward passes whose requests are completed together."""
 
     passes: tuple[tuple[Branch, ...], ...]
 
@@ -70,29 +71,30 @@ class Wave:
 
     @property
     def tokens(self) -> int:
-        """How many it computes, at most."""
-        return sum(branch.new + branch.growth for branch in self.branches)
+        """The most tokens that the batch computes."""
+        return sum(branch.new + branch.reserved for branch in self.branches)
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """What a set of requests costs."""
+class TokenCounts:
+    """Token counts of a set of requests, from which its cost follows."""
 
     requests: int
     written: int
-    """Tokens of all prompts and gold answers, each counted as often as it is written."""
+    """Tokens of all prompts and gold targets, without sharing."""
     computed: int
-    """Tokens left to compute where what is shared is computed once."""
+    """Tokens computed when each shared prefix is computed once."""
     predicted: int
     """Positions at which the next token is predicted."""
     attended: int
     """Pairs of a computed token and a token that it attends to."""
 
 
-def arrange(paths: Sequence[Path]) -> list[Branch]:
-    """Put paths in the order of the walk.
+def order_paths(paths: Sequence[TokenPath]) -> list[Branch]:
+    """Return paths in the order of computation.
 
-    Groups come by their lowest rank, then longest first, so that memory runs out early if at all.
+    Groups come by their lowest rank, then by their longest path in descending order, so that memory
+    runs out early if at all.
 
     Args:
         paths: The paths, no two with the same tokens and the same prompt.
@@ -101,114 +103,122 @@ def arrange(paths: Sequence[Path]) -> list[Branch]:
     for index, path in enumerate(paths):
         groups[path.group].append(index)
 
-    def urgency(members: list[int]) -> tuple[int, int, int]:
+    def group_key(members: list[int]) -> tuple[int, int, int]:
         longest = max(len(paths[index].tokens) for index in members)
         return min(paths[index].rank for index in members), -longest, members[0]
 
+    def path_key(index: int) -> tuple[bytes, int]:
+        return _sort_key(paths[index].tokens), paths[index].prompt_length
+
     order = [
         index
-        for members in sorted(groups.values(), key=urgency)
-        for index in sorted(members, key=lambda n: (_sortable(paths[n].tokens), paths[n].prompt))
+        for members in sorted(groups.values(), key=group_key)
+        for index in sorted(members, key=path_key)
     ]
     return list(_branches(paths, order))
 
 
-def _branches(paths: Sequence[Path], order: Iterable[int]) -> Iterator[Branch]:
+def _branches(paths: Sequence[TokenPath], order: Iterable[int]) -> Iterator[Branch]:
     before: Tokens = np.empty(0, np.int32)
     for index in order:
         path = paths[index]
-        shared = min(common(before, path.tokens), path.prompt - 1)
-        yield Branch(index, shared, len(path.tokens) - shared, path.growth)
+        shared = min(common_prefix_length(before, path.tokens), path.prompt_length - 1)
+        yield Branch(index, shared, len(path.tokens) - shared, path.reserved)
         before = path.tokens
 
 
-def common(one: Tokens, other: Tokens) -> int:
-    """How many first tokens two paths have in common."""
+def common_prefix_length(one: Tokens, other: Tokens) -> int:
+    """Return the number of leading tokens that two paths have in common."""
     length = min(len(one), len(other))
     differ = one[:length] != other[:length]
     first = int(differ.argmax()) if length else 0
     return first if length and differ[first] else length
 
 
-def _sortable(tokens: Tokens) -> bytes:
-    """Bytes that sort as the tokens do."""
+def _sort_key(tokens: Tokens) -> bytes:
+    """Return bytes that sort as the tokens do."""
     return tokens.astype(">u4").tobytes()
 
 
-def waves(branches: Sequence[Branch], *, most_tokens: int, pass_tokens: int) -> list[Wave]:
-    """Cut the walk into waves of passes.
+def plan_batches(
+    branches: Sequence[Branch], *, kv_cache_tokens: int, pass_tokens: int
+) -> list[RequestBatch]:
+    """Cut the order of computation into batches of forward passes.
 
     Args:
-        branches: The walk.
-        most_tokens: Of a wave: what its first branch shares, what its passes compute and what its
-            answers may grow by. A branch that is larger is a wave of its own.
-        pass_tokens: What one pass may compute; a branch that is larger is a pass of its own.
+        branches: All branches, in order.
+        kv_cache_tokens: The most tokens of a batch: the shared prefix of its first branch, the
+            tokens it computes, and those reserved for decoding. A larger branch is a batch of its
+            own.
+        pass_tokens: The most tokens that one pass computes. A larger branch is a pass of its own.
     """
-    cut: list[Wave] = []
+    batches: list[RequestBatch] = []
     passes: list[tuple[Branch, ...]] = []
-    begun: list[Branch] = []
-    held = computed = 0
+    current: list[Branch] = []
+    cached = computed = 0
     for branch in branches:
-        weight = branch.new + branch.growth
-        if begun and computed + branch.new > pass_tokens:
-            passes.append(tuple(begun))
-            begun, computed = [], 0
-        if (passes or begun) and held + weight > most_tokens:
-            cut.append(Wave((*passes, tuple(begun)) if begun else tuple(passes)))
-            passes, begun, held, computed = [], [], 0, 0
-        if not (passes or begun):
-            held = branch.shared
-        begun.append(branch)
-        held += weight
+        size = branch.new + branch.reserved
+        if current and computed + branch.new > pass_tokens:
+            passes.append(tuple(current))
+            current, computed = [], 0
+        if (passes or current) and cached + size > kv_cache_tokens:
+            batches.append(RequestBatch((*passes, tuple(current)) if current else tuple(passes)))
+            passes, current, cached, computed = [], [], 0, 0
+        if not (passes or current):
+            cached = branch.shared
+        current.append(branch)
+        cached += size
         computed += branch.new
-    if begun:
-        cut.append(Wave((*passes, tuple(begun))))
-    return cut
+    if current:
+        batches.append(RequestBatch((*passes, tuple(current))))
+    return batches
 
 
-def needed(cut: Sequence[Wave], wanted: Collection[int]) -> set[int]:
-    """Which waves must run for some paths to be answered: theirs, and those they build on.
+def required_batches(batches: Sequence[RequestBatch], wanted: Collection[int]) -> set[int]:
+    """Return the batches to run for some paths: their own and those that compute their prefixes.
 
     Args:
-        cut: All waves.
-        wanted: The paths, by their places.
+        batches: All batches, in order.
+        wanted: Indices of the paths.
+
+    Returns:
+        Indices of batches.
     """
     sources: list[set[int]] = []
-    made: list[tuple[int, int]] = []  # of the path walked last: up to which token which wave made
-    for number, wave in enumerate(cut):
+    path: list[tuple[int, int]] = []  # the last path's segments: end, batch that computes it
+    for number, batch in enumerate(batches):
         sources.append(set())
-        for branch in wave.branches:
-            made = [(min(end, branch.shared), maker) for end, maker in made]
-            made = [
-                piece for n, piece in enumerate(made) if piece[0] > (made[n - 1][0] if n else 0)
-            ]
-            sources[number].update(maker for _, maker in made)
-            made.append((branch.shared + branch.new, number))
-    found: set[int] = set()
-    todo = [n for n, wave in enumerate(cut) if any(b.path in wanted for b in wave.branches)]
-    while todo:
-        number = todo.pop()
-        if number not in found:
-            found.add(number)
-            todo += sources[number]
-    return found
+        for branch in batch.branches:
+            path = [(min(end, branch.shared), source) for end, source in path]
+            ends = [0, *(end for end, _ in path)]
+            path = [segment for n, segment in enumerate(path) if segment[0] > ends[n]]
+            sources[number].update(source for _, source in path)
+            path.append((branch.shared + branch.new, number))
+    required: set[int] = set()
+    stack = [n for n, batch in enumerate(batches) if any(b.index in wanted for b in batch.branches)]
+    while stack:
+        number = stack.pop()
+        if number not in required:
+            required.add(number)
+            stack += sources[number]
+    return required
 
 
-def measure(paths: Sequence[Path], copies: Sequence[int]) -> Sizes:
-    """What a set of requests costs.
+def count_tokens(paths: Sequence[TokenPath], copies: Sequence[int]) -> TokenCounts:
+    """Count the tokens of a set of requests.
 
     Args:
-        paths: Their paths, each once.
-        copies: How many requests have that path.
+        paths: The distinct paths.
+        copies: The number of requests of each path.
     """
-    branches = arrange(paths)
+    branches = order_paths(paths)
     lengths = [len(path.tokens) for path in paths]
-    return Sizes(
+    return TokenCounts(
         requests=sum(copies),
         written=sum(n * length for n, length in zip(copies, lengths, strict=True)),
         computed=sum(branch.new for branch in branches),
-        predicted=sum(len(path.tokens) - path.prompt + 1 for path in paths),
-        # A token at place p attends to p + 1 of them.
+        predicted=sum(len(path.tokens) - path.prompt_length + 1 for path in paths),
+        # A token at position p attends to p + 1 tokens.
         attended=sum(
             branch.new * (branch.shared + branch.shared + branch.new + 1) // 2
             for branch in branches

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ARCHITECTURES, SHARING, bpe, build_tiny
 
-from icl_gap.models.hf.engine.packing import KeyValues, Packing, Piece, Span, cut
-from icl_gap.models.hf.engine.passes import Packed, Plain, Segment, choose
-from icl_gap.models.hf.engine.trie import Path, arrange
+from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, PackedLayout, Span, truncate
+from icl_gap.models.hf.engine.passes import PackedRunner, PaddedRunner, Segment
+from icl_gap.models.hf.engine.runner_choice import choose_runner
+from icl_gap.models.hf.engine.trie import TokenPath, order_paths
 
 ALL = tuple(ARCHITECTURES)
 
@@ -24,7 +25,7 @@ ALL = tuple(ARCHITECTURES)
 def runners(architecture: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
     """The way the engine runs a model, and the model itself."""
     model = build_tiny(architecture, bpe([])).to(dtype)
-    return choose(copy.deepcopy(model)), Plain(model)
+    return choose_runner(copy.deepcopy(model)), PaddedRunner(model)
 
 
 tries = st.lists(
@@ -38,21 +39,21 @@ tries = st.lists(
 @torch.inference_mode()
 def predictions(runner: Any, paths: list[tuple[int, ...]], per_pass: int) -> dict[int, Any]:
     """What is predicted along all paths, in passes of some branches each."""
-    made = [Path(np.array(tokens, np.int32), prompt=len(tokens)) for tokens in paths]
-    branches = arrange(made)
-    pieces: tuple[Piece, ...] = ()
+    made = [TokenPath(np.array(tokens, np.int32), prompt_length=len(tokens)) for tokens in paths]
+    branches = order_paths(made)
+    prefix: tuple[CacheSlice, ...] = ()
     found: dict[int, Any] = {}
-    for start in range(0, len(branches), per_pass):
-        some = branches[start : start + per_pass]
-        kept, segments, place = KeyValues(), [], 0
+    for first in range(0, len(branches), per_pass):
+        some = branches[first : first + per_pass]
+        cache, segments, start = KVCache(), [], 0
         for branch in some:
-            pieces = cut(pieces, branch.shared)
-            tokens = made[branch.path].tokens
-            segments.append(Segment(tokens, branch.new, branch.new, pieces))
-            pieces = (*pieces, Piece(kept, place, place + branch.new))
-            place += branch.new
-        for branch, each in zip(some, runner.run(segments, kept), strict=True):
-            found[branch.path] = (branch.shared, each)
+            prefix = truncate(prefix, branch.shared)
+            tokens = made[branch.index].tokens
+            segments.append(Segment(tokens, branch.new, branch.new, prefix))
+            prefix = (*prefix, CacheSlice(cache, start, start + branch.new))
+            start += branch.new
+        for branch, each in zip(some, runner.run(segments, cache), strict=True):
+            found[branch.index] = (branch.shared, each)
     return found
 
 
@@ -61,10 +62,10 @@ def check(runner: Any, plain: Any, paths: list[tuple[int, ...]], per_pass: int, 
     for n, tokens in enumerate(paths):
         path = np.array(tokens, np.int32)
         with torch.inference_mode():
-            (whole,) = plain.run([Segment(path, len(path), len(path))], KeyValues())
+            (whole,) = plain.run([Segment(path, len(path), len(path))], KVCache())
         shared, each = found[n]
         assert each.logprobs == near(whole.logprobs[shared:])
-        assert len(each.best) == len(path) - shared
+        assert len(each.argmax) == len(path) - shared
 
 
 @pytest.mark.parametrize("architecture", ALL)
@@ -86,7 +87,9 @@ def test_the_kernels_of_other_devices_agree(
     """Those that a GPU gets, on the CPU."""
     runner, plain = runners(architecture)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("icl_gap.models.hf.engine.packed_attention._pieces_will_do", lambda *_: False)
+        patch.setattr(
+            "icl_gap.models.hf.engine.packed_attention._can_attend_by_slice", lambda *_: False
+        )
         check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
@@ -94,7 +97,7 @@ def test_the_kernels_of_other_devices_agree(
 @pytest.mark.parametrize("architecture", SHARING)
 def test_low_precision_stays_near(architecture: str, dtype: torch.dtype) -> None:
     runner, plain = runners(architecture, dtype)
-    assert runner.shares
+    assert runner.shares_prefixes
     paths = [(1, 2, 3, 4, 5, 6), (1, 2, 3, 0, 1), (1, 2, 3, 0, 2, 2), (5, 5)]
     check(runner, plain, paths, 2, lambda values: pytest.approx(values, abs=0.25, rel=0.05))
 
@@ -104,7 +107,7 @@ def test_a_model_that_cannot_share_is_left_as_it_was(architecture: str) -> None:
     model = build_tiny(architecture, bpe([]))
     tokens = torch.tensor([[1, 2, 3, 4]])
     before = model(tokens).logits
-    assert not choose(model).shares
+    assert not choose_runner(model).shares_prefixes
     assert torch.equal(model(tokens).logits, before)
 
 
@@ -119,14 +122,14 @@ def test_positions_that_depend_on_the_longest_path_are_run_one_by_one(kind: str)
         "long_factor": [3.0] * 4,
     }
     model = build_tiny("llama", bpe([]), rope_parameters=rope, max_position_embeddings=8)
-    runner = choose(model)
-    assert not runner.shares
+    runner = choose_runner(model)
+    assert not runner.shares_prefixes
     paths = [np.arange(length, dtype=np.int32) % 6 for length in (4, 20, 6)]
     segments = [Segment(path, len(path), len(path)) for path in paths]
     with torch.inference_mode():
-        together = runner.run(segments, KeyValues())
+        together = runner.run(segments, KVCache())
         for segment, each in zip(segments, together, strict=True):
-            (alone,) = runner.run([segment], KeyValues())
+            (alone,) = runner.run([segment], KVCache())
             assert each.logprobs == pytest.approx(alone.logprobs, abs=1e-6)
 
 
@@ -138,10 +141,12 @@ def test_a_model_whose_packed_row_disagrees_is_run_plainly(
     model = build_tiny(architecture, bpe([]))
     tokens = torch.tensor([[1, 2, 3, 4]])
     before = model(tokens).logits
-    run = Packed.run
+    run = PackedRunner.run
     with monkeypatch.context() as patch:
-        patch.setattr(Packed, "run", lambda self, segments, made: run(self, segments[::-1], made))
-        assert not choose(model).shares
+        patch.setattr(
+            PackedRunner, "run", lambda self, segments, cache: run(self, segments[::-1], cache)
+        )
+        assert not choose_runner(model).shares_prefixes
     assert torch.equal(model(tokens).logits, before)
 
 
@@ -149,7 +154,7 @@ def test_the_global_attention_of_other_models_stays() -> None:
     packed, other = (build_tiny("llama", bpe([])) for _ in range(2))
     tokens = torch.tensor([[1, 2, 3, 4]])
     before = other(tokens).logits
-    assert choose(packed).shares
+    assert choose_runner(packed).shares_prefixes
     assert torch.equal(other(tokens).logits, before)
 
 
@@ -157,16 +162,16 @@ def test_the_global_attention_of_other_models_stays() -> None:
 def test_a_long_vocabulary_is_read_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     runner, _ = runners("opt")
     segments = [Segment(np.arange(6, dtype=np.int32), 6, 6)]
-    whole = runner.run(segments, KeyValues())
+    whole = runner.run(segments, KVCache())
     monkeypatch.setattr("icl_gap.models.hf.engine.passes._LOGITS_BYTES", 1)
-    sliced = runner.run(segments, KeyValues())
-    assert sliced[0].best == whole[0].best
+    sliced = runner.run(segments, KVCache())
+    assert sliced[0].argmax == whole[0].argmax
     assert sliced[0].logprobs == pytest.approx(whole[0].logprobs, abs=1e-6)
 
 
 def test_each_device_has_masks_of_its_own() -> None:
     """As layers on several of them need."""
-    layout = Packing([Span(0, 3, ())], KeyValues())
+    layout = PackedLayout([Span(0, 3, ())], KVCache())
     masks = [
         layout.mask(layout.spans[0], None, torch.device(name)) for name in ("cpu", "meta", "cpu")
     ]
@@ -174,9 +179,9 @@ def test_each_device_has_masks_of_its_own() -> None:
 
 
 @given(st.lists(st.integers(1, 4), max_size=5), st.integers(0, 25))
-def test_cut_keeps_the_first_tokens(lengths: list[int], length: int) -> None:
-    sources = [KeyValues() for _ in lengths]
-    pieces = [Piece(s, 10, 10 + n) for s, n in zip(sources, lengths, strict=True)]
-    flat = [(id(piece.source), n) for piece in pieces for n in range(piece.start, piece.end)]
-    kept = cut(pieces, length)
-    assert [(id(p.source), n) for p in kept for n in range(p.start, p.end)] == flat[:length]
+def test_truncate_keeps_the_first_tokens(lengths: list[int], length: int) -> None:
+    sources = [KVCache() for _ in lengths]
+    prefix = [CacheSlice(s, 10, 10 + n) for s, n in zip(sources, lengths, strict=True)]
+    flat = [(id(each.cache), n) for each in prefix for n in range(each.start, each.end)]
+    kept = truncate(prefix, length)
+    assert [(id(p.cache), n) for p in kept for n in range(p.start, p.end)] == flat[:length]

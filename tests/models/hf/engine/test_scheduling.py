@@ -18,10 +18,10 @@ from tokenizers import Tokenizer
 
 from icl_gap.errors import InferenceError, PromptError
 from icl_gap.models import Request
-from icl_gap.models.ending import ended
-from icl_gap.models.hf.engine.passes import choose
+from icl_gap.models.hf.engine.runner_choice import choose_runner
 from icl_gap.models.hf.engine.scheduling import Engine
 from icl_gap.models.hf.tokenizer import TextTokenizer, rust_codec
+from icl_gap.models.stopping import check_stop
 from icl_gap.schema import Completion, Example, Prompt, Response
 
 ALL = (*SHARING, "falcon", "mamba")
@@ -66,7 +66,9 @@ class Reference:
         for n, token in enumerate(new):
             if token in self.tokenizer.eos:
                 return Completion(self.tokenizer.decode(new[:n]), "eos")
-            done = ended(self.tokenizer.decode(new[: n + 1]), stop=stop, max_new_bytes=MOST_BYTES)
+            done = check_stop(
+                self.tokenizer.decode(new[: n + 1]), stop=stop, max_new_bytes=MOST_BYTES
+            )
             if done is not None:
                 return done
         return Completion(self.tokenizer.decode(new), "length")
@@ -86,13 +88,13 @@ def text_tokenizer(rust: Tokenizer, *, bos: bool = False) -> TextTokenizer:
     return TextTokenizer(rust_codec(rust), (end,) if bos else (), frozenset({end}))
 
 
-def engine(model: Any, tokenizer: TextTokenizer, most_tokens: int, **changes: Any) -> Engine:
+def engine(model: Any, tokenizer: TextTokenizer, kv_cache_tokens: int, **changes: Any) -> Engine:
     settings: dict[str, Any] = {
         "name": "tiny",
-        "runner": choose(model),
+        "runner": choose_runner(model),
         "tokenizer": tokenizer,
         "context_length": None,
-        "most_tokens": most_tokens,
+        "kv_cache_tokens": kv_cache_tokens,
         "pass_tokens": 64,
     }
     return Engine(**{**settings, **changes})
@@ -115,9 +117,9 @@ def request(text: str, gold: str, stop: str = "\n", group: str = "", **more: Any
     return Request(Prompt(text, "", exemplars, text), gold, stop, MOST_BYTES, **more)
 
 
-def outcomes(asked: Engine, requests: Sequence[Request], predictions: Any) -> list[Any]:
+def outcomes(tested: Engine, requests: Sequence[Request], predictions: Any) -> list[Any]:
     requests = numbered(requests)
-    found = dict(asked.respond(requests, predictions, None))
+    found = dict(tested.respond(requests, predictions, None))
     assert found.keys() == {request.id for request in requests}
     return [found[request.id] for request in requests]
 
@@ -152,16 +154,16 @@ def gold_of(kind: str, answer: str) -> str:
     }[kind]
 
 
-def check(asked: Engine, reference: Reference, some: list[tuple[str, str, str, str]]) -> None:
+def check(tested: Engine, reference: Reference, some: list[tuple[str, str, str, str]]) -> None:
     """Full answers and verdicts are those of `generate`."""
     expected = [reference.answer(text, stop) for text, _, stop, _ in some]
     requests = [
         request(text, gold_of(kind, answer.text), stop, group)
         for (text, kind, stop, group), answer in zip(some, expected, strict=True)
     ]
-    full = outcomes(asked, requests, "full")
+    full = outcomes(tested, requests, "full")
     assert [answer.completion for answer in full] == expected
-    verdicts = outcomes(asked, requests, "verdict")
+    verdicts = outcomes(tested, requests, "verdict")
     for verdict, whole, each, answer in zip(verdicts, full, requests, expected, strict=True):
         right = answer.text.strip() == each.gold.strip()
         assert (verdict.divergence is None) == (whole.divergence is None) == right
@@ -172,7 +174,7 @@ def check(asked: Engine, reference: Reference, some: list[tuple[str, str, str, s
 
 @pytest.mark.parametrize("architecture", ALL)
 def test_who_shares(architecture: str) -> None:
-    assert made(architecture)[1][0].runner.shares == (architecture in SHARING)
+    assert made(architecture)[1][0].runner.shares_prefixes == (architecture in SHARING)
 
 
 @pytest.mark.parametrize("architecture", ALL)
@@ -246,11 +248,11 @@ def test_an_empty_gold_answer_has_no_likelihood() -> None:
 def test_only_what_is_wanted_is_answered_and_to_the_same_bits(
     some: list[tuple[str, str, str, str]], wanted: set[int]
 ) -> None:
-    asked = made("opt")[1][1]
+    tested = made("opt")[1][1]
     requests = numbered(request(text, " ab", stop, group) for text, _, stop, group in some)
-    everything = outcomes(asked, requests, "verdict")
+    everything = outcomes(tested, requests, "verdict")
     places = wanted & set(range(len(some)))
-    found = dict(asked.respond(requests, "verdict", {requests[n].id for n in places}))
+    found = dict(tested.respond(requests, "verdict", {requests[n].id for n in places}))
     assert found == {requests[n].id: everything[n] for n in places}
 
 
@@ -267,23 +269,29 @@ class Watched:
     """
 
     def __init__(self, runner: Any, fails: Any = never) -> None:
-        self.shares = runner.shares
+        self.shares_prefixes = runner.shares_prefixes
         self.passes: list[int] = []
         self._runner = runner
         self._fails = fails
 
-    def run(self, segments: Any, made: Any) -> Any:
+    def run(self, segments: Any, cache: Any) -> Any:
         tokens = sum(segment.new for segment in segments)
         if error := self._fails(tokens, segments):
             raise error
         self.passes.append(tokens)
-        return self._runner.run(segments, made)
+        return self._runner.run(segments, cache)
 
 
-def watched(architecture: str, most_tokens: int = 8192, **changes: Any) -> tuple[Engine, Watched]:
+def watched(
+    architecture: str, kv_cache_tokens: int = 8192, **changes: Any
+) -> tuple[Engine, Watched]:
     plain = made(architecture)[1][0]
     runner = Watched(plain.runner, **changes)
-    settings = {"runner": runner, "most_tokens": most_tokens, "pass_tokens": most_tokens}
+    settings = {
+        "runner": runner,
+        "kv_cache_tokens": kv_cache_tokens,
+        "pass_tokens": kv_cache_tokens,
+    }
     return dataclasses.replace(plain, **settings), runner
 
 
@@ -291,11 +299,11 @@ TEXTS = [head + tail for head in ("a b c. ", "c c ba") for tail in ("a", "bc", "
 
 
 def test_each_token_of_a_trie_is_computed_once() -> None:
-    asked, runner = watched("codegen")
+    tested, runner = watched("codegen")
     texts = [*TEXTS, TEXTS[0]]  # one prompt twice
     requests = [request(text, " ab", group=text[0]) for text in texts]
-    outcomes(asked, requests, "verdict")
-    paths = {tuple(asked.tokenizer.encode_prompt(q.prompt.text + q.gold)) for q in requests}
+    outcomes(tested, requests, "verdict")
+    paths = {tuple(tested.tokenizer.encode_prompt(q.prompt.text + q.gold)) for q in requests}
     prefixes = {path[:n] for path in paths for n in range(1, len(path) + 1)}
     # The last token of a prompt is computed with what follows it, for each prompt anew.
     again = len(paths) * 2
@@ -316,8 +324,8 @@ def test_a_lack_of_memory_halves_the_budget_and_changes_no_answer(
 ) -> None:
     requests = [request(text, " ab", group=text[0]) for text in TEXTS]
     expected = outcomes(made("opt")[1][2], requests, predictions)
-    asked, runner = watched("opt", fails=lambda tokens, _: error if tokens > 25 else None)
-    found = outcomes(asked, requests, predictions)
+    tested, runner = watched("opt", fails=lambda tokens, _: error if tokens > 25 else None)
+    found = outcomes(tested, requests, predictions)
     assert max(runner.passes) <= 25
     for answer, other in zip(found, expected, strict=True):
         assert answer.batch_tokens < 60
@@ -333,11 +341,11 @@ def test_a_lack_of_memory_while_one_request_is_decoded_narrows_its_guesses() -> 
     assert len(expected.text) > 8
 
     def fails(tokens: int, segments: Any) -> Exception | None:
-        decoding = segments[0].asked > 1 and segments[0].new == segments[0].asked
+        decoding = segments[0].logits_to_keep > 1 and segments[0].new == segments[0].logits_to_keep
         return MemoryError() if decoding and tokens > 1 else None
 
-    asked, runner = watched("opt", fails=fails)
-    (answer,) = outcomes(asked, [request(text, "", "\0")], "full")
+    tested, runner = watched("opt", fails=fails)
+    (answer,) = outcomes(tested, [request(text, "", "\0")], "full")
     assert answer.completion == expected
     assert answer.batch_tokens == 1
     assert runner.passes.count(1) > 2
@@ -346,11 +354,11 @@ def test_a_lack_of_memory_while_one_request_is_decoded_narrows_its_guesses() -> 
 def test_a_lack_of_memory_for_one_request_alone_is_its_failure() -> None:
     def fails(tokens: int, segments: Any) -> Exception | None:
         del tokens
-        return MemoryError() if any(len(each.path) > 20 for each in segments) else None
+        return MemoryError() if any(len(each.tokens) > 20 for each in segments) else None
 
-    asked, _ = watched("opt", fails=fails)
+    tested, _ = watched("opt", fails=fails)
     requests = [request(text, "") for text in ("a b", "b" * 30, "c")]
-    one, long, other = outcomes(asked, requests, "full")
+    one, long, other = outcomes(tested, requests, "full")
     assert isinstance(long, InferenceError)
     assert str(long) == f"tiny failed on {'b' * 30}: out of memory, even by itself"
     assert isinstance(one, Response)
@@ -362,11 +370,11 @@ def test_a_failure_is_that_of_its_request_alone_and_never_an_empty_answer() -> N
 
     def fails(tokens: int, segments: Any) -> Exception | None:
         del tokens
-        broken = any(each.path[0] == bad for each in segments)
+        broken = any(each.tokens[0] == bad for each in segments)
         return RuntimeError("a broken kernel\nmore") if broken else None
 
-    asked, _ = watched("opt", fails=fails)
-    found = outcomes(asked, [request(text, " ab") for text in TEXTS], "full")
+    tested, _ = watched("opt", fails=fails)
+    found = outcomes(tested, [request(text, " ab") for text in TEXTS], "full")
     for text, outcome in zip(TEXTS, found, strict=True):
         if text.startswith("c"):
             assert isinstance(outcome, InferenceError)
@@ -393,7 +401,7 @@ def test_answers_that_outgrow_the_budget_are_computed_again(architecture: str) -
     reference, engines = made(architecture)
     # With nothing expected of them, no room is set aside for answers.
     requests = [request(text, "", "\0") for text in TEXTS]
-    plain = dataclasses.replace(engines[2], most_tokens=70)
+    plain = dataclasses.replace(engines[2], kv_cache_tokens=70)
     runner = Watched(plain.runner)
     found = outcomes(dataclasses.replace(plain, runner=runner), requests, "full")
     assert [each.completion for each in found] == [reference.answer(t, "\0") for t in TEXTS]
@@ -403,14 +411,14 @@ def test_answers_that_outgrow_the_budget_are_computed_again(architecture: str) -
     assert again
 
 
-def test_what_is_asked_beside_it_changes_nothing_of_an_answer() -> None:
+def test_other_requests_beside_it_change_nothing_of_a_response() -> None:
     for architecture in PAPERS:
         _, engines = made(architecture)
         requests = [request(text, gold) for text in TEXTS for gold in (" ab", " ba c", " a")]
         for each in engines:
             together = outcomes(each, requests, "verdict")
-            for asked, answer in zip(requests, together, strict=True):
-                (alone,) = outcomes(each, [asked], "verdict")
+            for one, answer in zip(requests, together, strict=True):
+                (alone,) = outcomes(each, [one], "verdict")
                 assert answer.divergence == alone.divergence
                 assert answer.completion == alone.completion
                 assert answer.gold_logprob == pytest.approx(alone.gold_logprob, abs=1e-5)
@@ -462,14 +470,14 @@ def test_an_answer_that_may_still_count_is_followed_and_no_other() -> None:
 
 def test_a_gold_answer_beyond_the_context_is_cut_and_has_no_likelihood() -> None:
     reference, engines = made("opt")
-    asked = dataclasses.replace(engines[2], context_length=12)
+    tested = dataclasses.replace(engines[2], context_length=12)
     prompt = "a b c. "
     room = 12 - reference.tokenizer.prompt_length(prompt)
-    (answer,) = outcomes(asked, [request(prompt, " " + "bca" * 12)], "full")
+    (answer,) = outcomes(tested, [request(prompt, " " + "bca" * 12)], "full")
     assert answer.gold_logprob is None
     assert answer.divergence is not None
     assert reference.answer(prompt, "\n").text.startswith(answer.completion.text)
-    assert len(asked.tokenizer.encode(answer.completion.text)) <= room
+    assert len(tested.tokenizer.encode(answer.completion.text)) <= room
 
 
 def test_a_prompt_of_another_length_than_planned_is_a_failure() -> None:

@@ -1,4 +1,4 @@
-"""Tokenized requests; requests of equal content share one path of tokens."""
+"""Tokenization of requests; requests of equal content share one token path."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import numpy as np
 
 from icl_gap.errors import PromptError
 from icl_gap.models.base import Outcome, Request, RequestId, Tokenizer
-from icl_gap.models.ending import max_new_tokens
-from icl_gap.models.hf.engine.trie import Path, Tokens
+from icl_gap.models.hf.engine.trie import TokenPath, Tokens
+from icl_gap.models.stopping import max_new_tokens
 from icl_gap.schema import Predictions
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenizedRequest:
-    """A request as tokens, for all requests of the same content."""
+    """A request as tokens; it stands for all requests of equal content."""
 
     request: Request
-    """The first of them."""
-    path: Path
-    room: int
-    """The most tokens that the response may take."""
-    whole: bool
-    """Whether the path holds all of the gold text: it may be too long for the context."""
+    """The first of these requests."""
+    path: TokenPath
+    max_new_tokens: int
+    """The most tokens of its response."""
+    gold_fits: bool
+    """False if the path lacks the end of the gold target, which is longer than the context."""
     ids: list[RequestId] = field(default_factory=list)
-    """The ids of all requests of this content."""
+    """Ids of all requests of this content."""
 
     @property
-    def prompt(self) -> Tokens:
-        """The tokens of the prompt."""
-        return self.path.tokens[: self.path.prompt]
+    def prompt_tokens(self) -> Tokens:
+        """Tokens of the prompt, (n,)."""
+        return self.path.tokens[: self.path.prompt_length]
 
     @property
-    def draft(self) -> list[int]:
-        """The tokens of the gold text."""
-        return [int(token) for token in self.path.tokens[self.path.prompt :]]
+    def gold_tokens(self) -> list[int]:
+        """Tokens of the gold target, as far as they fit into the context."""
+        return [int(token) for token in self.path.tokens[self.path.prompt_length :]]
 
 
 def tokenize_requests(
@@ -50,13 +50,12 @@ def tokenize_requests(
 
     Args:
         requests: The requests.
-        tokenizer: The model's.
-        context_length: The model's, in tokens; None where it has no limit.
-        predictions: Whether wrong responses are decoded to their ends, and so take room.
+        tokenizer: The model's tokenizer.
+        context_length: The model's context in tokens; None if it has no limit.
+        predictions: With `full`, KV cache is reserved for decoding.
 
     Returns:
-        The tokenized requests, and an error for each request whose prompt leaves no room for a
-        response.
+        The distinct requests, and a failure for each request whose prompt fills the context.
     """
     tokenized: dict[object, TokenizedRequest] = {}
     failures: list[Outcome] = []
@@ -81,17 +80,17 @@ def _tokenize(
     prompt = prompt_tokens(request, tokenizer)
     if not prompt:
         raise PromptError("an empty prompt, and no BOS to start from", value=request.query_id)
-    room = room_for(request, prompt, context_length)
-    draft = gold_tokens(request, tokenizer, prompt)
-    follows = predictions == "full" or request.can_still_match is not None
-    path = Path(
-        tokens=np.array((*prompt, *draft[:room]), np.int32),
-        prompt=len(prompt),
+    limit = fit_max_new_tokens(request, prompt, context_length)
+    gold = encode_gold(request, tokenizer, prompt)
+    may_decode = predictions == "full" or request.can_still_match is not None
+    path = TokenPath(
+        tokens=np.array((*prompt, *gold[:limit]), np.int32),
+        prompt_length=len(prompt),
         group=_group(request),
         rank=request.rank,
-        growth=min(room, len(draft)) if follows else 0,
+        reserved=min(limit, len(gold)) if may_decode else 0,
     )
-    return TokenizedRequest(request, path, room, whole=len(draft) <= room)
+    return TokenizedRequest(request, path, limit, gold_fits=len(gold) <= limit)
 
 
 def prompt_tokens(request: Request, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -113,16 +112,16 @@ def prompt_tokens(request: Request, tokenizer: Tokenizer) -> tuple[int, ...]:
     return prompt
 
 
-def room_for(request: Request, prompt: Sequence[int], context_length: int | None) -> int:
-    """Return the most tokens that a response may take.
+def fit_max_new_tokens(request: Request, prompt: Sequence[int], context_length: int | None) -> int:
+    """Return the most tokens that a response may take in the model's context.
 
     Args:
         request: The request.
         prompt: The tokens of its prompt.
-        context_length: The model's, in tokens; None where it has no limit.
+        context_length: The model's context in tokens; None if it has no limit.
 
     Raises:
-        PromptError: There is no room at all.
+        PromptError: The prompt fills the context.
     """
     most = max_new_tokens(stop=request.stop, max_new_bytes=request.max_new_bytes)
     if context_length is None:
@@ -135,38 +134,38 @@ def room_for(request: Request, prompt: Sequence[int], context_length: int | None
     return min(most, context_length - len(prompt))
 
 
-def gold_tokens(request: Request, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
-    """Return the gold text as the model would most likely write it; nothing where it is blank.
+def encode_gold(request: Request, tokenizer: Tokenizer, prompt: Sequence[int]) -> tuple[int, ...]:
+    """Return the tokens of the gold target behind its prompt; none if the target is blank.
 
     Args:
         request: The request.
-        tokenizer: The model's.
-        prompt: The tokens of the prompt.
+        tokenizer: The model's tokenizer.
+        prompt: The tokens of its prompt.
     """
     if not request.gold.strip():
         return ()
-    return tokens_behind(request, request.gold, tokenizer, prompt)
+    return encode_continuation(request, request.gold, tokenizer, prompt)
 
 
-def tokens_behind(
+def encode_continuation(
     request: Request, text: str, tokenizer: Tokenizer, prompt: Sequence[int]
 ) -> tuple[int, ...]:
-    """Return a text behind a prompt as the model would most likely write it.
+    """Return the tokens of a text behind a prompt, as the model most likely writes them.
 
-    The two are tokenized as a whole. Where they merge into one token, which a response cannot have,
-    the text is tokenized by itself.
+    Prompt and text are encoded as one. Where a token spans both, which no response can contain, the
+    text is encoded by itself.
 
     Args:
-        request: The request that the prompt is of.
-        text: The text that follows the prompt.
-        tokenizer: The model's.
-        prompt: The tokens of the prompt.
+        request: The request.
+        text: The text that follows its prompt.
+        tokenizer: The model's tokenizer.
+        prompt: The tokens of its prompt.
     """
     whole = tokenizer.encode_prompt(request.prompt.text + text)
     return whole[len(prompt) :] if whole[: len(prompt)] == tuple(prompt) else tokenizer.encode(text)
 
 
 def _group(request: Request) -> str:
-    """Return the id of the first exemplar: prompts that begin with it share that much more."""
+    """Return the id of the first exemplar: prompts that begin with it share a long prefix."""
     exemplars = request.prompt.exemplars
     return exemplars[0].id if exemplars else request.query_id
