@@ -228,7 +228,7 @@ class _Drawn:
 
     def shown(self, index: int, shots: int) -> Exemplars:
         """What a query is shown, as it stands in the prompt."""
-        return sampling.arrange(self._order, self.exemplars[index].first(shots), self._seed)
+        return sampling.order_exemplars(self._order, self.exemplars[index].first(shots), self._seed)
 
     def length(self, cell: Cell, index: int, shots: int) -> int | None:
         """The tokens of a query's prompt; None where the model has no tokenizer."""
