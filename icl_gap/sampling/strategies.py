@@ -1,8 +1,8 @@
 """Selection strategies: the order in which examples of a pool become exemplars of a query.
 
 Each strategy is a function of the pool, the query, the positions already taken (at first, those
-held out) and a random stream. It yields positions in the pool that are not taken and adds them to those
-taken. So k shots are the first k of k + 1.
+held out) and a random stream. It yields positions in the pool that are not taken and adds them to
+those taken. So k shots are the first k of k + 1.
 """
 
 from __future__ import annotations
