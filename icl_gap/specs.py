@@ -25,7 +25,7 @@ from icl_gap.errors import InputError, Place
 class Spec(BaseModel):
     """A frozen piece of configuration that refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     renamed: ClassVar[Mapping[str, str]] = {}
     """Old keys and values with their new names, as a user writes them: `{"tries": "max_attempts",
