@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from icl_gap.evaluation.config import SweepSpec as SweepSpec
     from icl_gap.evaluation.config import read_sweep as read_sweep
     from icl_gap.evaluation.planning import plan_sweep as plan_sweep
-    from icl_gap.evaluation.runner import run_sweep as run_sweep
+    from icl_gap.pipeline import run_sweep as run_sweep
     from icl_gap.plots import plot as plot
     from icl_gap.plots import read_recipe as read_recipe
     from icl_gap.results import load_results as load_results
@@ -40,7 +40,7 @@ _HOME = {
     "plot": "plots",
     "read_recipe": "plots",
     "read_sweep": "evaluation.config",
-    "run_sweep": "evaluation.runner",
+    "run_sweep": "pipeline",
     "sample_exemplars": "sampling",
 }
 

@@ -22,8 +22,7 @@ class Template(Spec):
     source_label: str
     target_label: str
     exemplar_sources: bool = True
-    """Whether exemplars show their sources; without them they show what answers look like, and not
-    what they answer."""
+    """Show the sources of exemplars. Without them exemplars tell the form of targets alone."""
     separator: str = Field(default="\n\n", min_length=1)
     """Between blocks."""
     stop: str = Field(default="\n", min_length=1)
@@ -42,17 +41,17 @@ def render(template: Template, exemplars: Exemplars) -> Prompt:
 
 
 def shown(template: Template, exemplars: tuple[Example, ...]) -> tuple[Example, ...]:
-    """What a prompt shows of its exemplars: without a source that stays hidden."""
+    """Return exemplars as a prompt shows them: without a source that stays hidden."""
     if template.exemplar_sources:
         return exemplars
     return tuple(replace(example, source="") for example in exemplars)
 
 
 def parts(template: Template, exemplars: Exemplars) -> list[str]:
-    """The text of a prompt, cut where prompts that show the same exemplars have parts in common.
+    """Return the text of a prompt, cut where prompts with the same exemplars have common parts.
 
     Returns:
-        What comes before the first source; each exemplar, up to the next source; the query. All but
+        The text before the first source; each exemplar, up to the next source; the query. All but
         the first begin with a space.
     """
     opening = template.instruction and template.instruction + template.separator
@@ -70,10 +69,10 @@ def parts(template: Template, exemplars: Exemplars) -> list[str]:
 
 
 def gold(target: str) -> str:
-    """The text that continues a prompt when the answer is `target`, up to the stop."""
+    """Return the text that continues a prompt in a right response, up to the stop."""
     return f" {target}"
 
 
-def answer(template: Template, target: str) -> str:
-    """The same, with the stop."""
+def gold_with_stop(template: Template, target: str) -> str:
+    """Return the text that continues a prompt in a right response, with the stop."""
     return f"{gold(target)}{template.stop}"

@@ -10,7 +10,7 @@ import yaml
 
 from icl_gap.cli import main
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import RandomInitSpec, save_random_init
 from icl_gap.results import open_results
 from icl_gap.specs import check_spec
@@ -80,7 +80,7 @@ def nearest(benchmark: str, shots: int, limit: int) -> SweepSpec:
 
 def test_nearest_answers_geoquery_in_distribution_and_never_out_of_it(data_root, tmp_path) -> None:
     assert data_root
-    results = run_sweep(nearest("geoquery", 50, 100), tmp_path)
+    results = evaluate_sweep(nearest("geoquery", 50, 100), tmp_path)
     right = {
         (cell.info.query_split, cell.info.condition): sum(r.scores["raw"] for r in cell.records)
         for cell in results
@@ -97,7 +97,7 @@ def test_nearest_finds_the_mirrored_scan_command(tmp_path) -> None:
 
     scan = load_benchmark("scan")
     sources = {example.id: example for example in (*scan.train, *scan.test)}
-    results = run_sweep(nearest("scan", 500, 100), tmp_path)
+    results = evaluate_sweep(nearest("scan", 500, 100), tmp_path)
     mirrored = 0
     for cell in results:
         for record in cell.records:

@@ -10,7 +10,7 @@ from icl_gap.analysis import Analysis
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import plan_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models.zoo import members
 from icl_gap.plots import nothing_to_draw, read_recipe
 from icl_gap.results import open_results
@@ -23,7 +23,7 @@ def test_models_of_a_family_are_planned_at_the_place_of_their_entry(toy_card) ->
     named = {cell.info.model: cell.model for cell in plan.cells}
     assert list(named) == ["nearest", "nano-codegen-xxs", "nano-codegen-s"]
     assert [each.place for each in named.values()] == ["models[0]", "models[1]", "models[1]"]
-    assert named["nano-codegen-s"].place_of_shots == "models[1].shots"
+    assert named["nano-codegen-s"].shots_place == "models[1].shots"
 
 
 def test_a_model_named_by_itself_and_by_its_family_is_refused(toy_card) -> None:
@@ -62,7 +62,7 @@ def study(tmp_path_factory) -> Analysis:
         "limit": 40,
     }
     folder = tmp_path_factory.mktemp("study") / "results"
-    run_sweep(check_spec(fields, SweepSpec), folder)
+    evaluate_sweep(check_spec(fields, SweepSpec), folder)
     results = open_results(folder)
     assert results.sweep["models"] == [{"kind": "zoo", **fields["models"][0]}]
     return icl_gap.analyze(results.frame(), resamples=100, against="training_flops")

@@ -19,7 +19,7 @@ import yaml
 from toys import sweep
 
 from icl_gap.evaluation.config import read_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.results import open_results, verify_store
 from icl_gap.schema import CellResult
 
@@ -53,9 +53,9 @@ def plain(cell: CellResult) -> str:
 def check_healed(path: Path, out: Path, undisturbed: Path) -> None:
     """What was stored is whole, and a run on better ground ends as if nothing had been."""
     assert verify_store(out) == []
-    again = run_sweep(read_sweep(path), out)
+    again = evaluate_sweep(read_sweep(path), out)
     assert [plain(cell) for cell in again] == [
-        plain(cell) for cell in run_sweep(read_sweep(path), undisturbed)
+        plain(cell) for cell in evaluate_sweep(read_sweep(path), undisturbed)
     ]
     assert not (out / "damaged").exists()
 
@@ -163,7 +163,8 @@ def test_a_folder_that_may_only_be_read_stops_the_run_with_a_clear_word(path, tm
 KILLS = 50
 COUNTED = """
 import os, sys
-from icl_gap import read_sweep, run_sweep
+from icl_gap import read_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models.hf.engine.scheduling import Engine
 
 log = os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -174,7 +175,7 @@ def counted(self, batch, *rest, **more):
     return run(self, batch, *rest, **more)
 
 Engine._run_batch = counted
-run_sweep(read_sweep(sys.argv[1]), sys.argv[2])
+evaluate_sweep(read_sweep(sys.argv[1]), sys.argv[2])
 """
 
 

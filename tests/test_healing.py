@@ -16,7 +16,7 @@ from toys import sweep, write_toy
 import icl_gap
 from icl_gap.errors import AnalysisError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.results import open_results, repair_store, verify_store
 from icl_gap.results.cell_files import header_line, parse_header
 from icl_gap.results.manifest import read_manifest
@@ -32,7 +32,7 @@ class Study:
     def __init__(self, place: Path, **changes: object) -> None:
         self.spec: SweepSpec = sweep(write_toy(place), shots=[1], limit=2, **changes)
         self.folder = place / "whole"
-        self.results = untimed(run_sweep(self.spec, self.folder))
+        self.results = untimed(evaluate_sweep(self.spec, self.folder))
         self.analysis = icl_gap.analyze(icl_gap.load_results(self.folder), resamples=100)
 
     def copy(self) -> Path:
@@ -44,7 +44,7 @@ class Study:
 
     def check_healed(self, folder: Path) -> None:
         """Run the sweep there, and compare."""
-        run_sweep(self.spec, folder)
+        evaluate_sweep(self.spec, folder)
         assert verify_store(folder) == []
         assert untimed(open_results(folder)) == self.results
         found = icl_gap.analyze(icl_gap.load_results(folder), resamples=100)

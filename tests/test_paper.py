@@ -9,7 +9,7 @@ import pytest
 import icl_gap
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.planning import outline_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import ModelSpec, TransformersSpec, expand
 from icl_gap.specs import check_spec, shipped
 
@@ -66,7 +66,9 @@ def test_the_grid_is_planned_in_full(data_root) -> None:
 @pytest.mark.parametrize(("model", "family"), [(0, "opt"), (4, "bloom"), (9, "codegen")])
 def test_a_slice_of_it_runs_on_the_three_benchmarks(model, family, data_root, tmp_path) -> None:
     slice_ = {"limit": 2, "shots": [1], "seeds": [0], "precision_check": 0, "canonical": False}
-    results = run_sweep(with_stand_ins(data_root, [MODELS[model]], **slice_), tmp_path / "results")
+    results = evaluate_sweep(
+        with_stand_ins(data_root, [MODELS[model]], **slice_), tmp_path / "results"
+    )
     assert len(results) == 3 * 2 * 2
     frame = results.frame()
     assert len(frame) == len(results) * 2
@@ -82,7 +84,7 @@ def test_a_slice_of_it_runs_on_the_three_benchmarks(model, family, data_root, tm
 def test_long_prompts_of_cfq_are_asked_with_fewer_shots_alike(data_root, tmp_path) -> None:
     fields = {"limit": 40, "shots": [10], "seeds": [0], "datasets": ["cfq"], "precision_check": 0}
     small = with_stand_ins(data_root, [MODELS[0]], **fields)
-    frame = run_sweep(small, tmp_path / "results").frame()
+    frame = evaluate_sweep(small, tmp_path / "results").frame()
     shown = frame.pivot_table(index="query_id", columns="condition", values="shots_effective")
     assert (shown["id"] == shown["ood"]).all()
     assert shown["id"].min() < 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from icl_gap.prompts import Template, answer, parts, render
+from icl_gap.prompts import Template, gold_with_stop, parts, render
 from icl_gap.schema import Example, Exemplars
 
 TEMPLATE = Template(instruction="Translate.", source_label="Command:", target_label="Actions:")
@@ -28,7 +28,9 @@ def test_no_shots_and_no_instruction_leave_the_query_alone() -> None:
 
 
 def test_prompt_and_answer_join_to_an_exemplar_block() -> None:
-    text = render(TEMPLATE, Exemplars(QUERY, (), (0,))).text + answer(TEMPLATE, QUERY.target)
+    text = render(TEMPLATE, Exemplars(QUERY, (), (0,))).text + gold_with_stop(
+        TEMPLATE, QUERY.target
+    )
     assert text.endswith("Command: jump twice\nActions: JUMP JUMP\n")
 
 

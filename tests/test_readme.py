@@ -11,7 +11,7 @@ import yaml
 import icl_gap
 from icl_gap.data import load_card, load_split
 from icl_gap.evaluation.config import SweepSpec, read_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.specs import check_spec, shipped
 
 ROOT = Path(__file__).parent.parent
@@ -56,14 +56,14 @@ def test_the_card_is_all_that_a_benchmark_needs(tmp_path) -> None:
         },
         SweepSpec,
     )
-    assert len(run_sweep(spec, tmp_path / "results")) == 1
+    assert len(evaluate_sweep(spec, tmp_path / "results")) == 1
 
 
 def test_the_python_runs_as_shown(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     quick = read_sweep(shipped("sweeps") / "quickstart.yaml")
     small = quick.model_copy(update={"models": quick.models[:1], "limit": 10, "seeds": (0,)})
-    run_sweep(small)
+    evaluate_sweep(small)
     scorer, study = blocks("python")
     exec(scorer, {})  # noqa: S102 (the README's own code)
     exec(study, {})  # noqa: S102
@@ -100,7 +100,7 @@ def test_what_is_linked_is_there(path) -> None:
 def test_the_figure_is_what_the_quickstart_draws(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     sweep = read_sweep(shipped("sweeps") / "quickstart.yaml")
-    results = run_sweep(sweep)
+    results = evaluate_sweep(sweep)
     svg, *_ = (
         path
         for path in icl_gap.plot(results.frame(), icl_gap.read_recipe(sweep.figures[0]), tmp_path)

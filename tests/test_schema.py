@@ -9,7 +9,9 @@ from icl_gap import load_benchmark
 from icl_gap.data.examples import Sides
 from icl_gap.data.resplitting import NewSplit
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.planning import Cell, Plan, into_shards, plan_sweep
+from icl_gap.evaluation.grid import Cell
+from icl_gap.evaluation.planning import Plan, plan_sweep
+from icl_gap.evaluation.shards import into_shards
 from icl_gap.evaluation.texts import Examples
 from icl_gap.schema import Benchmark, CellResult, Example, Exemplars, World
 

@@ -9,7 +9,7 @@ import pytest
 from serving import ModelAnswers, serving
 
 from icl_gap.evaluation.config import SweepSpec, read_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import OpenAISpec, expand
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.results import Results
@@ -67,8 +67,8 @@ def test_its_records_are_those_of_the_models_on_this_machine(urls, tmp_path) -> 
         },
         SweepSpec,
     )
-    here = requests(run_sweep(local, tmp_path / "local"))
-    there = requests(run_sweep(served, tmp_path / "served"))
+    here = requests(evaluate_sweep(local, tmp_path / "local"))
+    there = requests(evaluate_sweep(served, tmp_path / "served"))
     assert here.keys() == there.keys()
     assert len(here) == 2 * 4 * 8
     for at, ours in here.items():

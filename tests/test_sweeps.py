@@ -9,7 +9,7 @@ import pytest
 
 from icl_gap.analysis import analyze
 from icl_gap.evaluation.config import read_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.specs import shipped
 
 SWEEPS = sorted(path.stem for path in shipped("sweeps").glob("*.yaml"))
@@ -26,7 +26,7 @@ def check_baseline(names: set[str], out: Path) -> None:
     splits = {"deep_nest", "depth", "length"}  # of COGS, one: each reads 24,155 rows
     entries = tuple(e for e in sweep.datasets if e.split in splits and e.name in names)
     few = sweep.model_copy(update={"datasets": entries, "limit": 20, "seeds": (0,), "shots": (1,)})
-    found = analyze(run_sweep(few, out).frame(), resamples=100)
+    found = analyze(evaluate_sweep(few, out).frame(), resamples=100)
     assert {point.dataset for point in found.points} == names
     assert {point.n_queries for point in found.points if point.query_split == "test"} == {20}
 
@@ -58,7 +58,7 @@ def test_composed_questions_have_a_reasoning_gap(monkeypatch, tmp_path: Path) ->
     save_gsm(tmp_path / "gsm8k")
     monkeypatch.setenv("ICL_GAP_DATA", str(tmp_path))
     sweep = read_sweep(shipped("sweeps") / "gsm.yaml")
-    results = run_sweep(sweep, tmp_path / "results")
+    results = evaluate_sweep(sweep, tmp_path / "results")
     found = analyze(results.frame(), metric="canonical", resamples=100)
     asked = {(gap.query_split, gap.condition, gap.shots) for gap in found.reasoning}
     assert len(asked) == len(found.reasoning) == 2 * 2 * 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,7 +95,7 @@ def plot(
     if chosen is None:
         _draw_all(analysis, folder)
     else:
-        draw(analysis, chosen, folder)
+        _draw(analysis, chosen, folder)
 
 
 def _draw_all(analysis: Analysis, folder: Path) -> None:
@@ -110,7 +111,7 @@ def _draw_all(analysis: Analysis, folder: Path) -> None:
         if reason := reasons[recipe.name]:
             say(f"note: {recipe.name} is not drawn: {reason}")
         else:
-            draw(analysis, recipe, folder)
+            _draw(analysis, recipe, folder)
 
 
 def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> None:
@@ -162,10 +163,18 @@ def show(results: Results, analysis: Analysis, *, evidence: bool = False) -> Non
         )
 
 
-def draw(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> None:
+def _draw(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> None:
     """Draw one figure and say where it is."""
     from icl_gap.plots import plot as write
 
-    files = write(analysis, recipe, folder)
+    show_figure(write(analysis, recipe, folder))
+
+
+def show_figure(files: Sequence[Path]) -> None:
+    """Say where a figure is.
+
+    Args:
+        files: Its files, the first of which is named whole.
+    """
     names = ", ".join(file.suffix.removeprefix(".") for file in files[1:])
     say(f"figure: {files[0]} (also {names})")

@@ -10,13 +10,13 @@ from icl_gap.cli.console import say, show_progress, show_table
 from icl_gap.errors import InputError
 
 if TYPE_CHECKING:
-    from icl_gap.evaluation.planning import Shard
+    from icl_gap.evaluation.planning import ShardNumber
 
 
 MOST_SHARDS = 999_999
 
 
-def read_shard(text: str | None) -> Shard | None:
+def read_shard(text: str | None) -> ShardNumber | None:
     """What `--shard 2/5` stands for: part 1, counted from 0, of 5."""
     if text is None:
         return None
@@ -30,7 +30,8 @@ def read_shard(text: str | None) -> Shard | None:
 def show_shards(sweep: Path, number: int) -> None:
     """Show how a sweep is cut, and how to run its parts."""
     from icl_gap.evaluation.config import read_sweep
-    from icl_gap.evaluation.planning import into_shards, outline_sweep
+    from icl_gap.evaluation.planning import outline_sweep
+    from icl_gap.evaluation.shards import into_shards
 
     planned = outline_sweep(read_sweep(sweep), progress=show_progress)
     parts = into_shards(planned.cells, number)

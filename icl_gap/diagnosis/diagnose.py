@@ -22,7 +22,7 @@ from icl_gap.diagnosis.decomposition import (
 )
 from icl_gap.diagnosis.error_types import error_type
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.evaluation.texts import Texts, fingerprint, read_texts
+from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint, read_texts
 from icl_gap.files import replacing
 from icl_gap.programs.divergence import atom_divergence, compound_divergence, trees
 from icl_gap.progress import Progress, no_progress
@@ -191,7 +191,7 @@ def _diagnose(
         if why := texts.why_not(info):
             missing[why] = None
             continue
-        meter = meters.setdefault(fingerprint(info), CoverageMeter(texts.form(info)))
+        meter = meters.setdefault(cell_fingerprint(info), CoverageMeter(texts.form(info)))
         for row in _collect(collected, info, results[number].records, texts, meter, metric=metric):
             write(row)
     if not collected.coverage:
@@ -221,7 +221,7 @@ def _collect(
     collected: _Collected,
     info: CellInfo,
     records: Sequence[Record],
-    texts: Texts,
+    texts: SweepTexts,
     meter: CoverageMeter,
     *,
     metric: Metric,
@@ -275,7 +275,7 @@ def _pairs(
 
 
 def _divergences(
-    collected: _Collected, texts: Texts
+    collected: _Collected, texts: SweepTexts
 ) -> Iterator[tuple[tuple[str, str, Condition], tuple[float, float]]]:
     """Yield the divergences of each benchmark, query split and condition whose programs parse."""
     for where, (info, targets) in collected.targets.items():

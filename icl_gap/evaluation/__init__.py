@@ -1,1 +1,27 @@
-"""A sweep, from its file to its records."""
+"""Evaluation of a sweep, from its file to its records.
+
+    config        the sweep file                                     SweepSpec
+    inputs        its benchmarks loaded, its models identified       SweepBenchmark, SweepModel
+    grid          every combination of them is a cell with a key     Cell
+    requests      exemplars drawn, prompts written and measured      RequestBuilder → Request
+    shards        cells in parts of about equal cost                 SweepShard
+    planning      all of the above                                   plan_sweep → Plan
+    estimates     the plan in numbers: tokens, operations, memory    compute_costs, memory_needs
+    jobs          the cells of a model on a benchmark, their files   Job
+    run_requests  requests to a model, responses scored              run_requests → Record
+    precision     some requests again in float32                     check_precision
+    provenance    versions and machine, beside the records           collect_provenance
+    runner        plan, load, run, store                             evaluate_sweep → Results
+    executors     jobs on a cluster                                  ray_cluster.run_jobs
+    texts         the examples behind the ids of records             read_texts → SweepTexts
+
+`evaluate_sweep` in short, for each job of a plan:
+
+    requests = [request for cell in job.cells.values() for request in plan.requests(cell)]
+    wanted = job.begin(model.info, provenance)           # ids without a record
+    for id_, record in run_requests(requests, wanted, model, job.cells, plan.sweep):
+        job.store(id_, record)
+
+A request is identified by (cell key, query id) all the way from the builder through
+`Model.respond` to its record.
+"""

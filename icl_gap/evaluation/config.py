@@ -1,4 +1,4 @@
-"""The sweep file: what a user asks for."""
+"""The sweep file: the benchmarks, models and settings of a sweep."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class BenchmarkEntry(Spec):
     """A benchmark; `scan` alone is short for `{name: scan}`."""
 
     name: str
-    """Of a shipped card, or the path of a card of one's own."""
+    """The name of a shipped card, or the path of a card of one's own."""
     split: str | None = None
-    """Default: the card's own."""
+    """The benchmark's split; default: the card's own."""
     options: dict[str, bool] = Field(default_factory=dict)
-    """Of the benchmark's loader, e.g. `postprocess: false` for CFQ."""
+    """Options of the benchmark's loader, e.g. `postprocess: false` for CFQ."""
 
 
 class DatasetEntry(BenchmarkEntry):
     """A benchmark of a sweep."""
 
     template: Template | None = None
-    """Default: the card's own."""
+    """The prompt's template; default: the card's own."""
     exemplars_from: BenchmarkEntry | None = None
     """Another benchmark to draw exemplars from, as a control: from its train or its test side, as
     it would be here."""
@@ -56,7 +56,7 @@ class SweepSpec(Spec):
     renamed: ClassVar[Mapping[str, str]] = {**SamplerSpec.renamed}
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Of the folder that the results go to."""
+    """The sweep's name, and that of the folder that its results go to."""
     datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
     models: tuple[ModelEntry, ...] = Field(min_length=1)
     """`{family: opt}` stands for every size of a family of the zoo."""
@@ -68,32 +68,32 @@ class SweepSpec(Spec):
     """At most so many queries of each split; null for all."""
     selection: Selection = "oracle_coverage"
     embedder: EmbedderSpec = EmbedderSpec()
-    """Finds the sources that are alike, for `selection: embedding`; a name alone is its `model`."""
+    """The embedder of sources, for `selection: embedding`; a name alone is its `model`."""
     hold_out: HoldOut = "source"
     order: Order = "selection"
-    """In which order a prompt's exemplars stand; see `SamplerSpec`."""
+    """The order in which a prompt's exemplars stand; see `SamplerSpec`."""
     control: Control | None = None
-    """What exemplars show in place of pairs that belong together: each another's target, or no
-    source. `coverage` stays that of the exemplars as they were chosen."""
+    """A control: exemplars show another's target, or no source, in place of pairs that belong
+    together. `coverage` stays that of the exemplars as they were chosen."""
     overflow: Overflow = "error"
     """What to do with a prompt that does not fit the model's context: stop before anything runs,
     leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
     predictions: Predictions = "verdict"
-    """How far answers are followed: until it is known whether they are right, or to their ends."""
+    """`verdict` decodes until it is known whether a response is right, `full` to its end."""
     canonical: bool = Field(default=True, strict=True)
-    """Follow an answer that leaves the gold answer as long as it can still be an equivalent
-    program; without this, such an answer has no canonical score unless `predictions` is full."""
+    """Decode a response that has left the gold text as long as it can still be an equivalent
+    program. Without this, such a response has no canonical score unless `predictions` is full."""
     precision_check: Whole = Field(default=0, ge=0)
-    """How many requests of each model to answer again in float32, one by one, to see which
-    answers its precision changes."""
+    """The number of requests of each model to run again in float32, one by one, to see which
+    responses its precision changes."""
     executor: Executor = "local"
-    """Where it runs: here, model by model, or on the cluster that Ray finds or starts."""
+    """`local` runs here, model by model; `ray` on the cluster that Ray finds or starts."""
     figures: tuple[str, ...] = ("gap_vs_scale",)
     """Recipes drawn at the end: names of shipped ones, or paths."""
 
     @property
     def sampler(self) -> SamplerSpec:
-        """The sweep's choice of exemplars."""
+        """The sampler of exemplars."""
         return SamplerSpec(
             selection=self.selection,
             hold_out=self.hold_out,
@@ -164,7 +164,7 @@ def read_sweep(path: str | Path) -> SweepSpec:
 
 
 def _kind(entry: dict[str, Any]) -> str:
-    """What kind of model an entry is, where it does not say."""
+    """Return the kind of a model's entry that does not say it."""
     return "zoo" if "family" in entry and "model" not in entry else "transformers"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, product
+from itertools import count, groupby, product
 from typing import Any
 
 from icl_gap.evaluation.config import SweepSpec
@@ -17,7 +17,7 @@ from icl_gap.text import brief
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """Where in the grid of its model and benchmark a cell lies."""
+    """The coordinates of a cell in the grid of its model and benchmark."""
 
     query_split: Split
     condition: Condition
@@ -27,7 +27,7 @@ class Coordinates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cell:
-    """One point of the grid."""
+    """One point of a sweep's grid, whose requests differ in their queries alone."""
 
     info: CellInfo
     benchmark: SweepBenchmark
@@ -43,10 +43,10 @@ class Cell:
         return brief("Cell", info.key[:12], at, f"{info.shots} shots, seed {info.seed}", info.model)
 
 
-def grid(
+def make_grid(
     sweep: SweepSpec, benchmarks: Sequence[SweepBenchmark], models: Sequence[SweepModel]
 ) -> Iterator[Cell]:
-    """Every cell of a sweep, model by model."""
+    """Yield every cell of a sweep, model by model."""
     rank = count()
     for model, benchmark, query_split in product(models, benchmarks, sweep.query_splits):
         for condition, shots, seed in product(sweep.conditions, model.shots, sweep.seeds):
@@ -54,8 +54,20 @@ def grid(
             yield _cell(sweep, benchmark, model, at, next(rank))
 
 
-def key_of(spec: Mapping[str, Any]) -> str:
-    """sha256 of a cell's spec, independent of the order of its keys."""
+def group_into_jobs(cells: Iterable[Cell]) -> list[list[Cell]]:
+    """Group cells that are computed together: those of one model on one benchmark.
+
+    Prompts of one benchmark have much in common, those of two have nothing.
+
+    Args:
+        cells: Cells in the order of the grid.
+    """
+    grouped = groupby(cells, key=lambda cell: (cell.model, cell.benchmark.data.name))
+    return [list(group) for _, group in grouped]
+
+
+def cell_key(spec: Mapping[str, Any]) -> str:
+    """Return the sha256 of a cell's spec, independent of the order of its keys."""
     text = json.dumps(spec, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -66,7 +78,7 @@ def _cell(
     data, identity = benchmark.data, model.identity
     spec = _spec(sweep, benchmark, model, at)
     info = CellInfo(
-        key=key_of(spec),
+        key=cell_key(spec),
         model=identity.name,
         family=identity.family,
         n_params=identity.n_params,
@@ -99,10 +111,10 @@ def _spec(
         overflow["conditions"] = sorted(sweep.conditions)
     return {
         "schema_version": SCHEMA_VERSION,
-        "dataset": _told(benchmark.data),
+        "dataset": _source(benchmark.data),
         "exemplars_from": None
         if benchmark.exemplar_source is benchmark.data
-        else _told(benchmark.exemplar_source),
+        else _source(benchmark.exemplar_source),
         "model": dict(model.identity.key),
         "sampler": sweep.sampler.model_dump(mode="json"),
         "embedder": None if benchmark.embed is None else benchmark.embed.key,
@@ -123,7 +135,8 @@ def _spec(
     }
 
 
-def _told(benchmark: Benchmark) -> dict[str, str]:
+def _source(benchmark: Benchmark) -> dict[str, str]:
+    """Return what identifies a benchmark's data."""
     return {
         "name": benchmark.name,
         "split": benchmark.split,

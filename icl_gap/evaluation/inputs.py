@@ -25,12 +25,12 @@ class SweepBenchmark:
     entry: DatasetEntry
     data: Benchmark
     exemplar_source: Benchmark
-    """Where exemplars come from; mostly the same."""
+    """The benchmark that exemplars come from: `data`, unless the entry has `exemplars_from`."""
     template: prompts.Template
     form: CanonicalForm
     execution: Execution | None
     alike: scoring.Alike | None
-    """Whether two programs come to the same, as `execution` has it."""
+    """Compare two programs by what they do when they are run."""
     queries: Mapping[Split, Sequence[Example]]
     """The queries of each side that the sweep asks, in query order."""
     query_ids: Mapping[Split, Sequence[str]]
@@ -38,7 +38,7 @@ class SweepBenchmark:
     max_new_bytes: Mapping[Split, int]
     """By side: the length beyond which a response cannot be right, in UTF-8 bytes."""
     embed: models.Embedder | None
-    """What finds sources alike, where the sweep asks for it."""
+    """The embedder of sources, for `selection: embedding`."""
 
     def __repr__(self) -> str:
         queries = ", ".join(f"{len(some):,} {side}" for side, some in self.queries.items())
@@ -53,13 +53,13 @@ class SweepModel:
     identity: models.Identity
     tokenizer: models.Tokenizer | None
     shots: tuple[int, ...]
-    """The model's own, or the sweep's."""
+    """The model's own numbers of shots, or the sweep's."""
     place: str
-    """In the sweep, as `models[2]`."""
+    """Its key in the sweep, such as `models[2]`."""
 
     @property
-    def place_of_shots(self) -> str:
-        """Where in the sweep its shots stand."""
+    def shots_place(self) -> str:
+        """The key of the sweep under which its shots stand."""
         return "shots" if self.spec.shots is None else f"{self.place}.shots"
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ def load_benchmarks(sweep: SweepSpec, progress: Progress) -> list[SweepBenchmark
     """Load the benchmarks of a sweep.
 
     Raises:
-        InputError: One is not to be had, or two could not be told apart in the results.
+        InputError: One cannot be had, or the results could not tell two of them apart.
     """
     entries = progress(sweep.datasets, "reading benchmarks", len(sweep.datasets))
     places = [f"datasets[{index}]" for index in range(len(sweep.datasets))]
@@ -84,7 +84,7 @@ def identify_models(sweep: SweepSpec, progress: Progress) -> list[SweepModel]:
     """Identify the models of a sweep; no weights are loaded.
 
     Raises:
-        InputError: One is not to be had, or two could not be told apart in the results.
+        InputError: One cannot be had, or the results could not tell two of them apart.
     """
 
     def identified(placed: tuple[str, models.ModelSpec]) -> SweepModel:
@@ -174,7 +174,7 @@ def _check_stop(stop: str, benchmark: Benchmark) -> None:
 
 
 def _each(places: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:
-    """Make one thing of each entry, and add the entry's place to an error that knows none."""
+    """Call `make` on each entry, and add the entry's key to an error that has none."""
     made = []
     for place, entry in zip(places, entries, strict=True):
         try:

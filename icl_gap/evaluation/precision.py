@@ -1,4 +1,4 @@
-"""What a model's precision changes: some requests answered again in float32, one at a time."""
+"""The precision check: some requests run again in float32, one at a time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError, StoreError
-from icl_gap.evaluation.answering import respond
-from icl_gap.evaluation.planning import Plan, SweepModel
+from icl_gap.evaluation.inputs import SweepModel
+from icl_gap.evaluation.planning import Plan
+from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.files import write_atomically
 from icl_gap.models import Request, RequestId
 from icl_gap.progress import Progress
@@ -35,11 +36,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """A request answered twice: as the sweep ran it, and in float32."""
+class RepeatedRequest:
+    """A request that was run twice: as in the sweep, and in float32."""
 
     cell: str
-    """Its cell's key."""
+    """The key of its cell."""
     query_id: str
     condition: Condition
     raw: tuple[bool, bool]
@@ -48,12 +49,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class PrecisionCheck:
-    """The requests of one model that were answered twice."""
+    """The requests of one model that were run twice."""
 
     model: str
     precision: str
-    """As the sweep ran it, e.g. `bfloat16`."""
-    compared: tuple[Compared, ...]
+    """The precision of the sweep, e.g. `bfloat16`."""
+    compared: tuple[RepeatedRequest, ...]
 
     @property
     def ids(self) -> tuple[RequestId, ...]:
@@ -61,16 +62,16 @@ class PrecisionCheck:
         return tuple((each.cell, each.query_id) for each in self.compared)
 
     def flips(self) -> tuple[int, int]:
-        """How many answers only float32 gets right, and how many only the sweep's precision."""
+        """Count the responses that only float32 gets right, and those that only the sweep does."""
         pairs = [each.raw for each in self.compared]
         return pairs.count((False, True)), pairs.count((True, False))
 
     def canonical_flips(self) -> int:
-        """How many answers are an equivalent program in one of the two alone."""
+        """Count the responses that are an equivalent program in one of the two alone."""
         return sum(as_run != exact for as_run, exact in (each.canonical for each in self.compared))
 
     def gaps(self) -> tuple[float | None, float | None]:
-        """The relative gap of these requests, as the sweep ran them and in float32.
+        """Return the relative gap of these requests, as in the sweep and in float32.
 
         None where A_id is 0 or a condition is missing; these few requests give no interval.
         """
@@ -102,9 +103,9 @@ class PrecisionCheck:
 
 
 def check_precision(plan: Plan, results: Results, progress: Progress) -> list[PrecisionCheck]:
-    """Answer some requests of each model with weights again, and note what changes.
+    """Run some requests of each model with weights again in float32, and keep what changes.
 
-    Requests are chosen by a hash, ID and OOD of a query together. Each is asked by itself, in
+    Requests are chosen by a hash, ID and OOD of a query together. Each is run by itself, in
     float32 and without quantization. The outcome is kept beside the results, and a model that is
     there with the same requests is not run again. Where what is kept is damaged, it is set aside,
     with a warning in the log, and made anew.
@@ -143,7 +144,7 @@ def check_precision(plan: Plan, results: Results, progress: Progress) -> list[Pr
 
 
 def read_checks(folder: Path) -> list[PrecisionCheck]:
-    """The checks kept beside some results; none where there are none.
+    """Read the checks kept beside some results; none where there are none.
 
     Args:
         folder: The results folder.
@@ -163,7 +164,7 @@ def read_checks(folder: Path) -> list[PrecisionCheck]:
 
 
 def _read(folder: Path) -> list[PrecisionCheck]:
-    """The checks kept beside some results, as `read_checks`.
+    """Read the checks kept beside some results, as `read_checks`.
 
     Raises:
         DamageError: The file is not as it was written.
@@ -179,7 +180,7 @@ def _read(folder: Path) -> list[PrecisionCheck]:
 
 
 def _kept(folder: Path) -> list[PrecisionCheck]:
-    """The checks that need not be made again; a damaged file is set aside."""
+    """Read the checks that need not be made again, and set a damaged file aside."""
     with store_errors(folder):
         try:
             return _read(folder)
@@ -198,7 +199,7 @@ def _write(folder: Path, checks: Sequence[PrecisionCheck]) -> None:
 
 
 def _chosen(plan: Plan, model: SweepModel) -> list[Request]:
-    """The requests to ask again, the conditions of a query together."""
+    """Choose the requests to run again, the conditions of a query together."""
     groups: defaultdict[tuple[object, ...], list[Request]] = defaultdict(list)
     for cell in plan.cells:
         if cell.model is model:
@@ -214,7 +215,7 @@ def _chosen(plan: Plan, model: SweepModel) -> list[Request]:
 
 
 def _records(results: Results, chosen: Sequence[Request]) -> dict[RequestId, Record]:
-    """What the sweep found for these requests; a sweep has more records than fit in memory."""
+    """Return the sweep's records of these requests; all of them may not fit in memory."""
     ids = {request.id for request in chosen}
     keys = {request.cell for request in chosen}
     return {
@@ -231,15 +232,15 @@ def _again(
     chosen: Sequence[Request],
     plan: Plan,
     records: Mapping[RequestId, Record],
-) -> Iterator[Compared]:
+) -> Iterator[RepeatedRequest]:
     in_float32 = models.load_model(model.spec.in_float32(), model.identity)
     cells = {cell.info.key: cell for cell in plan.cells}
     for request in chosen:
-        for id_, again in respond([request], [request.id], in_float32, cells, plan.sweep):
+        for id_, again in run_requests([request], [request.id], in_float32, cells, plan.sweep):
             if again.status == "failed":
                 raise InferenceError(again.reason)
             before = records[id_]
-            yield Compared(
+            yield RepeatedRequest(
                 cell=request.cell,
                 query_id=before.query_id,
                 condition=cells[request.cell].info.condition,

@@ -1,4 +1,4 @@
-"""What a result was made with: kept to trace it, and no part of its key."""
+"""Provenance: what a result was made with, kept to trace it and no part of its key."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PACKAGES = (
 )
 
 
-def provenance(device: str) -> dict[str, Any]:
-    """Package versions, machine, commit of this checkout, and the time.
+def collect_provenance(device: str) -> dict[str, Any]:
+    """Return package versions, machine, commit of this checkout, and the time.
 
     Args:
-        device: Where the model runs.
+        device: The device that the model runs on.
     """
     return {
         "device": device,
@@ -53,7 +53,7 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _commit() -> str | None:
-    """The commit of the checkout this package runs from, marked where files differ from it."""
+    """Return the commit of the checkout this package runs from, marked where files differ."""
     here = Path(__file__).parent.parent
     command = ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     if not (here.parent / ".git").exists():

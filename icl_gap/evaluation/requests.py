@@ -1,13 +1,13 @@
-"""The requests of each cell: exemplars drawn, prompts written and measured against the context."""
+"""Build the requests of each cell: draw exemplars, write prompts, fit them to the context."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from icl_gap import models, prompts, sampling, scoring
+from icl_gap import prompts, sampling, scoring
 from icl_gap.errors import PromptError, SamplingError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
@@ -18,48 +18,51 @@ from icl_gap.text import brief, shots_text
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
-    """What the prompts of a cell came to."""
+class PromptSizes:
+    """The sizes of a cell's prompts."""
 
     prompt_tokens: tuple[int, ...] = ()
-    """Of each request; empty where the model has no tokenizer."""
+    """The tokens of each prompt; empty where the model has no tokenizer."""
     skipped: int = 0
     """Queries left out because their prompts do not fit."""
     shortened: int = 0
-    """Queries asked with fewer shots, so that their prompts fit."""
+    """Queries with fewer shots than the cell's, so that their prompts fit."""
 
     def __repr__(self) -> str:
         counted = f"{len(self.prompt_tokens):,} prompts counted"
-        return brief("Sizes", counted, f"{self.skipped} skipped, {self.shortened} shortened")
+        return brief("PromptSizes", counted, f"{self.skipped} skipped, {self.shortened} shortened")
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
-    """How one query is asked."""
+class _Fitted:
+    """The prompt of one query, fitted to the context."""
 
     shots: int
     tokens: int | None
     fits: bool
 
 
-class Layout:
-    """Makes the requests of a sweep's cells, and keeps what cells share.
+class RequestBuilder:
+    """Builds the requests of a sweep's cells, and keeps what cells share.
 
     Models with one tokenizer share exemplars and prompt lengths; cells that differ in shots alone
-    share exemplars.
+    share exemplars. Each prompt is measured once.
+
+    Args:
+        sweep: The sweep.
     """
 
     def __init__(self, sweep: SweepSpec) -> None:
         self._sweep = sweep
         self._pools: dict[object, sampling.Pool] = {}
-        self._drawn: dict[object, _Drawn] = {}
-        self._reserves: dict[object, int] = {}
-        self._sizes: dict[object, Sizes] = {}
+        self._drawn: dict[object, _DrawnExemplars] = {}
+        self._answer_tokens: dict[object, list[int]] = {}
+        self._sizes: dict[object, PromptSizes] = {}
 
     def requests(self, cell: Cell) -> list[Request]:
-        """The requests of a cell, in query order.
+        """Return the requests of a cell, in query order.
 
-        What is left out or shortened is so in every condition of the sweep alike: a query fits
+        A query that is left out or shortened is so under every condition of the sweep: it fits
         where the longest of its prompts does.
 
         Raises:
@@ -68,12 +71,11 @@ class Layout:
         """
         drawn = self._draw(cell, cell.info.condition)
         return [
-            self._request(cell, drawn.shown(index, each.shots), each)
-            for index, each in enumerate(self._shown(cell))
+            self._request(cell, drawn.arranged(index, each.shots), each)
+            for index, each in enumerate(self._fitted(cell))
         ]
 
-    def _request(self, cell: Cell, exemplars: Exemplars, shown: _Shown) -> Request:
-        """Return the request of one query."""
+    def _request(self, cell: Cell, exemplars: Exemplars, fitted: _Fitted) -> Request:
         benchmark, target = cell.benchmark, exemplars.query.target
         follow = partial(scoring.can_match, target=target, form=benchmark.form)
         return Request(
@@ -86,12 +88,12 @@ class Layout:
             cell=cell.info.key,
             target=target,
             coverage=exemplars.coverage[-1],
-            tokens=shown.tokens,
-            fits=shown.fits,
+            tokens=fitted.tokens,
+            fits=fitted.fits,
         )
 
-    def sizes(self, cell: Cell) -> Sizes:
-        """What the prompts of a cell come to; nothing is written for it.
+    def sizes(self, cell: Cell) -> PromptSizes:
+        """Measure the prompts of a cell; none is written.
 
         Raises:
             PromptError: A prompt does not fit, and the sweep says that this is an error.
@@ -100,46 +102,48 @@ class Layout:
         identity = cell.model.identity
         key = (*self._key(cell, cell.info.condition), cell.info.shots, identity.context_length)
         if key not in self._sizes:
-            shown = list(self._shown(cell))
-            self._sizes[key] = Sizes(
-                tuple(each.tokens for each in shown if each.tokens is not None),
-                skipped=sum(not each.fits for each in shown),
-                shortened=sum(each.shots < cell.info.shots for each in shown),
+            fitted = list(self._fitted(cell))
+            self._sizes[key] = PromptSizes(
+                tuple(each.tokens for each in fitted if each.tokens is not None),
+                skipped=sum(not each.fits for each in fitted),
+                shortened=sum(each.shots < cell.info.shots for each in fitted),
             )
         return self._sizes[key]
 
-    def _shown(self, cell: Cell) -> Iterator[_Shown]:
-        """How each query of a cell is asked."""
+    def _fitted(self, cell: Cell) -> Iterator[_Fitted]:
+        """Fit the prompt of each query of a cell to the context."""
         drawn = {condition: self._draw(cell, condition) for condition in self._sweep.conditions}
-        reserve = self._reserve(cell)
+        reserves = self._reserves(cell)
         here = drawn.pop(cell.info.condition)
-        together = (here, *drawn.values())
-        for index in range(len(here.exemplars)):
-            yield self._one(cell, together, index, reserve)
+        conditions = (here, *drawn.values())
+        for index, reserve in enumerate(reserves):
+            yield self._fit(cell, conditions, index, reserve)
 
-    def _one(self, cell: Cell, together: Sequence[_Drawn], index: int, reserve: int) -> _Shown:
-        """How one query is asked; the cell's own condition comes first in `together`."""
-        asked = cell.info.shots
-        fitting = _fitting_shots(cell, together, index, reserve)
+    def _fit(
+        self, cell: Cell, conditions: Sequence[_DrawnExemplars], index: int, reserve: int
+    ) -> _Fitted:
+        """Fit the prompt of one query; the cell's own condition comes first."""
+        wanted = cell.info.shots
+        fitting = _fitting_shots(cell, conditions, index, reserve)
         drops = self._sweep.overflow == "drop_shots" and fitting >= 0
-        shots = fitting if drops else asked
-        tokens = together[0].length(cell, index, shots)
-        fits = drops or fitting == asked
+        shots = fitting if drops else wanted
+        tokens = conditions[0].length(cell, index, shots)
+        fits = drops or fitting == wanted
         if not fits and self._sweep.overflow != "skip":
-            identity, query = cell.model.identity, together[0].exemplars[index].query
+            identity, query = cell.model.identity, conditions[0].exemplars[index].query
             raise PromptError(
                 f"the prompt of query {query.id} ({cell.benchmark.data.name}) does not fit "
                 f"the context of {identity.name}",
-                value=f"{tokens} tokens at {shots_text(asked)}, and {reserve} for the answer",
+                value=f"{tokens} tokens at {shots_text(wanted)}, and {reserve} for the answer",
                 allowed=f"{identity.context_length} tokens in all; fewer shots, or "
                 "`overflow: skip` or `overflow: drop_shots`"
                 if fitting >= 0
                 else f"{identity.context_length} tokens in all; even without exemplars it does "
                 "not fit, so `overflow: skip`, or another model",
-            ).at(key=cell.model.place_of_shots)
-        return _Shown(shots, tokens, fits)
+            ).at(key=cell.model.shots_place)
+        return _Fitted(shots, tokens, fits)
 
-    def _draw(self, cell: Cell, condition: Condition) -> _Drawn:
+    def _draw(self, cell: Cell, condition: Condition) -> _DrawnExemplars:
         model, benchmark, info = cell.model, cell.benchmark, cell.info
         shots, key = max(model.shots), self._key(cell, condition)
         if key not in self._drawn:
@@ -153,23 +157,17 @@ class Layout:
                     for query in queries
                 ]
             except SamplingError as error:
-                error.at(key=model.place_of_shots)
+                error.at(key=model.shots_place)
                 raise
-            self._drawn[key] = _Drawn(exemplars, self._sweep.sampler.order, info.seed)
+            order = self._sweep.sampler.order
+            self._drawn[key] = _DrawnExemplars(exemplars, order, info.seed)
         return self._drawn[key]
 
     def _key(self, cell: Cell, condition: Condition) -> tuple[object, ...]:
-        """What cells have in common that show the same exemplars."""
+        """Return a key that cells with the same exemplars share."""
         model, info = cell.model, cell.info
-        shots = max(model.shots)
-        return (
-            cell.benchmark,
-            model.identity.tokenizer,
-            info.query_split,
-            condition,
-            info.seed,
-            shots,
-        )
+        tokenizer, shots = model.identity.tokenizer, max(model.shots)
+        return cell.benchmark, tokenizer, info.query_split, condition, info.seed, shots
 
     def _pool(self, benchmark: SweepBenchmark, model: SweepModel, split: Split) -> sampling.Pool:
         key = (benchmark, model.identity.tokenizer, split)
@@ -181,43 +179,31 @@ class Layout:
             )
         return self._pools[key]
 
-    def _reserve(self, cell: Cell) -> int:
-        """Return the most tokens that a gold answer of the side takes, its stop included.
+    def _reserves(self, cell: Cell) -> Sequence[int]:
+        """Return the tokens that the gold answer of each query takes, its stop included.
 
-        It is that of all the side, so that the limit of a sweep does not change what fits.
+        A query's room depends on that query alone, so a sweep's limit does not change what fits.
         """
         benchmark, identity, split = cell.benchmark, cell.model.identity, cell.info.query_split
-        tokenizer = cell.model.tokenizer
+        queries, tokenizer = benchmark.queries[split], cell.model.tokenizer
         if tokenizer is None or identity.context_length is None:
-            return 0
+            return [0] * len(queries)
         key = (benchmark, identity.tokenizer, split)
-        if key not in self._reserves:
-            targets = {each.target for each in benchmark.data.examples(split)}
-            answers = {prompts.answer(benchmark.template, target) for target in targets}
-            self._reserves[key] = _longest(answers, tokenizer)
-        return self._reserves[key]
+        if key not in self._answer_tokens:
+            answers = (
+                prompts.gold_with_stop(benchmark.template, query.target) for query in queries
+            )
+            self._answer_tokens[key] = [len(tokenizer.encode(answer)) for answer in answers]
+        return self._answer_tokens[key]
 
 
-def _longest(texts: Iterable[str], tokenizer: models.Tokenizer) -> int:
-    """Return the length of the text with the most tokens, in tokens.
-
-    A token holds at least a byte, so texts with fewer bytes than that are not tokenized.
-    """
-    most = 0
-    for size, text in sorted(((len(text.encode()), text) for text in texts), reverse=True):
-        if size < most:
-            break
-        most = max(most, len(tokenizer.encode(text)))
-    return most
-
-
-class _Drawn:
+class _DrawnExemplars:
     """The exemplars of all queries under one condition and seed, and the lengths of their prompts.
 
     Args:
-        exemplars: Of each query, at the most shots, as chosen.
-        order: In which they stand in a prompt.
-        seed: Of the cell.
+        exemplars: The exemplars of each query at the most shots, as chosen.
+        order: The order in which they stand in a prompt.
+        seed: The cell's seed.
     """
 
     def __init__(self, exemplars: list[Exemplars], order: sampling.Order, seed: int) -> None:
@@ -226,23 +212,25 @@ class _Drawn:
         self._seed = seed
         self._lengths: dict[tuple[int, int], int] = {}
 
-    def shown(self, index: int, shots: int) -> Exemplars:
-        """What a query is shown, as it stands in the prompt."""
-        return sampling.arrange(self._order, self.exemplars[index].first(shots), self._seed)
+    def arranged(self, index: int, shots: int) -> Exemplars:
+        """Return the exemplars of a query as they stand in its prompt."""
+        return sampling.order_exemplars(self._order, self.exemplars[index].first(shots), self._seed)
 
     def length(self, cell: Cell, index: int, shots: int) -> int | None:
-        """The tokens of a query's prompt; None where the model has no tokenizer."""
+        """Return the tokens of a query's prompt; None where the model has no tokenizer."""
         tokenizer = cell.model.tokenizer
         if tokenizer is None:
             return None
         if (index, shots) not in self._lengths:
-            parts = prompts.parts(cell.benchmark.template, self.shown(index, shots))
+            parts = prompts.parts(cell.benchmark.template, self.arranged(index, shots))
             self._lengths[index, shots] = tokenizer.prompt_length(*parts)
         return self._lengths[index, shots]
 
 
-def _fitting_shots(cell: Cell, together: Sequence[_Drawn], index: int, reserve: int) -> int:
-    """The largest number of shots, up to the cell's, at which all of a query's prompts fit.
+def _fitting_shots(
+    cell: Cell, conditions: Sequence[_DrawnExemplars], index: int, reserve: int
+) -> int:
+    """Return the largest number of shots, up to the cell's, at which all prompts of a query fit.
 
     Returns:
         -1 if not even the prompt without exemplars fits.
@@ -252,7 +240,7 @@ def _fitting_shots(cell: Cell, together: Sequence[_Drawn], index: int, reserve: 
         return shots
 
     def needed(k: int) -> int:
-        return reserve + max(drawn.length(cell, index, k) or 0 for drawn in together)
+        return reserve + max(drawn.length(cell, index, k) or 0 for drawn in conditions)
 
     if needed(shots) <= context:
         return shots

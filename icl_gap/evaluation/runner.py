@@ -1,4 +1,4 @@
-"""Run a sweep: the whole pipeline, composed and nothing decided."""
+"""Evaluate a sweep: the whole pipeline, composed and nothing decided."""
 
 from __future__ import annotations
 
@@ -12,24 +12,29 @@ from typing import assert_never
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.grid import group_into_jobs
+from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.jobs import Job
-from icl_gap.evaluation.planning import Plan, SweepModel, draw, outline_sweep, together
+from icl_gap.evaluation.planning import Plan, outline_sweep, prepare_requests
 from icl_gap.evaluation.precision import check_precision
-from icl_gap.evaluation.provenance import provenance
+from icl_gap.evaluation.provenance import collect_provenance
+from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.progress import Progress, no_progress
 from icl_gap.results import Results, likely_finished, open_results, open_store
 
 
-def run_sweep(
-    sweep: SweepSpec | Plan, folder: str | Path | None = None, *, progress: Progress = no_progress
+def evaluate_sweep(
+    sweep: SweepSpec | Plan,
+    folder: str | Path | None = None,
+    *,
+    progress: Progress = no_progress,
 ) -> Results:
-    """Run a sweep, or go on with one that was stopped.
+    """Evaluate a sweep, or go on with one that was stopped; `icl_gap.run_sweep` draws figures too.
 
     Args:
-        sweep: What to run; a plan saves planning it again, and may be an outline.
-        folder: Where results go; default `results/` and the sweep's name.
+        sweep: The sweep, or its plan or outline, which saves planning it again.
+        folder: The results folder; default `results/` and the sweep's name.
         progress: Shows progress.
 
     Returns:
@@ -43,11 +48,12 @@ def run_sweep(
     """
     plan = sweep if isinstance(sweep, Plan) else outline_sweep(sweep, progress=progress)
     folder = Path(folder or Path("results") / plan.sweep.name)
-    draw(plan, done=likely_finished(folder, [cell.info for cell in plan.mine]), progress=progress)
+    finished = likely_finished(folder, [cell.info for cell in plan.mine])
+    prepare_requests(plan, finished=finished, progress=progress)
     description = plan.sweep.model_dump(mode="json")
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
-        groups = (list(cells) for _, cells in groupby(plan.mine, key=together))
-        jobs = [job for cells in groups if (job := Job(cells, finished, folder)).pending]
+        jobs = [Job(cells, finished, folder) for cells in group_into_jobs(plan.mine)]
+        jobs = [job for job in jobs if job.pending]
         with ExitStack() as files:
             _run(plan, [files.enter_context(job) for job in jobs], progress)
         if failures := list(_failures(jobs)):
@@ -63,11 +69,11 @@ def run_sweep(
 
 
 def _run(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
-    """Answer all that has no answer yet; what fails leaves all else alone."""
+    """Run all requests that have no record yet; a failure leaves all others alone."""
     match plan.sweep.executor:
         case "local":
-            for _, some in groupby(jobs, key=lambda job: job.model):
-                _run_model(plan, list(some), progress)
+            for _, same_model in groupby(jobs, key=lambda job: job.model):
+                _run_model(plan, list(same_model), progress)
                 gc.collect()  # one model's weights go before the next one's come
         case "ray" if jobs:
             from icl_gap.evaluation.executors.ray_cluster import run_jobs
@@ -82,10 +88,10 @@ def _run(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
 
 
 def _run_model(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
-    """Load a model here, and run it on each benchmark."""
-    of = jobs[0].model
+    """Load a model here, and run its jobs."""
+    spec, identity = jobs[0].model.spec, jobs[0].model.identity
     try:
-        model = models.load_model(of.spec, of.identity)
+        model = models.load_model(spec, identity)
     except ModelError as error:
         for job in jobs:
             job.refuse(error)
@@ -96,17 +102,17 @@ def _run_model(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
 
 
 def _run_job(plan: Plan, job: Job, model: models.Model) -> Iterator[None]:
-    """Run a model on a benchmark, a step for each request of the cells that are not finished."""
-    wanted = job.begin(model.info, provenance(model.info.device))
+    """Run a job, a step for each request of the cells that are not finished."""
+    wanted = job.begin(model.info, collect_provenance(model.info.device))
     yield from [None] * (job.n_queries - len(wanted))
-    requests = [request for cell in job.cells for request in plan.requests(cell)]
-    for id_, record in respond(requests, wanted, model, job.by_key, plan.sweep):
-        job.take(id_, record)
+    requests = [request for cell in job.cells.values() for request in plan.requests(cell)]
+    for id_, record in run_requests(requests, wanted, model, job.cells, plan.sweep):
+        job.store(id_, record)
         yield
 
 
 def _failures(jobs: Sequence[Job]) -> Iterator[str]:
-    """What failed and why: a line for a cell, or for a model's cells that share a reason."""
+    """Yield what failed and why: a line for a cell, or for a model's cells that share a reason."""
     pending = Counter({job.model: 0 for job in jobs})
     refused: Counter[tuple[SweepModel, str]] = Counter()
     for job in jobs:
@@ -115,7 +121,7 @@ def _failures(jobs: Sequence[Job]) -> Iterator[str]:
             more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
             yield f"  {name}: {reasons[0]}{more}"
         if job.refusal is not None:
-            refused[job.model, job.refusal] += job.unanswered()
+            refused[job.model, job.refusal] += job.incomplete()
     for (model, reason), count in refused.items():
         share = f"all {count}" if count == pending[model] else f"{count}"
         yield f"  {share} of {model.identity.name}: {reason}"

@@ -1,72 +1,66 @@
-"""A sweep in parts that machines run apart, of about the same cost."""
+"""Shards: the parts of a sweep that machines run apart, of about equal cost."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from statistics import fmean
 
-from icl_gap.evaluation.grid import Cell
+from icl_gap.evaluation.grid import Cell, group_into_jobs
 from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
-from icl_gap.evaluation.questions import together
 from icl_gap.models import measure_footprint
 from icl_gap.text import brief
 
+LOADING = 60.0
+"""The cost of loading a model's weights, in requests of one exemplar."""
+
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What one machine runs."""
+class SweepShard:
+    """The cells that one machine runs."""
 
     cells: tuple[Cell, ...]
     """In the order of the grid."""
     share: float
-    """Of the whole sweep's cost, as estimated."""
+    """The estimated share of the sweep's cost, in [0, 1]."""
 
     def __repr__(self) -> str:
-        return brief("Part", f"{len(self.cells):,} cells", f"{self.share:.0%} of the cost")
+        return brief("SweepShard", f"{len(self.cells):,} cells", f"{self.share:.0%} of the cost")
 
 
-LOADING = 60.0
-"""What loading a model's weights counts as, in requests of one exemplar."""
+def into_shards(cells: Sequence[Cell], number: int) -> list[SweepShard]:
+    """Cut a sweep into shards of about equal cost.
 
-
-def into_shards(cells: Sequence[Cell], number: int) -> list[Part]:
-    """Cut a sweep into parts of about the same cost.
-
-    One model's cells on one benchmark stay in one part, since what is computed together decides
-    results in low precision. The most costly go first, each to the part that has the least so far;
-    the same sweep is always cut in the same way, whatever is known of its results.
+    The cells of a job stay in one shard, since results in low precision depend on what is computed
+    together. The most costly jobs go first, each to the shard that has the least so far. The same
+    sweep is always cut in the same way, whatever results exist.
 
     Args:
-        cells: Of the whole sweep, in the order of its grid.
-        number: Of parts; some are empty where there are fewer groups of cells.
-
-    Returns:
-        The parts.
+        cells: All cells of the sweep, in the order of its grid.
+        number: The number of shards; some are empty where there are fewer jobs.
     """
     lengths: dict[SweepBenchmark, float] = {}
     sizes: dict[SweepModel, float] = {}
-    groups = [list(group) for _, group in groupby(cells, key=together)]
-    costs = [_cost(group, lengths, sizes) for group in groups]
-    loads = [0.0] * number
-    parts: list[list[int]] = [[] for _ in range(number)]
-    for group in sorted(range(len(groups)), key=lambda n: (-costs[n], n)):
-        least = min(range(number), key=lambda part: (loads[part], part))
-        loads[least] += costs[group]
-        parts[least].append(group)
+    jobs = group_into_jobs(cells)
+    costs = [_cost(job, lengths, sizes) for job in jobs]
+    totals = [0.0] * number
+    shards: list[list[int]] = [[] for _ in range(number)]
+    for job in sorted(range(len(jobs)), key=lambda n: (-costs[n], n)):
+        least = min(range(number), key=lambda shard: (totals[shard], shard))
+        totals[least] += costs[job]
+        shards[least].append(job)
     return [
-        Part(tuple(cell for n in sorted(part) for cell in groups[n]), load / sum(costs))
-        for part, load in zip(parts, loads, strict=True)
+        SweepShard(tuple(cell for n in sorted(shard) for cell in jobs[n]), total / sum(costs))
+        for shard, total in zip(shards, totals, strict=True)
     ]
 
 
 def _cost(
     cells: Sequence[Cell], lengths: dict[SweepBenchmark, float], sizes: dict[SweepModel, float]
 ) -> float:
-    """Parameters outside embeddings times characters read, of one model on one benchmark.
+    """Estimate the cost of a job: parameters outside embeddings times characters read.
 
-    Nothing is drawn for it: prompts are taken to be as long as the mean example makes them.
+    No exemplars are drawn: every example is taken to be as long as the mean one.
     """
     model = cells[0].model
     if model not in sizes:

@@ -1,4 +1,4 @@
-"""The texts of a sweep's benchmarks: results hold ids alone."""
+"""Texts of a sweep's benchmarks, which results name by their ids alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from icl_gap.text import brief
 
 
 class Examples(Mapping[str, Example]):
-    """Examples by their ids, and those that have the source of one and the target of another."""
+    """Mapping from ids to examples, crossed ones included.
+
+    A crossed example has the source of one example and the target of another; see `crossed`.
+
+    Args:
+        benchmarks: The benchmarks to take examples from.
+    """
 
     def __init__(self, benchmarks: Iterable[Benchmark] = ()) -> None:
         self._plain = {e.id: e for b in benchmarks for e in (*b.train, *b.test)}
@@ -39,48 +45,48 @@ class Examples(Mapping[str, Example]):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A benchmark of a sweep, at hand."""
+class BenchmarkTexts:
+    """The texts of one benchmark of a sweep."""
 
-    exemplars: Benchmark
-    """Where exemplars come from; mostly where queries do."""
+    exemplar_source: Benchmark
+    """The benchmark that exemplars come from, mostly that of the queries."""
     form: CanonicalForm
-    """How programs are written."""
+    """The normal form of its programs."""
     examples: Examples
-    """Of both, queries and exemplars."""
+    """All examples, of queries and exemplars."""
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
-    """The examples of the benchmarks that are at hand."""
+class SweepTexts:
+    """The texts of those benchmarks of a sweep that can be read."""
 
-    found: Mapping[str, Found] = field(default_factory=dict)
+    benchmarks: Mapping[str, BenchmarkTexts] = field(default_factory=dict)
     """By the fingerprint of the benchmark that queries come from."""
     problems: Mapping[str, str] = field(default_factory=dict)
-    """Why a benchmark (`scan/mcd1`) could not be read."""
+    """By the name of a benchmark (`scan/mcd1`): the reason for which it cannot be read."""
 
     def of(self, info: CellInfo) -> Examples:
-        """The examples that a cell was made from; none where they are not at hand."""
-        found = self.found.get(fingerprint(info))
+        """Return the examples that a cell was made from; none where they cannot be read."""
+        found = self.benchmarks.get(cell_fingerprint(info))
         return Examples() if found is None else found.examples
 
     def shown(self, info: CellInfo, records: Iterable[Record]) -> Iterator[tuple[Example, ...]]:
-        """The exemplars of each request as its prompt shows them, if `of` has its examples."""
+        """Yield the exemplars of each request as its prompt shows them, if `of` has examples."""
         examples, template = self.of(info), check_spec(info.spec["template"], Template)
         for record in records:
             yield shown(template, tuple(examples[each] for each in record.exemplar_ids))
 
     def pool(self, info: CellInfo) -> Sequence[Example]:
-        """What a cell's exemplars were drawn from, if `of` has its examples."""
-        benchmark = self.found[fingerprint(info)].exemplars
+        """Return the examples that exemplars were drawn from, if `of` has examples."""
+        benchmark = self.benchmarks[cell_fingerprint(info)].exemplar_source
         return benchmark.examples(pool_split(info.query_split, info.condition))
 
     def form(self, info: CellInfo) -> CanonicalForm:
-        """How the programs of a cell are written, if `of` has its examples."""
-        return self.found[fingerprint(info)].form
+        """Return the normal form of a cell's programs, if `of` has examples."""
+        return self.benchmarks[cell_fingerprint(info)].form
 
     def why_not(self, info: CellInfo) -> str | None:
-        """Why the texts of a cell are missing, and what to do; None where they are here."""
+        """Return why the texts of a cell are missing and what to do; None if they are there."""
         if self.of(info):
             return None
         name = f"{info.dataset}/{info.split}"
@@ -95,19 +101,19 @@ class Texts:
         )
 
 
-def fingerprint(info: CellInfo) -> str:
-    """That of the benchmark a cell was made from, as its spec names it; empty if it does not."""
+def cell_fingerprint(info: CellInfo) -> str:
+    """Return the fingerprint of the benchmark in a cell's spec; empty if there is none."""
     dataset = info.spec.get("dataset")
     return str(dataset.get("fingerprint", "")) if isinstance(dataset, dict) else ""
 
 
-def read_texts(sweep: Mapping[str, Any]) -> Texts:
-    """Load the benchmarks of a sweep, as far as they are at hand.
+def read_texts(sweep: Mapping[str, Any]) -> SweepTexts:
+    """Load those benchmarks of a sweep that can be read.
 
     Args:
         sweep: The sweep as run.
     """
-    found: dict[str, Found] = {}
+    found: dict[str, BenchmarkTexts] = {}
     problems: dict[str, str] = {}
     for value in sweep.get("datasets") or ():
         try:
@@ -126,12 +132,12 @@ def read_texts(sweep: Mapping[str, Any]) -> Texts:
             problems[f"{card.name}/{entry.split or card.default_split}"] = error.problem
             continue
         both = [queries] if exemplars is queries else [queries, exemplars]
-        found[queries.fingerprint] = Found(exemplars, card.canonical, Examples(both))
-    return Texts(found, problems)
+        found[queries.fingerprint] = BenchmarkTexts(exemplars, card.canonical, Examples(both))
+    return SweepTexts(found, problems)
 
 
 def _name(entry: Any) -> str:
-    """What an entry that cannot be read is about; a card's file is named after its benchmark."""
+    """Name the benchmark of an entry that cannot be read; a card's file is named after it."""
     if not isinstance(entry, dict):
         return str(entry)
     stem = str(entry.get("name")).rpartition("/")[2].removesuffix(".yaml").removesuffix(".yml")

@@ -18,7 +18,7 @@ from itertools import chain, count
 from typing import Any, TypeVar
 
 from icl_gap.analysis import Metric
-from icl_gap.evaluation.texts import Texts, fingerprint
+from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint
 from icl_gap.metrics import METRICS
 from icl_gap.report.blocks import Blocks, to_json
 from icl_gap.schema import CellInfo, CellResult, Example, Record
@@ -53,7 +53,7 @@ class Requests:
         metric: Which match makes a request right.
     """
 
-    def __init__(self, blocks: Blocks, texts: Texts, metric: Metric) -> None:
+    def __init__(self, blocks: Blocks, texts: SweepTexts, metric: Metric) -> None:
         self._blocks = blocks
         self._texts = texts
         self._metric = metric
@@ -78,7 +78,7 @@ class Requests:
             How many of its requests have each status.
         """
         info = cell.info
-        name = fingerprint(info) or f"{info.dataset}/{info.split}"
+        name = cell_fingerprint(info) or f"{info.dataset}/{info.split}"
         numbers = self._numbers[name]
         self._known[name] = self._texts.of(info)
         for record in cell.records:

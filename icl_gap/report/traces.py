@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from icl_gap.evaluation.texts import Texts
+from icl_gap.evaluation.texts import SweepTexts
 from icl_gap.schema import CellInfo
 from icl_gap.text import shots_text
 
@@ -27,7 +27,7 @@ class Traces:
     started: set[str] = field(default_factory=set)
     cells: int = 0
 
-    def add(self, info: CellInfo, statuses: Counter[str], texts: Texts) -> None:
+    def add(self, info: CellInfo, statuses: Counter[str], texts: SweepTexts) -> None:
         """Take note of a cell.
 
         Args:

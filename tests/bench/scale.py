@@ -98,14 +98,14 @@ def _part(name: str, *arguments: str) -> Sequence[float]:
 
 def _grown(models: int, shots: Sequence[int]) -> Sequence[float]:
     from icl_gap.evaluation.config import SweepSpec
-    from icl_gap.evaluation.runner import run_sweep
+    from icl_gap.evaluation.runner import evaluate_sweep
     from icl_gap.specs import check_spec
 
     named = [{"kind": "mock", "name": f"m{n}", "n_params": n + 1} for n in range(models)]
     with tempfile.TemporaryDirectory() as place:
         begin = time.perf_counter()
         sweep = check_spec({**GRID, "models": named, "shots": shots}, SweepSpec)
-        results = run_sweep(sweep, place)
+        results = evaluate_sweep(sweep, place)
         seconds = time.perf_counter() - begin
     return len(results) * GRID["limit"], seconds
 
@@ -144,7 +144,7 @@ def _fill(folder: Path) -> Sequence[float]:
 def _resume(folder: Path) -> Sequence[float]:
     """Run the sweep up to where a model is loaded."""
     from icl_gap import models
-    from icl_gap.evaluation.runner import run_sweep
+    from icl_gap.evaluation.runner import evaluate_sweep
 
     class LoadedError(Exception):
         pass
@@ -154,7 +154,7 @@ def _resume(folder: Path) -> Sequence[float]:
 
     models.load_model = load
     try:
-        run_sweep(_paper(), folder)
+        evaluate_sweep(_paper(), folder)
     except LoadedError:
         return ()
     raise AssertionError("nothing was left to run")

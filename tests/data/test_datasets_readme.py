@@ -18,7 +18,7 @@ from icl_gap.data.card_table import card_table, with_card_table
 from icl_gap.data.loaders import loader_names
 from icl_gap.errors import DataError
 from icl_gap.evaluation.config import read_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.specs import shipped
 
 README = (shipped("datasets") / "README.md").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_a_card_and_two_files_make_a_benchmark(tmp_path: Path, monkeypatch) -> N
     Path("sweep.yaml").write_text(SWEEP)
     Path("colours/train.tsv").write_text("red\tR\nblue\tB\n")
     Path("colours/test.tsv").write_text("red blue\tR B\nblue red\tB R\n")
-    results = run_sweep(read_sweep("sweep.yaml"), tmp_path / "results")
+    results = evaluate_sweep(read_sweep("sweep.yaml"), tmp_path / "results")
     assert len(results.frame()) == 5 * 2 * 4  # seeds, conditions, queries of both sides
 
 

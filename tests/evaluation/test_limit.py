@@ -12,7 +12,7 @@ from toys import sweep
 
 from icl_gap import models
 from icl_gap.errors import InferenceError
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import Outcome, Request, RequestId
 from icl_gap.results import Results, merge_stores, open_results, verify_store
 from icl_gap.schema import Completion, ModelInfo, Record, Response
@@ -48,7 +48,7 @@ class Counting:
 @pytest.fixture
 def model(monkeypatch) -> Counting:
     counting = Counting()
-    monkeypatch.setattr(models, "load", lambda *_: counting)
+    monkeypatch.setattr(models, "load_model", lambda *_: counting)
     return counting
 
 
@@ -56,7 +56,7 @@ CELL = {"shots": [2], "seeds": [0], "conditions": ["id"], "query_splits": ["test
 
 
 def run(toy_card: str, folder: Path, limit: int, **changes: object) -> Results:
-    return run_sweep(sweep(toy_card, limit=limit, **{**CELL, **changes}), folder)
+    return evaluate_sweep(sweep(toy_card, limit=limit, **{**CELL, **changes}), folder)
 
 
 def records(results: Results) -> list[list[Record]]:
@@ -151,7 +151,7 @@ def test_a_failure_beyond_the_limit_is_no_failure_of_the_sweep(toy_card, tmp_pat
 def test_a_limit_above_the_side_and_null_are_the_same_cell(toy_card, tmp_path, model) -> None:
     whole = run(toy_card, tmp_path / "out", 99)
     assert len(model.requests) == 30
-    every = run_sweep(sweep(toy_card, **{**CELL, "limit": None}), tmp_path / "out")
+    every = evaluate_sweep(sweep(toy_card, **{**CELL, "limit": None}), tmp_path / "out")
     assert len(model.requests) == 30
     assert records(every) == records(whole)
 

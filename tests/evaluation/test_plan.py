@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from toys import sweep
 
 from icl_gap.errors import DataError, InputError, PromptError, SamplingError
-from icl_gap.evaluation.planning import Plan, draw, outline_sweep, plan_sweep
+from icl_gap.evaluation.planning import Plan, outline_sweep, plan_sweep, prepare_requests
 
 TIGHT = {"kind": "random_init", "family": "opt", "context_length": 60}
 
@@ -149,9 +149,9 @@ def test_the_order_moves_exemplars_and_nothing_else(toy_card, selection) -> None
 def test_what_is_finished_is_not_drawn_unless_what_is_computed_with_it_is_not(toy_card) -> None:
     plan = outline_sweep(sweep(toy_card, models=["nearest", TIGHT], shots=[9]))
     of_tight = [cell.info.key for cell in plan.cells if cell.info.family == "opt"]
-    draw(plan, done=of_tight)
+    prepare_requests(plan, finished=of_tight)
     with pytest.raises(PromptError):
-        draw(plan, done=of_tight[1:])
+        prepare_requests(plan, finished=of_tight[1:])
 
 
 def test_not_even_the_bare_prompt_fits(toy_card) -> None:

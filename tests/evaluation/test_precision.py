@@ -9,8 +9,8 @@ from writing import save_writer
 
 from icl_gap import models
 from icl_gap.errors import ModelError, StoreError
-from icl_gap.evaluation.precision import Compared, PrecisionCheck, read_checks
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.precision import PrecisionCheck, RepeatedRequest, read_checks
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.results import repair_store, verify_store
 
 CARD = """\
@@ -63,7 +63,7 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
         limit=3,
         precision_check=12,
     )
-    results = run_sweep(spec, tmp_path / "out")
+    results = evaluate_sweep(spec, tmp_path / "out")
     (check,) = read_checks(results.folder)
     assert (check.model, check.precision, len(check.compared)) == ("coarse", "bfloat16", 12)
     stored = {(c.info.key, r.query_id): r for c in results for r in c.records}
@@ -73,7 +73,7 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
     assert check.canonical_flips() == 12
     assert check.gaps() == (0.0, 0.0)
     monkeypatch.setattr(models, "load_model", None)  # nothing is asked twice
-    run_sweep(spec, tmp_path / "out")
+    evaluate_sweep(spec, tmp_path / "out")
     assert read_checks(results.folder) == [check]
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_file_is_set_aside_and_made_anew_with_a_warning(
 ) -> None:
     models_ = [{"model": coarse, "dtype": "bfloat16"}]
     spec = sweep(pairs, models=models_, shots=[0], seeds=[0], limit=1, precision_check=4)
-    folder = run_sweep(spec, tmp_path / "out").folder
+    folder = evaluate_sweep(spec, tmp_path / "out").folder
     checks, path = read_checks(folder), folder / "precision.json"
     whole = path.read_bytes()
     for broken in (whole.replace(b"true", b"false", 1), whole.replace(b" ", b"\t", 1), b""):
@@ -91,7 +91,7 @@ def test_a_damaged_file_is_set_aside_and_made_anew_with_a_warning(
             read_checks(folder)
         assert [fault.path for fault in verify_store(folder)] == [path]
         caplog.clear()
-        run_sweep(spec, folder)
+        evaluate_sweep(spec, folder)
         assert "it is set aside, and made anew" in caplog.text
         assert read_checks(folder) == checks
         assert path.read_bytes() == whole
@@ -99,7 +99,7 @@ def test_a_damaged_file_is_set_aside_and_made_anew_with_a_warning(
     path.unlink()
     path.symlink_to(tmp_path / "victim")
     with pytest.raises(StoreError, match="a symbolic link"):
-        run_sweep(spec, folder)
+        evaluate_sweep(spec, folder)
     assert not (tmp_path / "victim").exists()
 
 
@@ -117,12 +117,14 @@ def test_nobody_else_writes_while_precision_is_checked(
             repair_store(tmp_path / "out")
 
     monkeypatch.setattr("icl_gap.evaluation.runner.check_precision", checks)
-    run_sweep(spec, tmp_path / "out")
+    evaluate_sweep(spec, tmp_path / "out")
     assert len(checked) == 1
 
 
-def compared(condition: str, as_run: bool, exact: bool) -> Compared:
-    return Compared("c", f"{condition}{as_run}{exact}", condition, (as_run, exact), (as_run, exact))
+def compared(condition: str, as_run: bool, exact: bool) -> RepeatedRequest:
+    return RepeatedRequest(
+        "c", f"{condition}{as_run}{exact}", condition, (as_run, exact), (as_run, exact)
+    )
 
 
 def test_a_model_that_does_not_load_in_float32_is_left_out_with_a_warning(
@@ -138,7 +140,7 @@ def test_a_model_that_does_not_load_in_float32_is_left_out_with_a_warning(
         return load(spec, identity)
 
     monkeypatch.setattr(models, "load_model", fails)
-    assert run_sweep(spec, tmp_path / "out").unfinished == ()
+    assert evaluate_sweep(spec, tmp_path / "out").unfinished == ()
     assert "the precision of coarse is not checked: too large" in caplog.text
     assert read_checks(tmp_path / "out") == []
 

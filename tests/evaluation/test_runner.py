@@ -19,10 +19,10 @@ from toys import sweep
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, SamplingError
-from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.evaluation.planning import plan_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.run_requests import run_requests
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import Model, Outcome, RandomInitSpec, Request, RequestId, save_random_init
 from icl_gap.progress import Progress
 from icl_gap.results import open_results
@@ -46,7 +46,7 @@ def untimed(results: Iterable[CellResult]) -> list[str]:
 
 def test_a_sweep_is_stored_as_asked(toy_card, tmp_path) -> None:
     spec = sweep(toy_card)
-    results = run_sweep(spec, tmp_path / "out")
+    results = evaluate_sweep(spec, tmp_path / "out")
     assert len(results) == 16
     assert results.unfinished == ()
     plan = plan_sweep(spec)
@@ -62,7 +62,7 @@ def test_a_sweep_is_stored_as_asked(toy_card, tmp_path) -> None:
 
 
 def test_provenance_tells_what_it_was_made_with(toy_card, tmp_path) -> None:
-    cell = run_sweep(sweep(toy_card), tmp_path / "out")[0]
+    cell = evaluate_sweep(sweep(toy_card), tmp_path / "out")[0]
     assert cell.info.provenance["packages"]["transformers"]
     assert cell.info.provenance["device"]
     assert cell.info.spec["dataset"]["fingerprint"]
@@ -81,7 +81,7 @@ def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
     ]
     script.write_text("\n".join(map(json.dumps, lines)))
     model = {"kind": "mock", "answers": str(script)}
-    cell = run_sweep(sweep(toy_card, models=[model]), tmp_path / "out")[0]
+    cell = evaluate_sweep(sweep(toy_card, models=[model]), tmp_path / "out")[0]
     found = {
         r.query_id: (r.scores.get("raw"), r.scores.get("canonical"), r.reason) for r in cell.records
     }
@@ -93,22 +93,22 @@ def test_scores_are_those_of_the_predictions(toy_card, tmp_path) -> None:
 
 def test_a_finished_sweep_loads_no_model(toy_card, tmp_path, monkeypatch) -> None:
     spec = sweep(toy_card)
-    first = run_sweep(spec, tmp_path / "out")
+    first = evaluate_sweep(spec, tmp_path / "out")
     monkeypatch.setattr("icl_gap.models.load_model", None)
-    again = run_sweep(spec, tmp_path / "out")
+    again = evaluate_sweep(spec, tmp_path / "out")
     assert again == first
 
 
 def test_what_cannot_be_run_leaves_no_folder(toy_card, tmp_path) -> None:
     with pytest.raises(SamplingError):
-        run_sweep(sweep(toy_card, shots=[99]), tmp_path / "out")
+        evaluate_sweep(sweep(toy_card, shots=[99]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_grown_sweep_asks_only_what_is_new(toy_card, tmp_path) -> None:
-    run_sweep(sweep(toy_card), tmp_path / "out")
+    evaluate_sweep(sweep(toy_card), tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out" / "cells").iterdir()}
-    results = run_sweep(sweep(toy_card, seeds=[0, 1, 2]), tmp_path / "out")
+    results = evaluate_sweep(sweep(toy_card, seeds=[0, 1, 2]), tmp_path / "out")
     assert len(results) == 24
     assert all(path.read_bytes() == content for path, content in before.items())
 
@@ -121,7 +121,7 @@ def test_a_failure_is_told_recorded_as_such_and_tried_again(toy_card, tmp_path) 
     spec = sweep(toy_card, models=[{"kind": "mock", "answers": str(script)}])
     for _ in range(2):
         with pytest.raises(InferenceError, match="not all cells are finished") as caught:
-            run_sweep(spec, tmp_path / "out")
+            evaluate_sweep(spec, tmp_path / "out")
         assert str(caught.value).count(f"failed on {failing}: no answer") == 8
         results = open_results(tmp_path / "out")
         assert len(results) == 16
@@ -155,17 +155,17 @@ def test_only_what_failed_is_asked_again(toy_card, tmp_path, monkeypatch) -> Non
     monkeypatch.setattr(models, "load_model", lambda *_: Model())
     undisturbed = tmp_path / "one"
     with pytest.raises(InferenceError):
-        run_sweep(sweep(toy_card), tmp_path / "out")
+        evaluate_sweep(sweep(toy_card), tmp_path / "out")
     Model.broken = False
-    run_sweep(sweep(toy_card), tmp_path / "out")
+    evaluate_sweep(sweep(toy_card), tmp_path / "out")
     assert asked == [64, 8]
-    run_sweep(sweep(toy_card), undisturbed)
+    evaluate_sweep(sweep(toy_card), undisturbed)
     assert untimed(open_results(tmp_path / "out")) == untimed(open_results(undisturbed))
 
 
 def test_skipped_queries_are_recorded_as_such(toy_card, tmp_path) -> None:
     model = RANDOM_INIT | {"context_length": 12}
-    results = run_sweep(sweep(toy_card, models=[model], overflow="skip"), tmp_path / "out")
+    results = evaluate_sweep(sweep(toy_card, models=[model], overflow="skip"), tmp_path / "out")
     records = [record for cell in results for record in cell.records]
     assert {record.status for record in records} == {"skipped"}
     assert {record.scores.get("raw") for record in records} == {None}
@@ -177,7 +177,7 @@ def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) 
     wrong_device = {"model": str(broken), "device": "cuda:99"}
     spec = sweep(toy_card, models=[wrong_device, "nearest"])
     with pytest.raises(InferenceError, match=r"all 16 of broken.*models\[0\]"):
-        run_sweep(spec, tmp_path / "out")
+        evaluate_sweep(spec, tmp_path / "out")
     results = open_results(tmp_path / "out")
     assert {cell.info.model for cell in results} == {"nearest"}
     assert len(results.unfinished) == 16
@@ -196,16 +196,16 @@ def test_one_model_goes_before_the_next_comes(toy_card, tmp_path, monkeypatch) -
 
     monkeypatch.setattr(models, "load_model", watched)
     names = [RANDOM_INIT | {"name": name} for name in "abc"]
-    run_sweep(sweep(toy_card, models=names, shots=[0], seeds=[0]), tmp_path / "out")
+    evaluate_sweep(sweep(toy_card, models=names, shots=[0], seeds=[0]), tmp_path / "out")
     assert alive == [0, 0, 0]
 
 
 def test_another_label_changes_no_record(toy_card, tmp_path) -> None:
-    first = run_sweep(sweep(toy_card), tmp_path / "out")
+    first = evaluate_sweep(sweep(toy_card), tmp_path / "out")
     named = sweep(
         toy_card, models=[{"kind": "nearest_exemplar", "name": "closest"}], seeds=[0, 1, 2]
     )
-    again = run_sweep(named, tmp_path / "out")
+    again = evaluate_sweep(named, tmp_path / "out")
     assert {cell.info.model for cell in again} == {"closest"}
     assert [c.records for c in again if c.info.seed < 2] == [c.records for c in first]
 
@@ -237,7 +237,7 @@ def test_what_is_asked_beside_a_request_does_not_depend_on_what_is_known(toy_car
     def answered(numbers: range) -> dict[str, str | None]:
         wanted = [asked[n].id for n in numbers]
         cells = {cell.info.key: cell}
-        records = (record for _, record in respond(asked, wanted, Echo(), cells, plan.sweep))
+        records = (record for _, record in run_requests(asked, wanted, Echo(), cells, plan.sweep))
         return {r.query_id: r.prediction for r in records if isinstance(r, Record)}
 
     whole, rest = answered(range(10)), answered(range(known, 10))
@@ -263,11 +263,11 @@ def stop_after(steps: int) -> Progress:
 @pytest.mark.parametrize("model", ["nearest", RANDOM_INIT])
 def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> None:
     spec = sweep(toy_card, models=[model], shots=[2], seeds=[0])
-    undisturbed = run_sweep(spec, tmp_path / "one")
+    undisturbed = evaluate_sweep(spec, tmp_path / "one")
     for steps in (0, 1, 3, 4, 5):
         with pytest.raises(Stopped):
-            run_sweep(spec, tmp_path / "two", progress=stop_after(steps))
-    assert untimed(run_sweep(spec, tmp_path / "two")) == untimed(undisturbed)
+            evaluate_sweep(spec, tmp_path / "two", progress=stop_after(steps))
+    assert untimed(evaluate_sweep(spec, tmp_path / "two")) == untimed(undisturbed)
 
 
 @pytest.mark.parametrize("predictions", ["verdict", "full"])
@@ -282,7 +282,7 @@ def test_the_token_budget_changes_no_record(toy_card, tmp_path, family, predicti
             "kv_cache_tokens": size,
         }
         spec = sweep(toy_card, models=[model], seeds=[0], predictions=predictions)
-        runs.append(run_sweep(spec, tmp_path / str(size)))
+        runs.append(evaluate_sweep(spec, tmp_path / str(size)))
     for cells in zip(*runs, strict=True):
         for same in zip(*(cell.records for cell in cells), strict=True):
             plain = [replace(r, seconds=0.0, gold_logprob=None) for r in same]
@@ -293,7 +293,8 @@ def test_the_token_budget_changes_no_record(toy_card, tmp_path, family, predicti
 
 KILLED_AT = """
 import os, signal, sys
-from icl_gap import read_sweep, run_sweep
+from icl_gap import read_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 
 def progress(items, description, total):
     for done, item in enumerate(items):
@@ -301,7 +302,7 @@ def progress(items, description, total):
             os.kill(os.getpid(), signal.SIGKILL)
         yield item
 
-run_sweep(read_sweep(sys.argv[1]), sys.argv[2], progress=progress)
+evaluate_sweep(read_sweep(sys.argv[1]), sys.argv[2], progress=progress)
 """
 
 
@@ -316,17 +317,17 @@ def test_killed_at_any_step_it_ends_with_the_same_bytes(
     toy_card, tmp_path, model, name, steps
 ) -> None:
     path = sweep_file(tmp_path, sweep(toy_card, models=[model], shots=[2], seeds=[0], limit=20))
-    undisturbed = run_sweep(read_sweep(path), tmp_path / "one")
+    undisturbed = evaluate_sweep(read_sweep(path), tmp_path / "one")
     for step in steps:
         command = [sys.executable, "-c", KILLED_AT, path, tmp_path / "two", name, str(step)]
         done = subprocess.run(command, check=False)
         assert done.returncode == -signal.SIGKILL
-    assert untimed(run_sweep(read_sweep(path), tmp_path / "two")) == untimed(undisturbed)
+    assert untimed(evaluate_sweep(read_sweep(path), tmp_path / "two")) == untimed(undisturbed)
 
 
 def test_killed_from_outside_it_ends_with_the_same_bytes(toy_card, tmp_path) -> None:
     path = sweep_file(tmp_path, sweep(toy_card, seeds=list(range(10)), limit=30, figures=[]))
-    undisturbed = run_sweep(read_sweep(path), tmp_path / "one")
+    undisturbed = evaluate_sweep(read_sweep(path), tmp_path / "one")
     command = [sys.executable, "-m", "icl_gap.cli", "run", path, "--out", tmp_path / "two"]
     killed = 0
     while True:

@@ -7,7 +7,9 @@ from itertools import chain
 import pytest
 from toys import sweep
 
-from icl_gap.evaluation.planning import into_shards, outline_sweep, plan_sweep, together
+from icl_gap.evaluation.grid import group_into_jobs
+from icl_gap.evaluation.planning import outline_sweep, plan_sweep
+from icl_gap.evaluation.shards import into_shards
 
 SIZES = (16, 32, 48, 64, 96, 128)
 MODELS = [{"kind": "random_init", "hidden_size": n, "layers": 1, "name": f"m{n}"} for n in SIZES]
@@ -22,8 +24,8 @@ def test_each_cell_is_in_one_part_with_what_it_is_computed_with(toy_card, number
     assert sorted(chain.from_iterable(keys)) == sorted(cell.info.key for cell in cells)
     order = [cell.info.key for cell in cells]
     assert all(part == sorted(part, key=order.index) for part in keys)
-    groups = [{together(cell) for cell in part.cells} for part in parts]
-    assert sum(map(len, groups)) == len(set.union(*groups))
+    jobs = [len(group_into_jobs(part.cells)) for part in parts]
+    assert sum(jobs) == len(group_into_jobs(cells))
     assert sum(part.share for part in parts) == pytest.approx(1)
     again = into_shards(outline_sweep(sweep(toy_card, models=[*MODELS, "nearest"])).cells, number)
     assert [[cell.info.key for cell in part.cells] for part in again] == keys

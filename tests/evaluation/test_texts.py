@@ -11,7 +11,7 @@ from toys import sweep
 
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import plan_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.evaluation.texts import read_texts
 from icl_gap.prompts import Template, render
 from icl_gap.results import Results
@@ -49,7 +49,7 @@ def test_exemplars_of_another_benchmark_are_found_too(toy_card, tmp_path, contro
 
 
 def check_prompts(spec: SweepSpec, tmp_path: Path) -> Results:
-    results = run_sweep(spec, tmp_path / "results")
+    results = evaluate_sweep(spec, tmp_path / "results")
     texts = read_texts(results.sweep)
     checked = 0
     for cell in results:
@@ -69,7 +69,7 @@ def check_prompts(spec: SweepSpec, tmp_path: Path) -> Results:
 
 def test_the_pool_is_that_of_the_other_benchmark(toy_card, tmp_path) -> None:
     entry = {"name": toy_card, "exemplars_from": "scan"}
-    results = run_sweep(sweep(toy_card, datasets=[entry]), tmp_path / "results")
+    results = evaluate_sweep(sweep(toy_card, datasets=[entry]), tmp_path / "results")
     texts = read_texts(results.sweep)
     sizes = {
         (cell.info.query_split, cell.info.condition): len(texts.pool(cell.info)) for cell in results

@@ -22,7 +22,7 @@ from icl_gap.analysis import Analysis, analyze
 from icl_gap.cli import app
 from icl_gap.data.cards import DatasetCard
 from icl_gap.evaluation.config import SweepSpec, read_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.plots import CurveRecipe, HeatmapRecipe, nothing_to_draw, plot, shipped_recipes
 from icl_gap.specs import check_spec, shipped
 
@@ -95,7 +95,7 @@ def digest_of_run(sweep: SweepSpec, folder: Path) -> dict[str, Any]:
         outcomes, answers (of models without weights, which no processor's rounding can move) and
         the points of figures.
     """
-    frame = run_sweep(sweep, folder / "results").frame().sort_values([*CELL, "query_id"])
+    frame = evaluate_sweep(sweep, folder / "results").frame().sort_values([*CELL, "query_id"])
     found = {
         "requests": len(frame),
         "keys": _digest(sorted(frame["cell"].unique())),

@@ -19,7 +19,7 @@ from golden.snapshot import (
     small,
 )
 
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.progress import Progress
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def test_a_sweep_that_is_stopped_again_and_again_ends_with_the_same_results(tmp_
     sweep = small("nano", BARE["nano"])
     for request in (1, 50, 200):
         with pytest.raises(KeyboardInterrupt):
-            run_sweep(sweep, tmp_path / "results", progress=stop_at(request))
+            evaluate_sweep(sweep, tmp_path / "results", progress=stop_at(request))
     assert digest_of_run(sweep, tmp_path) == GOLDEN["nano"]
 
 

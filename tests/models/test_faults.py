@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from icl_gap.cli import app
 from icl_gap.errors import InferenceError, ModelError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import TransformersSpec, identify, load_model
 from icl_gap.results import Results, open_results
 from icl_gap.schema import Record
@@ -66,7 +66,7 @@ def records(results: Results, model: str) -> dict[tuple[str, str], Record]:
 def told(spec: SweepSpec, folder: Path) -> str:
     """What a run says of its failures; the other model's cells are finished all the same."""
     with pytest.raises(InferenceError, match="not all cells are finished") as caught:
-        run_sweep(spec, folder)
+        evaluate_sweep(spec, folder)
     finished = {cell.info.model for cell in open_results(folder)}
     assert OTHER in finished
     assert len(records(open_results(folder), OTHER)) == 8 * (spec.limit or 0) * len(spec.shots) // 2
@@ -123,7 +123,7 @@ def test_a_model_that_fails_from_the_middle_on(
 ) -> None:
     spec = both(opt)
     with faulty(dies, after=1 << 30) as calls:
-        whole = run_sweep(spec, tmp_path / "whole")
+        whole = evaluate_sweep(spec, tmp_path / "whole")
     assert calls[0] > 12
     with faulty(fault, after=calls[0] // 2):
         said = told(spec, tmp_path / "out")
@@ -135,7 +135,7 @@ def test_a_model_that_fails_from_the_middle_on(
     expected = records(whole, "broken")
     assert kept.items() <= expected.items()
     assert len(kept) < len(expected)
-    again = run_sweep(spec, tmp_path / "out")
+    again = evaluate_sweep(spec, tmp_path / "out")
     assert records(again, "broken") == expected
     assert records(again, OTHER) == records(whole, OTHER)
 
@@ -145,9 +145,9 @@ def test_a_fault_that_passes_costs_nothing(
     opt: Path, both: Callable[..., SweepSpec], tmp_path: Path, fault: Forward
 ) -> None:
     spec = both(opt)
-    whole = run_sweep(spec, tmp_path / "whole")
+    whole = evaluate_sweep(spec, tmp_path / "whole")
     with faulty(fault, after=8, times=1) as calls:
-        disturbed = run_sweep(spec, tmp_path / "out")
+        disturbed = evaluate_sweep(spec, tmp_path / "out")
     assert calls[0] > 9
     assert records(disturbed, "broken") == records(whole, "broken")
 
@@ -183,7 +183,7 @@ def test_nan_of_one_token_fails_those_that_hold_it(
 ) -> None:
     options = {"shots": [0], "limit": 30}
     sound = Path(shutil.copytree(codegen, tmp_path / "sound"))
-    expected = records(run_sweep(both(sound, **options), tmp_path / "whole"), "broken")
+    expected = records(evaluate_sweep(both(sound, **options), tmp_path / "whole"), "broken")
     tokenizer = json.loads((codegen / "tokenizer.json").read_text(encoding="utf-8"))
     change(codegen, "transformer.wte.weight", tokenizer["model"]["vocab"]["7"], torch.nan)
     said = told(both(codegen, **options), tmp_path / "out")
@@ -227,7 +227,7 @@ def test_damaged_safetensors(
     assert "all 8 of broken: models[0]: damaged weights" in said
     assert str(path) in said
     path.write_bytes(whole)
-    assert len(records(run_sweep(spec, tmp_path / "out"), "broken")) == 32
+    assert len(records(evaluate_sweep(spec, tmp_path / "out"), "broken")) == 32
 
 
 def test_flipped_numbers_make_another_model(opt: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from toys import sweep
 
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import TransformersSpec, shipped
 from icl_gap.nano import model_cards as cards
 from icl_gap.nano.train import train
@@ -26,8 +26,8 @@ def trained(tmp_path, monkeypatch) -> Path:
 def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> None:
     names = ("nano-codegen-xxs", "nano-codegen-xxs-control")
     models = [TransformersSpec(model=name) for name in names]
-    run_sweep(sweep("scan", models=models, limit=2), trained / "results")
-    cards.main([str(trained / "results")])
+    evaluate_sweep(sweep("scan", models=models, limit=2), trained / "results")
+    cards.write_model_cards([str(trained / "results")])
     texts = ((trained / "weights" / name / "README.md").read_text() for name in names)
     default, control = (" ".join(text.split()) for text in texts)
     assert "A CodeGen of 2 layers and width 32" in default
@@ -43,22 +43,22 @@ def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> Non
 
 
 def test_a_card_says_when_todays_curriculum_is_another(trained) -> None:
-    run_sweep(sweep("scan", models=["nano-codegen-xxs"], limit=2), trained / "results")
+    evaluate_sweep(sweep("scan", models=["nano-codegen-xxs"], limit=2), trained / "results")
     shutil.rmtree(trained / "weights" / "nano-codegen-xxs-control")
     told = trained / "weights" / "nano-codegen-xxs" / "training_args.json"
     args = json.loads(told.read_text())
     args["levels"][-1]["length"] = 448
     told.write_text(json.dumps(args))
-    cards.main([str(trained / "results")])
+    cards.write_model_cards([str(trained / "results")])
     card = " ".join((told.parent / "README.md").read_text().split())
     assert "in rows of at most 448" in card
     assert "those of an earlier recipe" in card
 
 
 def test_a_model_that_was_not_measured_is_an_error(trained, capsys) -> None:
-    run_sweep(sweep("scan", models=["nano-codegen-xxs"], limit=2), trained / "results")
+    evaluate_sweep(sweep("scan", models=["nano-codegen-xxs"], limit=2), trained / "results")
     with pytest.raises(SystemExit):
-        cards.main([str(trained / "results")])
+        cards.write_model_cards([str(trained / "results")])
     assert "nano-codegen-xxs-control" in capsys.readouterr().err
     assert not (trained / "weights" / "nano-codegen-xxs" / "README.md").exists()
 

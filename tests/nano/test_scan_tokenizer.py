@@ -5,7 +5,7 @@ from transformers import AutoTokenizer
 from icl_gap.data.loaders import scan
 from icl_gap.nano.scan_tokenizer import UNKNOWN, build_tokenizer, save_tokenizer, scan_template
 from icl_gap.nano.vocabulary import ACTIONS, GRAMMAR, WORDS
-from icl_gap.prompts import answer, render
+from icl_gap.prompts import gold_with_stop, render
 from icl_gap.schema import Example, Exemplars
 
 TOKENIZER = build_tokenizer(scan_template())
@@ -31,7 +31,7 @@ def test_each_word_is_one_token_of_its_own() -> None:
 @given(st.lists(st.sampled_from(COMMANDS), max_size=4), st.sampled_from(COMMANDS))
 def test_the_text_of_a_prompts_tokens_is_the_prompt(shown: list[Example], query: Example) -> None:
     prompt = render(scan_template(), Exemplars(query, tuple(shown), ())).text
-    text = prompt + answer(scan_template(), query.target)
+    text = prompt + gold_with_stop(scan_template(), query.target)
     tokens = TOKENIZER.encode(text).ids
     assert decode(tokens) == text
     assert TOKENIZER.token_to_id(UNKNOWN) not in tokens

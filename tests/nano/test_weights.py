@@ -13,7 +13,7 @@ from toys import sweep
 import icl_gap
 from icl_gap.analysis import GapPoint, analyze
 from icl_gap.evaluation.config import read_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import Model, TransformersSpec, identify, load_model
 from icl_gap.models.shipped import shipped_folder, shipped_models
 from icl_gap.nano.scan_tokenizer import build_tokenizer, scan_template
@@ -70,7 +70,7 @@ def drawn(shots: int) -> list[Exemplars]:
 def points(tmp_path_factory) -> list[GapPoint]:
     """Ten shots on MCD1, 80 queries a side."""
     spec = sweep(MCD1, models=[*DEFAULT, CONTROL, *BLOOM, OPT], **TEN_SHOTS, limit=80)
-    results = run_sweep(spec, tmp_path_factory.mktemp("nano"))
+    results = evaluate_sweep(spec, tmp_path_factory.mktemp("nano"))
     return list(analyze(results.frame(), resamples=500).points)
 
 
@@ -87,7 +87,7 @@ def points(tmp_path_factory) -> list[GapPoint]:
 )
 def test_the_controls_take_away_what_exemplars_tell(change, most, tmp_path) -> None:
     of_train = {"models": ["nano-codegen-l"], "query_splits": ["train"], "limit": 40}
-    cells = run_sweep(sweep(MCD1, **TEN_SHOTS, **of_train, **change), tmp_path / "results")
+    cells = evaluate_sweep(sweep(MCD1, **TEN_SHOTS, **of_train, **change), tmp_path / "results")
     hits = [record.scores.get("raw") for cell in cells for record in cell.records]
     assert len(hits) == 80
     assert sum(hits) / len(hits) <= most
@@ -131,7 +131,7 @@ def test_sizes_grow() -> None:
 def test_a_model_that_ships_learns_in_context_and_the_smallest_does_not(tmp_path) -> None:
     models = ["nano-codegen-xxs", "nano-codegen-s"]
     few = {"models": models, "query_splits": ["train"], "conditions": ["id"], "limit": 40}
-    cells = run_sweep(sweep(MCD1, **TEN_SHOTS, **few), tmp_path / "results")
+    cells = evaluate_sweep(sweep(MCD1, **TEN_SHOTS, **few), tmp_path / "results")
     smallest, small = (sum(r.scores.get("raw", False) for r in each.records) / 40 for each in cells)
     assert smallest < 0.05
     assert small > 0.5
@@ -168,7 +168,7 @@ def test_accuracy_rises_with_size_as_far_as_it_can(points, query_split) -> None:
 def test_the_gap_on_length_falls_from_the_first_size_that_learns(tmp_path) -> None:
     models = ["nano-codegen-xs", "nano-codegen-m"]
     of_train = {"models": models, "query_splits": ["train"], "limit": 60}
-    results = run_sweep(sweep(LENGTH, **TEN_SHOTS, **of_train), tmp_path / "results")
+    results = evaluate_sweep(sweep(LENGTH, **TEN_SHOTS, **of_train), tmp_path / "results")
     gaps = {p.model: p.gap for p in analyze(results.frame(), resamples=500).points}
     assert gaps["nano-codegen-xs"].low > max(0.1, gaps["nano-codegen-m"].high)
 

@@ -11,7 +11,7 @@ from serving import serving
 from studies import right_or_wrong, save_card, save_study
 from toys import sweep
 
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_the_prompt_shown_is_the_prompt_that_was_hashed(page, study) -> None:
 def test_the_prompts_of_controls_are_shown_as_they_were(opened, toy_card, tmp_path, change) -> None:
     if "datasets" in change:
         change = {"datasets": [{"name": toy_card, **change["datasets"][0]}]}
-    page = opened(run_sweep(sweep(toy_card, shots=[2], **change), tmp_path / "results"))
+    page = opened(evaluate_sweep(sweep(toy_card, shots=[2], **change), tmp_path / "results"))
     page.open()
     page.until("return document.querySelectorAll('#request [data-hash=same]').length === 2")
 
@@ -308,7 +308,7 @@ def test_a_study_of_a_server_shows_the_tokens_that_it_counted(opened, toy_card, 
     with serving(lambda connection, _: connection.send_text(" A 1")) as server:
         model = {"kind": "openai", "model": "m", "base_url": server.url, "logprobs": "none"}
         spec = sweep(toy_card, models=[{**model, "context_length": 1000}], shots=[2], seeds=[0])
-        results = run_sweep(spec, tmp_path / "results")
+        results = evaluate_sweep(spec, tmp_path / "results")
     page = opened(results)
     page.open()
     for condition in ("id", "ood"):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from studies import right_or_wrong, save_card, save_study
 
-from icl_gap.evaluation.texts import Texts, read_texts
+from icl_gap.evaluation.texts import SweepTexts, read_texts
 from icl_gap.report.blocks import Blocks, to_json
 from icl_gap.report.request_data import ANSWER, SHARED, Requests
 from icl_gap.results import Results
@@ -24,7 +24,7 @@ def unpacked(blocks: Blocks) -> list[bytes]:
     return [gzip.decompress(b64decode(block)) for block in blocks]
 
 
-def embed(results, texts: Texts) -> tuple[dict, list[bytes]]:
+def embed(results, texts: SweepTexts) -> tuple[dict, list[bytes]]:
     blocks = Blocks(io.BytesIO())
     requests = Requests(blocks, texts, "raw")
     for cell in results:
@@ -67,7 +67,7 @@ def test_records_come_back_whole(study) -> None:
 
 
 def test_twins_are_the_same_cell_under_the_other_condition(study) -> None:
-    about, _ = embed(study, Texts())
+    about, _ = embed(study, SweepTexts())
     for n, cell in enumerate(about["cells"]):
         twin = about["cells"][cell["twin"]]
         assert twin["twin"] == n
@@ -88,7 +88,7 @@ def test_examples_and_shared_prompts_are_kept_once(study) -> None:
 
 
 def test_queries_come_first_among_texts(study) -> None:
-    about, content = embed(study, Texts())
+    about, content = embed(study, SweepTexts())
     places = array("I", content[about["places"]])
     queries = {places[n] for n in array("I", content[about["columns"][0]])}
     assert queries == set(range(len(queries)))
@@ -108,7 +108,7 @@ def test_statuses_that_are_no_score_are_outcomes_of_their_own(tmp_path) -> None:
         return {"status": "skipped"} if asked.n else right_or_wrong(asked)
 
     results = save_study(tmp_path / "s", save_card(tmp_path / "data"), answers)
-    about, content = embed(results, Texts())
+    about, content = embed(results, SweepTexts())
     assert about["outcomes"] == ["wrong", "right", "not known", "skipped"]
     assert list(content[about["columns"][1]][:3]) == [1, 3, 3]
 
@@ -119,7 +119,7 @@ def test_what_a_server_counted_is_kept_as_an_object(tmp_path) -> None:
         return {**right_or_wrong(asked), "usage": usage}
 
     about, content = embed(
-        save_study(tmp_path / "s", save_card(tmp_path / "data"), answers), Texts()
+        save_study(tmp_path / "s", save_card(tmp_path / "data"), answers), SweepTexts()
     )
     at = about["answer"].index("usage")
     first, second, *_ = json.loads(content[about["cells"][0]["blocks"][0][2]])

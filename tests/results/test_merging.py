@@ -13,7 +13,7 @@ from toys import sweep
 
 from icl_gap.errors import StoreError
 from icl_gap.evaluation.planning import plan_sweep
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.results import merge_stores, open_results, open_store, repair_store, verify_store
 
 T = TypeVar("T")
@@ -24,14 +24,14 @@ def test_parts_run_apart_are_what_one_run_gives(toy_card, tmp_path) -> None:
     spec = sweep(toy_card, models=["nearest", RANDOM_INIT])
     parts = [tmp_path / f"part{n}" for n in range(3)]
     for n, part in enumerate(parts):
-        results = run_sweep(plan_sweep(spec, shard=(n, 3)), part)
+        results = evaluate_sweep(plan_sweep(spec, shard=(n, 3)), part)
         assert len(results) + len(results.unfinished) == 32
     merge_stores(parts, tmp_path / "merged")
-    whole = run_sweep(spec, tmp_path / "whole")
+    whole = evaluate_sweep(spec, tmp_path / "whole")
     merged = open_results(tmp_path / "merged")
     assert untimed(merged) == untimed(whole)
     assert verify_store(tmp_path / "merged") == []
-    assert run_sweep(spec, tmp_path / "merged") == open_results(tmp_path / "merged")
+    assert evaluate_sweep(spec, tmp_path / "merged") == open_results(tmp_path / "merged")
     merge_stores(parts, tmp_path / "merged")  # once more changes nothing
     assert untimed(open_results(tmp_path / "merged")) == untimed(whole)
 

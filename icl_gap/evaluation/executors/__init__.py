@@ -1,1 +1,1 @@
-"""Executors: where the jobs of a sweep run."""
+"""Executors: ways of running jobs elsewhere than in this process."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from icl_gap.errors import IclGapError, InferenceError, ModelError, PromptError
 from icl_gap.models.base import Outcome, Request, RequestId
-from icl_gap.models.hf.engine.tokenization import encode_gold, fit_max_new_tokens
+from icl_gap.models.hf.engine.tokenization import encode_gold, fit_max_new_tokens, prompt_tokens
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
 from icl_gap.models.server.budget import Budget
@@ -177,7 +177,7 @@ class _Exchange:
         self._fits = True
         """True if the context has room for the gold text and one more token."""
         if tokenizer is not None and spec.context_length is not None:
-            prompt = tokenizer.encode_prompt(request.prompt.text)
+            prompt = prompt_tokens(request, tokenizer)
             self._room = fit_max_new_tokens(request, prompt, spec.context_length)
             self._fits = len(encode_gold(request, tokenizer, prompt)) < self._room
 

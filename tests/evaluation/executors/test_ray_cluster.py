@@ -21,7 +21,7 @@ from toys import sweep
 
 from icl_gap.errors import InferenceError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import RandomInitSpec, save_random_init
 from icl_gap.progress import Progress, no_progress
 from icl_gap.results import open_results, verify_store
@@ -96,10 +96,10 @@ def test_a_sweep_on_ray_gives_the_records_of_one_process_and_leaves_nothing(
     toy_card, tmp_path
 ) -> None:
     spec = sweep(toy_card)
-    results = run_sweep(on_ray(spec), tmp_path / "ray")
-    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+    results = evaluate_sweep(on_ray(spec), tmp_path / "ray")
+    assert plain(results) == plain(evaluate_sweep(spec, tmp_path / "local"))
     assert [cell.info.key for cell in results] == [
-        cell.info.key for cell in run_sweep(spec, tmp_path / "ray")
+        cell.info.key for cell in evaluate_sweep(spec, tmp_path / "ray")
     ]
     assert gone("raylet/raylet")
 
@@ -108,8 +108,8 @@ def test_a_sweep_on_ray_gives_the_records_of_one_process_and_leaves_nothing(
 @pytest.mark.usefixtures("cluster")
 def test_two_nodes_give_the_records_of_one_process(tmp_path) -> None:
     spec = sweep("scan", **NANO)
-    assert plain(run_sweep(on_ray(spec), tmp_path / "ray")) == plain(
-        run_sweep(spec, tmp_path / "local")
+    assert plain(evaluate_sweep(on_ray(spec), tmp_path / "ray")) == plain(
+        evaluate_sweep(spec, tmp_path / "local")
     )
 
 
@@ -123,9 +123,9 @@ def test_a_node_that_goes_costs_nothing_but_time(cluster, tmp_path) -> None:
         cluster.remove_node(node)
         lost.append(None)
 
-    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(30, lose))
+    results = evaluate_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(30, lose))
     assert lost
-    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+    assert plain(results) == plain(evaluate_sweep(spec, tmp_path / "local"))
 
 
 @pytest.mark.slow
@@ -144,9 +144,9 @@ def test_a_model_goes_where_gpus_are(cluster, tmp_path) -> None:
         free.extend(ray.available_resources().get(kind, 0.0) for kind in ("GPU", "CPU"))
 
     spec = sweep("scan", **NANO)
-    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(10, look))
+    results = evaluate_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(10, look))
     assert free == [0.0, 2.0]  # a model on each, and nothing on the other nodes
-    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+    assert plain(results) == plain(evaluate_sweep(spec, tmp_path / "local"))
 
 
 @pytest.mark.slow
@@ -164,9 +164,9 @@ def test_a_node_that_joins_is_used(cluster, tmp_path) -> None:
             time.sleep(0.1)
         workers.append(len(processes("ray::Worker")))
 
-    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(10, join))
+    results = evaluate_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(10, join))
     assert workers == [1, 2]
-    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+    assert plain(results) == plain(evaluate_sweep(spec, tmp_path / "local"))
 
 
 @pytest.mark.slow
@@ -180,9 +180,9 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path) -> None:
             worker.kill()
             killed.append(worker.pid)
 
-    results = run_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(30, kill))
+    results = evaluate_sweep(on_ray(spec), tmp_path / "ray", progress=at_step(30, kill))
     assert killed
-    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+    assert plain(results) == plain(evaluate_sweep(spec, tmp_path / "local"))
 
 
 @pytest.mark.slow
@@ -194,7 +194,7 @@ def test_a_model_that_does_not_load_leaves_the_others_alone(toy_card, tmp_path) 
     weights.write_bytes(weights.read_bytes()[:-8])
     spec = sweep(toy_card, models=[str(broken), "nearest"])
     with pytest.raises(InferenceError, match=r"all 16 of broken.*models\[0\]"):
-        run_sweep(on_ray(spec), tmp_path / "out")
+        evaluate_sweep(on_ray(spec), tmp_path / "out")
     results = open_results(tmp_path / "out")
     assert {cell.info.model for cell in results} == {"nearest"}
     assert len(results.unfinished) == 16
@@ -225,7 +225,7 @@ def test_a_model_that_kills_its_workers_is_given_up(toy_card, tmp_path) -> None:
     model = {"model": str(deadly), "trust_remote_code": True}
     spec = sweep(toy_card, models=[model, "nearest"])
     with pytest.raises(InferenceError, match="all 16 of deadly: its worker died 3 times"):
-        run_sweep(on_ray(spec), tmp_path / "out")
+        evaluate_sweep(on_ray(spec), tmp_path / "out")
     assert (tmp_path / "deaths").read_text(encoding="utf-8") == "..."
     assert {cell.info.model for cell in open_results(tmp_path / "out")} == {"nearest"}
 
@@ -251,8 +251,8 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path) -> None:
     process.wait()
     assert gone("ray::Worker"), "nobody answers for a driver that is gone"
     assert verify_store(tmp_path / "out") == []
-    results = run_sweep(on_ray(spec), tmp_path / "out")
-    assert plain(results) == plain(run_sweep(spec, tmp_path / "local"))
+    results = evaluate_sweep(on_ray(spec), tmp_path / "out")
+    assert plain(results) == plain(evaluate_sweep(spec, tmp_path / "local"))
 
 
 @pytest.mark.slow
@@ -271,7 +271,7 @@ def test_a_cluster_that_is_not_there_is_named(toy_card, tmp_path, monkeypatch, a
 
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(InputError, match="no Ray cluster"):
-        run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", progress=no_progress)
+        evaluate_sweep(on_ray(sweep(toy_card)), tmp_path / "out", progress=no_progress)
 
 
 @pytest.mark.slow
@@ -286,7 +286,7 @@ def test_a_cluster_that_died_and_is_still_noted_is_not_waited_for(
         monkeypatch.setenv("RAY_TMPDIR", folder)
         monkeypatch.setenv("RAY_ADDRESS", named)
         begin = time.monotonic()
-        assert len(run_sweep(on_ray(sweep(toy_card)), tmp_path / "out")) == 16
+        assert len(evaluate_sweep(on_ray(sweep(toy_card)), tmp_path / "out")) == 16
         assert time.monotonic() - begin < 60
 
 
@@ -301,7 +301,7 @@ def test_a_cluster_that_runs_here_is_joined_unnamed(
     started_by = len(processes("raylet/raylet"))
     seen: list[int] = []
     joined = at_step(0, lambda: seen.append(len(ray.nodes())))
-    run_sweep(on_ray(sweep(toy_card)), tmp_path / "out", progress=joined)
+    evaluate_sweep(on_ray(sweep(toy_card)), tmp_path / "out", progress=joined)
     assert seen == [2]
     assert len(processes("raylet/raylet")) == started_by
 
@@ -312,7 +312,7 @@ def test_without_ray_it_is_told_what_to_install(toy_card, tmp_path, monkeypatch)
 
     monkeypatch.setattr(cluster, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="ray is not installed"):
-        run_sweep(on_ray(sweep(toy_card)), tmp_path / "out")
+        evaluate_sweep(on_ray(sweep(toy_card)), tmp_path / "out")
 
 
 def test_where_a_sweep_runs_changes_no_key(toy_card) -> None:

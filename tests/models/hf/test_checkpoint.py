@@ -16,7 +16,7 @@ from toys import sweep
 from transformers.utils import logging
 
 from icl_gap.errors import ModelError
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import Model, TransformersSpec, identify, load_model
 from icl_gap.schema import Prompt
 
@@ -87,9 +87,9 @@ def test_a_quantized_model_answers_a_whole_sweep(
     toy_card: str, tmp_path: Path, name: str, bits: str
 ) -> None:
     pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
-    plain = run_sweep(sweep(toy_card, models=[name]), tmp_path / "plain")
+    plain = evaluate_sweep(sweep(toy_card, models=[name]), tmp_path / "plain")
     model = {"model": name, "quantization": bits, "device": "cpu"}
-    packed = run_sweep(sweep(toy_card, models=[model]), tmp_path / "packed")
+    packed = evaluate_sweep(sweep(toy_card, models=[model]), tmp_path / "packed")
     for one, other in zip(plain, packed, strict=True):
         assert one.info.key != other.info.key
         assert one.info.n_params == other.info.n_params
@@ -113,9 +113,9 @@ def test_a_quantized_model_answers_a_whole_sweep(
 def test_weights_on_the_disk_change_no_record(
     toy_card: str, tmp_path: Path, name: str, most: str, device: str
 ) -> None:
-    plain = run_sweep(sweep(toy_card, models=[name]), tmp_path / "plain")
+    plain = evaluate_sweep(sweep(toy_card, models=[name]), tmp_path / "plain")
     model = {"model": name, "device_map": "auto", "max_memory": {"cpu": most}}
-    spread = run_sweep(sweep(toy_card, models=[model]), tmp_path / "spread")
+    spread = evaluate_sweep(sweep(toy_card, models=[model]), tmp_path / "spread")
     assert {cell.info.provenance["device"].partition(" (")[0] for cell in spread} == {device}
     for one, other in zip(plain, spread, strict=True):
         assert other.info.provenance["shares_prefixes"]

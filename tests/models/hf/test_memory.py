@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from icl_gap.cli import app
 from icl_gap.errors import InferenceError, ModelError
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import (
     NearestExemplarSpec,
     RandomInitSpec,
@@ -124,7 +124,7 @@ def test_a_giant_is_refused_at_once_with_its_sizes(
     spec = sweep(toy_card, models=[{"model": str(giant)}, "nearest"])
     began = time.monotonic()
     with pytest.raises(InferenceError, match="opt-175b does not fit in memory") as caught:
-        run_sweep(spec, tmp_path / "out")
+        evaluate_sweep(spec, tmp_path / "out")
     assert time.monotonic() - began < 20
     told = str(caught.value)
     assert "weights 650.5 GiB" in told

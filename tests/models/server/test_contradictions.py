@@ -15,7 +15,7 @@ from serving import Connection, bomb, serving
 from toys import sweep
 
 from icl_gap.errors import InferenceError, InputError, ModelError
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import Model, OpenAISpec, Request, identify, load_model
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.plausible import most_usage
@@ -127,7 +127,7 @@ def test_records_hold_the_name_of_the_model_that_answered(toy_card, tmp_path) ->
     with serving(lambda c, _: c.send_text(" A 1", model="m-2024")) as server:
         one = {"kind": "openai", "model": "m", "base_url": server.url, "model_alias": "m-2024"}
         plan = sweep(toy_card, models=[one], seeds=[0], limit=2)
-        results = run_sweep(plan, tmp_path / "out")
+        results = evaluate_sweep(plan, tmp_path / "out")
     assert {record.served_model for cell in results for record in cell.records} == {"m-2024"}
     assert set(results.frame().served_model) == {"m-2024"}
 

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from toys import sweep
 
-from icl_gap.evaluation.runner import run_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.results import Results
 from icl_gap.schema import Record
@@ -74,8 +74,8 @@ def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
         "context_length": 1024,
         "concurrency": 3,
     }
-    local = run_sweep(sweep("scan", models=[NAME], **fields, **more), tmp_path / "local")
-    served = run_sweep(sweep("scan", models=[remote], **fields, **more), tmp_path / "served")
+    local = evaluate_sweep(sweep("scan", models=[NAME], **fields, **more), tmp_path / "local")
+    served = evaluate_sweep(sweep("scan", models=[remote], **fields, **more), tmp_path / "served")
     here, there = requests(local), requests(served)
     assert here.keys() == there.keys()
     assert len(here) == 12

@@ -1,8 +1,7 @@
-"""Run a sweep's jobs on a cluster, by Ray.
+"""Executor that runs the jobs of a sweep on a cluster, by Ray.
 
-This process plans and stores; workers on the cluster's nodes hold the models. Only what is asked
-for by its key goes to a worker, which makes the plan of its cells again, and rows come back as they
-are answered.
+This process plans and stores; workers on the cluster's nodes hold the models. Only the keys of
+cells go to a worker, which plans these cells again, and records come back as they are made.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ _ADDRESS = "RAY_ADDRESS"
 _PATIENCE = 10.0
 """Seconds."""
 _OBJECT_STORE = 100 * 1024**2
-"""Bytes, for rows under way on a cluster of our own; Ray takes no less than 75 MiB."""
+"""Bytes, for records under way on a cluster of our own; Ray takes no less than 75 MiB."""
 
 
 def run_jobs(sweep: SweepSpec, jobs: Sequence[Job]) -> Generator[None]:
-    """Answer jobs on the cluster that there is, or on one of this machine.
+    """Run jobs on a cluster that is running, or on one of this machine.
 
     Closing the iterator leaves no worker and, where the cluster is its own, no process.
 
     Args:
         sweep: The sweep that the jobs are of.
-        jobs: What to answer. One that fails is refused, and the others go on.
+        jobs: The jobs. One that fails is refused, and the others go on.
 
     Yields:
         A step for each request of the cells that are not finished.
@@ -59,7 +58,7 @@ def run_jobs(sweep: SweepSpec, jobs: Sequence[Job]) -> Generator[None]:
 
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Be a driver of a cluster; leave it at the end, and stop it if it was started here."""
+    """Connect to a cluster; leave it at the end, and stop it if it was started here."""
     import ray
 
     if ray.is_initialized():  # the caller's own, which stays
@@ -80,7 +79,7 @@ def _connect() -> None:
     given = named not in {"", "auto", "local"}
     address = named if given or named == "local" else _last_started()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a sweep tells nobody that it runs
-    # What workers have to tell comes with their answers.
+    # Errors of workers come with their records.
     init = partial(
         ray.init, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False
     )
@@ -96,7 +95,7 @@ def _connect() -> None:
 
 
 def _last_started() -> str:
-    """The address of the cluster that was last started on this machine, and may be gone.
+    """Return the address of the cluster last started on this machine, which may be gone.
 
     Ray notes it in a file of its folder.
     """
@@ -108,7 +107,7 @@ def _last_started() -> str:
 
 
 def _is_there(address: str) -> bool:
-    """Whether something listens at HOST:PORT; Ray itself tries for minutes."""
+    """Return whether something listens at HOST:PORT; Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=_PATIENCE):

@@ -1,4 +1,4 @@
-"""What a worker asks of the cluster for a model."""
+"""Resources of the cluster that a worker needs for a model."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from icl_gap.errors import ModelError
-from icl_gap.evaluation.planning import SweepModel
+from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.models import measure_footprint
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a node must have free."""
+    """The resources that a node must have free."""
 
     gpus: int
     memory: int
@@ -21,7 +21,7 @@ class Demand:
 
 
 def demand(model: SweepModel, nodes: Sequence[dict[str, float]]) -> Demand:
-    """What a model needs, but never more than the largest node has: there it loads, or tells why.
+    """Return what a model needs, but never more than the largest node has: loading tells the rest.
 
     - GPUs: none where the cluster has none, for a model without weights, and with `device: cpu`.
       With `device_map`, all of a node, or as many as `max_memory` counts up to. Else one, or as

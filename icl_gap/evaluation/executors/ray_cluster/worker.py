@@ -1,4 +1,4 @@
-"""A worker: the process on a node that holds a model."""
+"""Worker: the process on a node that holds a model."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from typing import Any, TypeVar
 
 from icl_gap import models
 from icl_gap.errors import IclGapError, InferenceError, ModelError
-from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.planning import Cell, Plan, outline_sweep
-from icl_gap.evaluation.provenance import provenance
+from icl_gap.evaluation.grid import Cell
+from icl_gap.evaluation.planning import Plan, outline_sweep
+from icl_gap.evaluation.provenance import collect_provenance
+from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.models import Request, RequestId
 from icl_gap.schema import ModelInfo, Record
 
 T = TypeVar("T")
-Row = tuple[RequestId, Record]
+IdentifiedRecord = tuple[RequestId, Record]
 """A request's id, and its record."""
 Begun = tuple[ModelInfo, dict[str, Any]]
-"""What is known of a loaded model, and what its answers are made with."""
-_MOST_ROWS = 200
-"""Of a batch, so that it travels with the reply and lies in no node's memory."""
+"""The description of a loaded model, and the provenance of its records."""
+_MOST_RECORDS = 200
+"""Records of a chunk, so that it travels with the message and lies in no node's memory."""
 
 
 class Worker:
-    """Answers for one model, job by job.
+    """Runs the requests of one model, job by job.
 
     Args:
         folder: Where relative paths of the sweep start, if there is such a folder on this node.
@@ -58,7 +59,7 @@ class Worker:
             keys: Of the job's cells.
 
         Returns:
-            What is known of the model; or why the job cannot be answered here.
+            The description of the model and the provenance; or why the job cannot be run here.
         """
         try:
             self._plan = outline_sweep(sweep)
@@ -80,9 +81,9 @@ class Worker:
                 self._model = models.load_model(model.spec, model.identity)
         except ModelError as error:
             return error
-        return self._model.info, provenance(self._model.info.device)
+        return self._model.info, collect_provenance(self._model.info.device)
 
-    def respond(self, wanted: Sequence[RequestId]) -> Iterator[list[Row]]:
+    def respond(self, wanted: Sequence[RequestId]) -> Iterator[list[IdentifiedRecord]]:
         """Run requests of the job that was begun.
 
         Args:
@@ -93,8 +94,8 @@ class Worker:
         """
         if self._model is None or self._plan is None:
             raise ValueError("no job was begun")
-        yield from in_batches(
-            respond(self._requests, wanted, self._model, self._cells, self._plan.sweep)
+        yield from in_chunks(
+            run_requests(self._requests, wanted, self._model, self._cells, self._plan.sweep)
         )
 
 
@@ -103,8 +104,8 @@ class _End:
     error: BaseException | None = None
 
 
-def in_batches(items: Iterator[T]) -> Iterator[list[T]]:
-    """All items that are there, as soon as there are some.
+def in_chunks(items: Iterator[T]) -> Iterator[list[T]]:
+    """Yield all items that are there, as soon as there are some.
 
     A thread goes on making items meanwhile: no item waits for those that take long to make.
 
@@ -125,7 +126,7 @@ def in_batches(items: Iterator[T]) -> Iterator[list[T]]:
     Thread(target=make, daemon=True).start()
     while True:
         batch = [made.get()]
-        while not made.empty() and len(batch) < _MOST_ROWS:
+        while not made.empty() and len(batch) < _MOST_RECORDS:
             batch.append(made.get())
         if there := [item for item in batch if not isinstance(item, _End)]:
             yield there

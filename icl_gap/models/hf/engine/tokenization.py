@@ -77,7 +77,7 @@ def _tokenize(
     context_length: int | None,
     predictions: Predictions,
 ) -> TokenizedRequest:
-    prompt = tokenizer.encode_prompt(request.prompt.text)
+    prompt = prompt_tokens(request, tokenizer)
     if not prompt:
         raise PromptError("an empty prompt, and no BOS to start from", value=request.query_id)
     limit = fit_max_new_tokens(request, prompt, context_length)
@@ -91,6 +91,25 @@ def _tokenize(
         reserved=min(limit, len(gold)) if may_decode else 0,
     )
     return TokenizedRequest(request, path, limit, gold_fits=len(gold) <= limit)
+
+
+def prompt_tokens(request: Request, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the tokens of a request's prompt, as many as the plan has counted.
+
+    Args:
+        request: The request.
+        tokenizer: The model's.
+
+    Raises:
+        PromptError: The plan has counted another number.
+    """
+    prompt = tokenizer.encode_prompt(request.prompt.text)
+    if request.tokens not in {None, len(prompt)}:
+        raise PromptError(
+            f"the prompt of {request.query_id} takes {len(prompt)} tokens",
+            allowed=f"{request.tokens}, as planned: plan and run with one tokenizer",
+        )
+    return prompt
 
 
 def fit_max_new_tokens(request: Request, prompt: Sequence[int], context_length: int | None) -> int:

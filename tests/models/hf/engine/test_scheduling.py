@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tiny import END, PAPERS, SHARING, bpe, build_tiny, word_marking
 from tokenizers import Tokenizer
 
-from icl_gap.errors import InferenceError
+from icl_gap.errors import InferenceError, PromptError
 from icl_gap.models import Request
 from icl_gap.models.hf.engine.runner_choice import choose_runner
 from icl_gap.models.hf.engine.scheduling import Engine
@@ -478,3 +478,14 @@ def test_a_gold_answer_beyond_the_context_is_cut_and_has_no_likelihood() -> None
     assert answer.divergence is not None
     assert reference.answer(prompt, "\n").text.startswith(answer.completion.text)
     assert len(tested.tokenizer.encode(answer.completion.text)) <= room
+
+
+def test_a_prompt_of_another_length_than_planned_is_a_failure() -> None:
+    reference, engines = made("opt")
+    n = len(reference.tokenizer.encode_prompt("a b"))
+    right = request("a b", " ab", tokens=n)
+    wrong = request("a b ", " ab", tokens=n)
+    found, error = outcomes(engines[2], [right, wrong], "verdict")
+    assert isinstance(found, Response)
+    assert isinstance(error, PromptError)
+    assert f"{n}, as planned" in str(error)

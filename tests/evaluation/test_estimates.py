@@ -6,7 +6,8 @@ import pytest
 from toys import sweep
 
 from icl_gap import prompts
-from icl_gap.evaluation.planning import Plan, loads, plan_sweep
+from icl_gap.evaluation.estimates import measure_jobs
+from icl_gap.evaluation.planning import Plan, plan_sweep
 from icl_gap.models.hf.engine.trie import TokenCounts
 from icl_gap.progress import no_progress
 
@@ -14,10 +15,10 @@ MODELS = ["nearest", {"kind": "random_init", "hidden_size": 16}]
 
 
 def sizes(plan: Plan) -> TokenCounts:
-    (load,) = loads(plan.sweep, plan.cells, plan.requests, no_progress)
-    assert load.model.identity.family == "opt"
-    assert load.benchmark == "toy"
-    return load.sizes
+    ((model, benchmark, found),) = measure_jobs(plan, no_progress)
+    assert model.identity.family == "opt"
+    assert benchmark == "toy"
+    return found
 
 
 def test_every_request_is_counted_as_written_and_once_as_computed(toy_card) -> None:

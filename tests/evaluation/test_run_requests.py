@@ -9,8 +9,8 @@ from toys import sweep
 from writing import save_writer
 
 from icl_gap import models
-from icl_gap.evaluation.answering import respond
 from icl_gap.evaluation.planning import plan_sweep
+from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.schema import Divergence, Record
 
 CARD = """\
@@ -59,7 +59,7 @@ def record(card: str, folder: Path, says: list[str], **changes: object) -> Recor
     loaded = models.load_model(cell.model.spec, cell.model.identity)
     request = plan.requests(cell)[0]
     cells = {cell.info.key: cell}
-    ((_, found),) = respond([request], [request.id], loaded, cells, spec)
+    ((_, found),) = run_requests([request], [request.id], loaded, cells, spec)
     assert isinstance(found, Record)
     return found
 

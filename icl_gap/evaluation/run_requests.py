@@ -9,12 +9,12 @@ from dataclasses import replace
 from icl_gap import models, scoring
 from icl_gap.errors import IclGapError
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.planning import Cell
+from icl_gap.evaluation.grid import Cell
 from icl_gap.models import Request, RequestId
 from icl_gap.schema import Metric, Record, Response
 
 
-def respond(
+def run_requests(
     requests: Sequence[Request],
     wanted: Collection[RequestId],
     model: models.Model,
