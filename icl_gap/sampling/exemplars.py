@@ -19,8 +19,6 @@ from icl_gap.sampling.stream import Stream, rank
 from icl_gap.schema import Benchmark, Condition, Example, Exemplars, Split
 from icl_gap.specs import Spec
 
-_CROSS = "+"
-"""The separator of two ids; no benchmark's ids contain it."""
 Order = Literal["selection", "reversed", "nearest_last", "shuffled"]
 
 
@@ -92,14 +90,8 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
 
 
 def crossed(one: Example, other: Example) -> Example:
-    """Return the source of one example with the target of another; `origins` splits its id."""
-    return Example(f"{one.id}{_CROSS}{other.id}", one.source, other.target)
-
-
-def origins(example_id: str) -> tuple[str, str]:
-    """Return the ids of the examples that a source and its target come from, mostly the same."""
-    one, _, other = example_id.partition(_CROSS)
-    return one, other or one
+    """Return the source of one example with the target of another, under the first one's id."""
+    return Example(one.id, one.source, other.target, target_id=other.id)
 
 
 def order_exemplars(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:
