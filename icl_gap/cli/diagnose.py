@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.cli.console import say, show_progress, show_table
-from icl_gap.cli.results import Folder, Match
+from icl_gap.cli.results import Folder, MetricOption
 
 if TYPE_CHECKING:
     from icl_gap.analysis.estimate import Estimate
@@ -21,7 +21,7 @@ TEXT_COLUMNS = ("benchmark", "model", "queries", "exemplars")
 def diagnose(
     results: Folder,
     *,
-    metric: Match = "raw",
+    metric: MetricOption = "raw",
     csv: Annotated[
         Path | None, typer.Option(help="CSV file to write the measures of each request to.")
     ] = None,

@@ -19,8 +19,8 @@ from icl_gap.analysis import (
     common_table,
     evidence_table,
     fit_table,
+    gap_table,
     reasoning_table,
-    table,
 )
 from icl_gap.errors import InputError
 from icl_gap.evaluation.precision import read_checks
@@ -129,7 +129,7 @@ def _page(
 
 def _tables(analysis: Analysis) -> dict[str, list[dict[str, str]]]:
     return {
-        "gaps": table(analysis),
+        "gaps": gap_table(analysis),
         "fits": fit_table(analysis),
         "common": common_table(analysis),
         "reasoning": reasoning_table(analysis),

@@ -176,7 +176,7 @@ def _extremes(points: Sequence[GapPoint]) -> str:
 
 
 def _gap_of(point: GapPoint) -> str:
-    return "unknown" if point.gap is None else f"{within(point.gap)} ({point.place})"
+    return "unknown" if point.gap is None else f"{within(point.gap)} ({point.label})"
 
 
 def _finding(fit: GapFit, points: Sequence[GapPoint]) -> Finding:
@@ -222,16 +222,16 @@ def _line(fit: GapFit, found: Verdict, points: Sequence[GapPoint]) -> list[str]:
 def _doubts(fit: GapFit) -> list[str]:
     """What speaks against leaning on a line."""
     said = []
-    signs = {each.slope > 0 for each in fit.without}
+    signs = {each.slope > 0 for each in fit.leave_one_out}
     if len(signs) > 1:
         said.append("Whether it rises or falls hangs on a single size.")
     best = fit.best
     if best is not None and best.form == "constant" and verdict(fit) != "open":
         said.append("By AICc a constant gap fits as well or better.")
-    if fit.needed is not None:
+    if fit.sample_size is not None:
         said.append(
-            f"Were the slope as fitted, about {fit.needed.queries:,} queries, or "
-            f"{fit.needed.sizes:,} sizes over the same range, would tell it from zero."
+            f"Were the slope as fitted, about {fit.sample_size.queries:,} queries, or "
+            f"{fit.sample_size.sizes:,} sizes over the same range, would tell it from zero."
         )
     return said
 
