@@ -27,7 +27,7 @@ def diagnose(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show why there is a gap: coverage, its part in the gap, and error types.
+    """Show why there is a gap: coverage, divergence, error types.
 
     Prompts and answers are rebuilt from the benchmarks of the run, which must be available.
     """
