@@ -40,13 +40,13 @@ class Axis:
     caption: str = ""
     """Definition of the quantity, for the caption."""
     missing: str = ""
-    """Why a point has no number."""
+    """Reason why a point has no number."""
     empty: str = ""
     """Text of a panel in which no point has a number."""
     min_values: int = 0
     """The fewest different values that make a figure."""
     too_few: str = ""
-    """Why results with fewer values are not drawn."""
+    """Reason why results with fewer values are not drawn."""
 
     def label_for(self, metric: Metric) -> str:
         """Return the label, with the name of the metric in it."""
