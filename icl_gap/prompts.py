@@ -37,10 +37,10 @@ def render(template: Template, exemplars: Exemplars) -> Prompt:
     """
     query = exemplars.query
     text = "".join(parts(template, exemplars))
-    return Prompt(query.id, query.source, shown(template, exemplars.examples), text)
+    return Prompt(query.id, query.source, as_shown(template, exemplars.examples), text)
 
 
-def shown(template: Template, exemplars: tuple[Example, ...]) -> tuple[Example, ...]:
+def as_shown(template: Template, exemplars: tuple[Example, ...]) -> tuple[Example, ...]:
     """Return exemplars as a prompt shows them: without a source that stays hidden."""
     if template.exemplar_sources:
         return exemplars
@@ -62,10 +62,10 @@ def parts(template: Template, exemplars: Exemplars) -> list[str]:
         else f" {example.target}"
         for example in exemplars.examples
     ]
-    asked = f" {exemplars.query.source}\n{template.target_label}"
+    query = f" {exemplars.query.source}\n{template.target_label}"
     starts = [opening, *(block + template.separator for block in blocks)]
     labels = [*[label] * len(blocks), template.source_label]
-    return [start + label for start, label in zip(starts, labels, strict=True)] + [asked]
+    return [start + label for start, label in zip(starts, labels, strict=True)] + [query]
 
 
 def gold(target: str) -> str:

@@ -77,6 +77,8 @@ class Example:
     """Unique within a benchmark, the same in all its splits, e.g. `scan-1204`."""
     source: str
     target: str
+    target_id: str | None = None
+    """The id of the example that the target is taken from, where it is another's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +278,9 @@ class Record:
     status: Status
     """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries.
     `failed`: there is no response, for the `reason` given."""
+    exemplar_target_ids: tuple[str, ...] | None = None
+    """The ids of the examples that the exemplars' targets are taken from, where they are others'
+    (`control: shuffled_targets`); None where each exemplar shows its own."""
     prediction: str | None = None
     """The model's answer; None where it is wrong and was not decoded to its end (see
     `divergence`)."""

@@ -1,4 +1,4 @@
-"""Benchmarks: cards, loaders, fetching, checking.
+"""Benchmarks: cards, loaders, downloads and checks.
 
 >>> from icl_gap.data import load_split, load_card
 >>> benchmark = load_split(load_card("scan"), "mcd1")

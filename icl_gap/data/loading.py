@@ -1,4 +1,4 @@
-"""From a card to a benchmark: options, source, cache, loader, counts."""
+"""The loading of a benchmark: options, source, cache, loader and row counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from icl_gap.errors import DataError
 from icl_gap.schema import Benchmark, World
 
 LOADER_VERSION = 2
-"""Raised by every change to what a loader makes of the same files."""
+"""Raise this with every change to the examples that a loader makes of the same files."""
 
 
 def load_split(
@@ -30,20 +30,20 @@ def load_split(
     Args:
         card: From `load_card`.
         split: One of `card.splits`; default: the card's own.
-        root: The data folder; by default `ICL_GAP_DATA`. What was fetched is found without it.
-        **options: `action_prefix` (scan), `postprocess` (cfq), `placeholders` (geoquery),
-            `solutions` (gsm).
+        root: The data folder; by default `ICL_GAP_DATA`. Fetched data is found without it.
+        **options: Options of the loader: `action_prefix` (scan), `postprocess` (cfq),
+            `placeholders` (geoquery), `solutions` (gsm).
 
     Returns:
-        Both sides. The first source that holds the split whole is taken; where none does, the
-        first one, and `partial` tells what is missing.
+        The benchmark, from the first source with the whole split. If there is none, it comes from
+        the first source, and `partial` says what is missing.
 
-        What was parsed before is read from the cache, whose files have checksums of their own; what
-        was not is parsed, once the sha256 of each fetched file has been checked.
+        A split that was parsed before is read from the cache, whose files have checksums of their
+        own; another is parsed once the sha256 of each fetched file has been checked.
 
     Raises:
         DataError: The split or an option does not exist, the data is not on this machine, a fetched
-            file has lost its sha256, or the data is not what the card says.
+            file has another sha256, or the data does not match the card.
     """
     split = split or card.default_split
     spec, chosen = split_of(card, split), _checked(card, options)
@@ -84,7 +84,7 @@ def load_world(
 def _load_from(
     card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Benchmark:
-    if not inputs:  # generated faster than it could be read
+    if not inputs:  # generating is faster than reading the cache
         return _benchmark(card, split, _read(card, split, found, inputs, options), None)
     kept = _kept(card, split, found, inputs, options)
     known = cache.read_cached(kept)
@@ -98,7 +98,7 @@ def _load_from(
 
 
 def split_of(card: DatasetCard, split: str) -> SplitSpec:
-    """A split of a card.
+    """Return a split of a card.
 
     Raises:
         DataError: There is no such split.
@@ -113,7 +113,7 @@ def split_of(card: DatasetCard, split: str) -> SplitSpec:
 def _located(
     card: DatasetCard, split: SplitSpec, root: Path | None
 ) -> list[tuple[SourceFolder, list[Path]]]:
-    """The sources that hold all that a split needs, with its files or folders.
+    """Return the sources with all files or folders of a split, and these.
 
     Raises:
         DataError: There is none.
@@ -158,7 +158,7 @@ def _read(
 def _kept(
     card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Path:
-    """Where the parsed form is kept: named by all that can change it."""
+    """Return the path of the parsed split in the cache, named by all that can change it."""
     made_from = {
         "version": LOADER_VERSION,
         "loader": card.loader,
@@ -171,7 +171,7 @@ def _kept(
 
 
 def _files(inputs: list[Path]) -> list[Path]:
-    """The files that a split is made from: those named, and those of a hub repository's sides."""
+    """Return the files of a split: plain ones, and those in the folders of a hub repository."""
     return [
         file for path in inputs for file in (hub.arrow_files(path) if path.is_dir() else [path])
     ]
@@ -194,7 +194,7 @@ def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
 
 
 def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) -> Benchmark:
-    """Put the sides together, once their sizes have been held against the card's."""
+    """Return the benchmark of both sides, after a check of their sizes against the card."""
     spec = card.splits[split]
     counts = {
         "train": (len(sides.train), spec.train),
@@ -203,7 +203,7 @@ def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) ->
     for side, (here, published) in counts.items():
         if not here or (published is not None and here > published):
             raise DataError(
-                f"{card.name} {split}: {side} does not have the size that the card tells",
+                f"{card.name} {split}: {side} does not have the size on the card",
                 value=here,
                 allowed="at least one row" if published is None else f"1 to {published} rows",
             )

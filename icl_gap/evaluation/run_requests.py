@@ -94,9 +94,12 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
 def _without_response(request: Request) -> Record:
     """Return the record of a request that was skipped."""
     prompt = request.prompt
+    targets = tuple(example.target_id or example.id for example in prompt.exemplars)
+    ids = tuple(example.id for example in prompt.exemplars)
     return Record(
         query_id=request.query_id,
-        exemplar_ids=tuple(example.id for example in prompt.exemplars),
+        exemplar_ids=ids,
+        exemplar_target_ids=None if targets == ids else targets,
         shots=prompt.shots,
         coverage=request.coverage,
         prompt_sha256=prompt.sha256,

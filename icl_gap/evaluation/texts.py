@@ -9,36 +9,31 @@ from typing import Any
 from icl_gap import data
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import DatasetEntry
-from icl_gap.prompts import Template, shown
-from icl_gap.sampling import crossed, origins, pool_split
+from icl_gap.prompts import Template, as_shown
+from icl_gap.sampling import crossed, pool_split
 from icl_gap.schema import Benchmark, CanonicalForm, CellInfo, Example, Record
 from icl_gap.specs import check_spec
 from icl_gap.text import brief
 
 
 class Examples(Mapping[str, Example]):
-    """Mapping from ids to examples, crossed ones included.
-
-    A crossed example has the source of one example and the target of another; see `crossed`.
+    """Mapping from ids to examples.
 
     Args:
         benchmarks: The benchmarks to take examples from.
     """
 
     def __init__(self, benchmarks: Iterable[Benchmark] = ()) -> None:
-        self._plain = {e.id: e for b in benchmarks for e in (*b.train, *b.test)}
+        self._by_id = {e.id: e for b in benchmarks for e in (*b.train, *b.test)}
 
     def __getitem__(self, id_: str) -> Example:
-        if id_ in self._plain:
-            return self._plain[id_]
-        one, other = origins(id_)
-        return crossed(self._plain[one], self._plain[other])
+        return self._by_id[id_]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._plain)
+        return iter(self._by_id)
 
     def __len__(self) -> int:
-        return len(self._plain)
+        return len(self._by_id)
 
     def __repr__(self) -> str:
         return brief("Examples", f"{len(self):,} by id")
@@ -74,7 +69,7 @@ class SweepTexts:
         """Yield the exemplars of each request as its prompt shows them, if `of` has examples."""
         examples, template = self.of(info), check_spec(info.spec["template"], Template)
         for record in records:
-            yield shown(template, tuple(examples[each] for each in record.exemplar_ids))
+            yield as_shown(template, exemplars_of(record, examples))
 
     def pool(self, info: CellInfo) -> Sequence[Example]:
         """Return the examples that exemplars were drawn from, if `of` has examples."""
@@ -99,6 +94,20 @@ class SweepTexts:
             f"{name}: the data at hand is not what the results were made from (its fingerprint is "
             "another). Try again with the data of the run."
         )
+
+
+def exemplars_of(record: Record, examples: Mapping[str, Example]) -> tuple[Example, ...]:
+    """Return the exemplars of a record, in the order of its prompt.
+
+    Args:
+        record: The record.
+        examples: The examples by their ids.
+    """
+    own = tuple(examples[id_] for id_ in record.exemplar_ids)
+    if record.exemplar_target_ids is None:
+        return own
+    targets = (examples[id_] for id_ in record.exemplar_target_ids)
+    return tuple(crossed(one, other) for one, other in zip(own, targets, strict=True))
 
 
 def cell_fingerprint(info: CellInfo) -> str:

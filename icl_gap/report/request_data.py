@@ -43,6 +43,9 @@ LABELS = (
     "shots", "seed",
 )  # fmt: skip
 
+ExampleKey = str | tuple[str, str]
+"""The id of an example; or those of the two that its source and its target are taken from."""
+
 
 class Requests:
     """Takes cells, one at a time, and keeps of each what the page needs.
@@ -58,7 +61,7 @@ class Requests:
         self._texts = texts
         self._metric = metric
         numbers = count()
-        self._numbers: defaultdict[str, defaultdict[str, int]] = defaultdict(
+        self._numbers: defaultdict[str, defaultdict[ExampleKey, int]] = defaultdict(
             lambda: defaultdict(numbers.__next__)
         )
         self._known: dict[str, Mapping[str, Example]] = {}
@@ -160,16 +163,25 @@ class Requests:
         ]
         return self._blocks.add(_little(places)), kept
 
-    def _text(self, name: str, id_: str) -> list[str | None]:
-        example = self._known[name].get(id_)
-        return [id_, None, None] if example is None else [id_, example.source, example.target]
+    def _text(self, name: str, key: ExampleKey) -> list[str | None]:
+        id_, target_id = (key, key) if isinstance(key, str) else key
+        example, other = self._known[name].get(id_), self._known[name].get(target_id)
+        if example is None or other is None:
+            return [id_, None, None]
+        return [id_, example.source, other.target]
 
 
-def _lists(rows: Sequence[Record], numbers: Mapping[str, int]) -> bytes:
+def _exemplar_keys(record: Record) -> Sequence[ExampleKey]:
+    targets = record.exemplar_target_ids
+    ids = record.exemplar_ids
+    return ids if targets is None else tuple(zip(ids, targets, strict=True))
+
+
+def _lists(rows: Sequence[Record], numbers: Mapping[ExampleKey, int]) -> bytes:
     """The exemplars of some requests: how many each has, then all of them."""
     lengths = array("I", [len(row.exemplar_ids) for row in rows])
-    ids = chain.from_iterable(row.exemplar_ids for row in rows)
-    return _little(lengths + array("I", [numbers[id_] for id_ in ids]))
+    keys = chain.from_iterable(map(_exemplar_keys, rows))
+    return _little(lengths + array("I", [numbers[key] for key in keys]))
 
 
 def _row(record: Record, names: Sequence[str]) -> list[Any]:

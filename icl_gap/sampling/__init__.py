@@ -24,7 +24,6 @@ __all__ = [
     "Tokenize",
     "crossed",
     "order_exemplars",
-    "origins",
     "pool_split",
     "queries",
     "sample",

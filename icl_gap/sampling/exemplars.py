@@ -19,13 +19,11 @@ from icl_gap.sampling.stream import Stream, rank
 from icl_gap.schema import Benchmark, Condition, Example, Exemplars, Split
 from icl_gap.specs import Spec
 
-_CROSS = "+"
-"""The separator of two ids; no benchmark's ids contain it."""
 Order = Literal["selection", "reversed", "nearest_last", "shuffled"]
 
 
 class SamplerSpec(Spec):
-    """How exemplars are selected, and in which order they stand."""
+    """The selection of exemplars and their order in a prompt."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "selection: cover_words": "selection: cover_utterance",
@@ -40,11 +38,11 @@ class SamplerSpec(Spec):
     query's gold target."""
 
     hold_out: HoldOut = "source"
-    """What an exemplar may not share with the query, besides its id."""
+    """The property, besides the id, that no exemplar shares with the query."""
 
     order: Order = "selection"
-    """The order of the exemplars in a prompt: as selected, reversed, the most similar one last,
-    or shuffled. It does not change the selection."""
+    """The order of the exemplars in a prompt: as selected, reversed, shuffled, or with the one
+    whose words are most similar last. It does not change the selection."""
 
     shuffled_targets: bool = False
     """A control: each exemplar shows the target of the one selected after it, so that sources and
@@ -92,14 +90,8 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
 
 
 def crossed(one: Example, other: Example) -> Example:
-    """Return the source of one example with the target of another; `origins` splits its id."""
-    return Example(f"{one.id}{_CROSS}{other.id}", one.source, other.target)
-
-
-def origins(example_id: str) -> tuple[str, str]:
-    """Return the ids of the examples that a source and its target come from, mostly the same."""
-    one, _, other = example_id.partition(_CROSS)
-    return one, other or one
+    """Return the source of one example with the target of another, under the first one's id."""
+    return Example(one.id, one.source, other.target, target_id=other.id)
 
 
 def order_exemplars(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:

@@ -16,7 +16,7 @@ from icl_gap.data.resplitting import (
     NewSplit,
     _counts,
     _divergence,
-    _pull,
+    _gradient,
     divide,
     save_split,
 )
@@ -85,7 +85,7 @@ def test_the_pull_of_an_example_is_the_slope_of_the_divergence(seed) -> None:
     programs = [" ".join(rng.choice(list("ABC"), 400)) for _ in range(30)]
     counts = _counts([read_tree(program, "tokens") for program in programs], (2,))
     is_test = np.arange(30) < 10
-    pull = _pull(counts, is_test, 0.1)
+    pull = _gradient(counts, is_test, 0.1)
     example = int(rng.integers(30))
     moved = is_test.copy()
     moved[example] = not moved[example]

@@ -55,6 +55,7 @@ def test_a_sweep_is_stored_as_asked(toy_card, tmp_path) -> None:
         for record, request in zip(cell.records, plan.requests(planned), strict=True):
             assert record.query_id == request.prompt.query_id
             assert record.exemplar_ids == tuple(e.id for e in request.prompt.exemplars)
+            assert record.exemplar_target_ids is None
             assert record.prompt_sha256 == request.prompt.sha256
             assert record.shots == cell.info.shots
             assert record.status == "scored"

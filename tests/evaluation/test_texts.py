@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from stored import SOME
 from tiny import save_embedder
 from toys import sweep
 
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.evaluation.texts import read_texts
+from icl_gap.evaluation.texts import exemplars_of, read_texts
 from icl_gap.prompts import Template, render
 from icl_gap.results import Results
 from icl_gap.sampling import Selection
@@ -57,7 +59,9 @@ def check_prompts(spec: SweepSpec, tmp_path: Path) -> Results:
         examples = texts.of(cell.info)
         shown = list(texts.shown(cell.info, cell.records))
         for record, seen in zip(cell.records, shown, strict=True):
-            chosen = tuple(examples[each] for each in record.exemplar_ids)
+            chosen = exemplars_of(record, examples)
+            shuffled = spec.control == "shuffled_targets" and record.shots > 0
+            assert (record.exemplar_target_ids is not None) == shuffled
             asked = Exemplars(examples[record.query_id], chosen, (0.0,) * (len(chosen) + 1))
             prompt = render(template, asked)
             assert prompt.sha256 == record.prompt_sha256
@@ -88,6 +92,10 @@ def test_an_unknown_id_is_no_example(toy_card) -> None:
     info = plan_sweep(sweep(toy_card)).cells[0].info
     found = read_texts(sweep(toy_card).model_dump()).of(info)
     one, other = list(found)[:2]
-    assert found[f"{one}+{other}"].target == found[other].target
+    record = replace(SOME[0], exemplar_ids=(one,), exemplar_target_ids=(other,))
+    (exemplar,) = exemplars_of(record, found)
+    assert (exemplar.id, exemplar.target_id) == (one, other)
+    assert (exemplar.source, exemplar.target) == (found[one].source, found[other].target)
     assert found.get("nothing") is None
-    assert found.get(f"{one}+nothing") is None
+    with pytest.raises(KeyError):
+        exemplars_of(replace(record, exemplar_target_ids=("nothing",)), found)

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from studies import right_or_wrong, save_card, save_study
+from toys import sweep
 
+from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.evaluation.texts import SweepTexts, read_texts
 from icl_gap.report.blocks import Blocks, to_json
 from icl_gap.report.request_data import ANSWER, SHARED, Requests
@@ -125,3 +127,21 @@ def test_what_a_server_counted_is_kept_as_an_object(tmp_path) -> None:
     first, second, *_ = json.loads(content[about["cells"][0]["blocks"][0][2]])
     assert first[at] == {"prompt_tokens": 1_200, "completion_tokens": 3}
     assert second[at] is None
+
+
+def test_a_shuffled_exemplar_shows_the_source_of_one_and_the_target_of_another(
+    toy_card, tmp_path
+) -> None:
+    spec = sweep(toy_card, control="shuffled_targets", shots=[2], seeds=[0])
+    results = evaluate_sweep(spec, tmp_path / "out")
+    texts = read_texts(results.sweep)
+    about, content = embed(results, texts)
+    places = array("I", content[about["places"]])
+    rows = [row for block in about["texts"] for row in json.loads(content[block])]
+    for cell, kept in zip(results, about["cells"], strict=True):
+        flat = array("I", content[kept["blocks"][0][0]])
+        numbers = iter(flat[len(cell.records) :])
+        for record, shown in zip(cell.records, texts.shown(cell.info, cell.records), strict=True):
+            assert record.exemplar_target_ids is not None
+            found = [rows[places[next(numbers)]] for _ in shown]
+            assert found == [[each.id, each.source, each.target] for each in shown]

@@ -17,7 +17,6 @@ from icl_gap.sampling import (
     Pool,
     SamplerSpec,
     Selection,
-    origins,
     pool_split,
     queries,
     sample,
@@ -75,7 +74,7 @@ def test_shuffled_targets_are_those_of_the_exemplars_chosen_next(
     found = sample(shuffled, pool, query, shots=most - 1, seed=seed)
     assert [each.source for each in found.examples] == [e.source for e in own.examples[:-1]]
     assert [each.target for each in found.examples] == [e.target for e in own.examples[1:]]
-    assert [origins(each.id) for each in found.examples] == [
+    assert [(each.id, each.target_id) for each in found.examples] == [
         (one.id, other.id) for one, other in pairwise(own.examples)
     ]
     assert found.coverage == own.first(most - 1).coverage

@@ -55,7 +55,7 @@ def read_geoquery(inputs: SplitInputs, *, placeholders: bool) -> Sides:
 
 
 def read_rows(rows: Path, facts: Path, *, placeholders: bool) -> list[Example]:
-    """All examples in the order of the corpus.
+    """Return all examples in the order of the corpus.
 
     Args:
         rows: One JSON object a line, with `query` and `funql`.
@@ -85,10 +85,10 @@ def read_world(rows: Path, facts: Path) -> World:
 
 
 def state_names(facts: Path) -> dict[str, str]:
-    """The name of each state by its abbreviation.
+    """Return the name of each state by its abbreviation.
 
     Raises:
-        DataError: There is none in the file.
+        DataError: The file has no fact about a state.
     """
     states = {short: name for name, short in _STATE.findall(read_text(facts))}
     if not states:
@@ -117,7 +117,7 @@ def _pair(line: str) -> tuple[str, Term]:
 
 @contextmanager
 def _row(number: int, line: str, path: Path) -> Iterator[None]:
-    """Tell what is wrong with a row while it is read."""
+    """Raise `DataError` for a fault in the row that is read inside."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -167,5 +167,6 @@ def encode_continuation(
 
 def _group(request: Request) -> str:
     """Return the id of the first exemplar: prompts that begin with it share a long prefix."""
-    exemplars = request.prompt.exemplars
-    return exemplars[0].id if exemplars else request.query_id
+    for first in request.prompt.exemplars[:1]:
+        return first.id if first.target_id is None else f"{first.id} {first.target_id}"
+    return request.query_id
