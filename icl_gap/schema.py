@@ -23,24 +23,8 @@ SizeSource = Literal["counted", "stated", "estimated"]
 estimated by others."""
 Predictions = Literal["verdict", "full"]
 """How far a response is decoded: until it is known whether it is right, or to its end."""
-CanonicalForm = Literal["tokens", "sparql", "funql", "number"]
-"""The normal form of a benchmark's programs.
-
-- `tokens` (SCAN): the sequence of tokens between white space.
-- `sparql` (CFQ): the clauses as a set, variables up to one renaming, spacing.
-- `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
-- `number` (GSM): the number that the answer comes to.
-"""
 ANSWER_MARK = "####"
 """Mark before the final answer in solutions of the form of GSM8K."""
-Execution = Literal["canonical", "walk", "geobase"]
-"""What running a benchmark's programs comes to.
-
-- `canonical`: nothing beyond the normal form. CFQ's, whose form is the query's pattern up to
-  isomorphism; and those of benchmarks whose targets are answers already.
-- `walk` (SCAN): where an agent goes and what it does there.
-- `geobase` (GeoQuery): the answer over the database of the benchmark.
-"""
 
 Metric = Literal["raw", "canonical", "execution"]
 """A way in which a prediction can match its target; see `Score` and `icl_gap.metrics`."""
@@ -101,19 +85,6 @@ class Benchmark:
     def __repr__(self) -> str:
         sizes = f"train {len(self.train):,}, test {len(self.test):,}"
         return brief("Benchmark", f"{self.name}/{self.split}", sizes, self.fingerprint[:12])
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the programs of a benchmark are asked of."""
-
-    facts: str
-    """The database, in the form in which it is published."""
-    mentions: Mapping[str, Mapping[str, str]]
-    """By the example's id: what its placeholders stand for, as a program writes it out."""
-
-    def __repr__(self) -> str:
-        return brief("World", f"{len(self.facts):,} characters", f"{len(self.mentions):,} examples")
 
 
 @dataclass(frozen=True, slots=True)

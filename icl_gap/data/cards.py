@@ -7,8 +7,9 @@ by its path. A benchmark of source/target pairs needs a card alone (`loader: tsv
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticKnownError
@@ -17,7 +18,7 @@ from icl_gap.data.addresses import check_address
 from icl_gap.data.loaders import get_loader, loader_names
 from icl_gap.data.paths import expanded, is_file, is_folder, is_there
 from icl_gap.errors import DataError, Place
-from icl_gap.schema import CanonicalForm, Execution
+from icl_gap.programs.registry import LANGUAGES
 from icl_gap.specs import Spec, read_spec, shipped
 
 RECEIPT = "fetched.json"
@@ -56,6 +57,12 @@ def _below(path: str) -> str:
     return path
 
 
+def _language(name: str) -> str:
+    if name not in LANGUAGES:
+        raise ValueError(f"must be one of {', '.join(LANGUAGES)}")
+    return name
+
+
 def _part(name: str) -> str:
     if len(PurePosixPath(name).parts) != 1 or "/" in name:
         raise ValueError("must be a name, not a path")
@@ -69,6 +76,7 @@ SplitName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
 ]
 BenchmarkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
+LanguageName = Annotated[str, AfterValidator(_language)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -163,14 +171,14 @@ class SplitSpec(Spec):
 class DatasetCard(Spec):
     """A benchmark: its sources, splits, template and language."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"canonical": "language", "execution": "language"}
+
     name: BenchmarkName
     title: str
     licence: str
     citation: str
-    canonical: CanonicalForm
-    """The normal form by which predictions are compared."""
-    execution: Execution | None = None
-    """What running its programs comes to; null where they are not run."""
+    language: LanguageName
+    """Language of its targets, by which predictions are compared and run."""
     template: dict[str, str]
     """`instruction`, `source_label` and `target_label` of the default prompt."""
     loader: LoaderName
@@ -190,8 +198,6 @@ class DatasetCard(Spec):
         if loader.is_generated != any(s.kind == "grammar" for s in self.sources):
             names = ", ".join(name for name in loader_names() if get_loader(name).is_generated)
             raise ValueError(f"sources: `grammar` goes with the loaders {names} alone")
-        if self.execution == "geobase" and self.loader != "geoquery":
-            raise ValueError("execution: `geobase` goes with the loader geoquery alone")
         on_disk = any(s.kind in {"local", "url"} for s in self.sources)
         needed = loader.split_files if on_disk else ()
         for name, split in self.splits.items():

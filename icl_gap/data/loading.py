@@ -9,14 +9,16 @@ from typing import Any
 
 from icl_gap.data import cache
 from icl_gap.data import hub_datasets as hub
-from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec
+from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec, load_card
 from icl_gap.data.checksums import check_fetched
 from icl_gap.data.examples import Sides, compute_fingerprint, sides_from_pairs
 from icl_gap.data.loaders import SplitInputs, geoquery, get_loader
 from icl_gap.data.locations import SourceFolder, cache_root, find_sources, missing_data
 from icl_gap.data.text_files import find_file
 from icl_gap.errors import DataError
-from icl_gap.schema import Benchmark, World
+from icl_gap.programs.language import Database
+from icl_gap.programs.registry import LANGUAGES
+from icl_gap.schema import Benchmark
 
 LOADER_VERSION = 2
 """Raise this with every change to the examples that a loader makes of the same files."""
@@ -57,28 +59,49 @@ def load_split(
     return next((other for other in benchmarks if other.partial is None), first)
 
 
-def load_world(
-    card: DatasetCard, split: str | None = None, root: Path | None = None
-) -> World | None:
-    """Load what a benchmark's programs are asked of.
+def load_benchmark(
+    name: str, split: str | None = None, *, root: str | Path | None = None, **options: bool
+) -> Benchmark:
+    """Load a benchmark by the name of its card.
 
     Args:
-        card: From `load_card`.
-        split: As in `load_split`; the files that are looked for are its own.
+        name: Name of a shipped card (`scan`, `cfq`, `geoquery`), or the path of any card.
+        split: One of the card's splits; default: the card's own.
+        root: Folder of the benchmark files; default: `ICL_GAP_DATA`.
+        **options: Options of the benchmark's loader, e.g. `postprocess=False` for CFQ.
+
+    Returns:
+        Both sides of the benchmark, and its fingerprint.
+
+    Raises:
+        DataError: There is no such card, split or option, or its files cannot be found.
+    """
+    folder = None if root is None else Path(root)
+    return load_split(load_card(name), split, folder, **options)
+
+
+def load_database(
+    card: DatasetCard, split: str | None = None, root: Path | None = None
+) -> Database | None:
+    """Load the database that a benchmark's programs are run on.
+
+    Args:
+        card: The card, from `load_card`.
+        split: As in `load_split`; the split's own files are read.
         root: As in `load_split`.
 
     Returns:
-        None where they are asked of nothing.
+        None if the programs need no database, or the loader has none.
 
     Raises:
         DataError: As in `load_split`.
     """
-    if card.execution != "geobase":
+    if card.loader != "geoquery" or not LANGUAGES[card.language].needs_database:
         return None
     located = _located(card, split_of(card, split or card.default_split), root)
     found, (_, *files) = located[0]
     check_fetched(card, found, files)
-    return geoquery.read_world(*files)
+    return geoquery.read_database(*files)
 
 
 def _load_from(

@@ -18,9 +18,10 @@ from icl_gap.data import DatasetCard
 from icl_gap.errors import DataError, InputError, Place
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.programs.divergence import ATOM_ALPHA, COMPOUND_ALPHA, COMPOUND_SIZES
+from icl_gap.programs.language import Language
 from icl_gap.programs.templates import program_template
-from icl_gap.programs.trees import Tree, local_structures, tree_of
-from icl_gap.schema import Benchmark, CanonicalForm, Example
+from icl_gap.programs.trees import Tree, local_structures
+from icl_gap.schema import Benchmark, Example
 from icl_gap.specs import check_spec
 from icl_gap.text import brief
 
@@ -51,13 +52,13 @@ class NewSplit:
 
 
 def divide(
-    benchmark: Benchmark, form: CanonicalForm, method: Method, *, share: float, seed: int
+    benchmark: Benchmark, language: Language[Any], method: Method, *, share: float, seed: int
 ) -> NewSplit:
     """Divide all examples of a benchmark into a new train and test side.
 
     Args:
         benchmark: Any split of it; all examples of both sides are used, each once.
-        form: How its programs are written.
+        language: Language of its targets.
         method: `mcd`: maximum compound divergence at an atom divergence of at most
             `MOST_ATOM_DIVERGENCE`, by a local search that exchanges examples; `length`: the test
             side has the longest programs; `template`: no program template is on both sides;
@@ -77,7 +78,7 @@ def divide(
             "no such seed", value=seed, allowed=f"a whole number from 0 to {2**63 - 1}"
         )
     examples = list({e.id: e for e in chain(benchmark.train, benchmark.test)}.values())
-    trees = [tree_of(example.target, form) for example in examples]
+    trees = [language.lenient_tree(example.target) for example in examples]
     atoms, compounds = _counts(trees, (1,)), _counts(trees, COMPOUND_SIZES)
     wanted = round(share * len(examples))
     if not 0 < wanted < len(examples):
@@ -132,10 +133,8 @@ def save_split(new: NewSplit, card: DatasetCard, name: str, folder: Path) -> Pat
 def _card(new: NewSplit, card: DatasetCard, name: str) -> dict[str, Any]:
     """Return the fields of the card of a new split."""
     sizes = {"train": len(new.train), "test": len(new.test)}
-    fields = card.model_dump(mode="json", include={"licence", "citation", "canonical", "template"})
+    fields = card.model_dump(mode="json", include={"licence", "citation", "language", "template"})
     return fields | {
-        # A database's questions are known by their ids, and those of pairs are others.
-        "execution": None if card.execution == "geobase" else card.execution,
         "name": name,
         "title": f"{card.title}, divided anew",
         "loader": "tsv",

@@ -5,7 +5,6 @@ from icl_gap.sampling.exemplars import (
     SamplerSpec,
     crossed,
     order_exemplars,
-    origins,
     pool_split,
     queries,
     sample,

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from serving import ModelAnswers, Server, serving
 
-from icl_gap import data, prompts, scoring
+from icl_gap import data, prompts
 from icl_gap.models import Model, OpenAISpec, Request, TransformersSpec, identify, load_model
 from icl_gap.models.shipped import shipped_folder
+from icl_gap.programs.tokens import TOKENS
 from icl_gap.sampling import sample_exemplars
 from icl_gap.schema import Response
 
@@ -48,9 +49,7 @@ def requests(*, following: bool = True, n: int = 12) -> list[Request]:
         scan, query_split="test", condition="id", shots=8, seed=0, limit=n
     ):
         target = shown.query.target
-        can_still_match = (
-            partial(scoring.can_match, target=target, form="tokens") if following else None
-        )
+        can_still_match = partial(TOKENS.can_still_match, target=target) if following else None
         found.append(
             Request(
                 prompts.render(template, shown), prompts.gold(target), "\n", 400, can_still_match
