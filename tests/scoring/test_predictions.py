@@ -165,8 +165,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def test_a_summary_accounts_for_every_score(reasons: list[str | None]) -> None:
     scores = [Score(raw=r is None, canonical=r != "empty", reason=r) for r in reasons]
     found = summarize(scores)
-    assert found.n == sum(found.reasons.values()) + round(found.raw * found.n)
-    assert found.raw <= found.canonical <= 1
+    raw, canonical = found.accuracies["raw"], found.accuracies["canonical"]
+    assert raw is not None
+    assert canonical is not None
+    assert found.n == sum(found.reasons.values()) + round(raw * found.n)
+    assert raw <= canonical <= 1
 
 
 def test_nothing_to_score_is_said() -> None:
