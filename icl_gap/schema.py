@@ -212,7 +212,7 @@ class Response:
     models without probabilities, for an empty gold answer, and for one that does not fit."""
     gold_tokens: int | None = None
     """How many tokens that is the mean of."""
-    batch_tokens: int | None = None
+    kv_cache_tokens: int | None = None
     """The token budget under which it was found, where memory ran out under the one asked for."""
     usage: Usage | None = None
     """What a server counted, over all requests that the answer took."""

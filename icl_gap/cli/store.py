@@ -1,4 +1,4 @@
-"""`icl-gap store`: check the files of results, and mend what is damaged."""
+"""`icl-gap store`: verify, repair and merge the files of results."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from icl_gap.cli.console import say, show_progress
 if TYPE_CHECKING:
     from icl_gap.results import DamagedFile, Results
 
-app = typer.Typer(
-    help="Check the files of results, and mend what is damaged.", no_args_is_help=True
-)
+app = typer.Typer(help="Verify, repair and merge the files of results.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results folder.")]
 
 
@@ -23,14 +21,14 @@ Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results fol
 def verify(results: Folder) -> None:
     """Check every line of every file; exit with 1 if one is damaged or missing.
 
-    Cells that the sweep has not come to are named too; they are no fault.
+    Cells that the sweep has not reached are listed too; they are no damage.
     """
     from icl_gap.results import missing_cells, open_results, verify_store
 
-    faults = verify_store(results, progress=show_progress)
-    _tell(faults)
-    if faults:
-        say(f"to mend: icl-gap store repair {results}")
+    damaged = verify_store(results, progress=show_progress)
+    _list(damaged)
+    if damaged:
+        say(f"to repair them: icl-gap store repair {results}")
         raise typer.Exit(1)
     found = open_results(results)
     if absent := missing_cells(results):
@@ -42,12 +40,12 @@ def verify(results: Folder) -> None:
 
 @app.command()
 def repair(results: Folder) -> None:
-    """Set damaged files aside and keep their good records; a run asks for the others."""
+    """Set damaged files aside and keep their good records; a run repeats the other requests."""
     from icl_gap.results import repair_store
 
-    faults = repair_store(results, progress=show_progress)
-    _tell(faults)
-    if faults:
+    damaged = repair_store(results, progress=show_progress)
+    _list(damaged)
+    if damaged:
         say(f"set aside in {results / 'damaged'}; run the sweep again to go on")
     else:
         say("every file is as it was written")
@@ -60,7 +58,7 @@ def merge(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for all of its results.")],
 ) -> None:
-    """Bring the parts of a sweep together that machines have run apart."""
+    """Merge the parts of a sweep that were run on several machines."""
     from icl_gap.results import merge_stores, open_results
 
     merge_stores(parts, out, progress=show_progress)
@@ -69,7 +67,7 @@ def merge(
 
 
 def _check_comparable(results: Results) -> None:
-    """Check what every analysis needs of the cells that are there.
+    """Check that the finished cells can be compared, as every analysis needs.
 
     Raises:
         AnalysisError: They cannot be compared.
@@ -81,6 +79,6 @@ def _check_comparable(results: Results) -> None:
         pair(results.frame(OUTCOMES, progress=show_progress), "raw")
 
 
-def _tell(faults: Sequence[DamagedFile]) -> None:
-    for fault in faults:
-        say(str(fault))
+def _list(damaged: Sequence[DamagedFile]) -> None:
+    for each in damaged:
+        say(str(each))

@@ -214,7 +214,7 @@ class _DrawnExemplars:
 
     def arranged(self, index: int, shots: int) -> Exemplars:
         """Return the exemplars of a query as they stand in its prompt."""
-        return sampling.arrange(self._order, self.exemplars[index].first(shots), self._seed)
+        return sampling.order_exemplars(self._order, self.exemplars[index].first(shots), self._seed)
 
     def length(self, cell: Cell, index: int, shots: int) -> int | None:
         """Return the tokens of a query's prompt; None where the model has no tokenizer."""

@@ -63,7 +63,7 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
         divergence=response.divergence,
         gold_logprob=None if response.gold_logprob is None else round(response.gold_logprob, 4),
         gold_tokens=response.gold_tokens,
-        kv_cache_tokens=response.batch_tokens,
+        kv_cache_tokens=response.kv_cache_tokens,
         usage=response.usage,
         served_model=response.served_model,
     )

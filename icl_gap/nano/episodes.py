@@ -1,8 +1,8 @@
-"""What nano models learn from: episodes, each with a lexicon of its own.
+"""Training episodes of nano models, each with a lexicon of its own.
 
-An episode draws four verbs, two directions and what they stand for, then commands; its text is that
-of a prompt whose every exemplar is answered. Loss falls on all answers, so that one episode trains
-every number of shots. What a word means can be known only from the exemplars before it.
+An episode draws four verbs, two directions and their actions, then commands. Its text is that of a
+prompt in which every exemplar has its answer. The loss covers all answers, so that one episode
+trains every number of shots. The meaning of a word can be known only from earlier exemplars.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from icl_gap.nano.patterns import Pattern
+from icl_gap.nano.patterns import CommandPattern
 from icl_gap.nano.training_recipe import Level
 from icl_gap.nano.vocabulary import ACTIONS, SLOT_WORDS, WORDS
 from icl_gap.prompts import Template
@@ -33,23 +33,25 @@ class Batch:
 
     tokens: Tokens
     learned: NDArray[np.bool_]
-    """Whether loss falls on the prediction of this token."""
+    """True where the loss covers the prediction of the token."""
     item: Tokens
-    """Which item of its row an answer's token belongs to, from 0; -1 where it is no answer."""
+    """The item of its row that an answer's token belongs to, from 0; -1 outside answers."""
     known: NDArray[np.bool_]
-    """Whether all the answer's words were in an earlier item of the row."""
+    """True where all words of the answer were in an earlier item of the row."""
 
 
 class Episodes:
     """Draws episodes from a set of patterns.
 
     Args:
-        patterns: What commands are made of.
-        template: How prompts are written; the stop ends each answer.
-        encode: From text to tokens.
+        patterns: The patterns of commands.
+        template: The template of prompts; its separator ends each answer.
+        encode: A function from text to tokens.
     """
 
-    def __init__(self, patterns: Sequence[Pattern], template: Template, encode: Encode) -> None:
+    def __init__(
+        self, patterns: Sequence[CommandPattern], template: Template, encode: Encode
+    ) -> None:
         self._words = _singles(encode, WORDS)
         self._actions = _singles(encode, ACTIONS)
         opening = template.instruction + template.separator if template.instruction else ""
@@ -62,12 +64,13 @@ class Episodes:
         """Draw the rows of one step.
 
         Args:
-            rng: The source of chance.
-            level: How many rows, how long, of which patterns; a row's last item is cut off.
-            repeats: The part of the rows that are random sequences, each repeated; copying is
-                learned from these.
-            few: The part of those that are made of a few different tokens, where what comes next
-                shows only in several tokens before it.
+            rng: The random generator.
+            level: The number and length of rows, and the longest answer; the last item of a row is
+                cut off.
+            repeats: The share of rows that are random sequences, repeated, from which models learn
+                to copy.
+            few: The share of these with few distinct tokens, in which the next token depends on
+                several before it.
 
         Returns:
             The rows.
@@ -94,8 +97,8 @@ class Episodes:
         tokens = np.concatenate([self._words, self._actions])
         if few and rng.random() < few:  # nothing drawn at 0: those recipes' rows stay as they were
             tokens = rng.choice(tokens, int(rng.integers(2, 9)), replace=False)
-        unit = rng.choice(tokens, period)
-        batch.tokens[row] = np.resize(unit, batch.tokens.shape[1])
+        sequence = rng.choice(tokens, period)
+        batch.tokens[row] = np.resize(sequence, batch.tokens.shape[1])
         batch.learned[row, period:] = True
 
     def _episode(
@@ -115,11 +118,11 @@ class Episodes:
             source, target, used = self._patterns[allowed[drawn]]
             slots = rng.integers(0, N_VERBS, 4)
             slots[1::2] = N_VERBS + rng.integers(0, N_DIRECTIONS, 2)
-            asked = np.where(source < 0, words[slots[source % 4]], source)
+            command = np.where(source < 0, words[slots[source % 4]], source)
             answer = np.where(target < 0, actions[slots[target % 4]], target)
-            text = np.concatenate([asked, answer])[: length - place]
+            text = np.concatenate([command, answer])[: length - place]
             tokens[place : place + len(text)] = text
-            start, end = place + len(asked), place + len(text)
+            start, end = place + len(command), place + len(text)
             batch.learned[row, start:end] = True
             batch.item[row, start:end] = item
             needs = sum({1 << int(slots[slot]) for slot in used})
@@ -128,9 +131,9 @@ class Episodes:
             place, item = place + len(text), item + 1
 
     def _lexicon(self, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
-        """The words and the actions of four verbs and two directions.
+        """Draw the words and the actions of four verbs and two directions.
 
-        At most one of SCAN's own pairs is among them: its lexicon is never drawn, nor most of it.
+        At most one is a pair of SCAN's own, so that its lexicon is never drawn, nor most of it.
         """
         n = N_VERBS + N_DIRECTIONS
         while True:
@@ -142,14 +145,14 @@ class Episodes:
 
 
 def _singles(encode: Encode, words: Sequence[str]) -> Tokens:
-    """The tokens of words that are one token each."""
+    """Return the tokens of words that are one token each."""
     return np.array([token for word in words for token in encode(f" {word}")], dtype=np.int64)
 
 
 def _compile(
-    pattern: Pattern, template: Template, encode: Encode
+    pattern: CommandPattern, template: Template, encode: Encode
 ) -> tuple[Tokens, Tokens, tuple[int, ...]]:
-    """A pattern as tokens; slot s stands as s - 4, below every token."""
+    """Return a pattern as tokens; slot s becomes s - 4, below every token."""
     source = encode(template.source_label)
     for word in pattern.source:
         source += [word - 4] if isinstance(word, int) else encode(f" {word}")

@@ -1,10 +1,10 @@
-"""What makes training narrow models fast on a CPU; the functions are the architectures' own.
+"""Blockwise attention, with which narrow models train fast on a CPU.
 
-Softmax over whole rows in float32 takes most of a narrow model's step, and half of the scores of a
-causal row are never needed. Here the queries of a block meet only the keys before the block's end,
-in the precision of the autocast around them. BLOOM, which does not let its attention be chosen, has
-it replaced while it trains; there the linear biases count from each query, so that near keys keep
-all their digits.
+It computes the same function as the architectures' own attention. There, softmax over whole rows in
+float32 takes most of a narrow model's step, and causal attention never needs half of the scores.
+Here the queries of a block see only the keys before the end of the block, in the precision of the
+autocast context. BLOOM has no switch for its attention, so it is replaced during training; its
+linear biases count from each query, so that near keys keep all their digits.
 """
 
 # mypy: allow-untyped-calls
@@ -26,13 +26,13 @@ from transformers.models.bloom.modeling_bloom import (
 )
 
 BLOCKS = {torch.bfloat16: 64, torch.float32: 128}
-"""How many queries attend at once: the fastest of those tried with each precision."""
+"""The number of queries in a block: the fastest of those tried with each precision."""
 
 _NAME = "icl_gap_blockwise"
 
 
 def use_blockwise_attention(model: PreTrainedModel) -> None:
-    """Have a model attend by `attend`."""
+    """Make a model use `attend`."""
     AttentionInterface.register(_NAME, attend)
     AttentionMaskInterface.register(_NAME, lambda *_args, **_kwargs: None)
     if model.config.model_type != "bloom":
@@ -64,15 +64,15 @@ def attend(
         key: As above.
         value: As above.
         _mask: Not used: rows are causal and have no padding.
-        scaling: Of the scores; by default the inverse square root of the head size.
-        slopes: (heads,): of the linear biases (ALiBi), where the architecture has them.
-        **_ignored: Dropout and the like, which training here does not use.
+        scaling: The factor of the scores; by default the inverse square root of the head size.
+        slopes: (heads,): the slopes of the linear biases (ALiBi), if the architecture has them.
+        **_ignored: Dropout and other options that training does not use.
 
     Returns:
         (rows, length, heads, head size), and no weights.
     """
     rows, heads, length, size = query.shape
-    asked = value.dtype
+    wanted = value.dtype
     mixed = torch.is_autocast_enabled("cpu")
     dtype = torch.get_autocast_dtype("cpu") if mixed else torch.float32
     block = BLOCKS[dtype]
@@ -92,13 +92,13 @@ def attend(
             scores = torch.baddbmm(bias, query[:, start:end], keys[:, :, :end])
             parts.append(torch.bmm(scores.softmax(-1), value[:, :end]))
         out = torch.cat(parts, 1).reshape(rows, heads, length, size)
-    return out.transpose(1, 2).to(asked).contiguous(), None
+    return out.transpose(1, 2).to(wanted).contiguous(), None
 
 
 def _bloom_forward(
     self: BloomAttention, hidden_states: torch.Tensor, residual: torch.Tensor, **_ignored: Any
 ) -> tuple[torch.Tensor, None]:
-    """BLOOM's attention, without dropout."""
+    """Compute BLOOM's attention, without dropout."""
     query, key, value = self._reshape(self.query_key_value(hidden_states))
     mixed, _ = attend(self, query, key, value, None, self.inv_norm_factor, _slopes(self.num_heads))
     return self.dense(mixed.flatten(2)) + residual, None
@@ -106,18 +106,18 @@ def _bloom_forward(
 
 @cache
 def _causal(start: int, end: int, dtype: torch.dtype) -> torch.Tensor:
-    """What is added to the scores of queries start..end against keys 0..end."""
+    """Return the causal mask of queries start..end against keys 0..end, to add to their scores."""
     return torch.full((end - start, end), float("-inf"), dtype=dtype).triu(start + 1)
 
 
 @cache
 def _distances(start: int, end: int) -> torch.Tensor:
-    """How far keys 0..end lie behind queries start..end, as numbers below zero."""
+    """Return the positions of keys 0..end minus those of queries start..end."""
     return torch.arange(end)[None, :] - torch.arange(start, end)[:, None]
 
 
 @cache
 def _slopes(heads: int) -> torch.Tensor:
-    """ALiBi's slopes: what its biases grow by from one position to the next."""
+    """Return ALiBi's slopes: the growth of the biases from one position to the next."""
     biases = build_alibi_tensor(torch.ones(1, 2), heads, torch.float32)
     return biases[:, 0, 1] - biases[:, 0, 0]

@@ -1,7 +1,7 @@
 """Write the cards of nano models: `python -m icl_gap.nano.model_cards results/nano`.
 
-A card tells what a model learned from, how long that took and how often it is right. The accuracies
-come from a run of `sweeps/nano.yaml`.
+A card gives a model's training data, its training run and its exact match, which comes from a run
+of `sweeps/nano.yaml`.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ _CONTROL = """\
 other lexicons): nothing about a test set is new to it but what its words mean."""
 
 
-def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
-    """The text of one model's card.
+def model_card(training: dict[str, Any], points: Sequence[GapPoint]) -> str:
+    """Return the text of a model's card.
 
     Args:
-        told: What training wrote beside the weights.
-        points: What was measured of the model.
+        training: The content of `training_args.json`.
+        points: The gaps of the model.
     """
-    recipe, progress = Recipe(**told["recipe"]), told["progress"]
+    recipe, progress = Recipe(**training["recipe"]), training["progress"]
     seen = _CONTROL if recipe.control else _DEFAULT
     return _CARD.format(
         name=recipe.name,
@@ -88,7 +88,7 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         parameters=points[0].n_params,
         outside=points[0].n_params_non_embedding,
         tokens=progress["tokens"],
-        length=max(level["length"] for level in told["levels"]),
+        length=max(level["length"] for level in training["levels"]),
         steps=recipe.steps,
         warm_up=recipe.warm_up,
         rate=recipe.peak,
@@ -96,13 +96,13 @@ def card(told: dict[str, Any], points: Sequence[GapPoint]) -> str:
         weight_decay=recipe.weight_decay,
         seed=recipe.seed,
         minutes=progress["seconds"] / 60,
-        machine=told["machine"],
-        precision=told["precision"],
-        torch=told["torch"],
+        machine=training["machine"],
+        precision=training["precision"],
+        torch=training["torch"],
         requests=points[0].n_queries * points[0].n_seeds,
         table="\n".join(_table(points)),
         arguments=recipe.arguments,
-        earlier="" if told["levels"] == curriculum() else _EARLIER,
+        earlier="" if training["levels"] == curriculum() else _EARLIER,
     )
 
 
@@ -119,8 +119,8 @@ def _table(points: Sequence[GapPoint]) -> Iterable[str]:
             yield f"| {split}, {side} queries | {condition.upper()} | {cells} |"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+def write_model_cards(arguments: Sequence[str] | None = None) -> None:
+    """Write the card of each model beside its weights, from the command line."""
     parser = argparse.ArgumentParser(prog="python -m icl_gap.nano.model_cards", description=__doc__)
     parser.add_argument("results", type=Path, help="of sweeps/nano.yaml")
     given = parser.parse_args(arguments)
@@ -136,9 +136,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"the results lack {', '.join(missing)}")
     for name, own in measured.items():
         if (folder := shipped_folder(name)) is not None:
-            told = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-            (folder / "README.md").write_text(card(told, own), encoding="utf-8")
+            training = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+            (folder / "README.md").write_text(model_card(training, own), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    write_model_cards()

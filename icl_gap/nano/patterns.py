@@ -1,7 +1,7 @@
 """The patterns of SCAN's commands: commands with their verbs and directions left open.
 
-There are 903. Each holds up to four slots, the verb and the direction of each of its two clauses;
-its actions hold the same slots.
+There are 903. Each has up to four slots: the verb and the direction of each of its two clauses. Its
+actions have the same slots.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SLOTS = {"walk": 0, "left": 1, "look": 2, "right": 3}
 """The words that mark the slots in the one command that is read for each pattern."""
 _ACTION_SLOTS = {"I_WALK": 0, "I_TURN_LEFT": 1, "I_LOOK": 2, "I_TURN_RIGHT": 3}
 _CLAUSES = (frozenset(("look", "right")), frozenset(("walk", "left")))
-"""What the first clause may not hold, and what the second."""
+"""The words that the first and the second clause may not have."""
 
 _OPEN = [
     (re.compile(rf"\b({'|'.join(PRIMITIVES)})\b"), "VERB"),
@@ -29,37 +29,38 @@ _OPEN = [
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
+class CommandPattern:
     """A pattern of commands."""
 
     name: str
     """`VERB around DIRECTION twice and turn DIRECTION`."""
     source: tuple[str | int, ...]
-    """Its words; a number is a slot: 0 and 2 the clauses' verbs, 1 and 3 their directions."""
+    """The words of the command; a number is a slot: 0 and 2 the clauses' verbs, 1 and 3 their
+    directions."""
     target: tuple[int, ...]
-    """Its actions, as slots."""
+    """The actions, as slots."""
     commands: int
-    """How many of SCAN's 20,910 commands have this pattern."""
+    """The number of SCAN's 20,910 commands with this pattern."""
 
 
-DIRECTION = Pattern("DIRECTION", source=(1,), target=(1,), commands=2)
-"""A direction alone, which no command of SCAN's is: the shortest way to be shown a word. Without it
+DIRECTION = CommandPattern("DIRECTION", source=(1,), target=(1,), commands=2)
+"""A direction alone, which is no command of SCAN's but the shortest way to show a word. Without it,
 a model that never sees `VERB` alone learns words late, and a narrow one not at all."""
 
 
 def pattern_of(command: str) -> str:
-    """The name of a command's pattern."""
+    """Return the name of a command's pattern."""
     for words, name in _OPEN:
         command = words.sub(name, command)
     return command
 
 
 @cache
-def patterns() -> tuple[Pattern, ...]:
-    """All patterns, read off SCAN's own grammar, in the order of its commands."""
+def patterns() -> tuple[CommandPattern, ...]:
+    """Return all patterns of SCAN's grammar, in the order of its commands."""
     counts = Counter(pattern_of(command) for command, _ in commands())
     return tuple(
-        Pattern(
+        CommandPattern(
             name=pattern_of(command),
             source=tuple(_SLOTS.get(word, word) for word in command.split()),
             target=tuple(_ACTION_SLOTS[action] for action in actions),
@@ -72,7 +73,7 @@ def patterns() -> tuple[Pattern, ...]:
 
 @cache
 def held_out() -> frozenset[str]:
-    """The patterns that occur in the test sets of `HELD_OUT_SPLITS` and not in their train sets."""
+    """Return the names of the patterns in only the test sets of `HELD_OUT_SPLITS`."""
     names: set[str] = set()
     for split in HELD_OUT_SPLITS:
         sides = generate_scan(split)

@@ -17,15 +17,14 @@ UNKNOWN, END = "<unk>", "</s>"
 
 
 def scan_template() -> Template:
-    """The template of SCAN's card, in which the models are trained."""
+    """Return the template of SCAN's card, in which the models are trained."""
     return Template.model_validate(load_card("scan").template)
 
 
 def build_tokenizer(template: Template) -> Tokenizer:
     """Make the tokenizer of prompts in a benchmark's template.
 
-    A token is a line break, or a word with the space before it. What is no known word is
-    `<unk>`.
+    A token is a line break, or a word with the space before it. An unknown word is `<unk>`.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 

@@ -13,26 +13,26 @@ if TYPE_CHECKING:
 
 CONTEXT_LENGTH = 1024
 INITIALIZER_RANGE = 0.05
-"""Wider than the families' own 0.02, at which models this narrow do not learn to copy."""
+"""Wider than the families' own 0.02, with which models this narrow do not learn to copy."""
 HEADS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How large a model is."""
+class NanoShape:
+    """The number of layers and their width."""
 
     layers: int
     width: int
 
 
-SHAPES: dict[str, Shape] = {
-    "xxs": Shape(layers=2, width=32),
-    "xs": Shape(layers=4, width=48),
-    "s": Shape(layers=4, width=64),
-    "m": Shape(layers=4, width=80),
-    "l": Shape(layers=4, width=128),
+SHAPES: dict[str, NanoShape] = {
+    "xxs": NanoShape(layers=2, width=32),
+    "xs": NanoShape(layers=4, width=48),
+    "s": NanoShape(layers=4, width=64),
+    "m": NanoShape(layers=4, width=80),
+    "l": NanoShape(layers=4, width=128),
 }
-"""From 25,000 to 790,000 parameters in CodeGen, embeddings left out."""
+"""Sizes from 25,000 to 790,000 parameters in CodeGen, without embeddings."""
 
 
 _SETTINGS: dict[Architecture, dict[str, Any]] = {
@@ -50,20 +50,21 @@ _SETTINGS: dict[Architecture, dict[str, Any]] = {
     },
     "opt": {"init_std": INITIALIZER_RANGE, "dropout": 0.0, "tie_word_embeddings": False},
 }
-"""Where they differ from what the architectures do by default: no dropout, wider weights, and an
-output embedding of OPT's own, as one tied to wide input embeddings hardly learned to copy."""
+"""Settings that differ from the architectures' defaults: no dropout, wider initial weights, and for
+OPT an output embedding of its own, since one tied to wide input embeddings hardly learned to
+copy."""
 
 
 def build_config(
-    family: Architecture, shape: Shape, *, vocab_size: int, end: int
+    family: Architecture, shape: NanoShape, *, vocab_size: int, end: int
 ) -> PreTrainedConfig:
-    """The configuration of a nano model.
+    """Return the configuration of a nano model.
 
     Args:
         family: The architecture.
-        shape: How large.
+        shape: Its size.
         vocab_size: In tokens.
-        end: The token that stands for BOS, EOS and padding.
+        end: The id of the token for BOS, EOS and padding.
     """
     rotary = {"rotary_dim": shape.width // HEADS} if family == "codegen" else {}
     return architecture_config(

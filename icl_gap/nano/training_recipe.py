@@ -1,8 +1,8 @@
-"""How a nano model is trained, and where a run of it stands.
+"""The training recipe of nano models, and the progress of a run.
 
-A warm-up on random sequences that repeat comes first: without it, models are stuck for millions of
-tokens at guessing among the actions seen so far. Then come episodes whose answers grow longer, each
-level once the one before is learned or has taken long enough.
+A warm-up on random sequences that repeat comes first. Without it, models spend millions of tokens
+guessing among the actions seen so far. Then come episodes with ever longer answers; a level starts
+once the one before is learned or has taken long enough.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from math import sqrt
 from typing import Any
 
 from icl_gap.models.spec import Architecture
-from icl_gap.nano.patterns import DIRECTION, Pattern, held_out, patterns
-from icl_gap.nano.shapes import SHAPES, Shape
+from icl_gap.nano.patterns import DIRECTION, CommandPattern, held_out, patterns
+from icl_gap.nano.shapes import SHAPES, NanoShape
 
 TRAINING = "training_args.json"
-"""The file beside a model's weights that tells how it was trained."""
+"""The file beside a model's weights that records its training."""
 
 STEPS = 48_000
 
@@ -28,11 +28,11 @@ class Level:
     longest: int
     """The largest number of actions in an answer."""
     length: int
-    """Of a row, in tokens."""
+    """The length of a row, in tokens."""
     rows: int
-    """In a step."""
+    """The number of rows in a step."""
     even: bool = False
-    """Whether all patterns are drawn alike, not in proportion to how many commands they have."""
+    """True to draw all patterns with equal probability, not in proportion to their commands."""
 
 
 LEVELS = (
@@ -44,56 +44,56 @@ LEVELS = (
     Level(longest=24, length=320, rows=4),
     Level(longest=48, length=640, rows=2),
 )
-"""Up to SCAN's longest answer, in rows that hold ten of them. A step has about 1,300 tokens: larger
-ones learn more slowly on a CPU, and smaller ones did not learn faster. Words are learned from the
-shortest patterns, which are few: drawn evenly, none is rare."""
+"""Levels up to SCAN's longest answer, in rows that hold ten answers. A step has about 1,300 tokens:
+larger steps learn more slowly on a CPU, and smaller ones did not learn faster. Words are learned
+from the shortest patterns, which are few; equal probabilities make none of them rare."""
 
 
 def curriculum() -> list[dict[str, Any]]:
-    """The levels as plain values, as they stand beside the weights that they made."""
+    """Return the levels as plain values, as `training_args.json` records them."""
     return [asdict(level) for level in LEVELS]
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What may differ between nano models; the levels and the words are the same for all."""
+    """The options of a nano model; the levels and the vocabulary are the same for all."""
 
     family: Architecture
     size: str
     """A key of `SHAPES`."""
     control: bool = False
-    """Whether the model sees the held-out patterns too."""
+    """True to train on the held-out patterns too."""
     seed: int = 0
     steps: int = STEPS
     warm_up: int = 1000
     """Steps on repeated sequences alone."""
     repeats: float = 0.1
-    """The part of the rows that are repeated sequences after that."""
+    """The share of rows that are repeated sequences after the warm-up."""
     few: float = 0.0
-    """The part of the repeated sequences that are made of few different tokens."""
+    """The share of the repeated sequences that have few distinct tokens."""
     learning_rate: float = 1.5e-3
-    """At a width of 128; for narrower models, larger by the root of the ratio."""
+    """The learning rate at a width of 128; narrower models multiply it by the root of the ratio."""
     weight_decay: float = 0.01
     decay: float = 0.4
-    """The part of the steps over which the learning rate falls to zero."""
+    """The share of the steps over which the learning rate falls to zero."""
     gate: float = 0.7
     """The accuracy at which a level is learned."""
     patience: float = 0.12
-    """The part of the steps after which the next level comes all the same."""
+    """The share of the steps after which the next level starts in any case."""
 
     @property
     def family_name(self) -> str:
-        """What a sweep's figures call the family."""
+        """The name of the family in figures."""
         return f"nano-{self.family}{'-control' if self.control else ''}"
 
     @property
     def name(self) -> str:
-        """What sweeps call the model."""
+        """The name of the model in sweeps."""
         return f"nano-{self.family}-{self.size}{'-control' if self.control else ''}"
 
     @property
-    def shape(self) -> Shape:
-        """How large the model is."""
+    def shape(self) -> NanoShape:
+        """The size of the model."""
         return SHAPES[self.size]
 
     @property
@@ -103,7 +103,7 @@ class Recipe:
 
     @property
     def arguments(self) -> str:
-        """What `train` takes on the command line for this recipe, `--out` left out."""
+        """The command-line arguments of `train` for this recipe, without `--out`."""
         parts = [f"--family {self.family} --size {self.size}"]
         parts += ["--control"] if self.control else []
         parts += [
@@ -113,31 +113,31 @@ class Recipe:
         ]
         return " ".join(parts)
 
-    def patterns(self) -> tuple[Pattern, ...]:
-        """What its episodes are made of."""
+    def patterns(self) -> tuple[CommandPattern, ...]:
+        """Return the patterns that its episodes are made of."""
         seen = tuple(p for p in patterns() if self.control or p.name not in held_out())
         return (DIRECTION, *seen)
 
     def rate(self, step: int) -> float:
-        """The learning rate at a step: 50 steps up, then flat, then down to zero."""
+        """Return the learning rate at a step: 50 steps up, then constant, then down to zero."""
         left = (self.steps - step) / max(1.0, self.decay * self.steps)
         return self.peak * min((step + 1) / 50, 1.0, left)
 
 
 def options() -> dict[str, Any]:
-    """What of a recipe its model's name does not tell, with the defaults."""
-    told = {"family", "size", "control"}
-    return {each.name: each.default for each in fields(Recipe) if each.name not in told}
+    """Return the options that the name of a model does not contain, with their defaults."""
+    named = {"family", "size", "control"}
+    return {each.name: each.default for each in fields(Recipe) if each.name not in named}
 
 
 @dataclass(slots=True)
 class TrainingProgress:
-    """Where a run stands."""
+    """The progress of a training run."""
 
     step: int = 0
     level: int = 0
     level_started: int = 0
-    """The step at which it began."""
+    """The step at which the level began."""
     accuracy: float = 0.0
     """A running mean of `later_accuracy`, from 0 at the start of each level."""
     loss: float = 0.0
@@ -145,15 +145,15 @@ class TrainingProgress:
     tokens: int = 0
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
-    """Of each level that ended: its number, the step, and the accuracy."""
+    """The number, last step and accuracy of each level that has ended."""
 
     def note(self, *, loss: float, accuracy: float | None, tokens: int) -> None:
-        """Count one step in.
+        """Add one step.
 
         Args:
-            loss: Of the step.
-            accuracy: Of the step; None where no item counts.
-            tokens: How many the step had.
+            loss: The loss of the step, in nats a token.
+            accuracy: The accuracy of the step; None if no item counts.
+            tokens: The number of tokens in the step.
         """
         self.loss = loss if self.step == 0 else 0.98 * self.loss + 0.02 * loss
         if accuracy is not None:
@@ -162,7 +162,7 @@ class TrainingProgress:
         self.tokens += tokens
 
     def advance(self, recipe: Recipe) -> None:
-        """Go up a level once this one is learned, or has taken long enough."""
+        """Start the next level once this one is learned or has taken long enough."""
         if self.step <= recipe.warm_up:
             self.level_started = self.step
             return

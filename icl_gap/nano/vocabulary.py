@@ -15,7 +15,7 @@ SLOT_ACTIONS = (
     *(primitive.upper() for primitive in PRIMITIVES),
     *(f"TURN_{direction.upper()}" for direction in DIRECTIONS),
 )
-"""What SCAN's own verbs and directions stand for, in the order of `SLOT_WORDS`."""
+"""The actions of SCAN's own verbs and directions, in the order of `SLOT_WORDS`."""
 
 # fmt: off
 _NONCE_WORDS = (
@@ -29,10 +29,10 @@ _NONCE_WORDS = (
 _NONCE_ACTIONS = ("BEND", "CLAP", "DUCK", "GRIN", "HUM", "LIFT", "NOD", "PUSH", "SPIN", "WAVE")
 
 WORDS = (*SLOT_WORDS, *_NONCE_WORDS)
-"""What a lexicon draws its verbs and directions from: 64 words."""
+"""The 64 words from which a lexicon draws its verbs and directions."""
 
 ACTIONS = (*SLOT_ACTIONS, *_NONCE_ACTIONS)
-"""What a lexicon draws their meanings from: 16 actions."""
+"""The 16 actions from which a lexicon draws their meanings."""
 
 GRAMMAR = ("turn", "opposite", "around", "twice", "thrice", "and", "after")
 """The words that mean the same in every lexicon."""

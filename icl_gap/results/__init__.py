@@ -1,34 +1,40 @@
-"""Results on disk: one JSONL file per cell, and a manifest that says which cells belong together.
+"""The store of results: a JSONL file for each cell, and a manifest of the cells of a sweep.
 
     results/NAME/
-        sweep.json               the sweep as run, its cells, their labels, which are settled
-        cells/CELL.jsonl         line 1: the cell (`CellInfo`); then one line per query (`Record`)
-        cells/CELL.jsonl.failed  a cell whose every request is settled, some by a failure
-        cells/CELL.jsonl.part    a cell that is not settled
-        precision.json           requests answered again in float32, if the sweep asks for it
+        sweep.json               the manifest: the sweep as run, its cells, their labels and states
+        cells/CELL.jsonl         line 1: the header (`CellInfo`); then one `Record` a line
+        cells/CELL.jsonl.failed  a cell whose every request has a record, some of them failures
+        cells/CELL.jsonl.part    a cell that lacks records
+        precision.json           requests repeated in float32, if the sweep asks for it
         damaged/                 files that were found damaged, as they were
 
-A cell is found by its key, which ends its name; labels that no result depends on (a model's name,
-its family) may change and are those of the manifest. Records come in any order: a begun file is
-only ever appended to, and once it is whole, its lines are written in query order under the final
-name. Each line ends with a checksum of itself and the cell's key, and `sweep.json` and
-`precision.json` with one of the whole file. A run takes good lines over, cuts a torn last one off,
-sets aside a file with any other damage, and asks failed requests anew; so a sweep stopped at any
-moment goes on where it was. A first line that is damaged is written anew once the model is loaded,
-which alone knows all of it; until then the records wait in a begun file without one. Two files of
-one cell in one state are refused, as only the user can tell which is right.
+A cell is found by its key, whose start ends the file's name. Labels on which no result depends (a
+model's name, its family) may change; those of the manifest count. A partial file is only ever
+appended to, its records in any order. Once it has a record of each query, the lines are written in
+query order under the final name. Each line ends with a checksum of itself and the cell's key;
+`sweep.json` and `precision.json` have one of the whole file.
 
-Power cuts: a settled cell, a mended file, `sweep.json` and `precision.json` are brought to the disk
-before they take their names, and the names before anything that they replace is removed. Each of
-them is there whole, or as it was before. The last lines of begun files (`.part`) may be lost or
-torn: they are handed to the system at once, which takes its time; a run asks for them again.
+Resuming: a run keeps good lines, removes a torn last one, sets aside a file with any other damage,
+and repeats failed requests, so a sweep stopped at any moment goes on from there. A damaged header
+is written again once the model is loaded, which alone knows all of it; until then the records wait
+in a partial file without one. Two files of one cell in one state are an error, because only the
+user can tell which is right.
 
-The checksums (CRC-32) tell accidents. They are no guard against forgery: whoever can write to the
-folder can write a checksum that holds.
+Power cuts: a settled cell, a repaired file, `sweep.json` and `precision.json` are on the disk
+before they take their names, and the names are on the disk before anything that they replace is
+removed. Each is there whole, or as it was before. The last lines of partial files may be lost or
+torn, because they are handed to the operating system, which writes them when it likes; a run
+repeats their requests.
 
-Only regular files are read and written in a results folder, and real folders entered; a symbolic
-link, a FIFO or a device there is refused and left alone. The folder itself may be a link. What a
-killed run leaves of files that were to replace others (`.icl-gap-*.tmp`) the next run removes.
+Versions: files carry the version of their schema. Version 4 is migrated on reading (`migration`),
+and a run does not go on with it, because its cells have other keys.
+
+The checksums (CRC-32) reveal accidents. They are no protection against forgery: whoever can write
+to the folder can write a valid checksum.
+
+Only regular files are read and written in a results folder, and only real folders are entered. A
+symbolic link, a FIFO or a device there is refused and left alone. The folder itself may be a link.
+Temporary files of killed runs (`.icl-gap-*.tmp`) are removed by the next run.
 """
 
 from __future__ import annotations

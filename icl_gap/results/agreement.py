@@ -1,4 +1,4 @@
-"""Whether the cells of one model describe it alike, as every comparison of them needs."""
+"""Agreement of the cells of one model on its description, which comparisons need."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ DESCRIPTION = (
     "trained",
     "partial",
 )
-"""Fields in which the cells of one model on one benchmark agree."""
+"""Fields of `CellInfo` in which the cells of one model on one benchmark agree."""
 
 
 def same_description(one: CellInfo, other: CellInfo) -> bool:
-    """Whether two cells of one model on one benchmark say the same of both."""
+    """Return whether two cells of one model on one benchmark describe both in the same way."""
     return all(getattr(one, name) == getattr(other, name) for name in DESCRIPTION)
 
 
 def disagreements(cells: Iterable[CellInfo]) -> dict[str, str]:
-    """Find the cells that must be described anew.
+    """Find the cells whose descriptions must be written again.
 
-    Where a cell lacks a value that others know, it is that cell; where two cells know different
+    Where a cell lacks a value that others have, it is that cell. Where two cells have different
     values, only the model can tell which is right, so it is all cells of the model.
 
     Args:
         cells: Settled cells of one sweep, under their labels.
 
     Returns:
-        By the cells' keys: what is wrong.
+        The problem of each such cell, by its key.
     """
     groups: defaultdict[tuple[str, str, str], list[CellInfo]] = defaultdict(list)
     for info in cells:
@@ -61,12 +61,12 @@ def _disagreements(group: Sequence[CellInfo]) -> Iterable[tuple[str, str]]:
 
 
 def _known(info: CellInfo) -> int:
-    """How many values a cell knows."""
+    """Return how many values a cell has."""
     return sum(getattr(info, name) is not None for name in DESCRIPTION)
 
 
 def _problem(name: str, info: CellInfo, other: CellInfo) -> str:
     return (
         f"its {name} is {getattr(info, name)!r}, and cell {other.key[:12]} of the same model says "
-        f"{getattr(other, name)!r}; run the sweep again, which describes it anew"
+        f"{getattr(other, name)!r}; run the sweep again, which describes it again"
     )

@@ -1,4 +1,4 @@
-"""The files of a results folder: their names, and lines that tell whether they are whole."""
+"""Files of cells: their names, and lines whose checksums reveal damage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY_LENGTH = 16
 T = TypeVar("T")
 _CHECKSUM_LENGTH = len(',"crc":"01234567"}\n')
 _HEADER = b'{"key":"'
-"""How a first line begins, and no record's."""
+"""Start of every header, and of no record."""
 
 
 class CellState(StrEnum):
@@ -61,21 +61,21 @@ class SchemaVersionError(DamageError):
 
 
 def cell_name(info: CellInfo) -> str:
-    """A file name that a reader can tell and that no two cells share; its end finds the cell."""
+    """Return a readable file name that no two cells share; it ends in the start of the key."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", info.model).strip("-")[:80]
     grid = f"{info.query_split}-{info.condition}.{info.shots}shots.seed{info.seed}"
     return f"{info.dataset}-{info.split}.{plain}.{grid}.{info.key[:KEY_LENGTH]}"
 
 
 def cell_files(folder: Path, state: CellState) -> dict[str, Path]:
-    """The files of cells in one state, by the start of their keys.
+    """Return the files of cells in one state, by the start of their keys.
 
     Args:
         folder: The results folder.
         state: The state.
 
     Raises:
-        StoreError: Two files hold one cell, or `cells` is no folder.
+        StoreError: Two files hold one cell, or `cells` is not a folder.
     """
     found: dict[str, Path] = {}
     for path in list_cells(folder, state):
@@ -86,15 +86,15 @@ def cell_files(folder: Path, state: CellState) -> dict[str, Path]:
 
 
 def list_cells(folder: Path, *states: CellState) -> list[Path]:
-    """All files in some states, sorted within each.
+    """Return all files in some states, sorted within each.
 
     Raises:
-        StoreError: `cells` is no folder.
+        StoreError: `cells` is not a folder.
     """
     cells = folder / "cells"
     try:
         check_folder(cells)
-    except NotADirectoryError:  # `folder` itself is a file, which whoever writes there is told
+    except NotADirectoryError:  # `folder` itself is a file, which is an error once it is written to
         return []
     except OSError as error:
         raise StoreError(f"{cells}: cannot be read: {error.strerror}") from error
@@ -102,7 +102,7 @@ def list_cells(folder: Path, *states: CellState) -> list[Path]:
 
 
 def duplicate_problem(first: Path) -> str:
-    """The problem of a second file of a cell in one state, and what to do."""
+    """Return the problem of a second file of a cell in one state, and what to do."""
     return (
         f"a second file of the cell that {first.name} holds; "
         "find out which of the two is right, and move the other out of the folder"
@@ -110,9 +110,9 @@ def duplicate_problem(first: Path) -> str:
 
 
 def settled_files(folder: Path) -> dict[str, Path]:
-    """The files of cells that want no more records, by the start of their keys.
+    """Return the files of settled cells, by the start of their keys.
 
-    A run that dies between its last two steps leaves a cell in two states; the later one counts.
+    A run killed between its last two steps leaves a cell in two states; the later one counts.
 
     Raises:
         StoreError: As `cell_files`.
@@ -121,12 +121,12 @@ def settled_files(folder: Path) -> dict[str, Path]:
 
 
 def in_state(path: Path, state: CellState) -> Path:
-    """The name of a cell's file in another state."""
+    """Return the path of a cell's file in another state."""
     return path.with_name(path.name.rpartition(CellState.FINISHED)[0] + state)
 
 
 def key_of(path: Path) -> str:
-    """The start of a cell's key, as its file's name tells it."""
+    """Return the start of a cell's key, which ends its file's name."""
     return path.name.rpartition(CellState.FINISHED)[0].rpartition(".")[2]
 
 
@@ -136,18 +136,18 @@ def is_failed(line: bytes) -> bool:
 
 
 def with_checksum(text: str, key: str) -> str:
-    """A line's text, with a checksum that tells damage, and the line of another cell.
+    """Return a line's text with a checksum of itself and of the cell's key.
 
     Args:
         text: A JSON object, as `dump_json` writes it.
-        key: The cell's, or the start of it.
+        key: The cell's key, or the start of it.
     """
     body = text[:-1]
     return body + _checksum_text(body.encode(), key).decode()
 
 
 def header_line(info: CellInfo) -> bytes:
-    """The first line of a cell's file."""
+    """Return the first line of a cell's file."""
     return f"{with_checksum(dump_json(info), info.key)}\n".encode()
 
 
@@ -198,38 +198,42 @@ def parse_record(line: bytes, key: str, version: int = SCHEMA_VERSION) -> Record
 
 
 def parse_header(line: bytes, key: str) -> CellInfo:
-    """What a cell is, from its file's first line.
+    """Return a cell's description from the first line of its file.
+
+    Args:
+        line: The line.
+        key: The start of the key that the file's name has.
 
     Raises:
-        SchemaVersionError: It was written in another form.
-        DamageError: It is not as it was written, or describes another cell than the file's name.
+        SchemaVersionError: Its schema version is not read.
+        DamageError: It is not as it was written, or belongs to another cell than the name says.
     """
     if not line:
         raise DamageError("empty")
     if not _has_checksum(line, key):
-        raise DamageError("its first line is not as it was written")
+        raise DamageError("its header is not as it was written")
     try:
         value = json.loads(line)
         del value["crc"]
         version = value["schema_version"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise DamageError("its first line describes no cell") from error
+        raise DamageError("its header describes no cell") from error
     if version not in READABLE:
         raise SchemaVersionError(version)
     try:
         info: CellInfo = validator(CellInfo).validate_python(migrated_header(value))
     except ValueError as error:
-        raise DamageError("its first line describes no cell") from error
+        raise DamageError("its header describes no cell") from error
     if not info.key.startswith(key):
         raise DamageError("it holds another cell than its name says")
     return info
 
 
 def read_header(path: Path) -> CellInfo:
-    """What a settled cell is, from its file's first line.
+    """Read the description of a settled cell from its file.
 
     Raises:
-        StoreError: The line is damaged, or was written in another form.
+        StoreError: The header is damaged, or its schema version is not read.
     """
     try:
         with open_regular(path) as lines:
@@ -241,18 +245,19 @@ def read_header(path: Path) -> CellInfo:
 
 
 def read_cell(path: Path) -> CellResult:
-    """A settled cell, every value of it checked.
+    """Read a settled cell, and check every value of it.
 
     Raises:
-        StoreError: The file is damaged, or was written in another form.
+        StoreError: The file is damaged, or its schema version is not read.
     """
     key = key_of(path)
     records: list[Record] = []
     try:
         with open_regular(path) as lines:
             info = parse_header(lines.readline(), key)
-            for line in lines:
-                records.append(parse_record(line, key, info.schema_version))  # noqa: PERF401 (the good ones are counted)
+            for line in lines:  # no comprehension: an error counts the good records
+                record = parse_record(line, key, info.schema_version)
+                records.append(record)
         if len(records) != info.n_queries:
             raise DamageError(f"{len(records)} records instead of {info.n_queries}")
     except OSError as error:
@@ -263,17 +268,17 @@ def read_cell(path: Path) -> CellResult:
 
 
 def damage_error(path: Path, reason: Exception, *, good: int | None = None) -> StoreError:
-    """The error for a damaged file, with what to do."""
+    """Return the error for a damaged file, with what to do."""
     after = "" if good is None else f" after {good} good records"
     what = str(reason) if isinstance(reason, SchemaVersionError) else f"damaged{after}: {reason}"
     return StoreError(
         f"{path}: {what}; run the sweep again, or `icl-gap store repair` its folder: the file is "
-        "set aside, its good records are kept, the others asked anew"
+        "set aside, its good records are kept, the others are requested again"
     )
 
 
 def fields_of(value: DataclassInstance) -> dict[str, Any]:
-    """The fields as they are: `asdict` would copy a thousand ids for each record."""
+    """Return the fields by name, without the deep copies of `asdict`."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
@@ -283,5 +288,5 @@ dump_json = json.JSONEncoder(separators=(",", ":"), default=fields_of).encode
 
 @cache
 def validator(kind: type[T]) -> TypeAdapter[T]:
-    """What checks values of a kind as they are read."""
+    """Return the validator of a dataclass."""
     return TypeAdapter(kind)

@@ -1,4 +1,4 @@
-"""JSON files beside the cells: the manifest, and what else a run keeps, each with a checksum."""
+"""JSON files with a checksum: the manifest, and what else a run keeps beside the cells."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from icl_gap.results.migration import READABLE
 from icl_gap.schema import SCHEMA_VERSION
 
 PRECISION = "precision.json"
-"""Requests answered again in float32; see `icl_gap.evaluation.precision`."""
+"""Name of the file of requests repeated in float32; see `icl_gap.evaluation.precision`."""
 
 
 def dump_checksummed(value: Mapping[str, Any]) -> bytes:
-    """The bytes of a file that holds a JSON object, the version of its form and a checksum.
+    """Return the bytes of a file that holds a JSON object, its schema version and a checksum.
 
     Args:
         value: The object, of plain values and dataclasses.
@@ -29,12 +29,12 @@ def dump_checksummed(value: Mapping[str, Any]) -> bytes:
 
 
 def read_checksummed(path: Path) -> dict[str, Any]:
-    """The object that `sealed` wrote to a file, without its checksum.
+    """Read the object that `dump_checksummed` wrote to a file, without its checksum.
 
     Raises:
         OSError: The file cannot be read.
-        SchemaVersionError: It was written in another form.
-        DamageError: A byte of it is not as it was written.
+        SchemaVersionError: Its schema version is not read.
+        DamageError: It is not as it was written, to the byte.
     """
     content = read_regular(path)
     try:
@@ -50,7 +50,7 @@ def read_checksummed(path: Path) -> dict[str, Any]:
 
 
 def _is_whole(value: dict[str, Any], content: bytes) -> bool:
-    """Whether a file holds a value and its checksum to the byte; takes the checksum out."""
+    """Remove the checksum from a value, and return whether the file holds both to the byte."""
     value.pop("crc", None)
     try:
         return dump_checksummed(value) == content

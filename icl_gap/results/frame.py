@@ -83,12 +83,12 @@ def _read_table(path: Path, info: CellInfo, wanted: Sequence[Field]) -> pa.Table
 
 
 def _n_records(header: bytes, key: str) -> int:
-    """Return how many records a file says that it holds: more than asked, after a higher limit."""
+    """Return how many records a file says that it holds; more than wanted after a higher limit."""
     return parse_header(header, key).n_queries
 
 
 def _checked_table(path: Path, info: CellInfo, wanted: Sequence[Field]) -> pa.Table:
-    """Read a cell with all checks, which name what is wrong with it, if anything is."""
+    """Read a cell with all checks, which name its damage, if there is any."""
     return _table_of(read_cell(path).records[: info.n_queries], wanted)
 
 

@@ -1,4 +1,4 @@
-"""Writing to a results folder: one run at a time, and told where it cannot be."""
+"""Writing to a results folder: one run at a time, with errors that name the folder."""
 
 from __future__ import annotations
 
@@ -7,32 +7,37 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from icl_gap.errors import StoreError
-from icl_gap.files import IrregularError, append_regular
+from icl_gap.files import IrregularError, check_regular
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system takes back from a process that dies.
+    """Hold the folder's lock. The system takes it back from a process that dies.
 
     Raises:
-        OSError: The lock cannot be written.
-        StoreError: Another process holds it.
+        OSError: The file system has no such locks, or the lock's file cannot be written.
+        StoreError: Another process holds the lock.
     """
-    import fcntl
+    from filelock import FileLock, Timeout
 
-    with append_regular(folder / ".lock") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{folder}: another run is writing here; wait for it, or choose another folder"
-            ) from None
+    path = folder / ".lock"
+    check_regular(path)  # `FileLock` refuses symbolic links, and would lock a FIFO
+    lock = FileLock(path, blocking=False, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise StoreError(
+            f"{folder}: another run is writing here; wait for it, or choose another folder"
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def store_errors(folder: Path) -> Iterator[None]:
-    """Tell what the system says of a folder, in a user's words.
+    """Turn the system's errors about a folder into `StoreError`.
 
     Raises:
         StoreError: It cannot be written.

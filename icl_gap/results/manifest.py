@@ -1,4 +1,4 @@
-"""The manifest of a results folder: which sweep it holds, and what is said of its cells."""
+"""The manifest of a results folder: its sweep, and the names, labels and states of its cells."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MANIFEST = "sweep.json"
 
 @dataclass(frozen=True, slots=True)
 class CellLabels:
-    """What is said of a cell's model and no result depends on: the last run's word counts."""
+    """Descriptions of a cell's model on which no result depends; those of the last run count."""
 
     model: str
     family: str
     n_params: int | None
-    """None, as of those that follow, where only the weights tell."""
+    """None, as the next two, where only the weights say."""
     n_params_non_embedding: int | None
     training_tokens: int | None
     size_source: SizeSource
@@ -49,27 +49,33 @@ class ManifestCell:
 
     key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     name: str
-    n_queries: int
-    """Queries that the sweep has of it; its file may hold more."""
     labels: CellLabels
+    n_queries: int | None = None
+    """Number of its queries that the sweep has. Its file may hold more; in version 4 it never did,
+    and this is None."""
+
+    def described(self, info: CellInfo) -> CellInfo:
+        """Return the description in the header of the cell's file as it is under the sweep."""
+        n_queries = info.n_queries if self.n_queries is None else self.n_queries
+        return replace(self.labels.applied_to(info), n_queries=n_queries)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What `sweep.json` holds."""
+    """The content of `sweep.json`."""
 
     schema_version: int
     sweep: dict[str, Any]
     cells: tuple[ManifestCell, ...]
     settled: tuple[Annotated[str, Field(pattern=rf"^[0-9a-f]{{{KEY_LENGTH}}}$")], ...] = ()
-    """The cells that were settled when the folder was last closed, by the start of their keys."""
+    """Starts of the keys of the cells that were settled when the folder was last closed."""
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a results folder.
+    """Read the manifest of a results folder.
 
     Raises:
-        StoreError: It is missing, damaged, or written in another form.
+        StoreError: It is missing or damaged, or its schema version is not read.
     """
     path = folder / MANIFEST
     try:
@@ -117,7 +123,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def write_settled(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of a results folder, and which of its cells are settled now.
+    """Write the manifest of a results folder, with the cells that are settled now.
 
     Raises:
         OSError: It cannot be written.

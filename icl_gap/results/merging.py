@@ -1,4 +1,4 @@
-"""Results of one sweep that several machines have made, brought together."""
+"""Merging of the results that several machines made for one sweep."""
 
 from __future__ import annotations
 
@@ -35,31 +35,31 @@ from icl_gap.results.verifying import check_cell
 
 
 @dataclass(slots=True)
-class _Found:
-    """What is known of a cell."""
+class _MergedCell:
+    """A cell, put together from its files."""
 
     path: Path
-    """The file that told first, and most."""
-    head: bytes
-    """The first line; empty where no file has one yet."""
+    """The first of its files, in the order of states."""
+    header: bytes
+    """The header; empty where no file has one yet."""
     lines: dict[str, bytes]
-    """The records by their queries; the first `n_complete` are those of the first queries."""
+    """Records by query id; the first `n_complete` are those of the first queries."""
     n_complete: int = 0
 
 
 def merge_stores(
     folders: Sequence[str | Path], out: str | Path, *, progress: Progress = no_progress
 ) -> None:
-    """Bring the results of one sweep together, as one run of it would have left them.
+    """Merge the results of one sweep into what one run of it would have left.
 
     Args:
-        folders: Results folders of the same sweep, whatever parts of it they hold.
-        out: A folder that is not there yet, or one of the same sweep, whose results count too.
+        folders: Results folders of the same sweep, each with any part of it.
+        out: A new folder, or one of the same sweep, whose results are kept too.
         progress: Shows progress.
 
     Raises:
         StoreError: A folder holds no results, or those of another sweep; a file is damaged; two
-            records of one request differ in more than timings; or `out` cannot be written.
+            records of one request differ in what may not differ; or `out` cannot be written.
     """
     out, parts = Path(out), [Path(folder) for folder in folders]
     if out.exists():
@@ -78,13 +78,13 @@ def merge_stores(
             _write_all(out, manifest, found, progress)
 
 
-def _read(folders: Sequence[Path], progress: Progress) -> tuple[Manifest, dict[str, _Found]]:
-    """Read the parts of a sweep: its manifest, and what is known of each cell."""
+def _read(folders: Sequence[Path], progress: Progress) -> tuple[Manifest, dict[str, _MergedCell]]:
+    """Read the parts of a sweep: its manifest, and its cells by the start of their keys."""
     first, *others = [read_manifest(folder) for folder in folders]
     for folder, manifest in zip(folders[1:], others, strict=True):
         if manifest.cells != first.cells:
             raise StoreError(f"{folder}: not the sweep of {folders[0]}; merge parts of one sweep")
-    found: dict[str, _Found] = {}
+    found: dict[str, _MergedCell] = {}
     files = [
         path
         for state in CellState
@@ -97,9 +97,9 @@ def _read(folders: Sequence[Path], progress: Progress) -> tuple[Manifest, dict[s
 
 
 def _write_all(
-    out: Path, manifest: Manifest, found: Mapping[str, _Found], progress: Progress
+    out: Path, manifest: Manifest, found: Mapping[str, _MergedCell], progress: Progress
 ) -> None:
-    """Write all cells, and then which of them are settled."""
+    """Write all cells, then the manifest."""
     make_folder(out / "cells")
     write_manifest(out, replace(manifest, settled=()))
     before = [cell_files(out, state) for state in CellState]
@@ -108,15 +108,15 @@ def _write_all(
     write_settled(out, manifest)
 
 
-def _add(found: dict[str, _Found], path: Path, version: int) -> None:
-    """Add a file's records, written by a version of the schema, to what is known of its cell."""
+def _add(found: dict[str, _MergedCell], path: Path, version: int) -> None:
+    """Add the records of a file, in a version of the schema, to its cell."""
     checked = check_cell(path)
     if checked.problem is not None:
         raise damage_error(path, ValueError(checked.problem))
-    if not checked.header and not checked.records:  # stopped before its first line was written
+    if not checked.header and not checked.records:  # stopped before its header was written
         return
-    known = found.setdefault(key_of(path), _Found(path, checked.header, {}))
-    known.head = known.head or checked.header
+    known = found.setdefault(key_of(path), _MergedCell(path, checked.header, {}))
+    known.header = known.header or checked.header
     records = {(record := json.loads(line))["query_id"]: (record, line) for line in checked.records}
     for query, (record, line) in records.items():
         before = known.lines.get(query)
@@ -139,16 +139,16 @@ def _outcome(line: bytes, version: int) -> dict[str, object]:
     return {name: value for name, value in record.items() if name not in {*INCIDENTAL, "crc"}}
 
 
-def _write(out: Path, cell: _Found, before: Sequence[Path]) -> None:
-    """Write a cell in the state that its records leave it in, and remove it in any other.
+def _write(out: Path, cell: _MergedCell, before: Sequence[Path]) -> None:
+    """Write a cell in the state of its records, and remove its files in other states.
 
-    The records of a settled cell stand in the order of its queries, which only a run knows: what
-    several begun files hold together stays begun.
+    The records of a settled cell are in the order of its queries, which only a run knows. So
+    several partial files make a partial file.
 
     Args:
         out: The folder.
         cell: The cell.
-        before: The files that it has there already, maybe under an older label.
+        before: The files that it has there already, perhaps under an older model name.
     """
     state = CellState.PARTIAL
     if not cell.path.name.endswith(CellState.PARTIAL):
@@ -161,14 +161,14 @@ def _write(out: Path, cell: _Found, before: Sequence[Path]) -> None:
             other.unlink()
 
 
-def _header(cell: _Found, state: CellState) -> bytes:
+def _header(cell: _MergedCell, state: CellState) -> bytes:
     """Return the header of a cell, which counts the records of a settled one."""
     if state is CellState.PARTIAL:
-        return cell.head
-    info = parse_header(cell.head, key_of(cell.path))
+        return cell.header
+    info = parse_header(cell.header, key_of(cell.path))
     counted = replace(
         info,
         n_queries=len(cell.lines),
         n_complete=None if cell.n_complete == len(cell.lines) else cell.n_complete,
     )
-    return cell.head if counted == info else header_line(counted)
+    return cell.header if counted == info else header_line(counted)

@@ -102,13 +102,14 @@ def open_results(folder: str | Path) -> Results:
     infos, paths, unfinished = [], [], []
     for cell in manifest.cells:
         path = files.get(cell.key[:KEY_LENGTH])
-        info = None if path is None else read_header(path)
-        if path is None or info is None or not info.covers(cell.n_queries):
-            unfinished.append(cell.name)
-            continue
-        labelled = cell.labels.applied_to(info)
-        infos.append(replace(labelled, n_queries=cell.n_queries, n_complete=None))
-        paths.append(path)
+        if path is not None:
+            header = read_header(path)
+            info = cell.described(header)
+            if header.covers(info.n_queries):
+                infos.append(replace(info, n_complete=None))
+                paths.append(path)
+                continue
+        unfinished.append(cell.name)
     return Results(folder, manifest.sweep, tuple(infos), tuple(paths), tuple(unfinished))
 
 

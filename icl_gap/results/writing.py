@@ -111,7 +111,7 @@ def open_store(
     """
     cells = list(cells)
     entries = tuple(
-        ManifestCell(info.key, cell_name(info), info.n_queries, _labels(info)) for info in cells
+        ManifestCell(info.key, cell_name(info), _labels(info), info.n_queries) for info in cells
     )
     manifest = Manifest(SCHEMA_VERSION, dict(sweep), entries)
     with store_errors(folder):

@@ -1,10 +1,10 @@
-"""Which queries are asked, and which exemplars each is shown."""
+"""The choice of queries and of the exemplars of each query."""
 
 from icl_gap.sampling.exemplars import (
     Order,
     SamplerSpec,
-    arrange,
     crossed,
+    order_exemplars,
     pool_split,
     queries,
     sample,
@@ -21,8 +21,8 @@ __all__ = [
     "SamplerSpec",
     "Selection",
     "Tokenize",
-    "arrange",
     "crossed",
+    "order_exemplars",
     "pool_split",
     "queries",
     "sample",

@@ -1,8 +1,8 @@
-"""Which exemplars a query is shown.
+"""The exemplars of a query.
 
 Everything here is a pure function of (spec, pool, query, shots, seed). The random stream of a query
-is keyed by the seed, the pool and the query's id alone, so its exemplars are the same whatever
-other queries are asked, in whatever order, by however many workers.
+is keyed by the seed, the pool and the query's id alone. So its exemplars do not depend on the other
+queries, on their order or on the number of workers.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ class SamplerSpec(Spec):
     selection: Selection = "oracle_coverage"
     """`oracle_coverage`: per query, examples that cover its primitives first (Hosseini et al.
     2022); `random`: per query, uniformly; `shared`: one set per seed and pool for all queries;
-    others as `strategies` tells. Those that read the query's gold target are oracles:
-    `oracle_coverage` and `cover_ls`."""
+    the others as in `strategies`. `oracle_coverage` and `cover_ls` are oracles: they read the
+    query's gold target."""
 
     hold_out: HoldOut = "source"
     """What an exemplar may not share with the query, besides its id."""
 
     order: Order = "selection"
-    """In which order those that are shown stand: as chosen, the last one first, the one whose words
-    are most like the query's last, or at random. It changes no choice."""
+    """The order of the exemplars in a prompt: as selected, reversed, the most similar one last,
+    or shuffled. It does not change the selection."""
 
     shuffled_targets: bool = False
-    """A control: each exemplar shows the target of the one chosen after it in place of its own, so
-    that sources and targets are what they were and no longer belong together."""
+    """A control: each exemplar shows the target of the one selected after it, so that sources and
+    targets stay and no longer belong together."""
 
     @property
     def shares_exemplars(self) -> bool:
@@ -57,17 +57,17 @@ class SamplerSpec(Spec):
 def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: int) -> Exemplars:
     """Draw the exemplars of one query.
 
-    k shots are the first k of k + 1 shots, in the order chosen; `arrange` puts them in another.
+    k shots are the first k of k + 1 shots, as selected; `order_exemplars` gives another order.
 
     Args:
-        spec: How to choose.
-        pool: Where to choose from.
+        spec: The strategy and what is held out.
+        pool: The pool to draw from.
         query: The query; oracles read its gold target (see `SamplerSpec`).
-        shots: How many.
+        shots: The number of exemplars.
         seed: The cell's seed.
 
     Returns:
-        Exactly `shots` exemplars, and the coverage after each, as they were chosen.
+        Exactly `shots` exemplars in the order of selection, and the coverage after each.
 
     Raises:
         SamplingError: The pool holds too few examples besides those held out.
@@ -76,17 +76,17 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
     key = () if spec.shares_exemplars else (query.id,)
     positions = STRATEGIES[spec.selection](pool, query, taken, Stream(seed, pool.name, *key))
     beyond = int(spec.shuffled_targets and shots > 0)
-    chosen = list(islice(positions, shots + beyond))
-    if len(chosen) < shots + beyond:
+    selected = list(islice(positions, shots + beyond))
+    if len(selected) < shots + beyond:
         raise SamplingError(
             f"too few exemplars in {pool.name} for query {query.id} ({spec.selection})",
             value=shots,
-            allowed=f"at most {len(chosen) - beyond} shots",
+            allowed=f"at most {len(selected) - beyond} shots",
         )
-    examples = [pool.examples[position] for position in chosen]
+    examples = [pool.examples[position] for position in selected]
     if spec.shuffled_targets:
         examples = [crossed(one, next_) for one, next_ in pairwise(examples)]
-    return Exemplars(query, tuple(examples), _coverage(pool, query, chosen[:shots]))
+    return Exemplars(query, tuple(examples), _coverage(pool, query, selected[:shots]))
 
 
 def crossed(one: Example, other: Example) -> Example:
@@ -94,13 +94,13 @@ def crossed(one: Example, other: Example) -> Example:
     return Example(one.id, one.source, other.target, target_id=other.id)
 
 
-def arrange(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:
-    """Put the exemplars that a query is shown in the order that they stand in.
+def order_exemplars(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:
+    """Return the exemplars of a prompt in the order in which they stand.
 
     Args:
-        order: Which.
-        exemplars: As chosen, no more than are shown. Their coverage is left as it was found.
-        seed: The cell's, for `shuffled`.
+        order: The order.
+        exemplars: The exemplars of the prompt in the order of selection. Their coverage stays.
+        seed: The seed of the cell, for `shuffled`.
     """
     query, shown = exemplars.query, list(exemplars.examples)
     match order:
@@ -110,7 +110,7 @@ def arrange(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:
             shown.reverse()
         case "nearest_last":
             words = set(query.source.split())
-            shown.sort(key=lambda example: _likeness(words, set(example.source.split())))
+            shown.sort(key=lambda example: _jaccard(words, set(example.source.split())))
         case "shuffled":
             stream = Stream("order", seed, query.id)
             for last in range(len(shown) - 1, 0, -1):
@@ -121,30 +121,30 @@ def arrange(order: Order, exemplars: Exemplars, seed: int) -> Exemplars:
     return replace(exemplars, examples=tuple(shown))
 
 
-def _likeness(one: set[str], other: set[str]) -> float:
-    """Jaccard's index."""
+def _jaccard(one: set[str], other: set[str]) -> float:
+    """Return Jaccard's index of two sets."""
     return len(one & other) / max(1, len(one | other))
 
 
 def queries(
     benchmark: Benchmark, split: Split, spec: SamplerSpec, limit: int | None = None
 ) -> list[Example]:
-    """The queries of a split: the first `limit` in an order fixed by a hash of their ids.
+    """Return the queries of a split: the first `limit` by a hash of their ids.
 
-    The order depends on nothing else, so a lower limit asks the first of the same queries, and both
-    conditions and all seeds ask the same ones. `shared` leaves out the examples that are kept for
-    its exemplar sets (`is_reserved`).
+    The order depends on nothing else. So a lower limit takes the first of the same queries, and all
+    conditions and seeds take the same ones. `shared` leaves out the examples reserved for its
+    exemplar sets (`is_reserved`).
     """
-    asked = [
+    candidates = [
         example
         for example in benchmark.examples(split)
         if not (spec.shares_exemplars and is_reserved(example))
     ]
-    return sorted(asked, key=lambda example: rank("query", example.id))[:limit]
+    return sorted(candidates, key=lambda example: rank("query", example.id))[:limit]
 
 
 def pool_split(query_split: Split, condition: Condition) -> Split:
-    """The side that exemplars come from: the query's own (ID) or the other (OOD)."""
+    """Return the side that exemplars come from: the query's own (ID) or the other (OOD)."""
     other: dict[Split, Split] = {"train": "test", "test": "train"}
     return query_split if condition == "id" else other[query_split]
 
@@ -171,14 +171,15 @@ def sample_exemplars(
         shots: Exemplars per query, ≥ 0.
         seed: Any integer.
         selection: See `SamplerSpec`.
-        tokenize: Target text to tokens; a model's tokenizer, to follow Hosseini et al. 2022.
-        structures: Target text to its local structures, for `cover_ls`.
-        embed: Texts to their embeddings, for `embedding`.
-        limit: At most so many queries; None for all.
+        tokenize: A function from a target to its tokens; a model's tokenizer to follow Hosseini et
+            al. 2022.
+        structures: A function from a target to its local structures, for `cover_ls`.
+        embed: A function from texts to their embeddings, for `embedding`.
+        limit: The largest number of queries; None for all.
 
     Returns:
-        For each query its exemplars and the coverage reached at 0, 1, … `shots` shots, in the order
-        of `queries`.
+        For each query, in the order of `queries`, its exemplars and the coverage at 0, 1, … `shots`
+        shots.
 
     Raises:
         SamplingError: A value is out of range, or the pool holds too few examples.
@@ -191,17 +192,20 @@ def sample_exemplars(
             raise SamplingError(f"{name} is negative", value=number, allowed="0 or more")
     spec = SamplerSpec(selection=selection)
     pool = Pool(benchmark, pool_split(query_split, condition), tokenize, structures, embed)
-    asked = queries(benchmark, query_split, spec, limit)
-    return [sample(spec, pool, query, shots=shots, seed=seed) for query in asked]
+    drawn = queries(benchmark, query_split, spec, limit)
+    return [sample(spec, pool, query, shots=shots, seed=seed) for query in drawn]
 
 
-def _coverage(pool: Pool, query: Example, chosen: Sequence[int]) -> tuple[float, ...]:
-    """The share of the query's primitives in the first 0, 1, … exemplars; 1 if it has none."""
-    total, held = pool.wants(query)
+def _coverage(pool: Pool, query: Example, selected: Sequence[int]) -> tuple[float, ...]:
+    """Return the coverage of the query's primitives by the first 0, 1, … exemplars.
+
+    It is 1 for a query without primitives.
+    """
+    total, held = pool.query_primitives(query)
     missing, nowhere = set(held), total - len(held)
     shares = [0.0 if total else 1.0]
-    for position in chosen:
-        missing.difference_update(pool.primitives.items[position])
+    for position in selected:
+        missing.difference_update(pool.primitive_index.items[position])
         shares.append(1 - (len(missing) + nowhere) / total if total else 1.0)
     return tuple(shares)
 

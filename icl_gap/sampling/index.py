@@ -1,4 +1,4 @@
-"""Which examples hold what: items by number, and where each occurs."""
+"""An inverted index from items, such as words, to the examples that hold them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import count
 
 
-class Index:
-    """The items of a pool's examples.
+class InvertedIndex:
+    """An inverted index of the items of a pool's examples.
 
     Args:
-        examples: The distinct items of each, in an order of their own.
+        examples: The distinct items of each example, in a fixed order.
     """
 
     def __init__(self, examples: Iterable[Iterable[Hashable]]) -> None:
@@ -20,20 +20,20 @@ class Index:
         self.items: Sequence[Sequence[int]] = [
             tuple(map(numbers.__getitem__, items)) for items in examples
         ]
-        """Those of each example, as numbers."""
+        """The items of each example, as numbers."""
         self.numbers: Mapping[Hashable, int] = dict(numbers)
-        """In order of appearance."""
+        """The number of each item, in order of appearance."""
         postings = [array("I") for _ in numbers]
         for position, held in enumerate(self.items):
             for number in held:
                 postings[number].append(position)
         self.postings: Sequence[Sequence[int]] = postings
-        """For each number, the positions of the examples that hold the item, ascending."""
+        """For each number, the positions of the examples that hold the item, in ascending order."""
 
     def held(self, items: Iterable[Hashable]) -> list[int]:
-        """The numbers of those items that some example holds, the rarest first.
+        """Return the numbers of the items that some example holds, the rarest first.
 
-        Ties go to the one that comes first.
+        Equally rare items keep their order.
         """
         found = [number for each in items if (number := self.numbers.get(each)) is not None]
         return sorted(found, key=lambda number: len(self.postings[number]))

@@ -1,4 +1,4 @@
-"""The pool that exemplars are drawn from, indexed by primitive."""
+"""The pool that exemplars are drawn from, with its indexes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from icl_gap.errors import SamplingError
 from icl_gap.programs.templates import program_template
-from icl_gap.sampling.index import Index
+from icl_gap.sampling.index import InvertedIndex
 from icl_gap.sampling.stream import rank
 from icl_gap.schema import Benchmark, Example, Split
 
@@ -20,20 +20,20 @@ Tokenize = Callable[[str], Sequence[Hashable]]
 Primitive = tuple[Literal["word", "token"], Hashable]
 HoldOut = Literal["source", "template"]
 Scores = NDArray[np.float32]
-"""A number for each example of a pool."""
+"""One score for each example of a pool, (n,)."""
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
-"""Texts to their embeddings, (n, d), rows of unit length."""
+"""A function from n texts to their embeddings, (n, d), with rows of unit length."""
 
 _RESERVED_SHARE = 64 / 256
 
 
 def primitives(example: Example, tokenize: Tokenize) -> dict[Primitive, None]:
-    """The distinct primitives of an example: words of its source, tokens of its target.
+    """Return the distinct primitives of an example: words of its source, tokens of its target.
 
     Hosseini et al. 2022, section 3. A word and a token of the same spelling are two primitives.
 
     Returns:
-        An ordered set: source words first, each kind in order of appearance.
+        An ordered set: words of the source, then tokens of the target, in order of appearance.
     """
     found: dict[Primitive, None] = {("word", word): None for word in example.source.split()}
     found.update({("token", token): None for token in tokenize(example.target)})
@@ -41,34 +41,34 @@ def primitives(example: Example, tokenize: Tokenize) -> dict[Primitive, None]:
 
 
 def is_reserved(example: Example) -> bool:
-    """Whether `selection: shared` keeps this example for its exemplar sets.
+    """Return whether `selection: shared` reserves this example for its exemplar sets.
 
-    A hash of the source text sets a quarter of every split aside, so the division depends neither
-    on how many queries are asked nor on the seed, and equal sources fall on the same side.
+    A hash of the source text reserves a quarter of every split. So the division depends neither on
+    the number of queries nor on the seed, and equal sources fall on the same side.
     """
     return rank("reserved", example.source)[0] < 256 * _RESERVED_SHARE
 
 
-class Wants(NamedTuple):
-    """The primitives of a query, as a pool knows them."""
+class QueryPrimitives(NamedTuple):
+    """The primitives of a query, and those of them that a pool holds."""
 
     total: int
-    """How many there are."""
+    """The number of primitives of the query."""
     held: tuple[int, ...]
-    """The numbers of those that some example of the pool holds, the rarest first; ties go to the
-    one that comes first in the query."""
+    """The numbers of the primitives that some example of the pool holds, the rarest first; equally
+    rare ones in the order of the query."""
 
 
 class Pool:
-    """One side of a benchmark, ready to draw from. Immutable; its indexes are made on first use.
+    """One side of a benchmark to draw exemplars from, immutable, with indexes made on first use.
 
     Args:
         benchmark: The benchmark.
-        split: Which of its sides.
-        tokenize: Target text to tokens, for the primitives.
-        structures: Target text to its local structures, for `cover_ls`; by default its
-            words.
-        embed: Texts to their embeddings, for `embedding`.
+        split: The side.
+        tokenize: A function from a target to its tokens, for the primitives.
+        structures: A function from a target to its local structures, for `cover_ls`; by default
+            its words.
+        embed: A function from texts to their embeddings, for `embedding`.
     """
 
     def __init__(
@@ -84,35 +84,36 @@ class Pool:
         self.tokenize = tokenize
         self.structures_of = structures
         self._embed = embed
-        self._wants: dict[tuple[str, str], Wants] = {}
+        self._query_primitives: dict[tuple[str, str], QueryPrimitives] = {}
         self._scored: tuple[str | None, Scores] = (None, np.zeros(0, np.float32))
-        """The last query's source and its scores, of which a pool of CFQ's has 400 kB each."""
+        """The last query's source and its scores (400 kB for a pool of CFQ)."""
 
-    def wants(self, query: Example) -> Wants:
-        """What a query needs covered; found once, for all the seeds that ask it."""
+    def query_primitives(self, query: Example) -> QueryPrimitives:
+        """Return the primitives of a query, computed once for all seeds."""
         key = query.source, query.target
-        if key not in self._wants:
+        if key not in self._query_primitives:
             needed = primitives(query, self.tokenize)
-            self._wants[key] = Wants(len(needed), tuple(self.primitives.held(needed)))
-        return self._wants[key]
+            held = tuple(self.primitive_index.held(needed))
+            self._query_primitives[key] = QueryPrimitives(len(needed), held)
+        return self._query_primitives[key]
 
     @cached_property
-    def primitives(self) -> Index:
-        """The examples by their primitives."""
-        return Index(primitives(example, self.tokenize) for example in self.examples)
+    def primitive_index(self) -> InvertedIndex:
+        """The index of the examples by their primitives."""
+        return InvertedIndex(primitives(example, self.tokenize) for example in self.examples)
 
     @cached_property
-    def words(self) -> Index:
-        """The examples by the words of their sources."""
-        return Index(dict.fromkeys(example.source.split()) for example in self.examples)
+    def word_index(self) -> InvertedIndex:
+        """The index of the examples by the words of their sources."""
+        return InvertedIndex(dict.fromkeys(example.source.split()) for example in self.examples)
 
     @cached_property
-    def structures(self) -> Index:
-        """The examples by the local structures of their targets."""
-        return Index(dict.fromkeys(self.structures_of(e.target)) for e in self.examples)
+    def structure_index(self) -> InvertedIndex:
+        """The index of the examples by the local structures of their targets."""
+        return InvertedIndex(dict.fromkeys(self.structures_of(e.target)) for e in self.examples)
 
     def relevance(self, query: Example) -> Scores:
-        """How well the source of each example fits a query's, by BM25 of their words."""
+        """Return the BM25 score of each example's source for the words of a query's source."""
         source, scores = self._scored
         if source != query.source:
             words = query.source.split()
@@ -122,13 +123,13 @@ class Pool:
             self._scored = query.source, scores
         return scores
 
-    def likeness(self, query: Example) -> Scores:
-        """How alike the source of each example and a query's are, by the cosine of embeddings.
+    def similarity(self, query: Example) -> Scores:
+        """Return the cosine between the embeddings of each example's source and a query's.
 
-        To six decimals: beyond these it may differ with what is embedded together.
+        It is rounded to six decimals: further ones can depend on the batch of texts.
 
         Raises:
-            SamplingError: There is nothing to embed with.
+            SamplingError: The pool has no function `embed`.
         """
         if not self.examples:
             return np.zeros(0, np.float32)
@@ -159,7 +160,7 @@ class Pool:
 
     @cached_property
     def positions(self) -> NDArray[np.int64]:
-        """Of all examples."""
+        """The positions of all examples."""
         return np.arange(len(self.examples))
 
     @cached_property
@@ -169,14 +170,14 @@ class Pool:
 
     @cached_property
     def reserved(self) -> Sequence[int]:
-        """The positions of the examples kept for shared exemplar sets."""
+        """The positions of the examples that are reserved for shared exemplar sets."""
         return [i for i, example in enumerate(self.examples) if is_reserved(example)]
 
     def held_out(self, query: Example, hold_out: HoldOut) -> set[int]:
-        """The positions that may not be exemplars of a query.
+        """Return the positions that may not be exemplars of a query.
 
-        Those of its id and of its source text; with `template`, also those whose target differs
-        from the query's in nothing but the numbers of placeholders.
+        These have its id or its source text; with `template`, also a target that differs from the
+        query's only in the numbers of placeholders.
         """
         positions = {*self._by_id.get(query.id, ()), *self._by_source.get(query.source, ())}
         if hold_out == "template":

@@ -1,8 +1,8 @@
-"""In which order a pool's examples are chosen for a query.
+"""Selection strategies: the order in which examples of a pool become exemplars of a query.
 
-Each strategy is a function of the pool, the query, what is held out, and a stream of random
-numbers; it yields positions in the pool, never one that is taken, and takes each. So k shots are
-the first k of k + 1.
+Each strategy is a function of the pool, the query, the positions already taken (at first, those
+held out) and a random stream. It yields positions in the pool that are not taken and adds them to
+those taken. So k shots are the first k of k + 1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from icl_gap.programs.templates import program_template
-from icl_gap.sampling.index import Index
+from icl_gap.sampling.index import InvertedIndex
 from icl_gap.sampling.pool import Pool, Scores
 from icl_gap.sampling.stream import Stream
 from icl_gap.schema import Example
@@ -37,76 +37,76 @@ SHARING: frozenset[Selection] = frozenset({"shared"})
 Strategy = Callable[[Pool, Example, set[int], Stream], Iterator[int]]
 
 CANDIDATES = 100
-"""Of a DPP: those that fit the query best."""
+"""The number of candidates of a DPP: the examples with the best BM25 scores."""
 _LEAST = 1e-6
 """The least that an example must add to a DPP's volume."""
 
 
 def oracle_coverage(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
-    """Hosseini et al. 2022, section 3: cover the query's primitives, then any.
+    """Cover the query's primitives, then draw uniformly; Hosseini et al. 2022, section 3.
 
-    Repeatedly take the query's rarest primitive that is not yet covered (rarity is the number of
-    pool examples that hold it; ties go to the one that comes first in the query) and draw uniformly
-    among the pool examples that hold it; once all are covered, draw uniformly from the rest.
+    Repeat: take the rarest primitive of the query that is not yet covered and draw uniformly among
+    the examples of the pool that hold it. Rarity is the number of examples that hold a primitive;
+    of equally rare ones, the first in the query counts. Once all are covered, draw uniformly.
     """
-    held = pool.wants(query).held
+    held = pool.query_primitives(query).held
     needed = set(held)
     for rarest in held:
         if rarest not in needed:
             continue
         # There may be none: only examples that are held out have it.
-        for position in islice(_untaken(pool.primitives.postings[rarest], taken, stream), 1):
+        for position in islice(_untaken(pool.primitive_index.postings[rarest], taken, stream), 1):
             yield position
-            needed.difference_update(pool.primitives.items[position])
+            needed.difference_update(pool.primitive_index.items[position])
     yield from _untaken(range(len(pool.examples)), taken, stream)
 
 
 def uniform(pool: Pool, _: Example, taken: set[int], stream: Stream) -> Iterator[int]:
-    """Any, uniformly."""
+    """Draw uniformly."""
     return _untaken(range(len(pool.examples)), taken, stream)
 
 
 def shared(pool: Pool, _: Example, taken: set[int], stream: Stream) -> Iterator[int]:
-    """Any of those kept for exemplar sets that all queries share."""
+    """Draw uniformly from the examples reserved for sets that all queries share."""
     return _untaken(pool.reserved, taken, stream)
 
 
 def bm25(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
-    """Those first whose sources fit the query's best; equal ones at random."""
+    """Take examples by falling BM25 score, equal ones at random."""
     return _ranked(pool.positions, pool.relevance(query), taken, stream)
 
 
 def embedding(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
-    """Those first whose sources' embeddings are most like the query's; equal ones at random."""
-    return _ranked(pool.positions, pool.likeness(query), taken, stream)
+    """Take examples by falling cosine of their embeddings with the query's; ties at random."""
+    return _ranked(pool.positions, pool.similarity(query), taken, stream)
 
 
 def length(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
-    """Those first whose sources have most nearly as many words as the query's."""
+    """Take examples by the difference between their length in words and the query's."""
     near = -np.abs(pool.lengths - len(query.source.split()))
     return _ranked(pool.positions, near, taken, stream)
 
 
 def cover_utterance(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the words of the query's source, then as `bm25`; Cover-Utt of Levy et al. 2022."""
-    held = pool.words.held(dict.fromkeys(query.source.split()))
-    yield from _covering(pool, query, taken, stream, index=pool.words, held=held)
+    held = pool.word_index.held(dict.fromkeys(query.source.split()))
+    yield from _covering(pool, query, taken, stream, index=pool.word_index, held=held)
     yield from bm25(pool, query, taken, stream)
 
 
 def cover_ls(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
     """Cover the local structures of the gold target, then as `bm25`; Cover-LS with an oracle."""
-    held = pool.structures.held(dict.fromkeys(pool.structures_of(query.target)))
-    yield from _covering(pool, query, taken, stream, index=pool.structures, held=held)
+    held = pool.structure_index.held(dict.fromkeys(pool.structures_of(query.target)))
+    yield from _covering(pool, query, taken, stream, index=pool.structure_index, held=held)
     yield from bm25(pool, query, taken, stream)
 
 
 def dpp(pool: Pool, query: Example, taken: set[int], stream: Stream) -> Iterator[int]:
-    """Fitting and unlike each other: greedily, those that add most to the volume of a DPP.
+    """Take relevant and diverse examples: greedily, the largest gain in a DPP's volume.
 
     Chen et al. 2018, arXiv 1709.05135, algorithm 1. The kernel is the cosine of two sources' words,
-    weighted by their rarity, times how well each fits the query (BM25, by the best); candidates are
-    the `CANDIDATES` that fit best. Once nothing adds to the volume, as `bm25`.
+    weighted by their rarity, times the relevance of each (BM25, relative to the best). Candidates
+    are the `CANDIDATES` most relevant. Once nothing adds to the volume, as `bm25`.
     """
     candidates = list(islice(bm25(pool, query, set(taken), stream), CANDIDATES))
     for place in _greedy_map(_kernel(pool, candidates, pool.relevance(query))):
@@ -136,12 +136,12 @@ def _covering(
     taken: set[int],
     stream: Stream,
     *,
-    index: Index,
+    index: InvertedIndex,
     held: Sequence[int],
 ) -> Iterator[int]:
-    """For each item that is not yet covered, in this order, the example with it that fits best.
+    """For each item that is not yet covered, in order, take the most relevant example with it.
 
-    Levy et al. 2022, algorithm 1: of examples with one program template, no second one.
+    Levy et al. 2022, algorithm 1: no two examples with the same program template are taken.
     """
     needed, scores = set(held), pool.relevance(query)
     barred, templates = set(taken), set[str]()
@@ -149,9 +149,9 @@ def _covering(
         if item not in needed:
             continue
         for position in _ranked(index.postings[item], scores, barred, stream):
-            shape = program_template(pool.examples[position].target)
-            if shape not in templates:
-                templates.add(shape)
+            template = program_template(pool.examples[position].target)
+            if template not in templates:
+                templates.add(template)
                 taken.add(position)
                 yield position
                 needed.difference_update(index.items[position])
@@ -159,9 +159,9 @@ def _covering(
 
 
 def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Iterator[int]:
-    """The positions in random order, without those taken; adds each to `taken`.
+    """Yield the positions that are not taken in random order, and add each to `taken`.
 
-    A Fisher-Yates shuffle that keeps only the entries it has moved, so that drawing ten of a
+    A Fisher-Yates shuffle that stores only the entries it has moved, so that drawing ten of a
     hundred thousand costs ten draws.
     """
     moved: dict[int, int] = {}
@@ -177,16 +177,16 @@ def _untaken(positions: Sequence[int], taken: set[int], stream: Stream) -> Itera
 def _ranked(
     positions: Sequence[int] | NDArray[np.int64], scores: Scores, taken: set[int], stream: Stream
 ) -> Iterator[int]:
-    """The positions by falling score, equal ones in random order; adds each to `taken`."""
+    """Yield the positions by falling score, equal ones at random; add each to `taken`."""
     here = np.asarray(positions)
     for equals in _falling(scores[here]):
         yield from _untaken(here[equals].tolist(), taken, stream)
 
 
 def _falling(scores: Scores) -> Iterator[NDArray[np.int64]]:
-    """Where the best score stands, then where the next best, and so on.
+    """Yield the indices of the best score, then of the next best, and so on.
 
-    Few are ever asked for, so no more are sorted than that: the best, then eight times as many.
+    Callers take few of them, so the best 64 are sorted first, then eight times as many, and so on.
     """
     above, wanted = np.inf, 64
     while above > -np.inf:
@@ -199,12 +199,14 @@ def _falling(scores: Scores) -> Iterator[NDArray[np.int64]]:
 
 
 def _kernel(pool: Pool, candidates: Sequence[int], scores: Scores) -> NDArray[np.float64]:
-    words = sorted({number for position in candidates for number in pool.words.items[position]})
+    words = sorted(
+        {number for position in candidates for number in pool.word_index.items[position]}
+    )
     place = {number: n for n, number in enumerate(words)}
-    rarity = [np.log1p(len(pool.examples) / len(pool.words.postings[each])) for each in words]
+    rarity = [np.log1p(len(pool.examples) / len(pool.word_index.postings[each])) for each in words]
     vectors = np.zeros((len(candidates), len(words)))
     for row, position in enumerate(candidates):
-        columns = [place[number] for number in pool.words.items[position]]
+        columns = [place[number] for number in pool.word_index.items[position]]
         vectors[row, columns] = np.take(rarity, columns)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _LEAST)
     fit = scores[list(candidates)].astype(np.float64)
@@ -213,7 +215,7 @@ def _kernel(pool: Pool, candidates: Sequence[int], scores: Scores) -> NDArray[np
 
 
 def _greedy_map(kernel: NDArray[np.float64]) -> Iterator[int]:
-    """The rows of a kernel, each the one that adds most to the volume of those before it."""
+    """Yield the rows of a kernel, each the one that adds most to the volume of those before it."""
     gains = np.diagonal(kernel).copy()
     parts = np.zeros((0, len(kernel)))
     while len(parts) < len(kernel):

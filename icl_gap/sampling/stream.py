@@ -1,8 +1,8 @@
-"""A stream of random integers that its key alone decides.
+"""Random integers that depend on nothing but a key.
 
-The standard library and NumPy promise neither the same numbers in every version nor a stream for
-every (seed, pool, query) that is independent of the order in which they are asked for. A keyed
-hash in counter mode promises both, in any language.
+The standard library and NumPy guarantee neither the same numbers in every version nor a stream for
+each (seed, pool, query) that is independent of the order of calls. A keyed hash in counter mode
+guarantees both, in any language.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import hashlib
 
 
 class Stream:
-    """Integers drawn from BLAKE2b(key) in counter mode.
+    """A stream of integers from BLAKE2b(key) in counter mode.
 
     Args:
-        *key: What the stream depends on; parts are told apart, so `("a", "bc")` and `("ab", "c")`
-            are different keys.
+        *key: The parts of the key. Their boundaries count: `("a", "bc")` and `("ab", "c")` are
+            different keys.
     """
 
     def __init__(self, *key: str | int) -> None:
@@ -24,10 +24,10 @@ class Stream:
         self._drawn = 0
 
     def below(self, bound: int) -> int:
-        """A uniform integer in [0, bound).
+        """Return a uniform integer in [0, bound).
 
-        128 random bits are reduced modulo `bound`: for any pool that fits in memory the deviation
-        from uniform is below 2**-90.
+        It is 128 random bits modulo `bound`; for any pool that fits in memory the deviation from
+        uniform is below 2**-90.
         """
         block = self._state.copy()
         block.update(self._drawn.to_bytes(8, "little"))
@@ -36,6 +36,6 @@ class Stream:
 
 
 def rank(*key: str | int) -> bytes:
-    """A hash to order things by: uniform over the keys, the same on every machine."""
+    """Return a hash to sort by: uniform over the keys, the same on every machine."""
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in key)
     return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -27,7 +27,7 @@ def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> Non
     names = ("nano-codegen-xxs", "nano-codegen-xxs-control")
     models = [TransformersSpec(model=name) for name in names]
     evaluate_sweep(sweep("scan", models=models, limit=2), trained / "results")
-    cards.main([str(trained / "results")])
+    cards.write_model_cards([str(trained / "results")])
     texts = ((trained / "weights" / name / "README.md").read_text() for name in names)
     default, control = (" ".join(text.split()) for text in texts)
     assert "A CodeGen of 2 layers and width 32" in default
@@ -49,7 +49,7 @@ def test_a_card_says_when_todays_curriculum_is_another(trained) -> None:
     args = json.loads(told.read_text())
     args["levels"][-1]["length"] = 448
     told.write_text(json.dumps(args))
-    cards.main([str(trained / "results")])
+    cards.write_model_cards([str(trained / "results")])
     card = " ".join((told.parent / "README.md").read_text().split())
     assert "in rows of at most 448" in card
     assert "those of an earlier recipe" in card
@@ -58,7 +58,7 @@ def test_a_card_says_when_todays_curriculum_is_another(trained) -> None:
 def test_a_model_that_was_not_measured_is_an_error(trained, capsys) -> None:
     evaluate_sweep(sweep("scan", models=["nano-codegen-xxs"], limit=2), trained / "results")
     with pytest.raises(SystemExit):
-        cards.main([str(trained / "results")])
+        cards.write_model_cards([str(trained / "results")])
     assert "nano-codegen-xxs-control" in capsys.readouterr().err
     assert not (trained / "weights" / "nano-codegen-xxs" / "README.md").exists()
 

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from icl_gap.nano import train as command
 from icl_gap.nano.episodes import Batch
 from icl_gap.nano.shapes import SHAPES, build_config
-from icl_gap.nano.train import begin_opt, later_accuracy, train
+from icl_gap.nano.train import initialize_opt, later_accuracy, train
 from icl_gap.nano.training_recipe import LEVELS, Recipe
 
 SHORT = Recipe("codegen", "xxs", steps=12, warm_up=4)
@@ -90,7 +90,7 @@ def test_opt_begins_with_heads_that_look_one_to_four_tokens_back() -> None:
     torch.manual_seed(0)
     config = build_config("opt", SHAPES["m"], vocab_size=200, end=0)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-    begin_opt(model)
+    initialize_opt(model)
     tokens = torch.randint(1, 200, (1, 300))
     seen = model(tokens, output_attentions=True).attentions
     place = torch.arange(50, 300)[:, None]

@@ -124,7 +124,7 @@ def test_a_cell_under_another_name_is_found(tmp_path) -> None:
         assert finished == {INFO.key}
     path.rename(path.with_name(path.name.replace("abababababababab", "cdcdcdcdcdcdcdcd")))
     other_name, lost = verify_store(folder)
-    assert "first line is not as it was written" in other_name.problem
+    assert "header is not as it was written" in other_name.problem
     assert (lost.path, lost.n_good) == (path, 0)
     with open_store(folder, {"name": "x"}, [INFO, other]) as finished:
         assert not finished

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -303,3 +305,29 @@ def test_a_begun_file_that_says_less_than_the_model_is_described_anew(tmp_path) 
         writer.append(INFO.key, SOME[0])
     assert write(folder, SOME) == 2
     assert path_of(folder).read_bytes() == whole
+
+
+def test_the_lock_is_no_fifo(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    (folder / ".lock").unlink()
+    os.mkfifo(folder / ".lock")
+    with pytest.raises(StoreError, match=r"\.lock: cannot be written: it is a FIFO"):
+        finished_keys(folder)
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path) -> None:
+    folder = fresh(tmp_path)
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from icl_gap.results.locking import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match="another run is writing"):
+            finished_keys(folder)
+        process.kill()
+    assert finished_keys(folder) == frozenset()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import embed
 
 from icl_gap.errors import SamplingError
-from icl_gap.sampling import Pool, SamplerSpec, arrange, sample, sample_exemplars
+from icl_gap.sampling import Pool, SamplerSpec, order_exemplars, sample, sample_exemplars
 from icl_gap.sampling.strategies import STRATEGIES, _greedy_map
 from icl_gap.schema import Benchmark, Example, Exemplars
 
@@ -153,7 +153,7 @@ SHOWN = Exemplars(QUERY, pool().examples[:4], (0.0, 0.5, 0.5, 0.5, 0.5))
 
 def test_orders() -> None:
     ids = {
-        order: [e.id for e in arrange(order, SHOWN, 0).examples]
+        order: [e.id for e in order_exemplars(order, SHOWN, 0).examples]
         for order in ("selection", "reversed", "nearest_last")
     }
     assert ids["selection"] == ["p0", "p1", "p2", "p3"]
@@ -163,7 +163,10 @@ def test_orders() -> None:
 
 def test_shuffling_is_fair_and_keyed_by_seed_and_query() -> None:
     three = SHOWN.first(3)
-    seen = [tuple(e.id for e in arrange("shuffled", three, seed).examples) for seed in range(600)]
+    seen = [
+        tuple(e.id for e in order_exemplars("shuffled", three, seed).examples)
+        for seed in range(600)
+    ]
     assert len(set(seen)) == 6
     assert max(seen.count(order) for order in set(seen)) < 140
-    assert arrange("shuffled", three, 5) == arrange("shuffled", three, 5)
+    assert order_exemplars("shuffled", three, 5) == order_exemplars("shuffled", three, 5)

@@ -244,14 +244,14 @@ def _is_done(response: ActiveResponse, predictions: Predictions) -> bool:
     return can_still_match is None or not any(map(can_still_match, state.candidate_texts))
 
 
-def _finish(response: ActiveResponse, batch_tokens: int | None) -> Response:
+def _finish(response: ActiveResponse, kv_cache_tokens: int | None) -> Response:
     mean = response.gold_logprob
     return Response(
         completion=response.state.completion,
         divergence=response.state.divergence,
         gold_logprob=mean,
         gold_tokens=None if mean is None else len(response.tokenized.gold_tokens),
-        batch_tokens=batch_tokens,
+        kv_cache_tokens=kv_cache_tokens,
     )
 
 

@@ -328,7 +328,7 @@ def test_a_lack_of_memory_halves_the_budget_and_changes_no_answer(
     found = outcomes(tested, requests, predictions)
     assert max(runner.passes) <= 25
     for answer, other in zip(found, expected, strict=True):
-        assert answer.batch_tokens < 60
+        assert answer.kv_cache_tokens < 60
         assert answer.completion == other.completion
         assert answer.divergence == other.divergence
         assert answer.gold_logprob == pytest.approx(other.gold_logprob, abs=1e-5)
@@ -347,7 +347,7 @@ def test_a_lack_of_memory_while_one_request_is_decoded_narrows_its_guesses() -> 
     tested, runner = watched("opt", fails=fails)
     (answer,) = outcomes(tested, [request(text, "", "\0")], "full")
     assert answer.completion == expected
-    assert answer.batch_tokens == 1
+    assert answer.kv_cache_tokens == 1
     assert runner.passes.count(1) > 2
 
 
