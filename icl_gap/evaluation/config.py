@@ -65,7 +65,8 @@ class SweepSpec(Spec):
     shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
     seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
     limit: Whole | None = Field(default=1045, ge=1)
-    """At most so many queries of each split; null for all."""
+    """At most so many queries of each split; null for all. It changes no record: a raised limit
+    asks only for the new queries, a lowered one uses the first."""
     selection: Selection = "oracle_coverage"
     embedder: EmbedderSpec = EmbedderSpec()
     """The embedder of sources, for `selection: embedding`; a name alone is its `model`."""
@@ -77,7 +78,7 @@ class SweepSpec(Spec):
     together. `coverage` stays that of the exemplars as they were chosen."""
     overflow: Overflow = "error"
     """What to do with a prompt that does not fit the model's context: stop before anything runs,
-    leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
+    leave the query out, or show it fewer exemplars; the last two under every condition."""
     predictions: Predictions = "verdict"
     """`verdict` decodes until it is known whether a response is right, `full` to its end."""
     canonical: bool = Field(default=True, strict=True)
