@@ -2,8 +2,9 @@
 
 Any clause of the target may come next. So every clause so far must be one of the target's, and the
 unfinished one the start of one of them. Clauses are compared with their variables unnamed; whether
-one renaming fits them all is settled only at the closing bracket. On CFQ that costs 2 % more
-decoded tokens than a search for a renaming at every token.
+one renaming fits them all is settled only at the closing bracket. A search for a renaming at every
+token would give up wrong answers to CFQ a little earlier (GPT-2's tokenizer): by 0.1 to 0.3 tokens
+if they are other queries, by 4 to 5 % of what is decoded if they are near the target.
 """
 
 from __future__ import annotations
