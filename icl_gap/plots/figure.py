@@ -180,7 +180,7 @@ def _draw(plan: _Plan) -> Figure:
     if plan.page is not None:
         width = min(laid_out_size(figure, first)[0], plan.recipe.panel_size[0])
     size = width, width if plan.equal else height
-    resize(figure, first, size, (columns * width, sum(heights) * size[1] / height))
+    resize(figure, first, size, (columns * width, sum(heights) * size[1] / height), plan.page)
     for ax in figure.axes if plan.equal else []:
         ax.set_box_aspect(1)  # square to the last digit
     return figure

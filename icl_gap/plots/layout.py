@@ -6,6 +6,7 @@ rest of a figure of a given size. Here the panels have given sizes, and the figu
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -43,7 +44,13 @@ def laid_out_size(figure: Figure, ax: Axes) -> tuple[float, float]:
     return float(width), float(height)
 
 
-def resize(figure: Figure, ax: Axes, size: tuple[float, float], total: tuple[float, float]) -> None:
+def resize(
+    figure: Figure,
+    ax: Axes,
+    size: tuple[float, float],
+    total: tuple[float, float],
+    page: float | None = None,
+) -> None:
     """Resize a figure so that its panels get their sizes, and keep the layout from then on.
 
     Args:
@@ -52,6 +59,7 @@ def resize(figure: Figure, ax: Axes, size: tuple[float, float], total: tuple[flo
         size: Width and height in inches that the panel shall get.
         total: Width and height in inches of all columns and rows of panels, and of the spaces
             between them, when the panel has that size.
+        page: The largest width of the figure in inches, to which panels shrink.
     """
     # Labels keep their sizes, so that a change of the figure goes to the panels; but a panel of
     # another size may get other tick labels.
@@ -60,7 +68,7 @@ def resize(figure: Figure, ax: Axes, size: tuple[float, float], total: tuple[flo
         if max(abs(width - size[0]), abs(height - size[1])) < TOLERANCE:
             break
         across, down = figure.get_size_inches()
-        across += total[0] * (1 - width / size[0])
+        across = min(across + total[0] * (1 - width / size[0]), page or math.inf)
         down += total[1] * (1 - height / size[1])
         figure.set_size_inches(round(float(across), 4), round(float(down), 4))
     figure.set_layout_engine("none")
