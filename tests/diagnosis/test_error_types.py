@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.diagnosis import ERROR_TYPES, error_type
+from icl_gap.programs.registry import LANGUAGES
 
 GOLD = "JUMP WALK WALK RUN"
 SHOWN = ["LOOK LOOK", "JUMP  RUN"]
@@ -26,7 +27,7 @@ SHOWN = ["LOOK LOOK", "JUMP  RUN"]
     ],
 )
 def test_a_row_of_tokens(answer, type_) -> None:
-    assert error_type(answer, GOLD, SHOWN, "tokens") == type_
+    assert error_type(answer, GOLD, SHOWN, LANGUAGES["tokens"]) == type_
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,10 @@ def test_a_row_of_tokens(answer, type_) -> None:
     ],
 )
 def test_a_tree(answer, type_) -> None:
-    assert error_type(answer, "answer ( city ( loc_2 ( m0 ) ) )", [], "funql") == type_
+    gold = "answer ( city ( loc_2 ( m0 ) ) )"
+    assert error_type(answer, gold, [], LANGUAGES["funql"]) == type_
 
 
 @given(st.text(), st.sampled_from(["tokens", "sparql", "funql"]))
-def test_any_answer_has_an_error_type(answer, form) -> None:
-    assert error_type(answer, GOLD, SHOWN, form) in ERROR_TYPES
+def test_any_answer_has_an_error_type(answer, language) -> None:
+    assert error_type(answer, GOLD, SHOWN, LANGUAGES[language]) in ERROR_TYPES
