@@ -1,4 +1,4 @@
-"""`icl-gap score`: exact match of anyone's predictions."""
+"""`icl-gap score`: exact match of a file of predictions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def score(
         Path,
         typer.Argument(
             metavar="PREDICTIONS.jsonl",
-            help='Lines of {"prediction": …, "target": …}, and an "id" if you like.',
+            help='Lines of {"prediction": …, "target": …}, with an optional "id".',
         ),
     ],
     dataset: Annotated[
         str, typer.Option(help="Benchmark of the predictions: a card's name or path.")
     ],
 ) -> None:
-    """Score anyone's predictions by exact match."""
+    """Score a file of predictions by exact match."""
     from icl_gap.metrics import METRICS
     from icl_gap.scoring import score_predictions
 

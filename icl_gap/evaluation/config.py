@@ -70,7 +70,8 @@ class SweepSpec(Spec):
     seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
     """Each seed draws other exemplars."""
     limit: Whole | None = Field(default=1045, ge=1)
-    """The largest number of queries of each side; null for all."""
+    """The largest number of queries of each side; null for all. It changes no record: a raised
+    limit asks only for the new queries, a lowered one uses the first."""
     selection: Selection = "oracle_coverage"
     """The strategy that selects exemplars; see below."""
     embedder: EmbedderSpec = EmbedderSpec()
@@ -84,7 +85,7 @@ class SweepSpec(Spec):
     together. `coverage` stays that of the exemplars as they were chosen."""
     overflow: Overflow = "error"
     """What to do with a prompt that does not fit the model's context: stop before anything runs,
-    leave the query out, or show it fewer exemplars; the last two in both conditions alike."""
+    leave the query out, or show it fewer exemplars; the last two under every condition."""
     predictions: Predictions = "verdict"
     """`verdict` decodes until it is known whether a response is right, `full` to its end."""
     canonical: bool = Field(default=True, strict=True)

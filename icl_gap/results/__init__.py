@@ -14,6 +14,9 @@ appended to, its records in any order. Once it has a record of each query, the l
 query order under the final name. Each line ends with a checksum of itself and the cell's key;
 `sweep.json` and `precision.json` have one of the whole file.
 
+A file may hold more queries than the sweep asks, after a higher `limit`. The manifest says how many
+count: the first, in query order. The others stay and count again once the limit is raised.
+
 Resuming: a run keeps good lines, removes a torn last one, sets aside a file with any other damage,
 and repeats failed requests, so a sweep stopped at any moment goes on from there. A damaged header
 is written again once the model is loaded, which alone knows all of it; until then the records wait
