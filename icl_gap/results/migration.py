@@ -1,8 +1,8 @@
 """Migration: lines that earlier versions wrote, in the form of today's.
 
-Version 4 held a column for each metric in place of `scores`, and called `kv_cache_tokens`
-`batch_tokens`. Nothing is lost, so its results can be read; but its cells have other keys, so a run
-cannot go on with them.
+Version 4 had a field for each metric in place of `scores`, called `kv_cache_tokens` `batch_tokens`,
+and wrote the id of an exemplar that shows the target of another as `ID+OTHER`. Nothing is lost, so
+its results can be read; but its cells have other keys, so a run cannot go on with them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ def migrated_record(value: dict[str, Any], version: int) -> dict[str, Any]:
     outcomes = {metric: old.pop(metric, None) for metric in _METRICS_OF_4}
     old["scores"] = {metric: each for metric, each in outcomes.items() if each is not None}
     old["kv_cache_tokens"] = old.pop("batch_tokens", None)
+    parts = [id_.partition("+") for id_ in old.get("exemplar_ids", ())]
+    if any(other for _, _, other in parts):
+        old["exemplar_ids"] = [id_ for id_, _, _ in parts]
+        old["exemplar_target_ids"] = [other or id_ for id_, _, other in parts]
     return old
 
 

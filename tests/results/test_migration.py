@@ -16,6 +16,7 @@ from icl_gap.errors import StoreError
 from icl_gap.plots import plot, read_recipe
 from icl_gap.report import write_report
 from icl_gap.results import merge_stores, open_results, open_store, repair_store, verify_store
+from icl_gap.results.migration import migrated_record
 from icl_gap.results.writing import likely_finished
 from icl_gap.schema import Divergence, Record, Usage
 from icl_gap.specs import shipped
@@ -186,6 +187,14 @@ def test_no_run_goes_on_with_it(old: Path) -> None:
     with pytest.raises(StoreError, match="schema version 4, "):
         likely_finished(old, [INFO])
     assert content(old) == before
+
+
+def test_an_exemplar_with_the_target_of_another_has_two_ids() -> None:
+    crossed = {**record("q", RIGHT), "exemplar_ids": ["scan-1+scan-2", "scan-3"]}
+    found = migrated_record(crossed, 4)
+    assert found["exemplar_ids"] == ["scan-1", "scan-3"]
+    assert found["exemplar_target_ids"] == ["scan-2", "scan-3"]
+    assert "exemplar_target_ids" not in migrated_record(record("q", RIGHT), 4)
 
 
 def test_a_damaged_line_of_it_is_named(old: Path) -> None:
