@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from icl_gap.analysis import analyze as analyze
-    from icl_gap.api import exact_match as exact_match
-    from icl_gap.api import exact_match_batch as exact_match_batch
-    from icl_gap.api import load_benchmark as load_benchmark
+    from icl_gap.data import load_benchmark as load_benchmark
     from icl_gap.evaluation.config import SweepSpec as SweepSpec
     from icl_gap.evaluation.config import read_sweep as read_sweep
     from icl_gap.evaluation.planning import plan_sweep as plan_sweep
@@ -25,6 +23,8 @@ if TYPE_CHECKING:
     from icl_gap.schema import Benchmark as Benchmark
     from icl_gap.schema import Example as Example
     from icl_gap.schema import Score as Score
+    from icl_gap.scoring import exact_match as exact_match
+    from icl_gap.scoring import exact_match_batch as exact_match_batch
 
 _HOME = {
     "Benchmark": "schema",
@@ -32,9 +32,9 @@ _HOME = {
     "Score": "schema",
     "SweepSpec": "evaluation.config",
     "analyze": "analysis",
-    "exact_match": "api",
-    "exact_match_batch": "api",
-    "load_benchmark": "api",
+    "exact_match": "scoring",
+    "exact_match_batch": "scoring",
+    "load_benchmark": "data",
     "load_results": "results",
     "plan_sweep": "evaluation.planning",
     "plot": "plots",

@@ -1,7 +1,7 @@
 """Files that users write: text of bounded size, and YAML with the line of each value.
 
-Sweeps, cards, recipes and styles are small. One that is not, or is not a regular file, is refused
-before it is read; and so is YAML that would take more to read than its size tells.
+Sweeps, cards, recipes and styles are small. A large or irregular file is refused before it is read,
+and so is YAML that expands far beyond its size.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ MOST_BYTES = 2**20
 MOST_VALUES = 20_000
 DEEPEST = 30
 LONGEST_NUMBER = 100
-"""Characters; Python itself reads thousands of digits, and cannot write them out again."""
+"""The most characters of a number; Python reads thousands of digits and cannot print them."""
 LARGEST = 2**63 - 1
-"""The largest whole number that results can hold."""
+"""The largest whole number that results can hold: 64 bits."""
 _HALVES = re.compile("[\ud800-\udfff]")
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
 Location = tuple[int | str, ...]
 
 
-def read_text(path: Path) -> str:
-    """Read a file that a user wrote.
+def read_document(path: Path) -> str:
+    """Return the text of a file that a user wrote.
 
     Raises:
         InputError: It cannot be read, is not a regular file, is larger than `MOST_BYTES` or not
@@ -60,13 +60,13 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int]]:
     """Read a YAML file.
 
     Returns:
-        Its value, and the line of each value in it.
+        Its value, and the line number of each location in it.
 
     Raises:
-        InputError: As for `read_text`; or it is not YAML, has tags, repeats a key, is too deep, or
-            holds a number or a character that cannot be used.
+        InputError: As for `read_document`; or it is not YAML, has tags, repeats a key, is too deep,
+            or holds a number or a character that cannot be used.
     """
-    text = read_text(path)
+    text = read_document(path)
     try:
         _check_events(text, path)
         lines = _lines(text, path)
@@ -77,13 +77,13 @@ def read_yaml(path: Path) -> tuple[Any, dict[Location, int]]:
         raise _invalid(problem, path, None if mark is None else mark.line) from error
 
 
-def read_lines(path: Path) -> dict[Location, int]:
-    """The line of each value of a file that `read_yaml` could read."""
-    return _lines(read_text(path), path)
+def read_line_numbers(path: Path) -> dict[Location, int]:
+    """Return the line number of each location in a file that `read_yaml` could read."""
+    return _lines(read_document(path), path)
 
 
-def key_of(location: Sequence[int | str]) -> str:
-    """A location as the user would write it: `models[2].dtype`."""
+def key_path(location: Sequence[int | str]) -> str:
+    """Return a location as users write it: `models[2].dtype`."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
     return "".join(parts).removeprefix(".")
 
@@ -99,9 +99,9 @@ def _invalid(problem: str, path: Path, line: int | None) -> InputError:
 
 
 def _check_events(text: str, path: Path) -> None:
-    """Refuse tags, and what would take long to compose.
+    """Refuse tags, and documents that would take long to compose.
 
-    Composing takes time that grows with the square of the depth.
+    The time to compose grows with the square of the depth.
     """
     depth = count = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -134,11 +134,13 @@ def _lines(text: str, path: Path) -> dict[Location, int]:
 def _index_lines(
     node: yaml.Node, location: Location, lines: dict[Location, int], path: Path
 ) -> None:
-    """Note the line on which every value starts, and refuse a key that stands twice."""
+    """Record the line on which every value starts, and refuse a repeated key."""
     if len(lines) > MOST_VALUES or len(location) > DEEPEST:
         raise _too_large(path, node.start_mark.line)
     if location in lines:  # an alias may visit a node again, never a location
-        raise InputError("this key stands twice", place=Place(path, _line(node), key_of(location)))
+        raise InputError(
+            "this key stands twice", place=Place(path, _line(node), key_path(location))
+        )
     _check_scalar(node, location, path)
     lines[location] = _line(node)
     if isinstance(node, yaml.MappingNode):
@@ -153,7 +155,7 @@ def _index_lines(
 
 
 def _check_scalar(node: yaml.Node, location: Location, path: Path) -> None:
-    place = Place(path, _line(node), key_of(location) or None)
+    place = Place(path, _line(node), key_path(location) or None)
     if isinstance(node, yaml.ScalarNode) and _HALVES.search(node.value):
         problem = "the text holds half of a surrogate pair, which is no character"
         raise InputError(problem, value=node.value, place=place)

@@ -1,17 +1,17 @@
-"""What can go wrong, in one tree.
+"""The exceptions of the package, in one tree.
 
-Everything the package raises on purpose is an `IclGapError`. An `InputError` is the user's to mend:
-it names the file, the place in it, the value found and what is allowed, and the command line ends
-with exit code 2 on it. Everything else under `IclGapError` ends with exit code 1.
+Everything that the package raises on purpose is an `IclGapError`. An `InputError` is a fault in the
+user's input: it names the file, the place in it, the value found and the allowed values, and the
+command line ends with exit code 2. Every other `IclGapError` ends with exit code 1.
 
     IclGapError
     ├── InputError            a sweep, a card, a recipe, an argument
     │   ├── DataError         a benchmark that cannot be found, read or trusted
-    │   ├── SamplingError     exemplars that cannot be drawn as asked
+    │   ├── SamplingError     exemplars that cannot be drawn
     │   ├── PromptError       a prompt that does not fit the model's context
-    │   └── ModelError        a model that cannot be loaded as asked
-    ├── InferenceError        a model that failed while it ran
-    ├── StoreError            a results folder that is not what it should be
+    │   └── ModelError        a model that cannot be loaded
+    ├── InferenceError        a model that failed during inference
+    ├── StoreError            a results folder that is damaged or inconsistent
     └── AnalysisError         results that cannot be compared
 """
 
@@ -25,7 +25,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the user's input a fault lies; every field may be unknown."""
+    """The place of a fault in the user's input; every field may be unknown."""
 
     file: Path | None = None
     line: int | None = None
@@ -39,19 +39,19 @@ class Place:
 
 
 class IclGapError(Exception):
-    """The root of everything this package raises on purpose."""
+    """The base class of everything this package raises on purpose."""
 
     exit_code = 1
 
 
 class InputError(IclGapError):
-    """Something the user wrote, and can mend.
+    """A fault in the user's input.
 
     Args:
-        problem: What is wrong, in one sentence without a full stop.
+        problem: The fault, in one sentence without a full stop.
         value: The value found, shown as `repr`.
-        allowed: What would have been right: a sentence, or the possible values.
-        place: Where the value stands.
+        allowed: The allowed values: a sentence, or a list.
+        place: The place of the value.
     """
 
     exit_code = 2
@@ -71,7 +71,7 @@ class InputError(IclGapError):
         super().__init__(problem)
 
     def at(self, **place: Any) -> Self:
-        """Fill in what is not yet known of the place, and return the error itself.
+        """Fill in the unknown fields of the place, and return the error itself.
 
         Args:
             **place: Fields of `Place`.
@@ -81,9 +81,9 @@ class InputError(IclGapError):
         return self
 
     def within(self, key: str) -> Self:
-        """Say in which entry of the user's input the place lies, and return the error itself.
+        """Prefix the key of the place with an entry of the input, and return the error itself.
 
-        A fault in a file that the entry names keeps that file's own place.
+        A fault in another file keeps the place in that file.
 
         Args:
             key: The entry, as `models[2]`.
@@ -108,7 +108,7 @@ class DataError(InputError):
 
 
 class SamplingError(InputError):
-    """Exemplars that cannot be drawn as asked."""
+    """Exemplars that cannot be drawn."""
 
 
 class PromptError(InputError):
@@ -116,15 +116,15 @@ class PromptError(InputError):
 
 
 class ModelError(InputError):
-    """A model that cannot be loaded as asked."""
+    """A model that cannot be loaded."""
 
 
 class InferenceError(IclGapError):
-    """A model that failed while it ran."""
+    """A model that failed during inference."""
 
 
 class StoreError(IclGapError):
-    """A results folder that is not what it should be."""
+    """A results folder that is damaged or inconsistent."""
 
 
 class AnalysisError(IclGapError):
@@ -134,7 +134,7 @@ class AnalysisError(IclGapError):
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except ValueError:  # Python writes out no whole number of more than some thousands of digits
+    except ValueError:  # Python prints no whole number of many thousands of digits
         return f"({type(value).__name__} that is too long to be shown)"
 
 

@@ -1,8 +1,8 @@
-"""Files on disk: read only where they are regular, and replaced only as a whole.
+"""Files on disk: read only if they are regular, and replaced only as a whole.
 
 A results folder may come from anywhere, and an output path may be mistyped. A symbolic link, a FIFO
-or a device there is neither read nor written through nor replaced. All functions raise `OSError`
-where the system refuses, so callers tell both kinds of trouble in the same way.
+or a device there is neither read, nor written through, nor replaced. All functions raise `OSError`
+for that as for what the system refuses, so callers handle both in the same way.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 _TEMPORARY = re.compile(r"\.icl-gap-[0-9a-f]{32}\.tmp")
-"""Names of files that wait to replace others."""
-_KINDS = (
+"""Names of temporary files, which replace others once they are complete."""
+_FILE_TYPES = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -30,18 +30,18 @@ _KINDS = (
 
 
 class IrregularError(OSError):
-    """A path that is not the kind of file it should be.
+    """A path that holds another type of file than it may.
 
     Args:
         path: The path.
-        mode: The mode of what is there.
-        wanted: The kind of file that may be there.
+        mode: The mode of the file that is there.
+        wanted: The type of file that may be there.
     """
 
     def __init__(self, path: str | Path, mode: int, wanted: str = "a regular file") -> None:
-        kind = next((name for test, name in _KINDS if test(mode)), "a file")
-        what = f"it is {kind}, and must be {wanted}; move it away, or choose another path"
-        super().__init__(errno.EINVAL, what, str(path))
+        found = next((name for test, name in _FILE_TYPES if test(mode)), "a file")
+        problem = f"it is {found}, and must be {wanted}; move it away, or choose another path"
+        super().__init__(errno.EINVAL, problem, str(path))
 
 
 def check_regular(path: Path) -> None:
@@ -55,7 +55,7 @@ def check_regular(path: Path) -> None:
 
 
 def open_regular(path: Path, *, follow: bool = False) -> BinaryIO:
-    """Open a file to read it. Nothing but a regular file is opened, so a FIFO cannot block.
+    """Open a regular file to read it. No other is opened, so a FIFO cannot block.
 
     Args:
         path: The file.
@@ -76,7 +76,7 @@ def read_regular(path: Path, *, follow: bool = False) -> bytes:
 
 
 def append_regular(path: Path) -> BinaryIO:
-    """Open a file to write at its end, and make it if it is missing.
+    """Open a file to append to it; it is made if it is missing.
 
     Raises:
         IrregularError: It is not a regular file.
@@ -90,8 +90,8 @@ def append_regular(path: Path) -> BinaryIO:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes a path when the block ends; an error leaves the path as it was.
 
-    The file is on the disk before it takes the path, and the path is on the disk when the block is
-    left: after a power cut, the old file or the new one is there whole.
+    The file is on the disk before it takes the path, and the path is on the disk when the block
+    ends. So after a power cut, the old file or the new one is there whole.
 
     Args:
         path: The file to write. A regular file there is replaced.
@@ -116,13 +116,13 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file in one step: it is there whole, or as it was; see `replacing`."""
+    """Write a file in one step, so that it is there whole or as it was; see `replacing`."""
     with replacing(path) as file:
         file.writelines(chunks)
 
 
 def make_folder(path: Path, *, follow: bool = False) -> None:
-    """Make a folder that lasts, and those above it, where they are missing.
+    """Make a folder and those above it, where they are missing, and bring their names to the disk.
 
     Args:
         path: The folder.
@@ -167,16 +167,14 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # file systems that know no such thing
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # file systems without it
             raise
     finally:
         os.close(descriptor)
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what killed processes left of files that they were writing into a folder.
-
-    Files that a living process is writing stay.
+    """Remove the temporary files of killed processes from a folder; those of living ones stay.
 
     Raises:
         OSError: The folder cannot be read, or not be written.
@@ -184,39 +182,39 @@ def remove_temporaries(folder: Path) -> None:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                _remove_unless_held(Path(entry.path))
+                _remove_unless_locked(Path(entry.path))
 
 
-def _remove_unless_held(path: Path) -> None:
+def _remove_unless_locked(path: Path) -> None:
     with suppress(FileNotFoundError), open_regular(path) as file:
-        if _hold(file.fileno(), wait=False):
+        if _lock(file.fileno(), wait=False):
             path.unlink()
 
 
 def _temporary(folder: Path) -> tuple[Path, int]:
-    """A new file under a name that nobody can foresee, held for as long as it is open."""
+    """Open a new file with an unpredictable name, locked for as long as it is open."""
     while True:
         new = folder / f".icl-gap-{secrets.token_hex(16)}.tmp"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        _hold(descriptor, wait=True)
+        _lock(descriptor, wait=True)
         if os.fstat(descriptor).st_nlink:
             return new, descriptor
-        os.close(descriptor)  # taken for left over before it could be held
+        os.close(descriptor)  # removed by another process before it was locked
 
 
-def _hold(descriptor: int, *, wait: bool) -> bool:
-    """Lock a file until it is closed; whether that was possible."""
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock a file until it is closed, and return whether that was possible."""
     import fcntl
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # another process holds it, or the file system knows no locks
+    except OSError:  # another process holds it, or the file system has no locks
         return False
     return True
 
 
 def _open(path: Path, flags: int, *, follow: bool = False) -> int:
-    """Open without waiting for another process, and check what was opened."""
+    """Open a file without waiting for another process, and check that it is regular."""
     flags |= os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     try:
         descriptor = os.open(path, flags, 0o666)

@@ -33,7 +33,7 @@ METRICS: Mapping[Metric, MetricText] = MappingProxyType(
             "execution match",
             "execution match",
             "run the sweep with `predictions: full`, and on benchmarks whose programs are "
-            "run (`execution` of their cards)",
+            "run (see `language` of their cards)",
         ),
     }
 )

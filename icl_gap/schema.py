@@ -19,34 +19,17 @@ Condition = Literal["id", "ood"]
 FinishReason = Literal["stop", "eos", "length"]
 Status = Literal["scored", "skipped", "failed"]
 SizeSource = Literal["counted", "stated", "estimated"]
-"""How a number of parameters is known: counted in the weights, stated by those who made the model,
-or estimated by others."""
+"""Source of a number of parameters: counted in the weights, stated by the model's authors, or
+estimated by others."""
 Predictions = Literal["verdict", "full"]
-"""How much of an answer is found out: whether it is right, and if not, where it goes wrong; or all
-of it."""
-CanonicalForm = Literal["tokens", "sparql", "funql", "number"]
-"""The normal form of a benchmark's programs.
-
-- `tokens` (SCAN): the sequence of tokens between white space.
-- `sparql` (CFQ): the clauses as a set, variables up to one renaming, spacing.
-- `funql` (GeoQuery): spacing, redundant brackets, the order of `intersection`'s arguments.
-- `number` (GSM): the number that the answer comes to.
-"""
+"""How far a response is decoded: until it is known whether it is right, or to its end."""
 ANSWER_MARK = "####"
-"""Stands before the final answer in solutions of the form of GSM8K."""
-Execution = Literal["canonical", "walk", "geobase"]
-"""What running a benchmark's programs comes to.
-
-- `canonical`: nothing beyond the normal form. CFQ's, whose form is the query's pattern up to
-  isomorphism; and those of benchmarks whose targets are answers already.
-- `walk` (SCAN): where an agent goes and what it does there.
-- `geobase` (GeoQuery): the answer over the database of the benchmark.
-"""
+"""Mark before the final answer in solutions of the form of GSM8K."""
 
 Metric = Literal["raw", "canonical", "execution"]
 """A way in which a prediction can match its target; see `Score` and `icl_gap.metrics`."""
 ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
-"""What a gap can be fitted against; see `icl_gap.analysis.scale`."""
+"""Scales that a gap can be fitted against; see `icl_gap.analysis.scale`."""
 
 SCHEMA_VERSION = 5
 """Version of the files in a results folder; a change that alters a key or a field raises it."""
@@ -54,16 +37,16 @@ SCHEMA_VERSION = 5
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How a field of `Record` or `CellInfo` is treated as a column; an annotation of its type."""
+    """Annotation of a field of `Record` or `CellInfo`: its column in frames of results."""
 
     name: str | None = None
     """The column's name; None for the field's own."""
     in_frame: bool = True
-    """Whether frames of results have the column."""
+    """True if frames of results have the column."""
     categorical: bool = False
-    """Whether few different texts are expected, as of a `Literal`."""
+    """True if few different texts are expected, as of a `Literal`."""
     incidental: bool = False
-    """Whether it may differ between two runs of one request; comparisons leave it out."""
+    """True if it may differ between two runs of one request; comparisons leave it out."""
 
 
 _INCIDENTAL = Column(incidental=True)
@@ -93,28 +76,15 @@ class Benchmark:
     fingerprint: str
     """sha256 over the ids, sources and targets of both sides, in order."""
     partial: str | None = None
-    """Which part of the published split is here (`test 9741 of 11968, …`); None if it is whole."""
+    """Part of the published split that is here (`test 9741 of 11968, …`); None if it is whole."""
 
     def examples(self, split: Split) -> Sequence[Example]:
-        """The examples of one side."""
+        """Return the examples of one side."""
         return self.train if split == "train" else self.test
 
     def __repr__(self) -> str:
         sizes = f"train {len(self.train):,}, test {len(self.test):,}"
         return brief("Benchmark", f"{self.name}/{self.split}", sizes, self.fingerprint[:12])
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the programs of a benchmark are asked of."""
-
-    facts: str
-    """The database, in the form in which it is published."""
-    mentions: Mapping[str, Mapping[str, str]]
-    """By the example's id: what its placeholders stand for, as a program writes it out."""
-
-    def __repr__(self) -> str:
-        return brief("World", f"{len(self.facts):,} characters", f"{len(self.mentions):,} examples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +98,7 @@ class Exemplars:
     `len(examples) + 1`."""
 
     def first(self, shots: int) -> Exemplars:
-        """The same query with fewer shots.
+        """Return the same query with its first exemplars.
 
         Raises:
             ValueError: There are fewer exemplars than that.
@@ -143,7 +113,7 @@ class Exemplars:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model sees of one request. It holds no trace of the gold target."""
+    """The part of a request that a model sees. It holds no trace of the gold target."""
 
     query_id: str
     source: str
@@ -152,21 +122,21 @@ class Prompt:
 
     @property
     def shots(self) -> int:
-        """How many exemplars the text shows."""
+        """Number of exemplars in the text."""
         return len(self.exemplars)
 
     @property
     def sha256(self) -> str:
-        """Of the text, in hexadecimal."""
+        """sha256 of the text, in hexadecimal."""
         return hashlib.sha256(self.text.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model answered."""
+    """A decoded answer."""
 
     text: str
-    """Up to the stop, without it."""
+    """The text up to the stop, without it."""
     finish_reason: FinishReason
     """`stop`: the stop string came; `eos`: the model ended by itself; `length`: cut at a length
     that no right answer reaches."""
@@ -174,26 +144,25 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """Where an answer leaves the gold answer: with this token it can no longer become it.
+    """The first token with which an answer can no longer become the gold answer.
 
-    An answer that was right as far as it went, and was cut, has neither an expected nor an actual
-    token.
+    An answer that was cut before it could differ has neither an expected nor an actual token.
     """
 
     position: int
-    """How many tokens come before."""
+    """Number of tokens before it."""
     expected: str | None
-    """The gold answer's token there, in the model's own cutting; None where the answer should have
+    """The gold answer's token, as the model's tokenizer cuts it; None where the answer should have
     ended."""
     actual: str | None
     """The model's token; None where it ended its answer (EOS)."""
     text: Annotated[str, _NOT_IN_FRAME]
-    """The answer up to there."""
+    """The answer before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens of one request, as the server that answered it counts them."""
+    """Token counts of one request, from the server that answered it."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -201,28 +170,28 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What was found out of a model's answer."""
+    """The result of a request that a model has answered."""
 
     completion: Completion | None
-    """None where the answer is known to be wrong and was not followed to its end."""
+    """None if the answer is known to be wrong and was not decoded to its end."""
     divergence: Divergence | None = None
-    """None where the answer is the gold answer, and for models that do not decode."""
+    """None if the answer is the gold answer, and for models that do not decode."""
     gold_logprob: float | None = None
     """Mean log-probability of the gold answer's tokens, its stop left out; nats a token. None for
     models without probabilities, for an empty gold answer, and for one that does not fit."""
     gold_tokens: int | None = None
-    """How many tokens that is the mean of."""
+    """Number of tokens in that mean."""
     kv_cache_tokens: int | None = None
-    """The token budget under which it was found, where memory ran out under the one asked for."""
+    """Capacity of the KV cache, where memory ran out under the one that the model's entry sets."""
     usage: Usage | None = None
-    """What a server counted, over all requests that the answer took."""
+    """Token counts of a server, over all its requests for this response."""
     served_model: str | None = None
-    """The model that a server says has answered; None where it names none."""
+    """The model that a server says has answered; None if it names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a loaded model."""
+    """Description of a loaded model."""
 
     name: str
     family: str
@@ -235,27 +204,27 @@ class ModelInfo:
     trained: bool = True
     """False for weights straight from the initializer."""
     size_source: SizeSource = "counted"
-    """How the numbers of parameters are known."""
+    """Source of the numbers of parameters."""
     training_tokens: int | None = None
-    """How many tokens it was trained on; None where that is not known."""
+    """Number of tokens it was trained on; None if unknown."""
     device: str = "cpu"
     shares_prefixes: bool | None = None
-    """Whether tokens that requests share are computed once; None for a model without tokens."""
+    """True if tokens that requests share are computed once; None for a model without tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one prediction is worth: exact match, and match of what the programs do."""
+    """The score of one prediction: exact match, and match of the results of execution."""
 
     raw: bool
     """The strings are equal, apart from white space around them."""
     canonical: bool
     """Both have the same normal form; implied by `raw`."""
     reason: str | None = None
-    """Why raw and canonical differ, or why neither holds; None where the strings are equal."""
+    """Why raw and canonical differ, or why neither holds; None if the strings are equal."""
     execution: bool | None = None
-    """Both come to the same when they are run, implied by `canonical`; None where the benchmark's
-    programs cannot be run, or what they are asked of is not known."""
+    """Both give the same result when they are run; implied by `canonical`. None if the benchmark's
+    programs cannot be run, or their database is not at hand."""
 
     @property
     def outcomes(self) -> dict[Metric, bool]:

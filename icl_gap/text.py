@@ -12,7 +12,7 @@ _BRIEF = 160
 
 
 def printable(text: str) -> str:
-    """Text with its control characters, line ends apart, and lone surrogates written out."""
+    """Return a text with escapes for control characters, except line ends, and lone surrogates."""
     return "".join(
         c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
     )
@@ -29,16 +29,16 @@ def drop_incomplete_character(text: str) -> str:
 
 
 def brief(kind: str, *parts: str) -> str:
-    """One short line that stands for a large object in a console, a log or a traceback.
+    """Return a short line for a large object in a console, a log or a traceback.
 
     Args:
-        kind: The object's class.
-        *parts: What tells it from others, such as its name and its sizes.
+        kind: The name of the object's class.
+        *parts: Its name, its sizes and the like.
     """
     line = printable(f"<{kind} {', '.join(parts)}>").replace("\n", "\\n")
     return line if len(line) <= _BRIEF else f"{line[: _BRIEF - 2]}…>"
 
 
 def shots_text(shots: int) -> str:
-    """A number of exemplars in words: `1 shot`, `5 shots`."""
+    """Return a number of exemplars as text: `1 shot`, `5 shots`."""
     return f"{shots} shot" if shots == 1 else f"{shots} shots"

@@ -209,7 +209,7 @@ def kept(folder: Path, content: bytes) -> None:
     """A parsed benchmark in the cache: what was kept comes back, or nothing."""
     path = folder / "kept.arrow"
     path.write_bytes(content)
-    assert cache.load(path) in (None, KEPT)
+    assert cache.read_cached(path) in (None, KEPT)
 
 
 def answers(folder: Path, content: bytes) -> None:
@@ -271,7 +271,7 @@ FILES = {"d/train.tsv": b"a\tA\n" * 9, "test.tsv": b"b\tB\n"}
 
 
 def _kept(folder: Path) -> bytes:
-    cache.save(folder / "kept.arrow", *KEPT)
+    cache.write_cached(folder / "kept.arrow", *KEPT)
     return (folder / "kept.arrow").read_bytes()
 
 

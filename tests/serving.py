@@ -25,12 +25,12 @@ Body = dict[str, Any]
 
 
 class Connection(BaseHTTPRequestHandler):
-    """One connection; what it answers is the server's business."""
+    """One connection, to which the server's function responds."""
 
     protocol_version = "HTTP/1.1"
     server: Server
     body: Body
-    """What was asked last."""
+    """Body of the last request."""
 
     def do_POST(self) -> None:
         body = self.body = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -41,7 +41,7 @@ class Connection(BaseHTTPRequestHandler):
         pass
 
     def send(self, status: int, content: bytes, length: int | None = None, **headers: str) -> None:
-        """Answer, and hang up where less is sent than was promised."""
+        """Send a response, and close the connection if it is shorter than announced."""
         self.send_response(status)
         self.send_header("content-length", str(len(content) if length is None else length))
         for name, value in headers.items():
@@ -61,7 +61,7 @@ class Connection(BaseHTTPRequestHandler):
         self.send(status, content, content_type="application/json", **headers)
 
     def dawdle(self, seconds: float) -> None:
-        """Wait, as long as there is somebody to wait for."""
+        """Wait, unless the client hangs up."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             readable, _, _ = select.select([self.connection], [], [], 0.01)
@@ -73,7 +73,7 @@ Answer = Callable[[Connection, Body], None]
 
 
 class Server(ThreadingHTTPServer):
-    """Answers as a function says, and counts."""
+    """A server that responds by a function, and counts requests."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -105,12 +105,12 @@ class Server(ThreadingHTTPServer):
                 self.now -= 1
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is none of the server's faults."""
+        """Ignore clients that hang up."""
 
 
 @contextlib.contextmanager
 def serving(answer: Answer) -> Iterator[Server]:
-    """A server that answers as told, until the end of the block."""
+    """Run a server that responds by a function, until the end of the block."""
     with Server(answer) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -123,30 +123,30 @@ def serving(answer: Answer) -> Iterator[Server]:
 
 @dataclass
 class Faults:
-    """Answers a prompt with its `reply`, after a seeded mix of faults.
+    """Responds to a prompt with its `text`, after a seeded mix of faults.
 
-    What happens to a prompt depends on its text, how often it was asked, and the seed.
+    A fault depends on the prompt's text, the number of attempts, and the seed.
     """
 
-    reply: Callable[[str], str]
+    text: Callable[[str], str]
     share: float = 0.5
     seed: int = 0
     slow: float = 5.0
     done: Counter[str] = field(default_factory=Counter)
-    """What was done how often."""
-    asked: Counter[str] = field(default_factory=Counter)
+    """Number of responses of each sort."""
+    attempts: Counter[str] = field(default_factory=Counter)
     right: Counter[str] = field(default_factory=Counter)
-    """How often each prompt got its answer."""
+    """Number of right responses to each prompt."""
 
     def __call__(self, connection: Connection, body: Body) -> None:
         prompt = body["prompt"]
-        self.asked[prompt] += 1
-        dice = random.Random(f"{self.seed} {prompt} {self.asked[prompt]}")  # noqa: S311 (faults are no secret)
+        self.attempts[prompt] += 1
+        dice = random.Random(f"{self.seed} {prompt} {self.attempts[prompt]}")  # noqa: S311 (faults are no secret)
         name = dice.choice(list(_FAULTS)) if dice.random() < self.share else "right"
         self.done[name] += 1
         if name == "right":
             self.right[prompt] += 1
-            connection.send_text(self.reply(prompt))
+            connection.send_text(self.text(prompt))
         elif name == "slow":
             connection.dawdle(self.slow)
             connection.close_connection = True
@@ -160,7 +160,7 @@ def _half(connection: Connection) -> None:
 
 @cache
 def bomb(most_bytes: int) -> bytes:
-    """A gzipped body that is an answer, and longer than so many bytes once it is decompressed."""
+    """Return a gzipped body of a response that is longer than some bytes once decompressed."""
     choice = {"text": " A", "finish_reason": "stop"}
     gzip, blank = zlib.compressobj(1, wbits=31), b" " * 2**20
     parts = [gzip.compress(blank) for _ in range(most_bytes // len(blank) + 1)]
@@ -214,8 +214,8 @@ class ModelAnswers:
     """Runs a model of `transformers`, with the log-probabilities of prompts.
 
     Args:
-        folder: The model's.
-        gives: The ways of giving log-probabilities: `echo`, `prompt_logprobs`, both or none.
+        folder: The model's folder.
+        gives: Ways of giving log-probabilities: `echo`, `prompt_logprobs`, both or none.
     """
 
     def __init__(self, folder: Path, *gives: str) -> None:

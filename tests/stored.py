@@ -80,7 +80,7 @@ def path_of(folder: Path, suffix: str = ".jsonl") -> Path:
 
 
 def forged(content: bytes, **changes: object) -> bytes:
-    """A cell's file whose first line says something else, with a checksum that holds."""
+    """A cell's file whose header says something else, with a checksum that holds."""
     head, *lines = content.splitlines(keepends=True)
     value = json.loads(head)
     del value["crc"]

@@ -22,7 +22,7 @@ CARD = {
     "title": "A toy",
     "licence": "CC0",
     "citation": "none",
-    "canonical": "tokens",
+    "language": "tokens",
     "template": {"instruction": "Answer.", "source_label": "Q:", "target_label": "A:"},
     "loader": "tsv",
     "sources": [{"kind": "local", "folder": "toy"}],

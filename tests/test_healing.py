@@ -91,7 +91,7 @@ many = settings(few, max_examples=40)
 
 
 def check_flips(study: Study, flips: Sequence[tuple[int, int]]) -> None:
-    """Damage the first line of every other file, and any byte of the others."""
+    """Damage the header of every other file, and any byte of the others."""
     folder = study.copy()
     for number, (path, (at, pattern)) in enumerate(
         zip(open_results(folder).paths, flips, strict=True)
@@ -122,12 +122,12 @@ def test_every_byte_of_a_head_may_change(mock, pattern) -> None:
     for start in range(0, length, len(paths)):
         folder = mock.copy()
         for at, path in enumerate(open_results(folder).paths, start):
-            flip(path, at, pattern)  # beyond a shorter first line, a record's
+            flip(path, at, pattern)  # beyond a shorter header, a record's
         mock.check_healed(folder)
 
 
 def described(path: Path, **changes: object) -> None:
-    """Change what a cell's first line says, and its checksum with it."""
+    """Change what a cell's header says, and its checksum with it."""
     head, *lines = path.read_bytes().splitlines(keepends=True)
     info = parse_header(head, path.name.split(".")[-2])
     path.write_bytes(b"".join((header_line(replace(info, **changes)), *lines)))

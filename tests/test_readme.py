@@ -1,71 +1,67 @@
-"""What the README shows is so."""
+"""What README.md and the page of sweeps show is so."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
+from readme_tables import ROOT, TABLES, marked
 
 import icl_gap
-from icl_gap.data import load_card, load_split
 from icl_gap.evaluation.config import SweepSpec, read_sweep
-from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.specs import check_spec, shipped
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SWEEPS = (ROOT / "sweeps" / "README.md").read_text(encoding="utf-8")
+PAGES = sorted(path for path in ROOT.glob("*/README.md") if not path.parent.name.startswith("."))
+PAGES += [ROOT / "README.md", *sorted((ROOT / "icl_gap").glob("*/README.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-SWEEP, MODELS, CARD = blocks("yaml")
+def test_it_is_short() -> None:
+    assert len(README.split()) <= 900
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [(page, name) for page, tables in TABLES.items() for name in tables]
+)
+def test_tables_of_keys_are_those_of_the_specs(page: str, name: str) -> None:
+    """`PYTHONPATH=.:tests python tests/readme_tables.py` writes them anew."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert marked(name).findall(text) == [TABLES[page][name]()]
 
 
 def test_the_sweep_of_ten_lines_is_one() -> None:
-    assert check_spec(yaml.safe_load(SWEEP), SweepSpec).name == "opt-on-scan"
-    assert len(SWEEP.splitlines()) == 10
+    (sweep,) = blocks(README, "yaml")
+    assert check_spec(yaml.safe_load(sweep), SweepSpec).name == "opt-on-scan"
+    assert len(sweep.splitlines()) == 10
 
 
 def test_the_models_are_some() -> None:
-    fields = {"name": "s", "datasets": ["scan"], **yaml.safe_load(MODELS)}
-    assert len(check_spec(fields, SweepSpec).models) == 3
+    (models,) = blocks(SWEEPS, "yaml")
+    fields = {"name": "s", "datasets": ["scan"], **yaml.safe_load(models)}
+    assert len(check_spec(fields, SweepSpec).models) == 4
 
 
-def test_the_card_is_all_that_a_benchmark_needs(tmp_path) -> None:
-    path = tmp_path / "colours.yaml"
-    path.write_text(CARD)
-    folder = tmp_path / "colours"
-    folder.mkdir()
-    (folder / "train.tsv").write_text("red\tR\nblue\tB\n")
-    (folder / "test.tsv").write_text("red blue\tR B\n")
-    benchmark = load_split(load_card(path), "plain")
-    assert (len(benchmark.train), len(benchmark.test)) == (2, 1)
-    spec = check_spec(
-        {
-            "name": "c",
-            "datasets": [str(path)],
-            "models": ["nearest"],
-            "shots": [1],
-            "query_splits": ["test"],
-            "conditions": ["ood"],
-            "seeds": [0],
-        },
-        SweepSpec,
-    )
-    assert len(evaluate_sweep(spec, tmp_path / "results")) == 1
+def test_every_shipped_sweep_and_selection_is_listed() -> None:
+    listed = set(re.findall(r"^\| \[`(\w+)\.yaml`\]", SWEEPS, re.MULTILINE))
+    assert listed == {path.stem for path in shipped("sweeps").glob("*.yaml")}
+    section = SWEEPS.partition("### Exemplars")[2].partition("## ")[0]
+    selections = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) - {"selection"}
+    assert selections == set(SweepSpec.model_json_schema()["properties"]["selection"]["enum"])
 
 
 def test_the_python_runs_as_shown(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     quick = read_sweep(shipped("sweeps") / "quickstart.yaml")
     small = quick.model_copy(update={"models": quick.models[:1], "limit": 10, "seeds": (0,)})
-    evaluate_sweep(small)
-    scorer, study = blocks("python")
-    exec(scorer, {})  # noqa: S102 (the README's own code)
+    icl_gap.run_sweep(small)
+    (scorer,), (study,) = blocks(README, "python"), blocks(SWEEPS, "python")
+    exec(scorer, {})  # noqa: S102 (the page's own code)
     exec(study, {})  # noqa: S102
     shown = capsys.readouterr().out
     assert f"{small.models[0].model} 10 pooled" in shown
@@ -84,23 +80,27 @@ def test_the_commands_exist() -> None:
     from icl_gap.cli import app
 
     known = get_command(app).commands
-    named = set(re.findall(r"icl-gap (\w+)", README))
-    assert named == set(known)
+    assert set(re.findall(r"icl-gap (\w+)", README)) == set(known)
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"`?make ([a-z-]+)", README)):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"icl-gap (\w+)", text)) <= set(known), path
+        for target in set(re.findall(r"`?make ([a-z-]+)`", text)):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), (path, target)
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)]+)\)", README))
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_what_is_linked_is_there(path) -> None:
-    assert (ROOT / path).exists()
+    text = path.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\((?!http|#)([^)#]+)[^)]*\)", text):
+        assert (path.parent / link).exists(), link
 
 
 @pytest.mark.slow
 def test_the_figure_is_what_the_quickstart_draws(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     sweep = read_sweep(shipped("sweeps") / "quickstart.yaml")
-    results = evaluate_sweep(sweep)
+    results = icl_gap.run_sweep(sweep)
     svg, *_ = (
         path
         for path in icl_gap.plot(results.frame(), icl_gap.read_recipe(sweep.figures[0]), tmp_path)

@@ -13,7 +13,8 @@ from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.planning import Plan, plan_sweep
 from icl_gap.evaluation.shards import into_shards
 from icl_gap.evaluation.texts import Examples
-from icl_gap.schema import Benchmark, CellResult, Example, Exemplars, World
+from icl_gap.programs.language import Database
+from icl_gap.schema import Benchmark, CellResult, Example, Exemplars
 
 MANY = tuple(Example(f"a-{n}", "walk\ntwice" * 9, "WALK " * 9) for n in range(500))
 BENCHMARK = Benchmark("a" * 300, "b\nc", MANY, MANY, "0" * 64, "train 500 of 501" * 30)
@@ -42,7 +43,7 @@ def check_brief(value: object) -> None:
         NewSplit(MANY, MANY, 0.1, 0.2),
         Examples([BENCHMARK]),
         Exemplars(MANY[0], MANY[:30], (0.5,) * 31),
-        World("state('a')." * 999, {each.id: {"m0": "x"} for each in MANY}),
+        Database("state('a')." * 999, {each.id: {"m0": "x"} for each in MANY}),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -18,10 +18,12 @@ def score(
             help='Lines of {"prediction": …, "target": …}, and an "id" if you like.',
         ),
     ],
-    dataset: Annotated[str, typer.Option(help="Whose normal form to use: a card's name or path.")],
+    dataset: Annotated[
+        str, typer.Option(help="Benchmark of the predictions: a card's name or path.")
+    ],
 ) -> None:
     """Score anyone's predictions by exact match."""
-    from icl_gap.api import score_predictions
+    from icl_gap.scoring import score_predictions
 
     with waiting("scoring"):
         summary, why = score_predictions(predictions, dataset=dataset)

@@ -29,11 +29,12 @@ def split(
     """Divide a benchmark anew, as a card of your own, and show the divergences reached."""
     from icl_gap.data import load_card, load_split
     from icl_gap.data.resplitting import divide, save_split
+    from icl_gap.programs.registry import LANGUAGES
 
     card = load_card(name)
     benchmark = load_split(card, of, root)
     with waiting("dividing"):
-        divided = divide(benchmark, card.canonical, method, share=share, seed=seed)
+        divided = divide(benchmark, LANGUAGES[card.language], method, share=share, seed=seed)
     path = save_split(divided, card, f"{card.name}-{method}", out)
     say(f"train {len(divided.train):,}, test {len(divided.test):,}")
     say(

@@ -1,4 +1,4 @@
-"""Web addresses that files may come from."""
+"""A check of the web addresses that files may come from."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ def check_address(address: str) -> str:
     """Check an address from which a file may be downloaded, and return it.
 
     Raises:
-        ValueError: It is not `https`, apart from addresses of this very machine; or it holds a user
-            name or a password, or no host.
+        ValueError: It is not `https` (http is allowed for loopback addresses), holds a user name or
+            a password, or has no host.
     """
     if not (address.isascii() and address.isprintable()) or " " in address:
         raise ValueError("must be a web address in plain ASCII, without spaces")

@@ -1,7 +1,7 @@
-"""Unpacking archives from the web, which may be hostile.
+"""Safe unpacking of archives from the web.
 
-Only plain files and folders below the target folder come out: no absolute path, no `..`, no link,
-no device; and no more bytes than the card allows.
+An archive may hold only plain files and folders below the target folder: no absolute path, no `..`,
+no link, no device; and no more bytes than the card allows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from icl_gap.errors import DataError
 _CHUNK = 2**20
 _MOST_FILES = 100_000
 _HEADERS = 2**26
-"""Bytes that the headers of a tar may take beside its files."""
+"""The most bytes of a tar's headers."""
 _ENCRYPTED = 1
 _PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _DAMAGE = (
@@ -37,9 +37,9 @@ _DAMAGE = (
     OSError,
     ValueError,
     OverflowError,
-    RuntimeError,  # of zipfile, for features that it lacks
+    RuntimeError,  # from zipfile, for features that it lacks
 )
-"""What the readers of archives raise on damaged ones."""
+"""The errors that the readers raise for damaged archives."""
 
 Member = tuple[str, IO[bytes]]
 
@@ -47,19 +47,20 @@ Member = tuple[str, IO[bytes]]
 def unpack_archive(archive: Path, folder: Path, *, limit: int) -> dict[str, str]:
     """Unpack a `.tar.gz` or `.zip` into a folder of its own.
 
-    The folder appears once it is whole, and takes the place of an older one.
+    The folder appears once it is complete, and replaces an older one.
 
     Args:
-        archive: The file; its first bytes tell its kind.
+        archive: The file; its first bytes give its format.
         folder: The target.
-        limit: How many bytes may come out in all.
+        limit: The most bytes of all files together.
 
     Returns:
         The sha256 of each file by its path in the folder.
 
     Raises:
-        DataError: The archive is damaged, is encrypted or packed in a way that is not read, holds
-            what it must not, or holds too much. Nothing is left behind.
+        DataError: The archive is damaged, encrypted or compressed by an unsupported method, or
+        holds
+            forbidden entries or too much. Nothing is left behind.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpack-") as scratch:
@@ -104,7 +105,7 @@ def _extract(members: Iterator[Member], folder: Path, limit: int) -> dict[str, s
 
 @contextmanager
 def _members(archive: Path, limit: int) -> Iterator[Iterator[Member]]:
-    """The plain files of an archive, each open for reading while it is the current one."""
+    """Yield the plain files of an archive, each open while it is the current one."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed, closing(_zip_members(packed)) as members:
             yield members
@@ -118,14 +119,14 @@ def _members(archive: Path, limit: int) -> Iterator[Iterator[Member]]:
 
 
 class _Bounded:
-    """A decompressed tar that is read up to a bound, as its headers can name any size."""
+    """A decompressed tar with a bound on reads, since its headers can give any size."""
 
     def __init__(self, content: gzip.GzipFile, limit: int) -> None:
         self._content = content
         self._limit = limit
 
     def read(self, size: int) -> bytes:
-        if size > 2 * _CHUNK:  # of a file, no more than a chunk is read at once
+        if size > 2 * _CHUNK:  # a file is read chunk by chunk
             raise DataError("a header of the archive is too large", allowed=f"{2 * _CHUNK} bytes")
         self._check(self._content.tell() + size)
         return self._content.read(size)
@@ -144,7 +145,7 @@ class _Bounded:
 
 def _zip_members(archive: zipfile.ZipFile) -> Generator[Member, None, None]:
     for info in archive.infolist():
-        kind = info.external_attr >> 16 & 0o170000  # of Unix; 0 where the maker noted none
+        kind = info.external_attr >> 16 & 0o170000  # Unix mode; 0 if the archive has none
         name = _safe(info.filename, plain=kind in {0, 0o100000, 0o040000})
         if info.is_dir():
             continue

@@ -1,10 +1,11 @@
-"""Parsed benchmarks, kept as Arrow so that the next start is fast.
+"""A cache of parsed benchmarks in Arrow files.
 
-One file a benchmark, split and set of options, in the stream form of Hugging Face `datasets`
-(`datasets.Dataset.from_file` opens it): the columns id, source and target, train before test. The
-schema's metadata tell the number of training rows and the fingerprint. The sha256 of all that comes
-after the end of the stream, where Arrow's readers stop; a file that does not fit it is made anew.
-pyarrow alone reads and writes it, since importing the library costs a second.
+There is one file for each benchmark, split and set of options, in the stream format of Hugging Face
+`datasets` (`datasets.Dataset.from_file` opens it). Its columns are id, source and target, with
+train before test. The metadata of the schema hold the number of training rows and the fingerprint.
+After the end of the stream, where Arrow's readers stop, comes the sha256 of everything before; a
+file that does not match it is made anew. pyarrow alone reads and writes the file, since importing
+`datasets` takes a second.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ COLUMNS = ("id", "source", "target")
 
 _DIGEST = hashlib.sha256().digest_size
 _LARGE = 2**26
-"""Bytes from which a file's sha256 is remembered rather than computed on every start."""
+"""The size in bytes from which the sha256 of a file is cached."""
 
 
 def read_cached(path: Path) -> tuple[Sides, str] | None:
-    """Read a kept benchmark.
+    """Read a benchmark from the cache.
 
-    The file is read whole and its checksum verified before Arrow sees a byte of it: Arrow trusts
-    the offsets in a file, and on damaged ones the process would die.
+    The checksum is verified before Arrow sees the file: Arrow trusts the offsets in a file, and
+    damaged ones would end the process.
 
     Args:
         path: The Arrow file.
 
     Returns:
-        Both sides and the fingerprint; None if there is none, or it is damaged.
+        Both sides and the fingerprint; None if there is no such file, or it is damaged.
     """
     try:
         content = read_regular(path)
@@ -57,7 +58,7 @@ def read_cached(path: Path) -> tuple[Sides, str] | None:
     try:
         return _sides(content)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # Whole, and not a benchmark: Arrow and the columns say so in many ways.
+        # A complete file that is not a benchmark raises errors of many kinds.
         _log.warning("%s: the kept benchmark cannot be read, and is made anew: %s", path, error)
         return None
 
@@ -74,15 +75,15 @@ def _sides(content: bytes) -> tuple[Sides, str]:
 
 
 def write_cached(path: Path, sides: Sides, mark: str) -> None:
-    """Keep a benchmark; where the folder cannot be written, it is simply not kept.
+    """Write a benchmark to the cache; do nothing if the folder cannot be written.
 
-    The file appears under its name only once it is whole, so that two processes may do this at the
-    same time. What a killed process left of its writing is removed.
+    The file gets its name only once it is complete, so that two processes may write it at the same
+    time. Temporary files of killed processes are removed.
 
     Args:
         path: The Arrow file.
         sides: Both sides.
-        mark: Their fingerprint.
+        mark: Their fingerprint, see `compute_fingerprint`.
     """
     import pyarrow as pa
 
@@ -100,11 +101,11 @@ def write_cached(path: Path, sides: Sides, mark: str) -> None:
     with pa.ipc.new_stream(sink, schema) as writer:
         writer.write_table(table)
     content = sink.getvalue()
-    _keep(path, [content, hashlib.sha256(content).digest()])
+    _write_if_possible(path, [content, hashlib.sha256(content).digest()])
 
 
-def _keep(path: Path, content: Iterable[bytes]) -> None:
-    """Write a file of the cache in one step, or not at all where that is not possible."""
+def _write_if_possible(path: Path, content: Iterable[bytes]) -> None:
+    """Write a file of the cache atomically; do nothing if that fails."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_temporaries(path.parent)
@@ -112,9 +113,9 @@ def _keep(path: Path, content: Iterable[bytes]) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal.
+    """Return the sha256 of a file's bytes, in hexadecimal.
 
-    That of a large file is remembered under its path, size and time of change.
+    For a large file it is cached under the file's path, size and time of change.
     """
     state = path.stat()
     if state.st_size < _LARGE:
@@ -128,5 +129,5 @@ def file_sha256(path: Path) -> str:
             return noted
     with path.open("rb") as file:
         digest = sha256_of(file)
-    _keep(note, [digest.encode()])
+    _write_if_possible(note, [digest.encode()])
     return digest

@@ -1,14 +1,15 @@
-"""Dataset cards: what a benchmark is, where it comes from and what its splits hold.
+"""Dataset cards: the sources, splits, template and language of a benchmark.
 
-A card is one YAML file. Those in `datasets/` ship with the package; a user's own is named by its
-path. A benchmark of plain sentence pairs needs a card alone (`loader: tsv`).
+A card is one YAML file. The cards in `datasets/` ship with the package; a user's own card is named
+by its path. A benchmark of source/target pairs needs a card alone (`loader: tsv`).
 """
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticKnownError
@@ -17,13 +18,14 @@ from icl_gap.data.addresses import check_address
 from icl_gap.data.loaders import get_loader, loader_names
 from icl_gap.data.paths import expanded, is_file, is_folder, is_there
 from icl_gap.errors import DataError, Place
-from icl_gap.schema import CanonicalForm, Execution
+from icl_gap.programs.registry import LANGUAGES
 from icl_gap.specs import Spec, read_spec, shipped
 
 RECEIPT = "fetched.json"
-"""Lies in a fetched folder once all of it is there: the sha256 of each file."""
+"""The file with the sha256 of each file of a fetched folder, written once the folder is
+complete."""
 DOWNLOAD_LIMIT = 2**30
-"""The most bytes of a file whose card does not tell its size."""
+"""The most bytes of a file whose card gives no size."""
 
 TEMPLATE_KEYS = ("instruction", "source_label", "target_label")
 
@@ -55,6 +57,12 @@ def _below(path: str) -> str:
     return path
 
 
+def _language(name: str) -> str:
+    if name not in LANGUAGES:
+        raise ValueError(f"must be one of {', '.join(LANGUAGES)}")
+    return name
+
+
 def _part(name: str) -> str:
     if len(PurePosixPath(name).parts) != 1 or "/" in name:
         raise ValueError("must be a name, not a path")
@@ -64,20 +72,23 @@ def _part(name: str) -> str:
 LoaderName = Annotated[str, AfterValidator(_known_loader)]
 PlainText = Annotated[str, AfterValidator(_plain)]
 Inside = Annotated[PlainText, AfterValidator(_inside)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+SplitName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)
+]
 BenchmarkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100)]
+LanguageName = Annotated[str, AfterValidator(_language)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class LocalSource(Spec):
-    """A folder that the user has."""
+    """A folder of the user's own."""
 
     kind: Literal["local"]
     folder: PlainText
     """Relative to the data root, or to the card's own folder; `~` and absolute paths work."""
     files: dict[Inside, Sha256] = Field(default_factory=dict)
-    """The sha256 that `verify` expects of a file's content, decompressed where the file at hand is
-    a `.gz`."""
+    """The sha256 that `icl-gap data verify` expects of a file's content, after decompression of a
+    `.gz`."""
 
 
 class UrlFile(Spec):
@@ -86,17 +97,16 @@ class UrlFile(Spec):
     url: Annotated[
         str, StringConstraints(pattern=r"^https?://[^\s]+$"), AfterValidator(check_address)
     ]
-    """An https address, without a user name or password in it. What it redirects to is held to the
-    same."""
+    """An https address without a user name or password. Redirects must lead to such addresses."""
     sha256: Sha256
     bytes: int | None = Field(default=None, gt=0)
-    """Its size, or a bound for it; a server that sends more is cut off. Default: 1 GiB."""
+    """The size or an upper bound; a download stops beyond it. Default: 1 GiB."""
     to: Annotated[Inside, AfterValidator(_below)]
-    """Its name in the fetched folder; for an archive, the folder that it is unpacked into."""
+    """The name in the fetched folder; for an archive, the folder that it is unpacked into."""
     unpack: bool = False
-    """The file is a `.tar.gz` or a `.zip`."""
+    """True for a `.tar.gz` or a `.zip` to unpack."""
     unpacked_limit: int = Field(default=2**30, gt=0)
-    """An archive that holds more bytes than this is refused."""
+    """The most bytes that an archive may hold."""
 
     @property
     def most_bytes(self) -> int:
@@ -109,35 +119,35 @@ class UrlSource(Spec):
 
     kind: Literal["url"]
     folder: Inside = "."
-    """Where in the fetched folder the benchmark lies."""
+    """The folder of the benchmark in the fetched folder."""
     files: tuple[UrlFile, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        """No file may take the place of another one, or of the receipt."""
-        places = [PurePosixPath(file.to) for file in self.files]
-        for index, place in enumerate(places):
-            if place.parts[0] == RECEIPT:
+        """Check that no file replaces another one or the receipt."""
+        targets = [PurePosixPath(file.to) for file in self.files]
+        for index, target in enumerate(targets):
+            if target.parts[0] == RECEIPT:
                 raise ValueError(f"files[{index}].to: this name is taken by the receipt")
-            for other in places[:index]:
-                if place.is_relative_to(other) or other.is_relative_to(place):
+            for other in targets[:index]:
+                if target.is_relative_to(other) or other.is_relative_to(target):
                     raise ValueError(f"files[{index}].to: lies in the place of another file")
         return self
 
 
 class HubSource(Spec):
-    """A data set repository, or a folder in that form, read through Hugging Face `datasets`."""
+    """A data set repository of the Hugging Face hub, or a folder in that form."""
 
     kind: Literal["hub"]
     repo: PlainText
     revision: PlainText | None = None
-    """A full commit hash; needed unless `repo` is a folder."""
+    """A full commit hash; required unless `repo` is a folder."""
     source_column: str
     target_column: str
 
 
 class GrammarSource(Spec):
-    """The benchmark is generated and needs no file."""
+    """The source of a generated benchmark, which needs no file."""
 
     kind: Literal["grammar"]
 
@@ -146,37 +156,37 @@ Source = Annotated[LocalSource | UrlSource | HubSource | GrammarSource, Field(di
 
 
 class SplitSpec(Spec):
-    """One way to cut the benchmark in two."""
+    """One division of the benchmark into train and test."""
 
     train: int | None = Field(default=None, gt=0)
-    """How many rows are published; a benchmark with fewer is marked as partial."""
+    """The number of published rows; a benchmark with fewer is marked as partial."""
     test: int | None = Field(default=None, gt=0)
     files: dict[str, Inside] = Field(default_factory=dict)
-    """`members`: the file of row numbers (cfq, geoquery); `train`, `test`: the rows
-    (cogs, gsm, tsv)."""
+    """The files by the keys that the loader has (`Loader.split_files`): `members` for a file of row
+    numbers, or `train` and `test`."""
     config: Annotated[Inside, AfterValidator(_part)] | None = None
-    """Its name in a hub repository."""
+    """The name of the configuration in a hub repository."""
 
 
 class DatasetCard(Spec):
-    """A benchmark: where it comes from, what it holds, how it is shown and compared."""
+    """A benchmark: its sources, splits, template and language."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"canonical": "language", "execution": "language"}
 
     name: BenchmarkName
     title: str
     licence: str
     citation: str
-    canonical: CanonicalForm
-    """The normal form by which predictions are compared."""
-    execution: Execution | None = None
-    """What running its programs comes to; null where they are not run."""
+    language: LanguageName
+    """Language of its targets, by which predictions are compared and run."""
     template: dict[str, str]
     """`instruction`, `source_label` and `target_label` of the default prompt."""
     loader: LoaderName
     """A module of `icl_gap.data.loaders`."""
     sources: tuple[Source, ...] = Field(min_length=1)
-    """Where the data may lie, in the order in which it is looked for."""
+    """The sources of the data, in the order in which they are tried."""
     default_split: str
-    splits: dict[Name, SplitSpec]
+    splits: dict[SplitName, SplitSpec]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -188,8 +198,6 @@ class DatasetCard(Spec):
         if loader.is_generated != any(s.kind == "grammar" for s in self.sources):
             names = ", ".join(name for name in loader_names() if get_loader(name).is_generated)
             raise ValueError(f"sources: `grammar` goes with the loaders {names} alone")
-        if self.execution == "geobase" and self.loader != "geoquery":
-            raise ValueError("execution: `geobase` goes with the loader geoquery alone")
         on_disk = any(s.kind in {"local", "url"} for s in self.sources)
         needed = loader.split_files if on_disk else ()
         for name, split in self.splits.items():
@@ -201,7 +209,7 @@ class DatasetCard(Spec):
 
 
 def list_cards() -> list[DatasetCard]:
-    """The cards that ship with the package, by name."""
+    """Return the cards that ship with the package, in alphabetical order."""
     return [read_spec(path, DatasetCard) for path in sorted(shipped("datasets").glob("*.yaml"))]
 
 
@@ -213,7 +221,7 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
 
     Raises:
         DataError: There is no such card.
-        InputError: The file is no valid card.
+        InputError: The file is not a valid card.
     """
     text = str(name_or_path)
     if not text.endswith((".yaml", ".yml")):
@@ -233,7 +241,7 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
 
 
 def _anchored(card: DatasetCard, folder: Path) -> DatasetCard:
-    """The card with the folders that lie beside its file given in full."""
+    """Return the card with absolute paths for the folders beside its file."""
     sources = tuple(
         source.model_copy(update={"folder": str(folder / source.folder)})
         if source.kind == "local" and is_folder(folder / source.folder)

@@ -1,8 +1,8 @@
-"""The sha256 of benchmark files, held against what a card or a receipt says.
+"""The sha256 of benchmark files, compared with those on the card or in the receipt.
 
-`load` checks every fetched file before it is parsed. What is read from the cache of parsed
-benchmarks is guarded by that file's own checksum instead. The files of a folder of the user's own
-may be of another edition than those that the card names, so `verify` alone checks them.
+`load_split` checks every fetched file before it parses it. Files of the cache of parsed benchmarks
+have checksums of their own. The files of a user's folder may be of another edition than those on
+the card, so only `verify_benchmark` checks them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from icl_gap.files import open_regular
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """One file."""
+    """The result of checking one file."""
 
     path: Path
     expected: str
-    """The sha256 that its content should have."""
+    """The expected sha256 of the content."""
     found: str | None
-    """None where the file is missing or cannot be read."""
+    """The sha256 of the content; None if the file is missing or cannot be read."""
 
     @property
     def ok(self) -> bool:
-        """The content is what it should be."""
+        """True if the content has the expected sha256."""
         return self.found == self.expected
 
 
@@ -56,15 +56,15 @@ def check_source(card: DatasetCard, found: SourceFolder) -> list[FileCheck]:
 
 
 def check_fetched(card: DatasetCard, found: SourceFolder, files: Iterable[Path]) -> None:
-    """Check files that are about to be parsed, where they were fetched.
+    """Check fetched files before they are parsed.
 
     Args:
         card: The benchmark.
-        found: The source that the files are of.
+        found: The source of the files; a folder of the user's own is not checked.
         files: The files.
 
     Raises:
-        DataError: One is not the file that was fetched.
+        DataError: A file is not the one that was fetched.
     """
     if not isinstance(found.source, UrlSource | HubSource):
         return
@@ -84,7 +84,7 @@ def check_fetched(card: DatasetCard, found: SourceFolder, files: Iterable[Path])
 
 
 def expected_checksums(source: UrlSource | HubSource, folder: Path) -> Mapping[str, str]:
-    """The sha256 of each file of a fetched folder: the card's own, and those of the receipt.
+    """Return the sha256 of each file of a fetched folder, from the card and the receipt.
 
     Raises:
         DataError: The receipt is damaged.
@@ -94,10 +94,10 @@ def expected_checksums(source: UrlSource | HubSource, folder: Path) -> Mapping[s
 
 
 def read_receipt(folder: Path) -> dict[str, str]:
-    """The sha256 of each file of a fetched folder, as noted when it was fetched.
+    """Return the sha256 of each file of a fetched folder from its receipt.
 
     Raises:
-        DataError: The note is damaged.
+        DataError: The receipt is damaged.
     """
     try:
         noted = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def read_receipt(folder: Path) -> dict[str, str]:
 
 
 def _content(folder: Path, name: str, expected: str) -> FileCheck:
-    """Check a file's content, which may lie there as `.gz`."""
+    """Check a file's content, plain or `.gz`."""
     path = find_file(folder, name)
     if path is None:
         return FileCheck(folder / name, expected, None)
@@ -123,7 +123,7 @@ def _content(folder: Path, name: str, expected: str) -> FileCheck:
 
 
 def _sum(path: Path) -> str | None:
-    """The sha256 of a file's bytes as they lie there; None where it cannot be read."""
+    """Return the sha256 of a file's bytes without decompression; None if it cannot be read."""
     try:
         with open_regular(path, follow=True) as content:
             return sha256_of(content)

@@ -1,6 +1,6 @@
-"""Downloading one file: bounded, checked, and resumed where it broke off.
+"""The download of one file, with a bound, a checksum and resumption.
 
-Only `https` is spoken, apart from servers on this machine. No key, cookie or password is sent.
+Only `https` is used, except for servers on this machine. No key, cookie or password is sent.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from icl_gap.errors import DataError
 from icl_gap.files import append_regular
 
 DownloadProgress = Callable[[str, int, int | None], None]
-"""Told the file's name, the bytes that are here and the bytes in all, where that is known."""
+"""Called with the file's name, the bytes received and the total bytes, None if unknown."""
 
 MOST_REDIRECTS = 5
 _CHUNK = 2**18
 _TRIES = 4
 _TIMEOUT = 30.0
-"""Seconds without a byte, after which a connection counts as cut."""
+"""The seconds without a byte after which a connection counts as lost."""
 
 
 def download_file(file: UrlFile, target: Path, progress: DownloadProgress | None = None) -> None:
     """Download a file; it gets its name only once its sha256 has been checked.
 
-    What has come so far is kept as `<name>.part`, and the next try asks the server for the rest. A
-    cut connection is tried again a few times as long as bytes come.
+    The bytes received so far are kept as `<name>.part`, and the next attempt requests the rest. A
+    lost connection is retried a few times, and as long as bytes arrive.
 
     Args:
-        file: What to download.
-        target: Where to; a file that is already there is taken if its sha256 is right.
-        progress: Called as bytes come.
+        file: The file on the card.
+        target: The target; an existing file with the right sha256 is kept.
+        progress: Called as bytes arrive.
 
     Raises:
         DataError: The server cannot be reached, does not have the file, or redirects too often or
-            to where nothing may come from; the connection was cut (`.part` stays); more comes than
-            the card allows, or the sha256 is wrong (nothing stays).
+            to a forbidden address; the connection was lost (`.part` stays); the file is larger than
+            the card allows, or has another sha256 (nothing stays).
     """
     if target.is_file() and _sha256(target) == file.sha256:
         return
@@ -86,7 +86,7 @@ class _Redirects(HTTPRedirectHandler):
 
 
 def _check_redirect(request: Request, address: str) -> None:
-    # urllib notes where it has been redirected to, and how often.
+    # urllib counts redirects by address.
     if sum(getattr(request, "redirect_dict", {}).values()) >= MOST_REDIRECTS:
         raise ValueError(f"more than {MOST_REDIRECTS} redirects")
     check_address(address)
@@ -112,7 +112,7 @@ def _complete(file: UrlFile, part: Path, progress: DownloadProgress | None) -> N
 
 
 def _append(file: UrlFile, part: Path, progress: DownloadProgress | None) -> None:
-    """Get what is missing, or everything where the server cannot send a part."""
+    """Download the rest, or everything if the server does not support ranges."""
     have = _size(part)
     headers = {"User-Agent": "icl-gap", "Accept-Encoding": "identity"}
     if have:
@@ -121,7 +121,7 @@ def _append(file: UrlFile, part: Path, progress: DownloadProgress | None) -> Non
     try:
         response = _open(request)
     except HTTPError as error:
-        if error.code == 416:  # nothing lies beyond what is here: whole, or of another file
+        if error.code == 416:  # the range is past the end: a complete file, or another one
             error.close()
             if _sha256(part) != file.sha256:
                 part.unlink()

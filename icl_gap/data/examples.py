@@ -1,4 +1,4 @@
-"""The two sides of a split, and the benchmark that they make."""
+"""The two sides of a split, their ids and their fingerprint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Both sides of a split, as a loader reads them."""
+    """Both sides of a split, as a loader returns them."""
 
     train: list[Example] = field(default_factory=list)
     test: list[Example] = field(default_factory=list)
@@ -26,10 +26,10 @@ class Sides:
 
 
 def compute_fingerprint(train: Sequence[Example], test: Sequence[Example]) -> str:
-    """The sha256 over the ids, sources and targets of both sides, in order.
+    """Return the sha256 over the ids, sources and targets of both sides, in order.
 
-    Each column goes in as its number of rows and one row a line; no field holds a line break, so
-    two benchmarks with the same fingerprint are the same.
+    Each column is hashed as its number of rows and one row a line. No field holds a line break, so
+    two benchmarks with the same fingerprint are equal.
 
     Returns:
         64 hexadecimal digits.
@@ -46,20 +46,23 @@ def compute_fingerprint(train: Sequence[Example], test: Sequence[Example]) -> st
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks, tabs or doubled spaces; prompts and scores are line by line."""
+    """Return a text with every run of white space replaced by one space.
+
+    Prompts and scores need text on one line.
+    """
     return " ".join(text.split())
 
 
 def sides_from_pairs(name: str, train: Iterable[Pair], test: Iterable[Pair]) -> Sides:
-    """Give ids to pairs that have none: the same pair has the same id in every split.
+    """Return the sides of a split with ids made from the pairs: equal pairs in all splits have one.
 
-    The id is `<name>-<16 hexadecimal digits>` from the pair's text; a pair that has been before, on
-    either side, gets `#2`, `#3` after it.
+    The id is `<name>-<16 hexadecimal digits>` from the pair's text. A pair that repeats, on either
+    side, gets `#2`, `#3` after it.
 
     Args:
-        name: Of the benchmark.
-        train: Sources and targets.
-        test: As `train`.
+        name: The name of the benchmark.
+        train: Pairs of a source and a target.
+        test: Pairs of a source and a target.
     """
     seen: Counter[str] = Counter()
 

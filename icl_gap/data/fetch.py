@@ -1,4 +1,4 @@
-"""Fetching a benchmark: its card's sources on the web, one after the other, until one is here."""
+"""The download of a benchmark from the first source of its card that can be reached."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from icl_gap.files import write_atomically
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What `fetch_benchmark` did."""
+    """The result of `fetch_benchmark`."""
 
     name: str
     kind: str
-    """Of the source: `url`, `hub`, or `grammar` where nothing needs to be fetched."""
+    """The kind of the source: `url`, `hub`, or `grammar` if there is nothing to download."""
     folder: Path | None
     files: tuple[Path, ...]
     already_here: bool
     failed: tuple[str, ...] = ()
-    """Why the sources before this one could not be had."""
+    """The problems of the sources before this one."""
 
 
 def fetch_benchmark(card: DatasetCard, *, progress: DownloadProgress | None = None) -> Fetched:
-    """Bring a benchmark's files to this machine, checked.
+    """Download the files of a benchmark and check them.
 
     Args:
         card: From `load_card`.
-        progress: Told the file's name, the bytes here and the bytes in all as they come.
+        progress: Called with the file's name, the bytes received and the total bytes.
 
     Returns:
-        Where the files are.
+        The folder and its files.
 
     Raises:
-        DataError: No source of the card could be had; the first one's reason is told.
+        DataError: No source of the card can be downloaded; the error is that of the first one.
     """
     first: DataError | None = None
     failed: list[str] = []
@@ -70,7 +70,7 @@ def fetch_benchmark(card: DatasetCard, *, progress: DownloadProgress | None = No
 
 
 def _is_here(card: DatasetCard, source: UrlSource | HubSource, folder: Path) -> bool:
-    """Whether all of a source has been fetched and still has its sums."""
+    """Return whether a source has been fetched as a whole and still has its checksums."""
     if not (folder / RECEIPT).is_file():
         return False
     return all(check.ok for check in check_source(card, SourceFolder(source, folder)))
@@ -82,9 +82,9 @@ def _fetch(
     folder: Path,
     progress: DownloadProgress | None,
 ) -> None:
-    """Fill the folder; the receipt, written last, says that all of it is there.
+    """Fill the folder and write the receipt last, so that it marks a complete folder.
 
-    Files that are there and have their sums are not downloaded again.
+    Files that are there with their checksums are not downloaded again.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a benchmark holds, in numbers."""
+"""Statistics of a benchmark."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from icl_gap.schema import Benchmark, Example
 
 @dataclass(frozen=True, slots=True)
 class SideInfo:
-    """One side of a split; words and tokens are what white space sets apart."""
+    """Statistics of one side of a split; words and tokens are separated by white space."""
 
     rows: int
     distinct_rows: int
-    """By source and target."""
+    """The number of distinct pairs of source and target."""
     distinct_targets: int
     source_vocabulary: int
     target_vocabulary: int
     mean_source_length: float
-    """In words."""
+    """The mean number of words."""
     max_source_length: int
     mean_target_length: float
-    """In tokens."""
+    """The mean number of tokens."""
     max_target_length: int
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkInfo:
-    """Both sides and what they share."""
+    """Statistics of both sides and of their overlap."""
 
     name: str
     split: str
@@ -37,15 +37,15 @@ class BenchmarkInfo:
     train: SideInfo
     test: SideInfo
     test_rows_in_train: int
-    """Test rows whose source and target both stand in one training row."""
+    """The number of test rows with the source and target of one training row."""
     test_sources_in_train: int
     test_targets_in_train: int
     target_tokens_only_in_test: int
-    """Distinct target tokens of test that no training target holds."""
+    """The number of distinct target tokens of test that no training target holds."""
 
 
 def describe(benchmark: Benchmark) -> BenchmarkInfo:
-    """Count what a benchmark holds, and which test rows recur in train."""
+    """Return the statistics of a benchmark, among them the test rows that recur in train."""
     train, test = benchmark.train, benchmark.test
     rows = {(example.source, example.target) for example in train}
     sources = {example.source for example in train}

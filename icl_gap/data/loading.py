@@ -1,4 +1,4 @@
-"""From a card to a benchmark: options, source, cache, loader, counts."""
+"""The loading of a benchmark: options, source, cache, loader and row counts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from typing import Any
 
 from icl_gap.data import cache
 from icl_gap.data import hub_datasets as hub
-from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec
+from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec, load_card
 from icl_gap.data.checksums import check_fetched
 from icl_gap.data.examples import Sides, compute_fingerprint, sides_from_pairs
 from icl_gap.data.loaders import SplitInputs, geoquery, get_loader
 from icl_gap.data.locations import SourceFolder, cache_root, find_sources, missing_data
 from icl_gap.data.text_files import find_file
 from icl_gap.errors import DataError
-from icl_gap.schema import Benchmark, World
+from icl_gap.programs.language import Database
+from icl_gap.programs.registry import LANGUAGES
+from icl_gap.schema import Benchmark
 
 LOADER_VERSION = 2
-"""Raised by every change to what a loader makes of the same files."""
+"""Raise this with every change to the examples that a loader makes of the same files."""
 
 
 def load_split(
@@ -30,20 +32,20 @@ def load_split(
     Args:
         card: From `load_card`.
         split: One of `card.splits`; default: the card's own.
-        root: The data folder; by default `ICL_GAP_DATA`. What was fetched is found without it.
-        **options: `action_prefix` (scan), `postprocess` (cfq), `placeholders` (geoquery),
-            `solutions` (gsm).
+        root: The data folder; by default `ICL_GAP_DATA`. Fetched data is found without it.
+        **options: Options of the loader: `action_prefix` (scan), `postprocess` (cfq),
+            `placeholders` (geoquery), `solutions` (gsm).
 
     Returns:
-        Both sides. The first source that holds the split whole is taken; where none does, the
-        first one, and `partial` tells what is missing.
+        The benchmark, from the first source with the whole split. If there is none, it comes from
+        the first source, and `partial` says what is missing.
 
-        What was parsed before is read from the cache, whose files have checksums of their own; what
-        was not is parsed, once the sha256 of each fetched file has been checked.
+        A split that was parsed before is read from the cache, whose files have checksums of their
+        own; another is parsed once the sha256 of each fetched file has been checked.
 
     Raises:
         DataError: The split or an option does not exist, the data is not on this machine, a fetched
-            file has lost its sha256, or the data is not what the card says.
+            file has another sha256, or the data does not match the card.
     """
     split = split or card.default_split
     spec, chosen = split_of(card, split), _checked(card, options)
@@ -57,34 +59,55 @@ def load_split(
     return next((other for other in benchmarks if other.partial is None), first)
 
 
-def load_world(
-    card: DatasetCard, split: str | None = None, root: Path | None = None
-) -> World | None:
-    """Load what a benchmark's programs are asked of.
+def load_benchmark(
+    name: str, split: str | None = None, *, root: str | Path | None = None, **options: bool
+) -> Benchmark:
+    """Load a benchmark by the name of its card.
 
     Args:
-        card: From `load_card`.
-        split: As in `load_split`; the files that are looked for are its own.
+        name: Name of a shipped card (`scan`, `cfq`, `geoquery`), or the path of any card.
+        split: One of the card's splits; default: the card's own.
+        root: Folder of the benchmark files; default: `ICL_GAP_DATA`.
+        **options: Options of the benchmark's loader, e.g. `postprocess=False` for CFQ.
+
+    Returns:
+        Both sides of the benchmark, and its fingerprint.
+
+    Raises:
+        DataError: There is no such card, split or option, or its files cannot be found.
+    """
+    folder = None if root is None else Path(root)
+    return load_split(load_card(name), split, folder, **options)
+
+
+def load_database(
+    card: DatasetCard, split: str | None = None, root: Path | None = None
+) -> Database | None:
+    """Load the database that a benchmark's programs are run on.
+
+    Args:
+        card: The card, from `load_card`.
+        split: As in `load_split`; the split's own files are read.
         root: As in `load_split`.
 
     Returns:
-        None where they are asked of nothing.
+        None if the programs need no database, or the loader has none.
 
     Raises:
         DataError: As in `load_split`.
     """
-    if card.execution != "geobase":
+    if card.loader != "geoquery" or not LANGUAGES[card.language].needs_database:
         return None
     located = _located(card, split_of(card, split or card.default_split), root)
     found, (_, *files) = located[0]
     check_fetched(card, found, files)
-    return geoquery.read_world(*files)
+    return geoquery.read_database(*files)
 
 
 def _load_from(
     card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Benchmark:
-    if not inputs:  # generated faster than it could be read
+    if not inputs:  # generating is faster than reading the cache
         return _benchmark(card, split, _read(card, split, found, inputs, options), None)
     kept = _kept(card, split, found, inputs, options)
     known = cache.read_cached(kept)
@@ -98,7 +121,7 @@ def _load_from(
 
 
 def split_of(card: DatasetCard, split: str) -> SplitSpec:
-    """A split of a card.
+    """Return a split of a card.
 
     Raises:
         DataError: There is no such split.
@@ -113,7 +136,7 @@ def split_of(card: DatasetCard, split: str) -> SplitSpec:
 def _located(
     card: DatasetCard, split: SplitSpec, root: Path | None
 ) -> list[tuple[SourceFolder, list[Path]]]:
-    """The sources that hold all that a split needs, with its files or folders.
+    """Return the sources with all files or folders of a split, and these.
 
     Raises:
         DataError: There is none.
@@ -158,7 +181,7 @@ def _read(
 def _kept(
     card: DatasetCard, split: str, found: SourceFolder, inputs: list[Path], options: dict[str, bool]
 ) -> Path:
-    """Where the parsed form is kept: named by all that can change it."""
+    """Return the path of the parsed split in the cache, named by all that can change it."""
     made_from = {
         "version": LOADER_VERSION,
         "loader": card.loader,
@@ -171,7 +194,7 @@ def _kept(
 
 
 def _files(inputs: list[Path]) -> list[Path]:
-    """The files that a split is made from: those named, and those of a hub repository's sides."""
+    """Return the files of a split: plain ones, and those in the folders of a hub repository."""
     return [
         file for path in inputs for file in (hub.arrow_files(path) if path.is_dir() else [path])
     ]
@@ -194,7 +217,7 @@ def _checked(card: DatasetCard, options: dict[str, Any]) -> dict[str, bool]:
 
 
 def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) -> Benchmark:
-    """Put the sides together, once their sizes have been held against the card's."""
+    """Return the benchmark of both sides, after a check of their sizes against the card."""
     spec = card.splits[split]
     counts = {
         "train": (len(sides.train), spec.train),
@@ -203,7 +226,7 @@ def _benchmark(card: DatasetCard, split: str, sides: Sides, mark: str | None) ->
     for side, (here, published) in counts.items():
         if not here or (published is not None and here > published):
             raise DataError(
-                f"{card.name} {split}: {side} does not have the size that the card tells",
+                f"{card.name} {split}: {side} does not have the size on the card",
                 value=here,
                 allowed="at least one row" if published is None else f"1 to {published} rows",
             )

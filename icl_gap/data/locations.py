@@ -1,4 +1,4 @@
-"""Where data lies: the user's own folder, what was fetched, what was parsed."""
+"""The folders of benchmark data: the user's own, fetched ones and the cache."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from icl_gap.specs import user_path
 
 @dataclass(frozen=True, slots=True)
 class SourceFolder:
-    """A source whose data is on this machine."""
+    """A source whose data is on this machine, and its folder."""
 
     source: Source
     folder: Path
 
 
 def data_root(root: Path | None) -> Path | None:
-    """The user's data folder: the argument, else `ICL_GAP_DATA`, else none."""
+    """Return the user's data folder: the argument, else `ICL_GAP_DATA`, else None."""
     if root is not None:
         return expanded(root)
     named = os.environ.get("ICL_GAP_DATA")
@@ -41,7 +41,7 @@ def data_root(root: Path | None) -> Path | None:
 
 
 def cache_root() -> Path:
-    """The folder of all that can be made again: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`.
+    """Return the cache folder: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`.
 
     Raises:
         InputError: There is neither.
@@ -58,17 +58,17 @@ def cache_root() -> Path:
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:
-    """Where a source is fetched to; another source, or a changed one, gets another folder.
+    """Return the folder that a source is fetched to; another or a changed source has another.
 
-    The size of a file says nothing that its sha256 does not.
+    The size of a file does not count, since its sha256 does.
     """
-    told = source.model_dump_json(exclude={"files": {"__all__": {"bytes"}}})
-    digest = hashlib.sha256(told.encode()).hexdigest()
+    described = source.model_dump_json(exclude={"files": {"__all__": {"bytes"}}})
+    digest = hashlib.sha256(described.encode()).hexdigest()
     return cache_root() / "data" / f"{card.name}-{digest[:12]}"
 
 
 def find_sources(card: DatasetCard, root: Path | None) -> Iterator[SourceFolder]:
-    """The sources of a card that are on this machine, in the card's order."""
+    """Yield the sources of a card that are on this machine, in the card's order."""
     for source in card.sources:
         folder = _folder(card, source, data_root(root))
         if folder is not None and is_folder(folder):
@@ -94,12 +94,12 @@ def _folder(card: DatasetCard, source: Source, root: Path | None) -> Path | None
 
 
 def missing_data(card: DatasetCard, root: Path | None, why: str | None = None) -> DataError:
-    """The error for a benchmark without data, which says how to get it.
+    """Return the error for a benchmark without data, with the ways to get it.
 
     Args:
         card: The benchmark.
-        root: As given to `load`.
-        why: What is missing where there is a folder.
+        root: The data folder, as for `load_split`.
+        why: The problem, if there is a folder that lacks something.
     """
     folder = data_root(root)
     looked = "no data folder is set" if folder is None else f"data folder {folder}"
@@ -115,7 +115,7 @@ def missing_data(card: DatasetCard, root: Path | None, why: str | None = None) -
 
 
 def sha256_of(file: IO[bytes] | BufferedIOBase) -> str:
-    """The sha256 of an open file, from where it stands to its end, in hexadecimal."""
+    """Return the sha256 of an open file from its position to its end, in hexadecimal."""
     digest = hashlib.sha256()
     while chunk := file.read(2**20):
         digest.update(chunk)

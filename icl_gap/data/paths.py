@@ -1,4 +1,4 @@
-"""Paths that users write: one that cannot be, such as one with a name too long, is not there."""
+"""Paths that users write; an impossible one, as with a name too long, counts as missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def expanded(path: str | Path) -> Path:
-    """A path with `~` written out; unchanged where that names a user whom the system lacks."""
+    """Return a path with `~` expanded; unchanged if it names an unknown user."""
     path = Path(path)
     with suppress(RuntimeError):
         return path.expanduser()
@@ -16,17 +16,17 @@ def expanded(path: str | Path) -> Path:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything under a path."""
+    """Return whether a path exists."""
     return _holds(path.exists)
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder under a path."""
+    """Return whether a path is a folder."""
     return _holds(path.is_dir)
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a regular file under a path."""
+    """Return whether a path is a regular file."""
     return _holds(path.is_file)
 
 

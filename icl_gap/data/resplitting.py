@@ -1,4 +1,4 @@
-"""New splits of a benchmark: its examples, divided otherwise."""
+"""New splits of a benchmark."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from icl_gap.data import DatasetCard
 from icl_gap.errors import DataError, InputError, Place
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.programs.divergence import ATOM_ALPHA, COMPOUND_ALPHA, COMPOUND_SIZES
+from icl_gap.programs.language import Language
 from icl_gap.programs.templates import program_template
-from icl_gap.programs.trees import Tree, local_structures, tree_of
-from icl_gap.schema import Benchmark, CanonicalForm, Example
+from icl_gap.programs.trees import Tree, local_structures
+from icl_gap.schema import Benchmark, Example
 from icl_gap.specs import check_spec
 from icl_gap.text import brief
 
@@ -29,7 +30,7 @@ Mask = NDArray[np.bool_]
 Counts = sparse.csr_array
 
 MOST_ATOM_DIVERGENCE = 0.02
-"""That an MCD split may have; as in Keysers et al. 2020, section 3."""
+"""The most atom divergence of an MCD split, as in Keysers et al. 2020, section 3."""
 _ROUNDS = 2000
 _PENALTY = 20.0
 
@@ -51,18 +52,19 @@ class NewSplit:
 
 
 def divide(
-    benchmark: Benchmark, form: CanonicalForm, method: Method, *, share: float, seed: int
+    benchmark: Benchmark, language: Language[Any], method: Method, *, share: float, seed: int
 ) -> NewSplit:
-    """Divide all examples of a benchmark anew.
+    """Divide all examples of a benchmark into a new train and test side.
 
     Args:
-        benchmark: Any of its splits; both sides are taken, each example once.
-        form: How its programs are written.
+        benchmark: Any split of it; all examples of both sides are used, each once.
+        language: Language of its targets.
         method: `mcd`: maximum compound divergence at an atom divergence of at most
-            `MOST_ATOM_DIVERGENCE`, searched by exchanging examples; `length`: the longest programs
-            are tested; `template`: no program template is on both sides; `random`.
-        share: Of the examples that are tested, about; between 0 and 1.
-        seed: Of whatever is left to chance.
+            `MOST_ATOM_DIVERGENCE`, by a local search that exchanges examples; `length`: the test
+            side has the longest programs; `template`: no program template is on both sides;
+            `random`.
+        share: The approximate share of the test side, between 0 and 1.
+        seed: The seed of the random generator.
 
     Raises:
         DataError: A side would be empty.
@@ -76,7 +78,7 @@ def divide(
             "no such seed", value=seed, allowed=f"a whole number from 0 to {2**63 - 1}"
         )
     examples = list({e.id: e for e in chain(benchmark.train, benchmark.test)}.values())
-    trees = [tree_of(example.target, form) for example in examples]
+    trees = [language.lenient_tree(example.target) for example in examples]
     atoms, compounds = _counts(trees, (1,)), _counts(trees, COMPOUND_SIZES)
     wanted = round(share * len(examples))
     if not 0 < wanted < len(examples):
@@ -94,23 +96,23 @@ def divide(
     )
 
 
-def save_split(divided: NewSplit, card: DatasetCard, name: str, folder: Path) -> Path:
-    """Write a split as a card with its two files, which a sweep names by the card's path.
+def save_split(new: NewSplit, card: DatasetCard, name: str, folder: Path) -> Path:
+    """Write a split as a card with two files; a sweep names the card by its path.
 
     Args:
-        divided: The split.
-        card: Of the benchmark that it is of.
-        name: Of the new card.
-        folder: Where to; made if missing.
+        new: The split.
+        card: The card of the benchmark.
+        name: The name of the new card.
+        folder: The target; made if missing.
 
     Returns:
         The card's path.
 
     Raises:
         DataError: There is a card of that name already, or the folder cannot be written.
-        InputError: The name is none that a card may have. Nothing is written.
+        InputError: A card may not have the name. Nothing is written.
     """
-    fields = _card(divided, card, name)
+    fields = _card(new, card, name)
     check_spec(fields, DatasetCard)
     path = folder / f"{name}.yaml"
     if path.exists():
@@ -120,7 +122,7 @@ def save_split(divided: NewSplit, card: DatasetCard, name: str, folder: Path) ->
         make_folder(folder, follow=True)
         make_folder(folder / name)
         for side in ("train", "test"):
-            rows = (f"{each.source}\t{each.target}\n" for each in getattr(divided, side))
+            rows = (f"{each.source}\t{each.target}\n" for each in getattr(new, side))
             write_atomically(folder / name / f"{side}.tsv", [row.encode() for row in rows])
         write_atomically(path, [text.encode()])
     except OSError as error:
@@ -128,13 +130,11 @@ def save_split(divided: NewSplit, card: DatasetCard, name: str, folder: Path) ->
     return path
 
 
-def _card(divided: NewSplit, card: DatasetCard, name: str) -> dict[str, Any]:
-    """The fields of the card of a new split."""
-    sizes = {"train": len(divided.train), "test": len(divided.test)}
-    fields = card.model_dump(mode="json", include={"licence", "citation", "canonical", "template"})
+def _card(new: NewSplit, card: DatasetCard, name: str) -> dict[str, Any]:
+    """Return the fields of the card of a new split."""
+    sizes = {"train": len(new.train), "test": len(new.test)}
+    fields = card.model_dump(mode="json", include={"licence", "citation", "language", "template"})
     return fields | {
-        # A database's questions are known by their ids, and those of pairs are others.
-        "execution": None if card.execution == "geobase" else card.execution,
         "name": name,
         "title": f"{card.title}, divided anew",
         "loader": "tsv",
@@ -149,7 +149,7 @@ def _random(examples: Sequence[Example], wanted: int, rng: np.random.Generator) 
 
 
 def _by_length(examples: Sequence[Example], wanted: int, rng: np.random.Generator) -> Mask:
-    """Programs of one length stay together."""
+    """Put the longest programs on the test side; those of one length stay together."""
     del rng
     lengths = np.array([len(example.target.split()) for example in examples])
     return np.asarray(lengths > np.sort(lengths)[len(lengths) - wanted - 1])
@@ -176,7 +176,7 @@ _METHODS: Mapping[str, Callable[[Sequence[Example], int, np.random.Generator], M
 def _most_divergent(
     atoms: Counts, compounds: Counts, wanted: int, rng: np.random.Generator
 ) -> Mask:
-    """Exchange the examples of both sides that promise most, ever fewer, while it helps."""
+    """Search for a split by exchanging the most promising examples, ever fewer at a time."""
     n = compounds.shape[0]
     is_test = _mask(n, rng.permutation(n)[:wanted])
 
@@ -186,14 +186,14 @@ def _most_divergent(
 
     best, size = goal(is_test), max(1, wanted // 4)
     for _ in range(_ROUNDS):
-        pull = _pull(compounds, is_test, COMPOUND_ALPHA)
+        gradient = _gradient(compounds, is_test, COMPOUND_ALPHA)
         if _divergence(atoms, is_test, ATOM_ALPHA) > 0.8 * MOST_ATOM_DIVERGENCE:
-            pull = pull - _PENALTY * _pull(atoms, is_test, ATOM_ALPHA)
-        pull = pull + rng.normal(scale=0.05 * pull.std() + 1e-12, size=n)
+            gradient = gradient - _PENALTY * _gradient(atoms, is_test, ATOM_ALPHA)
+        gradient = gradient + rng.normal(scale=0.05 * gradient.std() + 1e-12, size=n)
         inside, outside = np.flatnonzero(is_test), np.flatnonzero(~is_test)
         moved = is_test.copy()
-        moved[inside[np.argsort(pull[inside])[:size]]] = False
-        moved[outside[np.argsort(-pull[outside])[:size]]] = True
+        moved[inside[np.argsort(gradient[inside])[:size]]] = False
+        moved[outside[np.argsort(-gradient[outside])[:size]]] = True
         if (reached := goal(moved)) > best:
             is_test, best = moved, reached
         elif size > 1:
@@ -201,8 +201,8 @@ def _most_divergent(
     return is_test
 
 
-def _pull(counts: Counts, is_test: Mask, alpha: float) -> NDArray[np.float64]:
-    """How much each example, in the test set, adds to the divergence: its slope, by moving it."""
+def _gradient(counts: Counts, is_test: Mask, alpha: float) -> NDArray[np.float64]:
+    """Return the gradient of the divergence for moving each example to the test side, (n,)."""
     train, test = _totals(counts, is_test)
     p, q = train / train.sum(), test / test.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -227,7 +227,7 @@ def _totals(counts: Counts, is_test: Mask) -> tuple[NDArray[np.float64], NDArray
 
 
 def _counts(trees: Sequence[Tree], sizes: Sequence[int]) -> Counts:
-    """How often each example holds each atom (by its labels) or compound: (examples, items)."""
+    """Count each atom (label) or compound in each example, (examples, items)."""
     numbers: dict[object, int] = {}
     rows: list[int] = []
     columns: list[int] = []

@@ -1,4 +1,4 @@
-"""Checking what is on this machine against what a card says."""
+"""A check of the files and splits on this machine against the card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from icl_gap.progress import Progress, no_progress
 
 @dataclass(frozen=True, slots=True)
 class SplitCheck:
-    """One split, as `load_split` gives it."""
+    """The result of loading one split."""
 
     split: str
     train: int
@@ -25,12 +25,12 @@ class SplitCheck:
     partial: str | None
     fingerprint: str | None
     problem: str | None
-    """Why it could not be loaded; None where it was. A part of a split is no problem."""
+    """The reason why the split cannot be loaded, or None. A partial split is no problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All that was checked."""
+    """The results of checking a benchmark."""
 
     name: str
     files: tuple[FileCheck, ...]
@@ -38,7 +38,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Every file is what it should be, and every split could be loaded."""
+        """True if every file has its checksum and every split can be loaded."""
         files = all(check.ok for check in self.files)
         return files and all(check.problem is None for check in self.splits)
 
@@ -46,7 +46,7 @@ class Verification:
 def verify_benchmark(
     card: DatasetCard, root: Path | None = None, *, progress: Progress = no_progress
 ) -> Verification:
-    """Check the sha256 of every file that is known of, and load every split.
+    """Check every file with a known sha256, and load every split.
 
     Args:
         card: From `load_card`.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
-from icl_gap.programs.trees import Structure, local_structures, tree_of
-from icl_gap.schema import CanonicalForm, Example
+from icl_gap.programs.language import Language
+from icl_gap.programs.trees import Structure, local_structures
+from icl_gap.schema import Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,12 @@ class CoverageMeter:
     The features of each example are computed once and kept.
 
     Args:
-        form: Normal form of the benchmark's programs. A program that does not parse is treated as a
+        language: Language of the benchmark's targets. A target that does not parse is treated as a
             sequence of tokens.
     """
 
-    def __init__(self, form: CanonicalForm) -> None:
-        self._form = form
+    def __init__(self, language: Language[Any]) -> None:
+        self._language = language
         self._known: dict[Example, _Features] = {}
 
     def measure(self, query: Example, exemplars: Sequence[Example]) -> CoverageMeasures:
@@ -85,7 +87,7 @@ class CoverageMeter:
             self._known[example] = _Features(
                 frozenset(example.source.split()),
                 example.target.split(),
-                local_structures(tree_of(example.target, self._form)),
+                local_structures(self._language.lenient_tree(example.target)),
             )
         return self._known[example]
 

@@ -24,7 +24,7 @@ from icl_gap.diagnosis.error_types import error_type
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint, read_texts
 from icl_gap.files import replacing
-from icl_gap.programs.divergence import atom_divergence, compound_divergence, trees
+from icl_gap.programs.divergence import atom_divergence, compound_divergence, trees_of
 from icl_gap.progress import Progress, no_progress
 from icl_gap.results import Results
 from icl_gap.schema import CellInfo, Condition, Metric, Record
@@ -191,7 +191,7 @@ def _diagnose(
         if why := texts.why_not(info):
             missing[why] = None
             continue
-        meter = meters.setdefault(cell_fingerprint(info), CoverageMeter(texts.form(info)))
+        meter = meters.setdefault(cell_fingerprint(info), CoverageMeter(texts.language(info)))
         for row in _collect(collected, info, results[number].records, texts, meter, metric=metric):
             write(row)
     if not collected.coverage:
@@ -249,7 +249,7 @@ def _collect(
         if not right:
             key = (info.model, group, info.condition)
             programs = [each.target for each in shown]
-            outcome = error_type(record.prediction, query.target, programs, texts.form(info))
+            outcome = error_type(record.prediction, query.target, programs, texts.language(info))
             collected.error_types[key][outcome] += 1
             if record.divergence is not None and record.gold_tokens:
                 diverged = record.divergence.position / record.gold_tokens
@@ -279,8 +279,8 @@ def _divergences(
 ) -> Iterator[tuple[tuple[str, str, Condition], tuple[float, float]]]:
     """Yield the divergences of each benchmark, query split and condition whose programs parse."""
     for where, (info, targets) in collected.targets.items():
-        form = texts.form(info)
-        pool = trees((each.target for each in texts.pool(info)), form)
-        queries = trees(targets, form)
+        language = texts.language(info)
+        pool = trees_of((each.target for each in texts.pool(info)), language)
+        queries = trees_of(targets, language)
         if pool and queries:
             yield where, (atom_divergence(pool, queries), compound_divergence(pool, queries))

@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
-from icl_gap.programs.trees import read_tree
-from icl_gap.schema import CanonicalForm
-from icl_gap.scoring import MalformedError
+from icl_gap.programs.language import Language, MalformedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +52,34 @@ further."""
 ERROR_TYPES = (*_RULES, NOT_DECODED)
 
 
-def error_type(answer: str | None, gold: str, shown: Collection[str], form: CanonicalForm) -> str:
+def error_type(
+    answer: str | None, gold: str, shown: Collection[str], language: Language[Any]
+) -> str:
     """Return the type of a wrong answer's error, one of `ERROR_TYPES`.
 
     Args:
         answer: Text of the answer; None if it was not decoded.
         gold: The gold program.
         shown: Programs of the exemplars.
-        form: Normal form of the benchmark's programs.
+        language: Language of the benchmark's targets.
     """
     if answer is None:
         return NOT_DECODED
-    gold_labels = _labels(gold, form)
+    gold_labels = _labels(gold, language)
     wrong = _Wrong(
         answer.split(),
         gold.split(),
         {" ".join(each.split()) for each in shown},
-        _labels(answer, form),
+        _labels(answer, language),
         Counter(gold.split()) if gold_labels is None else gold_labels,
     )
     return next(name for name, holds in _RULES.items() if holds(wrong))
 
 
-def _labels(program: str, form: CanonicalForm) -> Counter[str] | None:
+def _labels(program: str, language: Language[Any]) -> Counter[str] | None:
     """Return how often each label occurs in a program's tree; None if it does not parse."""
     try:
-        return Counter(read_tree(program, form).labels)
+        return Counter(language.tree(program).labels)
     except MalformedError:
         return None
 

@@ -58,21 +58,28 @@ class SweepSpec(Spec):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The sweep's name, and that of the folder that its results go to."""
     datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
+    """The benchmarks."""
     models: tuple[ModelEntry, ...] = Field(min_length=1)
-    """`{family: opt}` stands for every size of a family of the zoo."""
+    """The models: names, or entries as below."""
     query_splits: tuple[Split, ...] = Field(default=("test", "train"), min_length=1)
+    """The sides that queries come from; the pooled gap needs both."""
     conditions: tuple[Condition, ...] = Field(default=("id", "ood"), min_length=1)
+    """`id` takes exemplars from the query's own side, `ood` from the other."""
     shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
+    """The numbers of exemplars in a prompt."""
     seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
+    """Each seed draws other exemplars."""
     limit: Whole | None = Field(default=1045, ge=1)
-    """At most so many queries of each split; null for all. It changes no record: a raised limit
-    asks only for the new queries, a lowered one uses the first."""
+    """The largest number of queries of each side; null for all. A raised limit asks only for the
+    new queries, a lowered one uses the first."""
     selection: Selection = "oracle_coverage"
+    """The strategy that selects exemplars; see below."""
     embedder: EmbedderSpec = EmbedderSpec()
     """The embedder of sources, for `selection: embedding`; a name alone is its `model`."""
     hold_out: HoldOut = "source"
+    """What no exemplar shares with its query: its source text, or also its program template."""
     order: Order = "selection"
-    """The order in which a prompt's exemplars stand; see `SamplerSpec`."""
+    """The order of exemplars in a prompt: as selected, reversed, most similar last, shuffled."""
     control: Control | None = None
     """A control: exemplars show another's target, or no source, in place of pairs that belong
     together. `coverage` stays that of the exemplars as they were chosen."""

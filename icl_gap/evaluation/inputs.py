@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from icl_gap import data, models, prompts, sampling, scoring
+from icl_gap import data, models, prompts, sampling
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
+from icl_gap.programs.language import Database, Language
+from icl_gap.programs.registry import LANGUAGES
 from icl_gap.progress import Progress
-from icl_gap.schema import Benchmark, CanonicalForm, Example, Execution, Split
+from icl_gap.schema import Benchmark, Example, Split
 from icl_gap.specs import check_spec
 from icl_gap.text import brief
 
@@ -27,10 +29,9 @@ class SweepBenchmark:
     exemplar_source: Benchmark
     """The benchmark that exemplars come from: `data`, unless the entry has `exemplars_from`."""
     template: prompts.Template
-    form: CanonicalForm
-    execution: Execution | None
-    alike: scoring.Alike | None
-    """Compare two programs by what they do when they are run."""
+    language: Language[Any]
+    database: Database | None
+    """Database that programs are run on, for languages that need one."""
     queries: Mapping[Split, Sequence[Example]]
     """The queries of each side that the sweep asks, in query order."""
     query_ids: Mapping[Split, Sequence[str]]
@@ -127,15 +128,13 @@ def _load_benchmark(
     queries = {
         split: sampling.queries(benchmark, split, sweep.sampler) for split in sweep.query_splits
     }
-    alike = scoring.alike(card.execution, data.load_world(card, entry.split))
     return SweepBenchmark(
         entry=entry,
         data=benchmark,
         exemplar_source=exemplar_source,
         template=template,
-        form=card.canonical,
-        execution=card.execution,
-        alike=alike,
+        language=LANGUAGES[card.language],
+        database=data.load_database(card, entry.split),
         queries={split: each[: sweep.limit] for split, each in queries.items()},
         query_ids={split: tuple(q.id for q in each) for split, each in queries.items()},
         max_new_bytes={split: _max_new_bytes(benchmark.examples(split)) for split in queries},

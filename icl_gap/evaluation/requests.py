@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from icl_gap import prompts, sampling, scoring
+from icl_gap import prompts, sampling
 from icl_gap.errors import PromptError, SamplingError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
 from icl_gap.models import Request
+from icl_gap.programs.trees import Structures
 from icl_gap.schema import Condition, Exemplars, Split
 from icl_gap.text import brief, shots_text
 
@@ -77,7 +78,7 @@ class RequestBuilder:
 
     def _request(self, cell: Cell, exemplars: Exemplars, fitted: _Fitted) -> Request:
         benchmark, target = cell.benchmark, exemplars.query.target
-        follow = partial(scoring.can_match, target=target, form=benchmark.form)
+        follow = partial(benchmark.language.can_still_match, target=target)
         return Request(
             prompt=prompts.render(benchmark.template, exemplars),
             gold=prompts.gold(target),
@@ -173,7 +174,7 @@ class RequestBuilder:
         key = (benchmark, model.identity.tokenizer, split)
         if key not in self._pools:
             tokenize = str.split if model.tokenizer is None else model.tokenizer
-            structures = scoring.Structures(benchmark.form)
+            structures = Structures(benchmark.language.lenient_tree)
             self._pools[key] = sampling.Pool(
                 benchmark.exemplar_source, split, tokenize, structures, benchmark.embed
             )

@@ -72,14 +72,14 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
         scores: dict[Metric, bool] = {"raw": False}
         if sweep.canonical:
             scores["canonical"] = False
-            if benchmark.execution == "canonical":
+            if benchmark.language.execution == "normal_form":
                 scores["execution"] = False
         return replace(record, scores=scores, reason="diverged")
-    score = scoring.score(
+    score = scoring.score_pair(
         completion.text,
         request.target,
-        benchmark.form,
-        alike=benchmark.alike,
+        benchmark.language,
+        database=benchmark.database,
         example_id=request.query_id,
     )
     return replace(

@@ -9,9 +9,11 @@ from typing import Any
 from icl_gap import data
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import DatasetEntry
+from icl_gap.programs.language import Language
+from icl_gap.programs.registry import LANGUAGES
 from icl_gap.prompts import Template, as_shown
 from icl_gap.sampling import crossed, pool_split
-from icl_gap.schema import Benchmark, CanonicalForm, CellInfo, Example, Record
+from icl_gap.schema import Benchmark, CellInfo, Example, Record
 from icl_gap.specs import check_spec
 from icl_gap.text import brief
 
@@ -45,8 +47,8 @@ class BenchmarkTexts:
 
     exemplar_source: Benchmark
     """The benchmark that exemplars come from, mostly that of the queries."""
-    form: CanonicalForm
-    """The normal form of its programs."""
+    language: Language[Any]
+    """Language of its targets."""
     examples: Examples
     """All examples, of queries and exemplars."""
 
@@ -76,9 +78,9 @@ class SweepTexts:
         benchmark = self.benchmarks[cell_fingerprint(info)].exemplar_source
         return benchmark.examples(pool_split(info.query_split, info.condition))
 
-    def form(self, info: CellInfo) -> CanonicalForm:
-        """Return the normal form of a cell's programs, if `of` has examples."""
-        return self.benchmarks[cell_fingerprint(info)].form
+    def language(self, info: CellInfo) -> Language[Any]:
+        """Return the language of a cell's targets, if `of` has examples."""
+        return self.benchmarks[cell_fingerprint(info)].language
 
     def why_not(self, info: CellInfo) -> str | None:
         """Return why the texts of a cell are missing and what to do; None if they are there."""
@@ -141,7 +143,9 @@ def read_texts(sweep: Mapping[str, Any]) -> SweepTexts:
             problems[f"{card.name}/{entry.split or card.default_split}"] = error.problem
             continue
         both = [queries] if exemplars is queries else [queries, exemplars]
-        found[queries.fingerprint] = BenchmarkTexts(exemplars, card.canonical, Examples(both))
+        found[queries.fingerprint] = BenchmarkTexts(
+            exemplars, LANGUAGES[card.language], Examples(both)
+        )
     return SweepTexts(found, problems)
 
 

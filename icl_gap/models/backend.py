@@ -58,8 +58,8 @@ class Footprint:
 class Backend(Protocol[SpecT]):
     """A way to get responses from one kind of model.
 
-    The methods other than `load` need no torch at import, so that a sweep is planned quickly. The
-    model that `load` returns gives the responses.
+    `identify` does without torch, so that a sweep is checked quickly. The model that `load` returns
+    responds to requests.
     """
 
     spec_class: type[SpecT]

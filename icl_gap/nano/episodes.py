@@ -20,8 +20,7 @@ from icl_gap.prompts import Template
 
 N_VERBS, N_DIRECTIONS = 4, 2
 
-Tokens = NDArray[np.int64]
-Encode = Callable[[str], list[int]]
+TokenArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +30,10 @@ class Batch:
     All arrays have the shape (rows, length).
     """
 
-    tokens: Tokens
+    tokens: TokenArray
     learned: NDArray[np.bool_]
     """True where the loss covers the prediction of the token."""
-    item: Tokens
+    item: TokenArray
     """The item of its row that an answer's token belongs to, from 0; -1 outside answers."""
     known: NDArray[np.bool_]
     """True where all words of the answer were in an earlier item of the row."""
@@ -50,7 +49,10 @@ class Episodes:
     """
 
     def __init__(
-        self, patterns: Sequence[CommandPattern], template: Template, encode: Encode
+        self,
+        patterns: Sequence[CommandPattern],
+        template: Template,
+        encode: Callable[[str], list[int]],
     ) -> None:
         self._words = _singles(encode, WORDS)
         self._actions = _singles(encode, ACTIONS)
@@ -106,7 +108,7 @@ class Episodes:
         rng: np.random.Generator,
         batch: Batch,
         row: int,
-        allowed: Tokens,
+        allowed: TokenArray,
         chances: NDArray[np.float64],
     ) -> None:
         tokens, length = batch.tokens[row], batch.tokens.shape[1]
@@ -130,7 +132,7 @@ class Episodes:
             shown |= needs
             place, item = place + len(text), item + 1
 
-    def _lexicon(self, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
+    def _lexicon(self, rng: np.random.Generator) -> tuple[TokenArray, TokenArray]:
         """Draw the words and the actions of four verbs and two directions.
 
         At most one is a pair of SCAN's own, so that its lexicon is never drawn, nor most of it.
@@ -144,14 +146,14 @@ class Episodes:
                 return self._words[words], self._actions[actions]
 
 
-def _singles(encode: Encode, words: Sequence[str]) -> Tokens:
+def _singles(encode: Callable[[str], list[int]], words: Sequence[str]) -> TokenArray:
     """Return the tokens of words that are one token each."""
     return np.array([token for word in words for token in encode(f" {word}")], dtype=np.int64)
 
 
 def _compile(
-    pattern: CommandPattern, template: Template, encode: Encode
-) -> tuple[Tokens, Tokens, tuple[int, ...]]:
+    pattern: CommandPattern, template: Template, encode: Callable[[str], list[int]]
+) -> tuple[TokenArray, TokenArray, tuple[int, ...]]:
     """Return a pattern as tokens; slot s becomes s - 4, below every token."""
     source = encode(template.source_label)
     for word in pattern.source:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from icl_gap.documents import read_text
+from icl_gap.documents import read_document
 from icl_gap.errors import InputError, Place
 
 ALLOWED = (
@@ -75,7 +75,7 @@ def read_style(path: Path) -> dict[Any, Any]:
             cannot draw with. The error names the file, the line, the key and the value.
     """
     try:
-        return dict(_checked(read_text(path)))
+        return dict(_checked(read_document(path)))
     except InputError as error:
         raise error.at(file=path) from None
 

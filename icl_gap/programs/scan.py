@@ -1,7 +1,7 @@
-"""What a SCAN program does: the walk of an agent over a grid.
+"""SCAN's actions, and the walk of an agent over a grid that they describe.
 
 The agent stands on a cell and faces one of four ways. `I_WALK`, `I_RUN` and `I_JUMP` take it to the
-cell ahead, each in its own manner; `I_LOOK` looks from where it stands; `I_TURN_LEFT` and
+cell ahead, each in its own manner; `I_LOOK` leaves it where it stands; `I_TURN_LEFT` and
 `I_TURN_RIGHT` turn it a quarter. Actions may be written without their `I_`.
 """
 
@@ -9,39 +9,52 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Cell = tuple[int, int]
-"""East and north of where the agent began."""
+from icl_gap.programs.language import Database, NoResultError
+from icl_gap.programs.tokens import TokenSequence
+
+Position = tuple[int, int]
+"""East and north of the start."""
 
 _QUARTERS = {"TURN_LEFT": 1, "TURN_RIGHT": -1}
 _STEPS = {"WALK": 1, "RUN": 1, "JUMP": 1, "LOOK": 0}
-"""How far an act takes the agent."""
-_HEADINGS: tuple[Cell, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
+"""Cells that an act moves the agent by."""
+_HEADINGS: tuple[Position, ...] = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """Each a quarter to the left of the one before; the agent faces the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that the agent did, other than turning."""
+    """Action of the agent, other than a turn."""
 
     name: str
-    """Without its `I_`."""
-    cell: Cell
-    """Where it stood before."""
-    heading: Cell
+    """Name without its `I_`."""
+    position: Position
+    """Position before the act."""
+    heading: Position
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Where an agent went, and what it did there."""
+    """Result of a program: the agent's acts, and where it ends up."""
 
     path: tuple[Act, ...]
-    end: Cell
-    heading: Cell
-    """Which way it faces in the end."""
+    end: Position
+    heading: Position
+    """Heading at the end."""
 
 
-class NoActionError(Exception):
-    """A word that stands for no action."""
+class ScanActions(TokenSequence):
+    """Sequences of SCAN's actions; equal up to spacing, run as walks."""
+
+    name = "scan"
+    execution = "run"
+
+    def execute(
+        self, program: str, database: Database | None = None, example_id: str | None = None
+    ) -> Walk:
+        """Run a program as `walk` does; it needs no database."""
+        del database, example_id
+        return walk(program)
 
 
 def walk(program: str) -> Walk:
@@ -51,12 +64,12 @@ def walk(program: str) -> Walk:
         program: Actions between white space.
 
     Raises:
-        NoActionError: A word is none.
+        NoResultError: A token is not an action.
     """
     (east, north), facing = (0, 0), 0
     path = []
-    for word in program.split():
-        name = word.removeprefix("I_")
+    for token in program.split():
+        name = token.removeprefix("I_")
         if name in _QUARTERS:
             facing = (facing + _QUARTERS[name]) % len(_HEADINGS)
         elif name in _STEPS:
@@ -64,5 +77,8 @@ def walk(program: str) -> Walk:
             path.append(Act(name, (east, north), ahead))
             east, north = east + _STEPS[name] * ahead[0], north + _STEPS[name] * ahead[1]
         else:
-            raise NoActionError(word)
+            raise NoResultError(f"`{token}` is not an action")
     return Walk(tuple(path), (east, north), _HEADINGS[facing])
+
+
+SCAN = ScanActions()

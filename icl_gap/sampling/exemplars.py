@@ -23,7 +23,7 @@ Order = Literal["selection", "reversed", "nearest_last", "shuffled"]
 
 
 class SamplerSpec(Spec):
-    """How exemplars are selected, and in which order they stand."""
+    """The selection of exemplars and their order in a prompt."""
 
     renamed: ClassVar[Mapping[str, str]] = {
         "selection: cover_words": "selection: cover_utterance",
@@ -38,11 +38,11 @@ class SamplerSpec(Spec):
     query's gold target."""
 
     hold_out: HoldOut = "source"
-    """What an exemplar may not share with the query, besides its id."""
+    """The property, besides the id, that no exemplar shares with the query."""
 
     order: Order = "selection"
-    """The order of the exemplars in a prompt: as selected, reversed, the most similar one last,
-    or shuffled. It does not change the selection."""
+    """The order of the exemplars in a prompt: as selected, reversed, shuffled, or with the one
+    whose words are most similar last. It does not change the selection."""
 
     shuffled_targets: bool = False
     """A control: each exemplar shows the target of the one selected after it, so that sources and

@@ -1,4 +1,4 @@
-"""Anyone's predictions, read from a file; and what their scores come to."""
+"""Predictions read from a file, and the summary of their scores."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from icl_gap.errors import InputError, Place
 from icl_gap.files import open_regular
 from icl_gap.schema import Score
 
-_FORM = 'one JSON object a line, as {"prediction": "…", "target": "…"}, with an "id" if you like'
+_LINE_FORMAT = (
+    'one JSON object a line, as {"prediction": "…", "target": "…"}, with an "id" if you like'
+)
 LONGEST_LINE = 2**24
-"""Bytes; a longer line is refused before all of it is read."""
+"""Bytes of the longest line; a longer one is refused before all of it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,16 @@ class Prediction:
     """One line of a file of predictions."""
 
     id: str | None
-    """As the line gives it; None where it gives none."""
+    """Id of the example; None if the line has none."""
     prediction: str
     target: str
     line: int
-    """Its number in the file, from 1."""
+    """Number of the line, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a number of scores come to."""
+    """Rates of match over a number of scores."""
 
     n: int
     raw: float
@@ -42,28 +44,28 @@ class Summary:
     canonical: float
     """Share of equal normal forms, in [0, 1]."""
     execution: float | None
-    """Share of programs that do the same, in [0, 1], of all `n`; None where it is not known of
-    every one."""
+    """Share of programs with the same result, in [0, 1], of all `n`; None unless every execution
+    match is known."""
     n_executed: int
-    """Of how many it is known."""
+    """Number of scores whose execution match is known."""
     reasons: dict[str, int]
-    """How often each reason was given, the most frequent first, then by name."""
+    """Counts of the reasons, the most frequent first, then by name."""
 
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
-    """Read a JSONL file of predictions, line by line; empty lines are passed over.
+    """Read a JSONL file of predictions, line by line; empty lines are skipped.
 
-    Other keys than `prediction`, `target` and `id` are left alone. Memory holds one line at a time.
+    Keys other than `prediction`, `target` and `id` are ignored. Memory holds one line at a time.
 
     Args:
-        path: The file, UTF-8: a regular one, or a symbolic link to one. Lines end with a line feed.
+        path: A regular file in UTF-8, or a symbolic link to one. Lines end with a line feed.
 
     Yields:
-        One prediction a line, in order.
+        One prediction for each line, in order.
 
     Raises:
-        InputError: The file cannot be read, or a line is too long, is no JSON object, lacks a key,
-            or holds something else than text there. It names the file, the line and the key.
+        InputError: The file cannot be read, or a line is too long, is not a JSON object, lacks a
+            key, or has a value that is not text. It names the file, the line and the key.
     """
     try:
         with open_regular(path, follow=True) as file:
@@ -79,17 +81,17 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
                     yield _read_line(line, number, place)
     except OSError as error:
         problem = f"cannot read the predictions: {error.strerror or error}"
-        raise InputError(problem, place=Place(path), allowed=_FORM) from error
+        raise InputError(problem, place=Place(path), allowed=_LINE_FORMAT) from error
 
 
 def summarize(scores: Iterable[Score]) -> Summary:
-    """Count scores, one at a time.
+    """Summarize scores, of which memory holds one at a time.
 
     Args:
-        scores: At least one.
+        scores: The scores; at least one.
 
     Raises:
-        InputError: There is none.
+        InputError: There are no scores.
     """
     n = raw = canonical = same = n_executed = 0
     counts: Counter[str] = Counter()
@@ -119,7 +121,9 @@ def _read_line(line: bytes, number: int, place: Place) -> Prediction:
         # A reader for each line, because a reader for the file would hide the lines' numbers.
         value = jsonlines.Reader([line]).read(type=dict)
     except (jsonlines.InvalidLineError, RecursionError) as error:
-        raise InputError("not a JSON object", value=shown, allowed=_FORM, place=place) from error
+        raise InputError(
+            "not a JSON object", value=shown, allowed=_LINE_FORMAT, place=place
+        ) from error
     name = value.get("id")
     if isinstance(name, bool) or not isinstance(name, str | int | None):
         raise InputError(
@@ -135,7 +139,9 @@ def _read_line(line: bytes, number: int, place: Place) -> Prediction:
 
 def _text_at(key: str, value: dict[str, Any], place: Place) -> str:
     if key not in value:
-        raise InputError(f"the key `{key}` is missing", value=value, allowed=_FORM, place=place)
+        raise InputError(
+            f"the key `{key}` is missing", value=value, allowed=_LINE_FORMAT, place=place
+        )
     text = value[key]
     if not isinstance(text, str):
         here = Place(place.file, place.line, key)

@@ -32,6 +32,7 @@ class Figure:
 SCORING = """
 import random
 from icl_gap import load_benchmark
+from icl_gap.programs.sparql import SPARQL
 from icl_gap.scoring import score_batch
 rng = random.Random(0)
 targets = [e.target for e in load_benchmark("cfq").test]
@@ -46,7 +47,7 @@ def rearranged(program):
     return text.replace("?y", "?x")
 predictions = PREDICTIONS
 begin = time.perf_counter()
-scores = score_batch(predictions, golds, "sparql")
+scores = score_batch(predictions, golds, SPARQL)
 seconds = time.perf_counter() - begin
 """
 
@@ -65,12 +66,13 @@ seconds = time.perf_counter() - begin
 
 STRATEGY = """
 import icl_gap
-from icl_gap.scoring import Structures
+from icl_gap.programs.sparql import SPARQL
+from icl_gap.programs.trees import Structures
 cfq = icl_gap.load_benchmark("cfq")
 begin = time.perf_counter()
 icl_gap.sample_exemplars(
     cfq, query_split="test", condition="ood", shots=10, seed=0, limit=1045,
-    selection="SELECTION", structures=Structures("sparql"),
+    selection="SELECTION", structures=Structures(SPARQL.lenient_tree),
 )
 seconds = time.perf_counter() - begin
 """

@@ -107,7 +107,7 @@ def plain() -> dict[str, Any]:
         "title": "Greetings",
         "licence": "CC0",
         "citation": "none",
-        "canonical": "tokens",
+        "language": "tokens",
         "template": {"instruction": "Greet.", "source_label": "In:", "target_label": "Out:"},
         "loader": "tsv",
         "sources": [{"kind": "local", "folder": "greetings"}],

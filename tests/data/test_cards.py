@@ -41,18 +41,18 @@ def test_the_shipped_cards_are_valid_and_named_as_their_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "split", "canonical", "labels"),
+    ("name", "split", "language", "labels"),
     [
         ("cfq", "mcd1", "sparql", ("Question:", "Query:")),
         ("geoquery", "template", "funql", ("Question:", "Query:")),
-        ("scan", "mcd1", "tokens", ("Command:", "Actions:")),
+        ("scan", "mcd1", "scan", ("Command:", "Actions:")),
     ],
 )
 def test_what_the_protocol_fixes(
-    name: str, split: str, canonical: str, labels: tuple[str, str]
+    name: str, split: str, language: str, labels: tuple[str, str]
 ) -> None:
     card = load_card(name)
-    assert (card.default_split, card.canonical) == (split, canonical)
+    assert (card.default_split, card.language) == (split, language)
     assert (card.template["source_label"], card.template["target_label"]) == labels
 
 
@@ -250,3 +250,18 @@ def test_a_wrong_card_is_refused_with_its_place(
     with pytest.raises(InputError, match=problem) as caught:
         load_card(path)
     assert caught.value.place.file == path
+
+
+@pytest.mark.parametrize(("key", "value"), [("canonical", "funql"), ("execution", "geobase")])
+def test_an_old_key_of_the_language_gives_its_new_name(
+    card_file: CardFile, key: str, value: str
+) -> None:
+    with pytest.raises(InputError, match=f"`{key}` is now `language`") as caught:
+        load_card(card_file(**{key: value}))
+    assert caught.value.place.key == key
+
+
+def test_an_unknown_language_lists_what_there_is(card_file: CardFile) -> None:
+    with pytest.raises(InputError, match=r"must be one of .*funql.*sparql") as caught:
+        load_card(card_file(language="klingon"))
+    assert caught.value.place.key == "language"

@@ -9,22 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import icl_gap
-from icl_gap.data import load_card, load_split
+from icl_gap.data import load_card, load_database, load_split
 from icl_gap.data.resplitting import (
     MOST_ATOM_DIVERGENCE,
     Method,
     NewSplit,
     _counts,
     _divergence,
-    _pull,
+    _gradient,
     divide,
     save_split,
 )
 from icl_gap.diagnosis import atom_divergence, compound_divergence
 from icl_gap.errors import DataError, InputError
-from icl_gap.programs.divergence import trees
+from icl_gap.programs.divergence import trees_of
+from icl_gap.programs.registry import LANGUAGES
 from icl_gap.programs.templates import program_template
-from icl_gap.programs.trees import read_tree
 from icl_gap.schema import Benchmark, Example
 
 METHODS = get_args(Method)
@@ -34,7 +34,7 @@ EVERY = {example.id for example in (*SCAN.train, *SCAN.test)}
 
 @cache
 def divided(method: Method) -> NewSplit:
-    return divide(SCAN, "tokens", method, share=0.2, seed=0)
+    return divide(SCAN, LANGUAGES["tokens"], method, share=0.2, seed=0)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -44,7 +44,7 @@ def test_every_example_is_on_one_side(method) -> None:
     assert train | test == EVERY
     assert not train & test
     assert len(test) == pytest.approx(0.2 * len(EVERY), rel=0.02)
-    again = divide(SCAN, "tokens", method, share=0.2, seed=0)
+    again = divide(SCAN, LANGUAGES["tokens"], method, share=0.2, seed=0)
     assert again == found
 
 
@@ -63,7 +63,7 @@ def test_the_longest_are_tested() -> None:
 
 def test_templates_are_on_one_side(data_root) -> None:
     geoquery = icl_gap.load_benchmark("geoquery", "standard", root=data_root)
-    found = divide(geoquery, "funql", "template", share=0.3, seed=1)
+    found = divide(geoquery, LANGUAGES["funql"], "template", share=0.3, seed=1)
     train, test = (
         {program_template(example.target) for example in side} for side in (found.train, found.test)
     )
@@ -73,7 +73,8 @@ def test_templates_are_on_one_side(data_root) -> None:
 def test_the_divergences_are_those_of_the_diagnosis() -> None:
     found = divided("mcd")
     pool, queries = (
-        trees((example.target for example in side), "tokens") for side in (found.train, found.test)
+        trees_of((example.target for example in side), LANGUAGES["tokens"])
+        for side in (found.train, found.test)
     )
     assert found.atom_divergence == pytest.approx(atom_divergence(pool, queries))
     assert found.compound_divergence == pytest.approx(compound_divergence(pool, queries))
@@ -83,9 +84,9 @@ def test_the_divergences_are_those_of_the_diagnosis() -> None:
 def test_the_pull_of_an_example_is_the_slope_of_the_divergence(seed) -> None:
     rng = np.random.default_rng(seed)
     programs = [" ".join(rng.choice(list("ABC"), 400)) for _ in range(30)]
-    counts = _counts([read_tree(program, "tokens") for program in programs], (2,))
+    counts = _counts([LANGUAGES["tokens"].tree(program) for program in programs], (2,))
     is_test = np.arange(30) < 10
-    pull = _pull(counts, is_test, 0.1)
+    pull = _gradient(counts, is_test, 0.1)
     example = int(rng.integers(30))
     moved = is_test.copy()
     moved[example] = not moved[example]
@@ -96,7 +97,7 @@ def test_the_pull_of_an_example_is_the_slope_of_the_divergence(seed) -> None:
 
 def test_a_split_is_saved_as_a_benchmark(tmp_path) -> None:
     card = load_card("scan")
-    found = divide(SCAN, "tokens", "random", share=0.2, seed=0)
+    found = divide(SCAN, LANGUAGES["tokens"], "random", share=0.2, seed=0)
     path = save_split(found, card, "scan-random", tmp_path)
     loaded = icl_gap.load_benchmark(str(path))
     assert [(e.source, e.target) for e in loaded.test] == [(e.source, e.target) for e in found.test]
@@ -131,18 +132,21 @@ def test_a_saved_split_does_not_write_through_links(tmp_path) -> None:
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-@pytest.mark.parametrize(("name", "execution"), [("scan", "walk"), ("geoquery", None)])
+@pytest.mark.parametrize(("name", "executable"), [("scan", True), ("geoquery", False)])
 def test_a_card_s_programs_are_run_as_before_where_they_can_be(
-    tmp_path, data_root, name, execution
+    tmp_path, data_root, name, executable
 ) -> None:
     card = load_card(name)
     benchmark = load_split(card, card.default_split, data_root)
-    found = divide(benchmark, card.canonical, "random", share=0.2, seed=0)
-    assert load_card(save_split(found, card, "new", tmp_path)).execution == execution
+    found = divide(benchmark, LANGUAGES[card.language], "random", share=0.2, seed=0)
+    saved = load_card(save_split(found, card, "new", tmp_path))
+    assert saved.language == card.language
+    database = load_database(saved, root=data_root)
+    assert LANGUAGES[saved.language].is_executable(database) == executable
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 7.0])
 def test_a_side_without_examples_is_refused(share) -> None:
     few = Benchmark("few", "few", (Example("a", "a", "A"),), (Example("b", "b", "B"),), "0")
     with pytest.raises(DataError, match="empty"):
-        divide(few, "tokens", "random", share=share, seed=0)
+        divide(few, LANGUAGES["tokens"], "random", share=share, seed=0)

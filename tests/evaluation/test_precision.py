@@ -18,7 +18,7 @@ name: pairs
 title: Pairs
 licence: CC0
 citation: none
-canonical: tokens
+language: tokens
 template: {instruction: "", source_label: "Q:", target_label: "A:"}
 loader: tsv
 sources: [{kind: local, folder: pairs}]

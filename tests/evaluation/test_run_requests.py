@@ -18,7 +18,7 @@ name: pairs
 title: Pairs
 licence: CC0
 citation: none
-canonical: funql
+language: funql
 template: {instruction: "", source_label: "Q:", target_label: "A:"}
 loader: tsv
 sources: [{kind: local, folder: pairs}]
@@ -118,14 +118,14 @@ def test_full_predictions_follow_everything(card: str, tmp_path: Path) -> None:
 def test_a_whole_answer_is_run(
     tmp_path: Path, predictions: str, says: list[str], expected: tuple[bool, bool | None]
 ) -> None:
-    walks = CARD.replace("canonical: funql", "canonical: tokens\nexecution: walk")
+    walks = CARD.replace("language: funql", "language: scan")
     card = write_card(tmp_path, walks, "I_TURN_LEFT I_TURN_RIGHT I_WALK")
     found = record(card, tmp_path, says, predictions=predictions)
     assert (found.scores["canonical"], found.scores.get("execution")) == expected
 
 
 def test_where_the_normal_form_is_all_a_verdict_tells_of_execution_too(tmp_path: Path) -> None:
-    same = CARD.replace("canonical: funql", "canonical: funql\nexecution: canonical")
+    same = CARD.replace("language: funql", "language: tokens")
     card = write_card(tmp_path, same, GOLD)
     found = record(card, tmp_path, [" intersection (", " b", " , c", " )", "\n"])
     assert found.prediction is None

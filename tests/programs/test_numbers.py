@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from scored import score
 
 from icl_gap.schema import Score
-from icl_gap.scoring import score
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-
-from icl_gap.scoring import can_match, score
+from scored import can_match, score
 
 NAMES = tuple(f"?x{n}" for n in range(9))
 

@@ -8,10 +8,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from scored import score
 
 from icl_gap.programs.sparql import isomorphism
 from icl_gap.schema import Score
-from icl_gap.scoring import score
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.data.loaders.scan import generate_scan
-from icl_gap.programs.scan import Act, NoActionError, Walk, walk
+from icl_gap.programs.language import NoResultError
+from icl_gap.programs.scan import Act, Walk, walk
 
 ACTIONS = ("I_WALK", "I_RUN", "I_JUMP", "I_LOOK", "I_TURN_LEFT", "I_TURN_RIGHT")
 NOTHING = (
@@ -56,7 +57,7 @@ def test_the_prefix_of_actions_may_be_left_out(actions: list[str]) -> None:
 
 @pytest.mark.parametrize("program", ["I_FLY", "walk", "I_WALK, I_RUN", "I_I_WALK"])
 def test_another_word_is_no_action(program: str) -> None:
-    with pytest.raises(NoActionError):
+    with pytest.raises(NoResultError):
         walk(program)
 
 

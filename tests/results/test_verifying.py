@@ -77,10 +77,10 @@ def newer(content: bytes) -> bytes:
 
 
 DAMAGE = [
-    (lambda b: b.splitlines(keepends=True)[0][:-9] + b"\n", "first line", "qrs"),
+    (lambda b: b.splitlines(keepends=True)[0][:-9] + b"\n", "header", "qrs"),
     (lambda b: b.replace(b'"coverage":1.0', b'"coverage":0.0', 1), "record 1 is", "q"),
-    (lambda b: b.replace(b'"model":"a', b'"model":"b', 1), "first line", ""),
-    (lambda b: b"{}\n" + b, "first line", ""),
+    (lambda b: b.replace(b'"model":"a', b'"model":"b', 1), "header", ""),
+    (lambda b: b"{}\n" + b, "header", ""),
     (newer, "written in schema version 99", "qrs"),
 ]
 """What is done to a file, what is said of it, and the queries whose records it costs."""
@@ -220,7 +220,7 @@ def test_repair_does_not_touch_what_a_run_writes(tmp_path) -> None:
 
 
 def test_a_cell_whose_key_is_not_its_spec_is_no_surprise(tmp_path) -> None:
-    """A first line with a true checksum and another key is another cell's."""
+    """A header with a true checksum and another key is another cell's."""
     folder, path, _ = written(tmp_path)
     path.write_bytes(forged(path.read_bytes(), key="ef" * 32))
     (fault,) = verify_store(folder)
@@ -228,7 +228,7 @@ def test_a_cell_whose_key_is_not_its_spec_is_no_surprise(tmp_path) -> None:
 
 
 def test_every_byte_of_a_first_line_may_change(tmp_path) -> None:
-    """One run heals as many cells as a first line has bytes, each with another one changed."""
+    """One run heals as many cells as a header has bytes, each with another one changed."""
     head = header_line(INFO)
     infos = [replace(INFO, key=f"{n:04x}" + "ab" * 30) for n in range(len(head))]
     folder = tmp_path / "out"

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scored import executed, score
 
 from icl_gap.errors import InputError
-from icl_gap.schema import CanonicalForm, Score
-from icl_gap.scoring import score, score_batch
+from icl_gap.programs.registry import LANGUAGES
+from icl_gap.schema import Score
+from icl_gap.scoring import score_batch
 
-FORMS = st.sampled_from(get_args(CanonicalForm))
+NAMES = st.sampled_from(list(LANGUAGES))
 ANY_TEXT = st.text(st.characters(codec=None))  # lone surrogates too
 
 
@@ -35,42 +35,44 @@ def test_tokens(prediction: str, target: str, expected: Score) -> None:
     assert score(prediction, target, "tokens") == expected
 
 
-@given(ANY_TEXT, ANY_TEXT, FORMS)
-def test_any_two_texts_have_a_score(prediction: str, target: str, form: CanonicalForm) -> None:
-    found = score(prediction, target, form)
-    back = score(target, prediction, form)
+@given(ANY_TEXT, ANY_TEXT, NAMES)
+def test_any_two_texts_have_a_score(prediction: str, target: str, language: str) -> None:
+    found = score(prediction, target, language)
+    back = score(target, prediction, language)
     assert found.raw == back.raw == (prediction.strip() == target.strip())
     assert found.canonical == back.canonical
     assert found.canonical or not found.raw
     assert (found.reason is None) == found.raw
 
 
-@given(ANY_TEXT, FORMS)
-def test_every_text_equals_itself(text: str, form: CanonicalForm) -> None:
-    assert score(f" {text}\n", text, form) == Score(raw=True, canonical=True)
+@given(ANY_TEXT, NAMES)
+def test_every_text_equals_itself(text: str, language: str) -> None:
+    assert score(f" {text}\n", text, language) == Score(raw=True, canonical=True)
 
 
-@pytest.mark.parametrize("form", get_args(CanonicalForm))
-def test_an_empty_answer_says_so(form: CanonicalForm) -> None:
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_empty_answer_says_so(language: str) -> None:
     target = {
         "tokens": "WALK",
+        "scan": "WALK",
+        "logical_form": "WALK",
         "sparql": "SELECT count ( * ) WHERE { M0 a film }",
         "funql": "answer ( city )",
         "number": "3",
-    }[form]
-    assert score("\t", target, form).reason == "empty"
-    assert score(target, "\t", form).reason == "malformed target: empty"
+    }[language]
+    assert score("\t", target, language).reason == "empty"
+    assert score(target, "\t", language).reason == "malformed target: empty"
 
 
 def test_a_batch_is_scored_pair_by_pair() -> None:
     predictions, targets = ["a", "b  c", "d"], ["a", "b c", "e"]
     pairs = zip(predictions, targets, strict=True)
-    expected = [score(prediction, target, "tokens") for prediction, target in pairs]
-    assert score_batch(predictions, targets, "tokens") == expected
-    assert score_batch([], [], "tokens") == []
+    expected = [executed(prediction, target, "tokens") for prediction, target in pairs]
+    assert score_batch(predictions, targets, LANGUAGES["tokens"]) == expected
+    assert score_batch([], [], LANGUAGES["tokens"]) == []
 
 
 def test_a_batch_that_does_not_pair_up_is_refused() -> None:
     with pytest.raises(InputError, match="do not pair up") as caught:
-        score_batch(["a", "b"], ["a"], "tokens")
+        score_batch(["a", "b"], ["a"], LANGUAGES["tokens"])
     assert caught.value.value == "2 predictions, 1 targets"

@@ -11,10 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.api import score_predictions
 from icl_gap.errors import InputError
 from icl_gap.schema import Score
-from icl_gap.scoring import Prediction, Summary, read_predictions, summarize
+from icl_gap.scoring import (
+    Prediction,
+    Summary,
+    read_predictions,
+    score_predictions,
+    summarize,
+)
 
 
 def test_reads_lines_with_and_without_ids(tmp_path: Path) -> None:

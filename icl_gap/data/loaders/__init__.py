@@ -29,7 +29,7 @@ class SplitInputs:
 
 @dataclass(frozen=True, slots=True)
 class Loader:
-    """How the examples of a benchmark come from its files."""
+    """The functions and options that make the examples of a benchmark from its files."""
 
     read_split: Callable[..., Sides]
     """Called as `read_split(inputs, **options)`: a `SplitInputs`, and a value for each option.

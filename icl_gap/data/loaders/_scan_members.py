@@ -1,4 +1,4 @@
-"""Which SCAN commands the random and the MCD splits hold, where no rule says so.
+"""The SCAN commands of the random and MCD splits, which no rule describes.
 
 `_scan_members.json` has one entry a split: `train` and `test`, each a bitmap over the numbers of
 `scan.commands`. Bit `n % 8` (from the least significant) of byte `n // 8` is set if command n is on
@@ -23,7 +23,7 @@ N_COMMANDS = 20910
 
 
 def pack_members(numbers: Iterable[int]) -> str:
-    """Write a set of command numbers as a bitmap in base64."""
+    """Return a set of command numbers as a bitmap in base64."""
     bits = bytearray((N_COMMANDS + 7) // 8)
     for number in numbers:
         bits[number // 8] |= 1 << number % 8
@@ -31,13 +31,13 @@ def pack_members(numbers: Iterable[int]) -> str:
 
 
 def unpack_members(text: str) -> list[int]:
-    """Read a bitmap in base64 back to command numbers, in order."""
+    """Return the command numbers of a bitmap in base64, in order."""
     bits = base64.b64decode(text, validate=True)
     return [number for number in range(N_COMMANDS) if bits[number // 8] >> number % 8 & 1]
 
 
 def shipped_members(split: str) -> tuple[list[int], list[int]]:
-    """The command numbers of train and of test.
+    """Return the command numbers of train and of test.
 
     Args:
         split: One of `SPLITS_BY_MEMBERSHIP`.
@@ -56,7 +56,7 @@ def _shipped() -> dict[str, dict[str, str]]:
 def members_of(
     train: Iterable[str], test: Iterable[str], number_of: Mapping[str, int]
 ) -> dict[str, str]:
-    """Make a split's entry from the lines of its published files.
+    """Return a split's entry from the lines of its published files.
 
     Args:
         train: Lines `IN: <command> OUT: <actions>`.

@@ -1,9 +1,9 @@
 """CFQ: questions and SPARQL queries over Freebase (Keysers et al. 2020, arXiv 1912.09713).
 
-Two forms on disk are read, and a hub repository; all give the same text for the same row.
+Two forms on disk and a hub repository are read; all give the same text for the same row.
 
-- The official archive: `dataset.json` and `splits/*.json`. The text is put through the
-  preprocessing of the authors' own experiments: punctuation is set apart, prefixes are cut.
+- The official archive: `dataset.json` and `splits/*.json`. The text gets the
+  preprocessing of the authors' own experiments: punctuation is separated, prefixes are removed.
 - That preprocessing's output for MCD1, as parallel text files, with a file of `dataset.json` row
   numbers beside them. Another split takes the rows that are there.
 
@@ -20,7 +20,7 @@ import string
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from icl_gap.data.examples import Sides
+from icl_gap.data.examples import Pair, Sides
 from icl_gap.data.loaders import Loader, SplitInputs
 from icl_gap.data.text_files import read_lines, read_text
 from icl_gap.errors import DataError, Place
@@ -35,8 +35,6 @@ PARALLEL = tuple(
 
 _APART = {ord(mark): f" {mark} " for mark in string.punctuation}
 _FIELD = re.compile(rb'"(question|sparql)PatternModEntities"\s*:\s*"((?:[^"\\]|\\.)*)"')
-
-Row = tuple[str, str]
 
 
 def published_files(folder: Path) -> Sequence[str]:
@@ -71,20 +69,20 @@ def read_cfq(inputs: SplitInputs, *, postprocess: bool) -> Sides:
     return Sides(_side(train, rows, postprocess), _side(test, rows, postprocess))
 
 
-def _side(numbers: list[int], rows: dict[int, Row], postprocess: bool) -> list[Example]:
-    shape = sort_conjuncts if postprocess else str
+def _side(numbers: list[int], rows: dict[int, Pair], postprocess: bool) -> list[Example]:
+    convert = sort_conjuncts if postprocess else str
     return [
-        Example(f"cfq-{number}", rows[number][0], shape(rows[number][1]))
+        Example(f"cfq-{number}", rows[number][0], convert(rows[number][1]))
         for number in numbers
         if number in rows
     ]
 
 
-def convert_cfq_pairs(pairs: Iterable[Row], *, postprocess: bool) -> Iterator[Row]:
-    """Bring questions and queries of a hub repository, in the official form, to the common one.
+def convert_cfq_pairs(pairs: Iterable[Pair], *, postprocess: bool) -> Iterator[Pair]:
+    """Preprocess questions and queries of a hub repository, which are in the official form.
 
     Args:
-        pairs: Questions and queries.
+        pairs: Pairs of a question and a query.
         postprocess: As in `read_cfq`.
     """
     for question, query in pairs:
@@ -93,12 +91,12 @@ def convert_cfq_pairs(pairs: Iterable[Row], *, postprocess: bool) -> Iterator[Ro
 
 
 def preprocess_question(text: str) -> str:
-    """Set punctuation apart: `M1's` becomes `M1 ' s`."""
+    """Separate punctuation by spaces: `M1's` becomes `M1 ' s`."""
     return " ".join(text.translate(_APART).split())
 
 
 def preprocess_query(text: str) -> str:
-    """Put a query on one line and cut the prefix that each of its names begins with.
+    """Put a query on one line and remove the prefix of each name.
 
     `ns:film.editor.film` becomes `film.editor.film`, `ns:m.02zsn` becomes `m_02zsn`, `count(*)`
     becomes `count ( * )`; a prefix inside a property path stays.
@@ -114,7 +112,7 @@ def sort_conjuncts(query: str) -> str:
     FILTER conjuncts are sorted with the others and kept as often as they stand.
 
     Args:
-        query: A preprocessed query; one without a `WHERE { … }` comes back as it is.
+        query: A preprocessed query; one without a `WHERE { … }` is returned unchanged.
     """
     head, opening, rest = query.partition(" WHERE { ")
     if not opening or not rest.endswith(" }"):
@@ -126,7 +124,7 @@ def sort_conjuncts(query: str) -> str:
 
 
 def row_numbers(path: Path) -> tuple[list[int], list[int]]:
-    """The `dataset.json` rows of train and test that a split file names.
+    """Return the `dataset.json` rows of train and test that a split file names.
 
     Raises:
         DataError: The file is no split file.
@@ -144,12 +142,12 @@ def row_numbers(path: Path) -> tuple[list[int], list[int]]:
     return sides[0], sides[1]
 
 
-def _official(path: Path, wanted: Container[int]) -> Iterator[tuple[int, Row]]:
-    """The wanted rows of `dataset.json`.
+def _official(path: Path, wanted: Container[int]) -> Iterator[tuple[int, Pair]]:
+    """Yield the wanted rows of `dataset.json`.
 
-    The file is several gigabytes, most of them in fields that nobody asks for here, so it is
-    scanned for the two fields and never parsed as a whole. A quote inside a JSON string is escaped,
-    so the fields' names cannot occur in a value.
+    The file has several gigabytes, most of them in other fields, so it is searched for the two
+    fields and never parsed as a whole. A quote inside a JSON string is escaped, so the names of the
+    fields cannot occur in a value.
     """
     for number, (question, query) in enumerate(_fields(path)):
         if number in wanted:
@@ -163,7 +161,7 @@ def _official(path: Path, wanted: Container[int]) -> Iterator[tuple[int, Row]]:
 
 
 def _fields(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Both fields of each row, in the order of the rows, whichever stands first."""
+    """Yield the question and the query of each row, in the order of the rows."""
     row: dict[bytes, bytes] = {}
     with path.open("rb") as file:
         if not path.stat().st_size:
@@ -184,8 +182,8 @@ def _fields(path: Path) -> Iterator[tuple[bytes, bytes]]:
         )
 
 
-def _parallel(paths: list[Path], wanted: Container[int]) -> Iterator[tuple[int, Row]]:
-    """The wanted rows of the parallel files: numbers, questions and queries, three by three."""
+def _parallel(paths: list[Path], wanted: Container[int]) -> Iterator[tuple[int, Pair]]:
+    """Yield the wanted rows of the parallel files: numbers, questions, queries for each set."""
     for start in range(0, len(paths), 3):
         columns = [read_lines(path) for path in paths[start : start + 3]]
         lengths = [len(column) for column in columns]

@@ -1,10 +1,10 @@
 """COGS: sentences and their logical forms, with a generalization set of 21 cases.
 
 Source: Kim & Linzen 2020, arXiv 2010.05465. Each line of a file is a sentence, a logical form and
-what the line is a case of, with a tab between them.
+the case that it belongs to, separated by tabs.
 
-The categories of CoFe (An et al. 2023, arXiv 2305.04835) bring the 21 cases together by what is
-recombined. CoFe itself is a sample of them, 4,785 rows, in a notation of its own.
+The categories of CoFe (An et al. 2023, arXiv 2305.04835) group the 21 cases by the recombined
+parts. CoFe itself is a sample of them, 4,785 rows, in a notation of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from icl_gap.data.text_files import read_lines
 from icl_gap.errors import DataError, Place
 
 WHOLE = frozenset({"gen", "iid"})
-"""Splits that test all of their file; any other tests a category, or the case it is named after."""
+"""Splits that test the whole file. Any other split tests a category or the case of its name."""
 CATEGORIES = {
     "prim_subs": frozenset(
         {
@@ -50,13 +50,14 @@ CATEGORIES = {
     "long_chain": frozenset({"cp_recursion"}),
     "deep_nest": frozenset({"pp_recursion"}),
 }
-"""A noun in another role (primitive substitution), a verb in another sentence structure (primitive
-structural alternation), a prepositional phrase on another role (phrase recombination), sentential
-complements (longer chain) and prepositional phrases (deeper nesting) one within the other."""
+"""CoFe's categories: a noun in another role (primitive substitution), a verb in another sentence
+structure (primitive structural alternation), a prepositional phrase on another role (phrase
+recombination), nested sentential complements (longer chain) and nested prepositional phrases
+(deeper nesting)."""
 
 
 def read_cogs(inputs: SplitInputs) -> Sides:
-    """Read a split; of the test file, the rows whose case the split tests.
+    """Read a split; its test side has the rows of the cases that it tests.
 
     Raises:
         DataError: A line has not three fields.

@@ -22,13 +22,14 @@ from icl_gap.data.text_files import read_lines, read_text
 from icl_gap.errors import DataError, Place
 from icl_gap.programs.funql.corpus import (
     Term,
-    normalize,
-    parse,
-    question,
+    clean_question,
+    convert,
+    parse_published,
     spaced,
     with_placeholders,
 )
-from icl_gap.schema import Example, World
+from icl_gap.programs.language import Database, MalformedError
+from icl_gap.schema import Example
 
 ROWS, FACTS = "all.jsonl", "geobase"
 
@@ -55,7 +56,7 @@ def read_geoquery(inputs: SplitInputs, *, placeholders: bool) -> Sides:
 
 
 def read_rows(rows: Path, facts: Path, *, placeholders: bool) -> list[Example]:
-    """All examples in the order of the corpus.
+    """Return all examples in the order of the corpus.
 
     Args:
         rows: One JSON object a line, with `query` and `funql`.
@@ -69,26 +70,29 @@ def read_rows(rows: Path, facts: Path, *, placeholders: bool) -> list[Example]:
     ]
 
 
-def read_world(rows: Path, facts: Path) -> World:
-    """Read what the programs are asked of.
+def read_database(rows: Path, facts: Path) -> Database:
+    """Read the database that the programs are run on.
 
     Args:
-        rows: As in `read_rows`.
-        facts: As in `read_rows`.
+        rows: Rows of the corpus, as in `read_rows`.
+        facts: Prolog facts, as in `read_rows`.
+
+    Returns:
+        The facts, with the bindings of every row's placeholders.
     """
     states = state_names(facts)
-    mentions = {}
+    bindings = {}
     for number, line in enumerate(read_lines(rows)):
         with _row(number, line, rows):
-            mentions[_id(number)] = with_placeholders(*_pair(line), states)[2]
-    return World(read_text(facts), mentions)
+            bindings[_id(number)] = with_placeholders(*_pair(line), states)[2]
+    return Database(read_text(facts), bindings)
 
 
 def state_names(facts: Path) -> dict[str, str]:
-    """The name of each state by its abbreviation.
+    """Return the name of each state by its abbreviation.
 
     Raises:
-        DataError: There is none in the file.
+        DataError: The file has no fact about a state.
     """
     states = {short: name for name, short in _STATE.findall(read_text(facts))}
     if not states:
@@ -112,15 +116,22 @@ def _id(number: int) -> str:
 
 def _pair(line: str) -> tuple[str, Term]:
     row: dict[str, Any] = json.loads(line)
-    return question(row["query"]), normalize(parse(row["funql"]))
+    return clean_question(row["query"]), convert(parse_published(row["funql"]))
 
 
 @contextmanager
 def _row(number: int, line: str, path: Path) -> Iterator[None]:
-    """Tell what is wrong with a row while it is read."""
+    """Turn errors of a row into a `DataError` that names it."""
     try:
         yield
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (
+        MalformedError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise DataError(
             f"not a row of GeoQuery: {error}",
             value=line,

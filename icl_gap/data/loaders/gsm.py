@@ -1,9 +1,9 @@
-"""Compositional GSM: two questions of school mathematics, the second about the first's answer.
+"""Compositional GSM: pairs of questions, the second about the answer to the first.
 
 Source: Hosseini et al. 2024, arXiv 2410.01748; made here from any file in the form of GSM8K (Cobbe
-et al. 2021, arXiv 2110.14168), one JSON object a line with `question` and `answer`, the final
-number after `####`. A number of the second question that equals the first's answer gives way to X,
-which stands for that answer: so the second's own solution still holds, and nothing is computed.
+et al. 2021, arXiv 2110.14168): one JSON object a line with `question` and `answer`, the final
+number after `####`. X, the answer to the first question, replaces an equal number in the second
+one, so that the solution of the second still holds.
 
 Each question is in one pair at most. The splits `composed`, `first` and `second` hold the same
 pairs in the same order: both questions as one, the first alone, the second as it was. An example's
@@ -28,9 +28,9 @@ from icl_gap.schema import ANSWER_MARK, Example
 
 _CALCULATION = re.compile(r"<<[^>]*>>")
 _NUMBER = re.compile(r"(?<![\w.,:/])\d+(?:,\d{3})*(?!\w|[.,:/]?\d)", re.ASCII)
-"""A whole number in digits; no part of a fraction, a decimal, a time or a word."""
+"""A whole number in digits that is not part of a fraction, a decimal, a time or a word."""
 _MOST_DIGITS = 300
-"""Of an answer. Python by itself refuses to read or to write numbers of thousands of digits."""
+"""The most digits of an answer; Python does not convert numbers of thousands of digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,18 @@ class GsmQuestion:
 
     text: str
     solution: str
-    """Without its calculator's marks and its final number."""
+    """The solution without calculator annotations and final number."""
     answer: int
 
 
 @dataclass(frozen=True, slots=True)
 class ComposedQuestion:
-    """A pair."""
+    """A pair of questions."""
 
     first: GsmQuestion
     second: GsmQuestion
     start: int
-    """Where in the second question's text the number begins that X stands for."""
+    """The offset in the second question's text of the number that X replaces."""
     end: int
 
 
@@ -59,7 +59,7 @@ def read_gsm(inputs: SplitInputs, *, solutions: bool) -> Sides:
 
     Args:
         inputs: The split `composed`, `first` or `second`, with files in the form of GSM8K.
-        solutions: Targets are whole solutions; otherwise the final number alone.
+        solutions: True for whole solutions as targets, False for the final number alone.
 
     Raises:
         DataError: A line is not in that form, or there is no pair in a file.
@@ -93,7 +93,7 @@ def _example(
 
 
 def _pairs(path: Path) -> list[ComposedQuestion]:
-    """Pair questions, each with the first one in the file that its numbers allow."""
+    """Pair each question with the first one in the file whose answer it contains."""
     rows = list(_rows(path))
     by_answer: defaultdict[int, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
@@ -105,7 +105,7 @@ def _pairs(path: Path) -> list[ComposedQuestion]:
             continue
         for at in _numbers(second.text):
             digits = second.text[slice(*at)].replace(",", "")
-            value = int(digits) if len(digits) <= _MOST_DIGITS else -1  # which no answer is
+            value = int(digits) if len(digits) <= _MOST_DIGITS else -1  # equal to no answer
             firsts = (n for n in by_answer[value] if n not in used and n != place)
             if (first := next(firsts, None)) is not None:
                 found.append(ComposedQuestion(rows[first], second, *at))
@@ -117,14 +117,14 @@ def _pairs(path: Path) -> list[ComposedQuestion]:
 
 
 def _numbers(text: str) -> list[tuple[int, int]]:
-    """Where the numbers of a question stand that it names once."""
+    """Return the spans of the numbers that occur once in a question."""
     spans = [match.span() for match in _NUMBER.finditer(text)]
     names = [text[slice(*span)] for span in spans]
     return [span for span, name in zip(spans, names, strict=True) if names.count(name) == 1]
 
 
 def _rows(path: Path) -> Iterator[GsmQuestion]:
-    """The rows whose answers are whole numbers."""
+    """Yield the rows whose answers are whole numbers."""
     for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue

@@ -1,4 +1,4 @@
-"""ListOps: nested operations on lists of digits, generated.
+"""ListOps: generated nested operations on lists of digits.
 
 Source: Nangia & Bowman 2018, arXiv 1804.06028: the largest, the smallest, the median (rounded
 down) and the sum modulo 10 of two to five digits or operations, `[MAX 2 9 [MIN 4 7 ] 0 ]`. The
@@ -29,15 +29,15 @@ OPERATORS: Mapping[str, Callable[[Sequence[int]], int]] = MappingProxyType(
 MOST_ARGUMENTS = 5
 DEEPEST = 5
 LONGEST = 60
-"""In tokens."""
+"""The most tokens of an expression."""
 N_TRAIN, N_TEST = 8_000, 2_000
 SHALLOW, SHORT = 3, 24
-"""The most that the train sets of `depth` and `length` hold: levels, and tokens."""
+"""The most levels in the train set of `depth`, and the most tokens in that of `length`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListOpsExpression:
-    """An expression and what it comes to."""
+    """An expression, its value and its depth."""
 
     tokens: tuple[str, ...]
     value: int
@@ -45,7 +45,7 @@ class ListOpsExpression:
 
 
 def generate_listops(split: str) -> Sides:
-    """The two sides of a split, always the same.
+    """Generate the two sides of a split, always the same.
 
     Args:
         split: `depth` (train up to `SHALLOW` levels, test deeper), `length` (train up to `SHORT`
@@ -69,7 +69,7 @@ def generate_listops(split: str) -> Sides:
 
 @cache
 def _expressions() -> tuple[ListOpsExpression, ...]:
-    """Distinct expressions, enough for every split; a quarter each of two to five levels."""
+    """Return distinct expressions, enough for every split: a quarter each of two to five levels."""
     rng = random.Random("listops")  # noqa: S311 (no secret)
     found: dict[tuple[str, ...], ListOpsExpression] = {}
     while len(found) < 2 * (N_TRAIN + N_TEST):
@@ -81,7 +81,7 @@ def _expressions() -> tuple[ListOpsExpression, ...]:
 
 
 def _operation(rng: random.Random, depth: int) -> ListOpsExpression:
-    """An operation of exactly so many levels: one argument has one less, the others any number."""
+    """Draw an operation of a given depth, which one argument reaches and the others may."""
     if depth == 0:
         digit = rng.randrange(10)
         return ListOpsExpression((str(digit),), digit, 0)

@@ -1,10 +1,10 @@
-"""Logical inference: how two sentences of propositional logic stand to each other, generated.
+"""Logical inference: generated pairs of propositional sentences and their relation.
 
 Source: Bowman et al. 2015, arXiv 1506.04834, section 4, with the splits by length of Shen et al.
 2019, arXiv 1910.13466. Sentences have up to 12 operators (`and`, `or`, `not`) over at most four of
 six variables; tautologies and contradictions are left out. The answer is one of the seven relations
-of MacCartney & Manning 2009. The published files are not used: pairs are generated here, and no
-relation makes up more than a quarter of them.
+of MacCartney & Manning 2009. The published files are not used: pairs are generated here, at most a
+quarter of them with any one relation.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ VARIABLES = tuple("abcdef")
 MOST_VARIABLES = 4
 MOST_OPERATORS = 12
 SHORT = 6
-"""The most operators that a sentence of the `length` train set has."""
+"""The most operators of a sentence in the train set of `length`."""
 SHALLOW = 3
-"""The most levels that a sentence of the `depth` train set has."""
+"""The most levels of a sentence in the train set of `depth`."""
 N_TRAIN, N_TEST = 8_000, 2_000
 LARGEST_SHARE = 0.25
-"""Of one relation; most pairs drawn at random would be independent."""
+"""The largest share of one relation; most random pairs would be independent."""
 
 _ROWS = 2 ** len(VARIABLES)
 _ALL = 2**_ROWS - 1
@@ -36,7 +36,7 @@ _TRUTH = {
     name: sum(1 << row for row in range(_ROWS) if row >> place & 1)
     for place, name in enumerate(VARIABLES)
 }
-"""The rows of the truth table in which each variable holds, as bits."""
+"""The rows of the truth table in which each variable is true, as bits."""
 
 RELATIONS: Mapping[str, str] = MappingProxyType(
     {
@@ -49,12 +49,12 @@ RELATIONS: Mapping[str, str] = MappingProxyType(
         "independence": "#",
     }
 )
-"""Their names, and how they are written."""
+"""The symbol of each relation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence and where it holds."""
+    """A sentence and its truth table."""
 
     text: str
     truth: int
@@ -64,7 +64,7 @@ class Sentence:
 
 
 def relation(left: int, right: int) -> str:
-    """How two sentences stand to each other, from where each holds; the first that fits."""
+    """Return the relation of two sentences from their truth tables."""
     apart, cover = left & right == 0, left | right == _ALL
     if left == right:
         return RELATIONS["equivalence"]
@@ -80,7 +80,7 @@ def relation(left: int, right: int) -> str:
 
 
 def generate_logic(split: str) -> Sides:
-    """The two sides of a split, always the same.
+    """Generate the two sides of a split, always the same.
 
     Args:
         split: `length` (train: both sentences up to `SHORT` operators; test: one has more), `depth`
@@ -103,7 +103,7 @@ def generate_logic(split: str) -> Sides:
 
 @cache
 def _pairs() -> tuple[tuple[Sentence, Sentence], ...]:
-    """Distinct pairs, no relation with more than its share."""
+    """Return distinct pairs, no relation with more than its share."""
     rng = random.Random("logic")  # noqa: S311 (no secret)
     wanted = 2 * (N_TRAIN + N_TEST)
     found: dict[tuple[str, str], tuple[Sentence, Sentence]] = {}
@@ -123,7 +123,7 @@ def _pairs() -> tuple[tuple[Sentence, Sentence], ...]:
 
 
 def _sentence(rng: random.Random, names: list[str], operators: int) -> Sentence:
-    """A sentence with exactly so many operators."""
+    """Draw a sentence with a given number of operators."""
     if operators == 0:
         name = rng.choice(names)
         return Sentence(name, _TRUTH[name], 0, 0)

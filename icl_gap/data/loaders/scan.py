@@ -1,4 +1,4 @@
-"""SCAN: commands and the actions they mean, generated from the grammar.
+"""SCAN: commands and their actions, generated from the grammar.
 
 Source: Lake & Baroni 2018, *Generalization without systematicity*, arXiv 1711.00350, figures 6-7.
 The grammar gives exactly the 20,910 published pairs, so no file is read.
@@ -29,7 +29,7 @@ TEST, TRAIN, NEITHER = "test", "train", ""
 
 @cache
 def commands() -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """All commands with their actions, in the order that numbers them.
+    """Return all commands with their actions, in the order of their numbers.
 
     First the 102 sentences without a conjunction, then all `X and Y`, then all `X after Y`, with X
     in the outer loop. Actions carry their `I_`.
@@ -63,16 +63,16 @@ def _phrases() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 Rule = Callable[[str, int], str]
-"""Of a command and its number of actions: which side it is on."""
+"""A function from a command and its number of actions to its side."""
 
 
 def _length(_command: str, n_actions: int) -> str:
-    """Lake & Baroni 2018, experiment 2: at most 22 actions in train, from 24 in test."""
+    """Split by length, Lake & Baroni 2018, experiment 2: train to 22 actions, test from 24."""
     return TRAIN if n_actions <= 22 else TEST
 
 
 def _primitive(primitive: str) -> Rule:
-    """Experiment 3: in train the primitive occurs alone, in test in every composition."""
+    """Return the rule of experiment 3: the primitive alone in train, its compositions in test."""
 
     def rule(command: str, _n_actions: int) -> str:
         return TEST if primitive in command and command != primitive else TRAIN
@@ -81,9 +81,9 @@ def _primitive(primitive: str) -> Rule:
 
 
 def _template(held_out: tuple[str, ...], left_out: str) -> Rule:
-    """Loula et al. 2018, arXiv 1807.07545: test holds a template, and train never does.
+    """Return the rule of Loula et al. 2018, arXiv 1807.07545: only test holds a template.
 
-    The same template with `turn` in it is in neither.
+    The same template with `turn` is in neither side.
     """
 
     def rule(command: str, _n_actions: int) -> str:
@@ -112,18 +112,18 @@ REPEATED: dict[str, tuple[str, int]] = {
     "addprim_jump": ("jump", 1467),
     "addprim_turn_left": ("turn left", 2189),
 }
-"""How often the published training file holds the bare primitive: a tenth of the file."""
+"""The copies of the bare primitive in the published training file: a tenth of the file."""
 
 SPLITS = (*RULES, *SPLITS_BY_MEMBERSHIP)
 
 
 def generate_scan(split: str, *, action_prefix: bool = False) -> Sides:
-    """The two sides of a split.
+    """Generate the two sides of a split.
 
     Args:
         split: One of `SPLITS`.
-        action_prefix: Keep the `I_` of the published actions (`I_JUMP`); without it the actions are
-            `JUMP`, `TURN_LEFT`, as in Hosseini et al. 2022.
+        action_prefix: Keep the `I_` of the published actions (`I_JUMP`). Otherwise they are `JUMP`,
+            `TURN_LEFT`, as in Hosseini et al. 2022.
 
     Returns:
         Both sides in the order of the numbers; repeats at the end of train.

@@ -1,4 +1,4 @@
-"""Plain benchmarks: a source, a tab and its target on each line."""
+"""Benchmarks of plain pairs: a source, a tab and its target on each line."""
 
 from __future__ import annotations
 

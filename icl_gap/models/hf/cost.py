@@ -32,7 +32,11 @@ al. 2023, arXiv 2305.14314, section 3); with 8 bits a whole row shares one, whic
 
 
 def footprint_from_config(
-    config: PreTrainedConfig, spec: TransformersSpec | RandomInitSpec, *, name: str
+    config: PreTrainedConfig,
+    spec: TransformersSpec | RandomInitSpec,
+    *,
+    name: str,
+    trust_remote_code: bool = False,
 ) -> Footprint:
     """Count the footprint of a model.
 
@@ -40,17 +44,17 @@ def footprint_from_config(
         config: The model's configuration.
         spec: The model.
         name: Its name, for errors.
+        trust_remote_code: Allow the model's code to run.
 
     Raises:
         ModelError: The configuration describes no model that `transformers` can make.
     """
     placement = spec.placement
-    trust = isinstance(spec, TransformersSpec) and spec.trust_remote_code
     with silence_transformers(), torch.device("meta"):
         from transformers import AutoModelForCausalLM
 
         try:
-            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
         except Exception as error:  # whatever can be wrong with a config
             raise library_error(error, UNUSABLE_CONFIG, name) from error
         text = model.config.get_text_config()

@@ -88,7 +88,8 @@ class TransformersBackend(Backend[TransformersSpec]):
                 )
             except Exception as error:  # whatever can be wrong with a config
                 raise library_error(error, UNUSABLE_CONFIG, identity.name) from error
-        return footprint_from_config(config, spec, name=identity.name)
+        trust = spec.trust_remote_code
+        return footprint_from_config(config, spec, name=identity.name, trust_remote_code=trust)
 
     def load(self, spec: TransformersSpec, identity: Identity) -> Model:
         """Load weights and tokenizer, from the hub where they are not here."""

@@ -46,7 +46,7 @@ def read_key(spec: OpenAISpec) -> str | None:
         ).at(key="api_key_env")
     if not re.fullmatch(r"[!-~]+", key):
         raise ModelError(
-            f"the environment variable {spec.api_key_env} holds something else than a key",
+            f"the environment variable {spec.api_key_env} holds text that is not a key",
             allowed="visible ASCII characters without spaces",
         ).at(key="api_key_env")
     if len(key) >= _REVEALING and key in json.dumps(spec.model_dump(mode="json")):

@@ -1,7 +1,7 @@
-"""FunQL in the form that Shaw et al. 2021 (arXiv 2010.12725, section 4.1) score on.
+"""Conversion of GeoQuery's corpus to the form of Shaw et al. 2021, arXiv 2010.12725, section 4.1.
 
-The corpus writes a set's type as a function of the set, `city(loc_2(X))`, and hides what a
-superlative compares inside its argument, `largest_one(area_1(X))`. The normal form writes an
+The corpus writes a set's type as a function of the set, `city(loc_2(X))`, and puts the measure of a
+superlative around its argument, `largest_one(area_1(X))`. The converted form writes an
 `intersection` of sets and gives a superlative its two or three arguments. Named entities can then
 be replaced by placeholders `m0`, `m1`, on both sides.
 """
@@ -9,105 +9,80 @@ be replaced by placeholders `m0`, `m1`, on both sides.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from icl_gap.programs.funql.funql_parser import fold, parse_funql
+from icl_gap.programs.language import MalformedError
 
 TYPES = frozenset({"capital", "city", "lake", "major", "mountain", "place", "river", "state"})
 """Sets that stand alone as `city(all)`, and narrow another set as `city(X)`."""
 
 UNNESTED = {"largest_one": 1, "smallest_one": 1, "most": 2, "fewest": 2}
-"""How many nested functions become arguments of their own."""
+"""Superlatives, with the number of nested functions that become arguments of their own."""
 
 ENTITIES = frozenset({"cityid", "countryid", "placeid", "riverid", "stateid"})
 
 USA = ("continental us", "united states", "america", "country", "usa", "us")
-"""How questions name the only country."""
+"""Names of the only country in questions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A function with its arguments, or a constant without any."""
+    """Function with its arguments, or a constant without any."""
 
     name: str
     arguments: tuple[Term, ...] = ()
 
     @property
     def spelled(self) -> str:
-        """Without any spaces; an entity is recognized by this text."""
+        """Text without spaces or quotes; entities are identified by it."""
         if not self.arguments:
             return self.name
         return f"{self.name}({','.join(argument.spelled for argument in self.arguments)})"
 
 
-def parse(text: str) -> Term:
-    """Read a FunQL expression.
+def parse_published(text: str) -> Term:
+    """Parse a program of the corpus.
 
     Args:
-        text: As the corpus has it, with quotes around names and any spacing.
+        text: The program, with quotes around names.
 
     Raises:
-        ValueError: The brackets do not match, or something follows the expression.
+        MalformedError: The text is not a program, or has brackets around a whole expression.
     """
-    tokens = [token.strip() for token in re.findall(r"[(),]|[^(),]+", text.replace("'", ""))]
-    tokens = [token for token in tokens if token]
-    term, rest = _parse(tokens, 0)
-    if rest != len(tokens):
-        raise ValueError(f"something follows the expression: {text}")
-    return term
+    program = parse_funql(text.strip())
+    if program.extra_brackets:
+        raise MalformedError("brackets")
+    return fold(program.steps, lambda name, terms: Term(name.replace("'", ""), tuple(terms)))
 
 
-def _parse(tokens: Sequence[str], position: int) -> tuple[Term, int]:
-    name = _token(tokens, position)
-    if name in {"(", ")", ","}:
-        raise ValueError(f"a name is missing before {name!r}")
-    position += 1
-    if position == len(tokens) or tokens[position] != "(":
-        return Term(name), position
-    arguments = []
-    while True:
-        argument, position = _parse(tokens, position + 1)
-        arguments.append(argument)
-        match _token(tokens, position):
-            case ",":
-                continue
-            case ")":
-                return Term(name, tuple(arguments)), position + 1
-            case other:
-                raise ValueError(f"expected ',' or ')', found {other!r}")
-
-
-def _token(tokens: Sequence[str], position: int) -> str:
-    if position == len(tokens):
-        raise ValueError("a bracket is not closed")
-    return tokens[position]
-
-
-def normalize(term: Term) -> Term:
-    """Write types as intersections and superlatives with all their arguments.
+def convert(term: Term) -> Term:
+    """Convert types to intersections, and give superlatives all their arguments.
 
     Raises:
-        ValueError: A type or a superlative lacks the argument that it needs.
+        MalformedError: A type or a superlative lacks the argument that it needs.
     """
     if term.name in ENTITIES or not term.arguments:
         return term
     if term.name in TYPES:
         if len(term.arguments) != 1:
-            raise ValueError(f"{term.name} takes one set")
+            raise MalformedError(f"{term.name} takes one set")
         if term.arguments[0] == Term("all"):
             return Term(term.name)
-        return Term("intersection", (Term(term.name), normalize(term.arguments[0])))
+        return Term("intersection", (Term(term.name), convert(term.arguments[0])))
     names: list[Term] = []
     arguments = term.arguments
     for _ in range(UNNESTED.get(term.name, 0)):
         if len(arguments) != 1 or not arguments[0].arguments:
-            raise ValueError(f"{term.name} has nothing to compare by")
+            raise MalformedError(f"{term.name} has nothing to compare by")
         names.append(Term(arguments[0].name))
         arguments = arguments[0].arguments
-    return Term(term.name, (*names, *(normalize(argument) for argument in arguments)))
+    return Term(term.name, (*names, *(convert(argument) for argument in arguments)))
 
 
 def spaced(term: Term) -> str:
-    """Write a term with spaces around brackets and commas."""
+    """Return the text of a term with spaces around brackets and commas."""
     return " ".join(_spell(term))
 
 
@@ -120,39 +95,39 @@ def _spell(term: Term) -> Iterator[str]:
         yield ")"
 
 
-def question(text: str) -> str:
-    """A question in lower case, without its end mark, with clitics joined to their word."""
+def clean_question(text: str) -> str:
+    """Return a question in lower case, without its end mark, with clitics joined to their word."""
     return re.sub(r"\s*[?.]*\s*$", "", text.lower()).replace(" '", "")
 
 
 def with_placeholders(
     source: str, target: Term, states: Mapping[str, str]
 ) -> tuple[str, Term, dict[str, str]]:
-    """Put `m0`, `m1` for the entities that the question names.
+    """Replace the entities that the question names by `m0`, `m1`.
 
     Longer entities come first, since one's name may lie inside another's. An entity's first mention
     in the question is replaced, and each of its occurrences in the target; an entity that the
     question does not name stays as it is.
 
     Args:
-        source: From `question`.
-        target: From `normalize`.
-        states: The name of each state by its abbreviation.
+        source: Question, as `clean_question` returns it.
+        target: Program, as `convert` returns it.
+        states: Name of each state by its abbreviation.
 
     Returns:
-        The question, the target, and the entity behind each placeholder.
+        The question, the target, and the text of the entity behind each placeholder.
     """
-    words = source.split(" ")
-    behind: dict[str, str] = {}
+    tokens = source.split(" ")
+    bindings: dict[str, str] = {}
     found = dict.fromkeys(_entities(target))
     for entity in sorted(found, key=lambda entity: -len(entity.spelled)):
-        mention = f"m{len(behind)}"
-        replaced = _mention(words, _names(entity, states), mention)
+        placeholder = f"m{len(bindings)}"
+        replaced = _replace_mention(tokens, _names(entity, states), placeholder)
         if replaced is not None:
-            words = replaced
-            behind[mention] = entity.spelled
-            target = _replace(target, entity, Term(mention))
-    return " ".join(words), target, behind
+            tokens = replaced
+            bindings[placeholder] = entity.spelled
+            target = _replace(target, entity, Term(placeholder))
+    return " ".join(tokens), target, bindings
 
 
 def _entities(term: Term) -> Iterator[Term]:
@@ -164,7 +139,7 @@ def _entities(term: Term) -> Iterator[Term]:
 
 
 def _names(entity: Term, states: Mapping[str, str]) -> list[str]:
-    """What a question may call an entity, longest first."""
+    """Return the names that a question may give an entity, longest first."""
     name, *rest = (argument.name for argument in entity.arguments)
     if entity.name == "countryid":
         return list(USA)
@@ -174,13 +149,13 @@ def _names(entity: Term, states: Mapping[str, str]) -> list[str]:
     return [name]
 
 
-def _mention(words: list[str], names: list[str], mention: str) -> list[str] | None:
-    """The words with the first mention of the first name that occurs replaced."""
+def _replace_mention(tokens: list[str], names: list[str], placeholder: str) -> list[str] | None:
+    """Replace the first mention of the first name that occurs; return None if none does."""
     for name in names:
         parts = name.split(" ")
-        for start in range(len(words) - len(parts) + 1):
-            if words[start : start + len(parts)] == parts:
-                return [*words[:start], mention, *words[start + len(parts) :]]
+        for start in range(len(tokens) - len(parts) + 1):
+            if tokens[start : start + len(parts)] == parts:
+                return [*tokens[:start], placeholder, *tokens[start + len(parts) :]]
     return None
 
 

@@ -1,8 +1,8 @@
-"""What a FunQL program answers: the program evaluated over geobase.
+"""Interpreter of FunQL over geobase.
 
-Operators mean what their names say. 815 of the 880 answers that come with the corpus are had so;
-`tests/programs/funql/test_execution.py` lists why each other one differs. Of equals a superlative
-takes the one that the database names first, as those answers do.
+Operators mean what their names say. The results equal 815 of the 880 answers that come with the
+corpus; `tests/programs/funql/test_execution.py` lists why the others differ. Among equals, a
+superlative takes the one that the database names first, as those answers do.
 """
 
 from __future__ import annotations
@@ -12,68 +12,63 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from icl_gap.programs.funql import funql_parser as funql
+from icl_gap.programs.funql.funql_parser import fold, parse_funql
 from icl_gap.programs.funql.geobase import Entity, Geobase, Pairs, Values
+from icl_gap.programs.language import NoResultError
 
-Answer = frozenset[Entity] | tuple[float, ...]
-"""Entities; or numbers, sorted, one for each entity that they are of."""
-
-
-class NoAnswerError(Exception):
-    """A program that has no meaning: wrong types, or a name that nothing has."""
+QueryResult = frozenset[Entity] | tuple[float, ...]
+"""Entities; or numbers in order, one for each entity that has one."""
 
 
-def execute(program: str, database: Geobase, mentions: Mapping[str, Entity]) -> Answer:
-    """Evaluate a program in normal form.
+def run_funql(program: str, database: Geobase, bindings: Mapping[str, Entity]) -> QueryResult:
+    """Run a program in the normal form of the corpus.
 
     Args:
         program: The program.
-        database: What is asked.
-        mentions: The entities that placeholders stand for.
+        database: The database.
+        bindings: The entity behind each placeholder.
 
     Raises:
-        MalformedError: It is no program.
-        NoAnswerError: It has no meaning.
+        MalformedError: The text is not a program.
+        NoResultError: The program has no result.
     """
-    values: list[Any] = []
-    for name, arity in funql.parse(program.strip()).steps:
-        arguments = values[len(values) - arity :] if arity else []
-        del values[len(values) - arity :]
-        if arity == 0:
-            values.append(_Leaf(name, database, mentions))
-            continue
-        operator = _OPERATORS.get((name, arity))
+
+    def evaluate(name: str, arguments: list[Any]) -> Any:
+        if not arguments:
+            return _Leaf(name, database, bindings)
+        operator = _OPERATORS.get((name, len(arguments)))
         if operator is None:
-            raise NoAnswerError(f"{name} of {arity}")
-        values.append(operator(database, *arguments))
-    (answer,) = values
-    return _set(answer) if isinstance(answer, _Leaf) else answer
+            raise NoResultError(f"`{name}` does not take {len(arguments)} arguments")
+        return operator(database, *arguments)
+
+    result: Any = fold(parse_funql(program.strip()).steps, evaluate)
+    return _set(result) if isinstance(result, _Leaf) else result
 
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """A name without arguments: of a set, or of an operator that another takes."""
+    """Name without arguments: that of a set, or of an operator that another takes."""
 
     name: str
     database: Geobase
-    mentions: Mapping[str, Entity]
+    bindings: Mapping[str, Entity]
 
     @property
     def entities(self) -> frozenset[Entity]:
-        """The set.
+        """Set of the name.
 
         Raises:
-            NoAnswerError: It names none.
+            NoResultError: Nothing has this name.
         """
-        if self.name in self.mentions:
-            return _named(self.database, self.mentions[self.name])
-        if self.name in self.database.kinds:
-            return self.database.kinds[self.name]
-        raise NoAnswerError(f"nothing is called {self.name}")
+        if self.name in self.bindings:
+            return _named(self.database, self.bindings[self.name])
+        if self.name in self.database.types:
+            return self.database.types[self.name]
+        raise NoResultError(f"nothing is called {self.name}")
 
 
 def _named(database: Geobase, entity: Entity) -> frozenset[Entity]:
-    """An entity; a city without its state is any of its name."""
+    """Return the set of an entity; a city without its state is any city of that name."""
     if entity[0] != "cityid" or entity[2:] not in {(), ("_",)}:
         return frozenset([entity])
     return frozenset(each for each in database.order if each[:2] == entity[:2])
@@ -82,7 +77,7 @@ def _named(database: Geobase, entity: Entity) -> frozenset[Entity]:
 def _name(value: Any) -> str:
     if isinstance(value, _Leaf):
         return value.name
-    raise NoAnswerError("a set where a name is wanted")
+    raise NoResultError("a set in the place of a name")
 
 
 def _set(value: Any) -> frozenset[Entity]:
@@ -90,11 +85,11 @@ def _set(value: Any) -> frozenset[Entity]:
         return value.entities
     if isinstance(value, frozenset):
         return value
-    raise NoAnswerError("numbers where entities are wanted")
+    raise NoResultError("numbers in the place of entities")
 
 
 def _image(pairs: Callable[[Geobase], Pairs], *, back: bool) -> Callable[..., frozenset[Entity]]:
-    """A relation as a function of sets: to what something of the set stands in it, or back."""
+    """Return a relation as a function from a set to its image, or back to its preimage."""
 
     def image(database: Geobase, value: Any) -> frozenset[Entity]:
         wanted = _set(value)
@@ -106,7 +101,7 @@ def _image(pairs: Callable[[Geobase], Pairs], *, back: bool) -> Callable[..., fr
 
 
 def _traversed(database: Geobase) -> Pairs:
-    rivers, states = database.kinds["river"], database.kinds["state"]
+    rivers, states = database.types["river"], database.types["state"]
     return frozenset((a, b) for a, b in database.within if a in rivers and b in states)
 
 
@@ -129,8 +124,8 @@ _RELATIONS: Mapping[str, Callable[..., frozenset[Entity]]] = MappingProxyType(
 
 
 def _size(database: Geobase) -> Values:
-    """What large and small mean: people of a city, area of a state or a lake, length of a river."""
-    cities = {city: database.population[city] for city in database.kinds["city"]}
+    """Sizes: people of a city, area of a state or a lake, length of a river."""
+    cities = {city: database.population[city] for city in database.types["city"]}
     return {**database.area, **database.length, **cities}
 
 
@@ -156,10 +151,10 @@ def _numbers(measure: Callable[[Geobase], Values]) -> Callable[..., tuple[float,
 
 def _extreme(
     measure: Callable[[Geobase], Values], best: Callable[..., float]
-) -> Callable[..., Answer]:
-    """What of a set has the best measure; or the best of some numbers."""
+) -> Callable[..., QueryResult]:
+    """Return the function from a set to its best entity, or from numbers to the best of them."""
 
-    def extreme(database: Geobase, value: Any) -> Answer:
+    def extreme(database: Geobase, value: Any) -> QueryResult:
         if isinstance(value, tuple) and value:
             return (best(value),)
         known = measure(database)
@@ -171,7 +166,7 @@ def _extreme(
 def _first(
     database: Geobase, numbers: Mapping[Entity, float], best: Callable[..., float]
 ) -> frozenset[Entity]:
-    """The entity with the best number, the first of equals; none of none."""
+    """Return the entity with the best number, the first of equals; none if there is none."""
     if not numbers:
         return frozenset()
     most = best(numbers.values())
@@ -179,25 +174,25 @@ def _first(
     return frozenset([min(equals, key=lambda each: database.order[each])])
 
 
-def _extreme_one(best: Callable[..., float]) -> Callable[..., Answer]:
-    """What of a set has the best of a measure that is named."""
+def _extreme_one(best: Callable[..., float]) -> Callable[..., QueryResult]:
+    """Return the function from a named measure and a set to the set's best entity."""
 
-    def extreme(database: Geobase, measure: Any, value: Any) -> Answer:
+    def extreme(database: Geobase, measure: Any, value: Any) -> QueryResult:
         name = _name(measure)
         if name not in _MEASURES:
-            raise NoAnswerError(f"{name} is no measure")
+            raise NoResultError(f"`{name}` is not a measure")
         return _extreme(_MEASURES[name], best)(database, value)
 
     return extreme
 
 
 def _extreme_count(best: Callable[..., int]) -> Callable[..., frozenset[Entity]]:
-    """What of a kind is in a relation with the most things of a set, or the fewest, but some."""
+    """Return the function to the entity related to the most, or fewest but some, of a set."""
 
     def extreme(database: Geobase, kind: Any, relation: Any, value: Any) -> frozenset[Entity]:
         name = _name(relation)
         if name not in _RELATIONS:
-            raise NoAnswerError(f"{name} is no relation")
+            raise NoResultError(f"`{name}` is not a relation")
         counts = dict.fromkeys(_set(kind), 0)
         for each in _set(value):
             for other in _RELATIONS[name](database, frozenset([each])):
@@ -227,25 +222,22 @@ def _elevation_2(database: Geobase, value: Any) -> frozenset[Entity]:
     try:
         wanted = float(_name(value))
     except ValueError:
-        raise NoAnswerError("no number") from None
+        raise NoResultError("not a number") from None
     return frozenset(place for place, height in database.elevation.items() if height == wanted)
 
 
 def _sum(_: Geobase, value: Any) -> tuple[float, ...]:
     if not isinstance(value, tuple):
-        raise NoAnswerError("no numbers to add")
+        raise NoResultError("no numbers to add")
     return (sum(value),)
 
 
-def _entity(kind: str) -> Callable[..., frozenset[Entity]]:
+def _entity(entity_type: str) -> Callable[..., frozenset[Entity]]:
     def entity(database: Geobase, *names: Any) -> frozenset[Entity]:
-        return _named(database, (kind, *(_name(each).strip("'") for each in names)))
+        return _named(database, (entity_type, *(_name(each).strip("'") for each in names)))
 
     return entity
 
-
-_ENTITIES = {"stateid": 1, "riverid": 1, "placeid": 1, "countryid": 1, "cityid": 2}
-"""How entities are written, with how many names."""
 
 _OPERATORS: Mapping[tuple[str, int], Callable[..., Any]] = MappingProxyType(
     {
@@ -271,8 +263,8 @@ _OPERATORS: Mapping[tuple[str, int], Callable[..., Any]] = MappingProxyType(
         ("longer", 1): _beyond(lambda d: d.length, above=True),
         ("elevation_2", 1): _elevation_2,
         **{
-            (kind, n): _entity(kind)
-            for kind in ("stateid", "cityid", "riverid", "placeid", "countryid")
+            (entity_type, n): _entity(entity_type)
+            for entity_type in ("stateid", "cityid", "riverid", "placeid", "countryid")
             for n in (1, 2)
         },
     }

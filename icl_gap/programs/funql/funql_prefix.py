@@ -1,4 +1,4 @@
-"""Whether the start of a FunQL program can still become the target."""
+"""Exact check of whether the start of a FunQL program can still become the target."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from icl_gap.programs.faults import MalformedError
 from icl_gap.programs.funql.funql_parser import (
     COMMUTATIVE,
     TOKEN,
     Bracket,
     Node,
     number_values,
-    parse,
-    read,
+    parse_funql,
+    read_tokens,
 )
-from icl_gap.programs.tokens import starts_words
+from icl_gap.programs.language import MalformedError
+from icl_gap.programs.tokens import starts_tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A target's expressions, each meaning once."""
+class TargetProgram:
+    """Expressions of a target, equal ones once."""
 
     nodes: tuple[Node, ...]
-    """By number; arguments come before their operator, so the last is the whole."""
+    """Expressions by number; arguments come before operators, so the last is the whole."""
     numbers: dict[Node, int]
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
-    """A name at the end of the text, that perhaps goes on."""
+    """Name at the end of the text, which may go on."""
 
     text: str
     whole: bool
-    """White space followed."""
+    """True if white space followed."""
 
     def can_be(self, name: str) -> bool:
         return name == self.text if self.whole else name.startswith(self.text)
@@ -43,59 +43,54 @@ class _Name:
 
 @dataclass(frozen=True, slots=True)
 class _Quote:
-    """A quotation that is still open."""
+    """Quotation that is still open."""
 
     text: str
 
     def can_be(self, name: str) -> bool:
-        return name.startswith("'") and starts_words(self.text, name[1:-1])
+        return name.startswith("'") and starts_tokens(self.text, name[1:-1])
 
 
 @lru_cache(maxsize=256)
-def read_target(text: str) -> Target | None:
-    """Read a target; None where it is malformed.
+def parse_target_program(text: str) -> TargetProgram | None:
+    """Parse a target; return None if it is malformed.
 
     Args:
         text: The target, stripped.
     """
     try:
-        steps = parse(text).steps
+        steps = parse_funql(text).steps
     except MalformedError:
         return None
     numbers: dict[Node, int] = {}
     number_values(steps, lambda node: numbers.setdefault(node, len(numbers)))
-    return Target(tuple(numbers), numbers)
+    return TargetProgram(tuple(numbers), numbers)
 
 
-def can_become(text: str, target: Target) -> bool:
-    """Whether a text can be continued to a program of the target's meaning.
-
-    Args:
-        text: What is written so far.
-        target: The target.
-    """
+def can_become_program(text: str, target: TargetProgram) -> bool:
+    """Return whether some continuation of a text is canonically equal to the target."""
     tokens = TOKEN.findall(text)
-    tail = _cut_tail(text, tokens)
+    last = _cut_last(text, tokens)
     try:
-        reader = read(tokens)
+        reader = read_tokens(tokens)
         values = number_values(reader.steps, target.numbers.__getitem__)
     except (MalformedError, KeyError):
         return False  # the KeyError: an expression that the target does not hold
-    if tail is None and reader.name is not None:
-        tail = _Name(reader.name, whole=True)
-    elif tail is not None and (reader.name is not None or reader.complete):
+    if last is None and reader.name is not None:
+        last = _Name(reader.name, whole=True)
+    elif last is not None and (reader.name is not None or reader.complete):
         return False  # names side by side
     current = values.pop() if reader.complete else None
     expected = _descend(reader.open, values, target)
     if current is not None:
         return current in expected
-    if tail is not None:
-        return any(tail.can_be(target.nodes[number][0]) for number in expected)
+    if last is not None:
+        return any(last.can_be(target.nodes[number][0]) for number in expected)
     return bool(expected)
 
 
-def _cut_tail(text: str, tokens: list[str]) -> _Name | _Quote | None:
-    """Take off the tokens a name that may go on."""
+def _cut_last(text: str, tokens: list[str]) -> _Name | _Quote | None:
+    """Remove a name that may go on from the end of the tokens, and return it."""
     if "'" in tokens:
         # No quote follows the one that is open, so its text is all that is left.
         del tokens[tokens.index("'") :]
@@ -105,19 +100,19 @@ def _cut_tail(text: str, tokens: list[str]) -> _Name | _Quote | None:
     return None
 
 
-def _descend(brackets: list[Bracket], values: list[int], target: Target) -> set[int]:
-    """The expressions of which one must stand at the end of the text.
+def _descend(brackets: list[Bracket], values: list[int], target: TargetProgram) -> set[int]:
+    """Return the expressions of which one must stand at the end of the text.
 
     Args:
-        brackets: Those still open, the outermost first.
-        values: The whole arguments that stand in them, as numbers, in order.
+        brackets: Brackets still open, the outermost first.
+        values: Numbers of the complete arguments in them, in order.
         target: The target.
     """
     expected = {len(target.nodes) - 1}
-    place = 0
+    start = 0
     for bracket in brackets:
-        done = values[place : place + bracket.arguments]
-        place += bracket.arguments
+        done = values[start : start + bracket.arguments]
+        start += bracket.arguments
         if bracket.name is not None:
             nodes = [target.nodes[number] for number in expected]
             expected = {
@@ -132,7 +127,7 @@ def _descend(brackets: list[Bracket], values: list[int], target: Target) -> set[
 
 
 def _next_arguments(name: str, done: list[int], arguments: tuple[int, ...]) -> Iterable[int]:
-    """What may follow an operator's first arguments; nothing if they do not fit, or are all."""
+    """Return the arguments that may follow an operator's first ones; none if these do not fit."""
     n_done = len(done)
     if name not in COMMUTATIVE:
         return arguments[n_done : n_done + 1] if arguments[:n_done] == tuple(done) else ()

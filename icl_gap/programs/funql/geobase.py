@@ -1,6 +1,6 @@
-"""The database that GeoQuery's programs are asked of, as relations.
+"""Geobase, the database of GeoQuery, as relations.
 
-Geobase is a file of Prolog facts on the geography of the USA. An entity is a tuple of its kind and
+Geobase is a file of Prolog facts on the geography of the USA. An entity is a tuple of its type and
 its name; a city has the abbreviation of its state as well, as names recur.
 """
 
@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
 Entity = tuple[str, ...]
@@ -18,7 +19,7 @@ Values = Mapping[Entity, float]
 
 USA: Entity = ("countryid", "usa")
 MAJOR_CITY, MAJOR_RIVER = 150_000, 750
-"""A city is major with more people, a river with more kilometres."""
+"""People of a city and kilometres of a river above which they are major."""
 
 _FACT = re.compile(r"^(\w+)\((.*)\)\.\s*$", re.MULTILINE)
 _TERM = re.compile(r"\[[^\]]*\]|'[^']*'|[^,\[\]]+")
@@ -26,17 +27,17 @@ _TERM = re.compile(r"\[[^\]]*\]|'[^']*'|[^,\[\]]+")
 
 @dataclass(frozen=True, slots=True)
 class Geobase:
-    """The relations that FunQL's operators stand for."""
+    """Relations that FunQL's operators stand for."""
 
-    kinds: Mapping[str, frozenset[Entity]]
+    types: Mapping[str, frozenset[Entity]]
     """`state`, `city`, `river`, `place`, `mountain`, `lake`, `capital`, `major`, and `all`."""
     order: Mapping[Entity, int]
-    """Where each comes first in the file: of equals, superlatives take the first."""
+    """Rank of each entity by its first mention; superlatives take the first of equals."""
     within: Pairs
-    """What lies in what."""
+    """Pairs of an entity and a state or country that it lies in."""
     borders: Pairs
     capitals: Pairs
-    """A state and its capital."""
+    """Pairs of a state and its capital."""
     high_points: Pairs
     low_points: Pairs
     area: Values
@@ -47,17 +48,18 @@ class Geobase:
 
 
 Facts = Mapping[str, list[list[str]]]
-"""By their predicate, the arguments of each; lists as they are written."""
+"""Arguments of the facts by predicate; lists are kept as text."""
 
 
+@lru_cache(maxsize=4)
 def read_geobase(text: str) -> Geobase:
     """Read the facts.
 
     Args:
-        text: Of the file.
+        text: Content of the file.
 
     Raises:
-        ValueError: It holds no state.
+        ValueError: No fact is about a state.
     """
     facts: defaultdict[str, list[list[str]]] = defaultdict(list)
     for name, body in _FACT.findall(text):
@@ -74,7 +76,7 @@ def read_geobase(text: str) -> Geobase:
     elevation = {_place(row, at): float(row[at + 1]) for row in facts["highlow"] for at in (2, 4)}
     within = _within(facts, states)
     major = [*_above(cities, MAJOR_CITY), *_above(lengths, MAJOR_RIVER)]
-    kinds = {
+    types = {
         "state": frozenset(states.values()),
         "city": frozenset(cities),
         "capital": frozenset(city for _, city in capitals),
@@ -87,7 +89,7 @@ def read_geobase(text: str) -> Geobase:
     named = (city for _, city in capitals)
     listed = chain(states.values(), cities, named, lengths, elevation, lakes)
     return Geobase(
-        kinds={**kinds, "all": frozenset({USA}).union(*kinds.values())},
+        types={**types, "all": frozenset({USA}).union(*types.values())},
         order={entity: n for n, entity in enumerate(dict.fromkeys(listed))},
         within=within,
         borders=frozenset(_borders(facts, states)),
@@ -103,7 +105,7 @@ def read_geobase(text: str) -> Geobase:
 
 
 def _within(facts: Facts, states: Mapping[str, Entity]) -> Pairs:
-    """What lies in which state, and in the country; that of lakes is not asked for."""
+    """Return what lies in each state and in the country; no program needs the states of lakes."""
     inside: set[tuple[Entity, Entity]] = set()
     inside |= {(_city(row[2], row[1]), states[row[0]]) for row in facts["city"]}
     inside |= {(_place(row, at), states[row[0]]) for row in facts["highlow"] for at in (2, 4)}

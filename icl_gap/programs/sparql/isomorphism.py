@@ -1,9 +1,9 @@
-"""Whether two sets of triples are the same up to one bijective renaming of their variables.
+"""Isomorphism of two sets of triples: one bijective renaming of variables between them.
 
-Exact: a renaming is only reported after every clause was checked under it. Colour refinement (the
-one-dimensional Weisfeiler-Leman test) comes first and settles nearly every real case; where it
-leaves variables alike, one of them is fixed and the rest refined again, with backtracking (McKay &
-Piperno 2014, "Practical graph isomorphism II", section 2).
+The search is exact: a renaming is only reported after every clause was checked under it. Colour
+refinement (the one-dimensional Weisfeiler-Leman test) comes first and settles nearly every real
+case. Where it leaves variables of one colour, one of them is fixed and the rest refined again, with
+backtracking (McKay & Piperno 2014, "Practical graph isomorphism II", section 2).
 """
 
 from __future__ import annotations
@@ -12,36 +12,36 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from icl_gap.programs.faults import UndecidedError
+from icl_gap.programs.language import UndecidedError
 
 Triple = tuple[str, str, str]
 Colours = dict[str, int]
 
 WORK_BOUND = 200_000
-"""Clauses that one search may look at, about a quarter of a second. CFQ's queries, rearranged, need
+"""Clauses that one search may visit, about a quarter of a second. CFQ's queries, rearranged, need
 fewer than 100; hundreds of interchangeable variables can outgrow it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pattern:
-    """A set of triples, some of whose terms are variables."""
+class QueryPattern:
+    """Set of triples, some of whose terms are variables."""
 
     clauses: frozenset[Triple]
     variables: tuple[str, ...]
-    """Distinct, in order of appearance; the search tries equal positions first."""
+    """Distinct variables in order of appearance; the search tries equal positions first."""
     head: str | None
-    """The variable that only the other's head may match; None where there is none."""
+    """Variable that only the other pattern's head may match; None if there is none."""
 
 
-def find_renaming(left: Pattern, right: Pattern) -> dict[str, str] | None:
+def find_renaming(left: QueryPattern, right: QueryPattern) -> dict[str, str] | None:
     """Find a bijection of variables that turns one pattern into the other.
 
     Args:
-        left: The pattern to rename.
-        right: The pattern to reach.
+        left: Pattern to rename.
+        right: Pattern to reach.
 
     Returns:
-        For each variable of `left` one of `right`, or None where no bijection does it. The identity
+        For each variable of `left` one of `right`, or None if no bijection does it. The identity
         is preferred.
 
     Raises:
@@ -64,17 +64,17 @@ def find_renaming(left: Pattern, right: Pattern) -> dict[str, str] | None:
     return _search(left, right, left_open, right_open)
 
 
-def _open_clauses(pattern: Pattern) -> list[Triple]:
+def _open_clauses(pattern: QueryPattern) -> list[Triple]:
     variables = set(pattern.variables)
     return [clause for clause in pattern.clauses if not variables.isdisjoint(clause)]
 
 
 def _search(
-    left: Pattern, right: Pattern, left_open: list[Triple], right_open: list[Triple]
+    left: QueryPattern, right: QueryPattern, left_open: list[Triple], right_open: list[Triple]
 ) -> dict[str, str] | None:
-    """Depth-first over the choices that refinement leaves, on a stack of our own.
+    """Search depth-first over the choices that refinement leaves.
 
-    A pattern may have more variables than Python has frames.
+    The stack is a list, as a pattern may have more variables than Python has frames.
     """
     start = (_first_colours(left), _first_colours(right))
     stack: list[Iterator[tuple[Colours, Colours]]] = [iter([start])]
@@ -99,7 +99,7 @@ def _search(
 
 
 def rename(clause: Triple, renaming: Mapping[str, str]) -> Triple:
-    """The clause under a renaming; terms without a new name stay."""
+    """Return a clause under a renaming; terms without a new name stay."""
     subject, predicate, value = clause
     return (
         renaming.get(subject, subject),
@@ -108,7 +108,7 @@ def rename(clause: Triple, renaming: Mapping[str, str]) -> Triple:
     )
 
 
-def _first_colours(pattern: Pattern) -> Colours:
+def _first_colours(pattern: QueryPattern) -> Colours:
     return {variable: int(variable == pattern.head) for variable in pattern.variables}
 
 
@@ -117,18 +117,18 @@ def _distinct(colours: Colours) -> int:
 
 
 def _refine(clauses: list[Triple], colours: Colours, work: int) -> tuple[Colours, int]:
-    """Colour each variable by the clauses it stands in, until no more of them can be told apart.
+    """Colour each variable by the clauses it stands in, until no class of variables splits.
 
     A colour depends on nothing but the shape around its variable, so a renaming can only map a
     variable to one of its own colour. Two shapes that share a hash only cost time.
 
     Args:
-        clauses: Those that hold a variable.
-        colours: One for each variable.
-        work: How many clauses may still be looked at.
+        clauses: Clauses that hold a variable.
+        colours: Colour of each variable.
+        work: Number of clauses that may still be visited.
 
     Returns:
-        The finer colours, and what is left of `work`.
+        The finer colours, and the rest of `work`.
     """
     distinct = _distinct(colours)
     while distinct < len(colours):
@@ -149,15 +149,15 @@ def _refine_once(clauses: list[Triple], colours: Colours) -> Colours:
     for clause in clauses:
         subject, predicate, value = clause
         painted = (paint(subject, subject), paint(predicate, predicate), paint(value, value))
-        for place, term in enumerate(clause):
+        for position, term in enumerate(clause):
             if term in sums:
                 # A sum does not depend on the order of the clauses.
-                sums[term] += hash((place, painted))
+                sums[term] += hash((position, painted))
     return {variable: hash((colours[variable], total)) for variable, total in sums.items()}
 
 
 def _choices(left: Colours, right: Colours) -> Iterator[tuple[Colours, Colours]]:
-    """Fix one variable of the smallest class that is left, against each that may match it."""
+    """Fix one variable of the smallest class left, against each that may match it."""
     sizes = Counter(left.values())
     chosen = min((v for v in left if sizes[left[v]] > 1), key=lambda v: sizes[left[v]])
     colour = left[chosen]

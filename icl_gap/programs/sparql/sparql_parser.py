@@ -1,10 +1,7 @@
-"""The normal form of CFQ's queries (Keysers et al. 2020, "Measuring compositional generalization").
+"""Parser of CFQ's queries (Keysers et al. 2020, "Measuring compositional generalization").
 
-A query is one of two heads and a conjunction of triples and `FILTER ( a != b )`. Two queries are
-the same where one bijective renaming of variables, head to head, turns the clauses of one, as a
-set, into those of the other; `!=` has no sides. The published form with its `ns:` prefixes and the
-usual preprocessed form without them are read alike. Nothing else is equated: neither the order of
-alternatives in a property path nor `^` with its arguments exchanged.
+A query is one of two heads and a conjunction of triples and `FILTER ( a != b )`. The published form
+with its `ns:` prefixes and the usual preprocessed form without them give the same parse.
 """
 
 from __future__ import annotations
@@ -13,11 +10,11 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from icl_gap.programs.faults import MalformedError
-from icl_gap.programs.sparql.isomorphism import Pattern, Triple, find_renaming, rename
+from icl_gap.programs.language import MalformedError
+from icl_gap.programs.sparql.isomorphism import QueryPattern, Triple
 
 UNEQUAL = "!="
-"""Stands in a triple where a FILTER has no predicate; no term is ever read as this."""
+"""Predicate of a FILTER's triple; no term is ever read as this."""
 
 # A dot belongs to a name only between two of its letters; a variable has none.
 TOKEN = re.compile(
@@ -27,64 +24,64 @@ TOKEN = re.compile(
 )
 _SPACED_PATH = re.compile(r" ?([/|]) ?|(\^) ")
 _NO_TERMS = frozenset({"", *"{}()*.!?", UNEQUAL, "SELECT", "DISTINCT", "WHERE", "FILTER"})
-_LONGEST_CACHED = 400  # letters; CFQ's longest clause has half as many
+_LONGEST_CACHED = 400  # characters; CFQ's longest clause has half as many
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A query, and how it was written."""
+class SparqlQuery:
+    """Parsed query, with the traits of its text."""
 
-    pattern: Pattern
+    pattern: QueryPattern
     written: list[Triple]
-    """The clauses in order, a FILTER as `(a, UNEQUAL, b)`."""
+    """Clauses in order, a FILTER as `(a, UNEQUAL, b)`."""
     extra_dots: int
     """Dots beyond one between each two clauses: 1 after the last, negative beside a FILTER."""
     prefixed: bool
-    """A term or path starts with `ns:`."""
+    """True if a term or path starts with `ns:`."""
     plain: bool
-    """Its tokens are parted by one space each."""
+    """True if one space separates each two tokens."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What stands between two dots that stand alone: most often one clause."""
+class QueryChunk:
+    """Text between two dots that stand alone: most often one clause."""
 
     written: tuple[Triple, ...]
     mirrored: tuple[Triple, ...]
-    """Each FILTER from its other side."""
+    """FILTERs with their sides exchanged."""
     variables: tuple[str, ...]
     dots: int
     closed: bool
-    """It ends with a dot that does not stand alone, as in `M0.`."""
+    """True if it ends with a dot that does not stand alone, as in `M0.`."""
     prefixed: bool
     plain: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Clauses:
-    """What a list of terms and marks comes to."""
+    """Clauses read from a list of terms and marks."""
 
     written: list[Triple]
     dots: int
-    """How many stand beside the clauses."""
-    parted: bool
-    """A dot came after the last of them."""
+    """Number of dots beside the clauses."""
+    closed: bool
+    """True if a dot came after the last clause."""
     rest: list[str]
-    """The start of one more clause."""
+    """Start of one more clause."""
 
 
-def parse(text: str) -> Query:
-    """Read a query.
+def parse_sparql(text: str) -> SparqlQuery:
+    """Parse a query.
 
     Args:
         text: The query, stripped.
 
     Raises:
-        MalformedError: It is none.
+        MalformedError: The text is not a query.
     """
     flat = " ".join(text.split())
     head_text, _, rest = flat.partition("{")
-    head, head_plain = read_head(head_text)
+    head, head_plain = parse_head(head_text)
     body, closing, after = rest.partition("}")
     if not closing:
         raise MalformedError("not closed")
@@ -92,56 +89,25 @@ def parse(text: str) -> Query:
         raise MalformedError("text after the end")
     if body in ("", " "):
         raise MalformedError("no clauses")
-    parts = _read_body(body.strip())
-    written = [clause for part in parts for clause in part.written]
-    mirrored = [clause for part in parts for clause in part.mirrored]
-    variables = dict.fromkeys([variable for part in parts for variable in part.variables])
+    chunks = _parse_body(body.strip())
+    written = [clause for chunk in chunks for clause in chunk.written]
+    mirrored = [clause for chunk in chunks for clause in chunk.mirrored]
+    variables = dict.fromkeys([variable for chunk in chunks for variable in chunk.variables])
     if head is not None:
         variables.setdefault(head)
     spaced = flat == text and head_plain and body[0] == body[-1] == " "
-    return Query(
-        pattern=Pattern(frozenset(written + mirrored), tuple(variables), head),
+    return SparqlQuery(
+        pattern=QueryPattern(frozenset(written + mirrored), tuple(variables), head),
         written=written,
-        extra_dots=len(parts) + sum([part.dots for part in parts]) - len(written),
-        prefixed=any(part.prefixed for part in parts),
-        plain=spaced and all(part.plain for part in parts),
+        extra_dots=len(chunks) + sum([chunk.dots for chunk in chunks]) - len(written),
+        prefixed=any(chunk.prefixed for chunk in chunks),
+        plain=spaced and all(chunk.plain for chunk in chunks),
     )
 
 
-def differences(prediction: Query, target: Query) -> list[str] | None:
-    """What sets two queries of one meaning apart.
-
-    Args:
-        prediction: A query.
-        target: Another, whose text is not the same.
-
-    Returns:
-        The differences in the order of the table in `exact`, or None where the meanings differ.
-
-    Raises:
-        UndecidedError: The search for a renaming outgrew its bound.
-    """
-    renaming = find_renaming(prediction.pattern, target.pattern)
-    if renaming is None:
-        return None
-    ours = [rename(clause, renaming) for clause in prediction.written]
-    theirs = target.written
-    ours_sorted, theirs_sorted = _sort_sides(ours), _sort_sides(theirs)
-    signs = {
-        "variable names": any(old != new for old, new in renaming.items()),
-        "clause order": list(dict.fromkeys(ours_sorted)) != list(dict.fromkeys(theirs_sorted)),
-        "repeated clauses": sorted(ours_sorted) != sorted(theirs_sorted),
-        "argument order": set(ours) != set(theirs),
-        "punctuation": prediction.extra_dots != target.extra_dots,
-        "namespace": prediction.prefixed != target.prefixed,
-        "spacing": prediction.plain != target.plain,
-    }
-    return [name for name, differs in signs.items() if differs] or ["spacing"]
-
-
 @lru_cache(maxsize=64)
-def read_head(text: str) -> tuple[str | None, bool]:
-    """The head's variable, None for a count; and whether the text up to `{` is plain."""
+def parse_head(text: str) -> tuple[str | None, bool]:
+    """Return the head's variable, None for a count; and True if the text up to `{` is plain."""
     tokens = TOKEN.findall(text)
     plain = text == f"{' '.join(tokens)} "
     match tokens:
@@ -153,63 +119,62 @@ def read_head(text: str) -> tuple[str | None, bool]:
             raise MalformedError("head")
 
 
-def _read_body(body: str) -> list[Part]:
-    """What stands between the brackets, cut at the dots that stand alone."""
-    chunks = body.split(" . ")
-    parts = [read_part(chunk) for chunk in chunks]
-    if any(part.closed for part in parts[:-1]):
+def _parse_body(body: str) -> list[QueryChunk]:
+    """Parse the text between the brackets, cut at the dots that stand alone."""
+    chunks = [parse_chunk(text) for text in body.split(" . ")]
+    if any(chunk.closed for chunk in chunks[:-1]):
         raise MalformedError("clause")
-    return parts
+    return chunks
 
 
-def read_part(chunk: str) -> Part:
-    """Read what stands between two dots that stand alone.
+def parse_chunk(text: str) -> QueryChunk:
+    """Parse the text between two dots that stand alone.
 
     Args:
-        chunk: The text, stripped, with single spaces.
+        text: The text, stripped, with single spaces.
 
     Raises:
-        MalformedError: It is not a number of whole clauses.
+        MalformedError: The text does not end with a whole clause.
     """
-    return _part(chunk) if len(chunk) > _LONGEST_CACHED else _cached_part(chunk)
+    return _parse_chunk(text) if len(text) > _LONGEST_CACHED else _parse_chunk_once(text)
 
 
-def _part(chunk: str) -> Part:
-    flat = " ".join(TOKEN.findall(chunk))
+def _parse_chunk(text: str) -> QueryChunk:
+    flat = " ".join(TOKEN.findall(text))
     terms = join_paths(flat)
     clauses = read_clauses([without_prefix(term) for term in terms])
     if clauses.rest:
         raise MalformedError("filter" if clauses.rest[0] == "FILTER" else "clause")
     written = clauses.written
-    return Part(
+    return QueryChunk(
         written=tuple(written),
         mirrored=tuple((right, sign, left) for left, sign, right in written if sign == UNEQUAL),
         variables=tuple(term for clause in written for term in clause if is_variable(term)),
         dots=clauses.dots,
-        closed=clauses.parted,
+        closed=clauses.closed,
         prefixed=any(term.startswith("ns:") for term in terms),
-        plain=chunk == flat,
+        plain=text == flat,
     )
 
 
-# Few clauses make up all queries of a benchmark, and reading them is most of the work.
-_cached_part = lru_cache(maxsize=8192)(_part)
+# Few clauses make up all queries of a benchmark, and parsing them is most of the work.
+_parse_chunk_once = lru_cache(maxsize=8192)(_parse_chunk)
 
 
 def join_paths(flat: str) -> list[str]:
-    """Terms and marks, from tokens parted by one space each: `a / b` is one term."""
+    """Return terms and marks from tokens with one space between each two: `a / b` is one term."""
     if "/ " in flat or " /" in flat or "| " in flat or " |" in flat or "^ " in flat:
         flat = _SPACED_PATH.sub(r"\1\2", flat)
     return flat.split(" ")
 
 
 def is_variable(term: str) -> bool:
-    """Whether a renaming may touch the term."""
+    """Return whether a term is a variable."""
     return term.startswith("?")
 
 
 def without_prefix(term: str) -> str:
-    """As the usual preprocessing: `ns:film.film` to `film.film`, `ns:m.02zsn` to `m_02zsn`."""
+    """Return a preprocessed term: `film.film` for `ns:film.film`, `m_02zsn` for `ns:m.02zsn`."""
     if term.startswith("ns:m."):
         return f"m_{term.removeprefix('ns:m.')}"
     return term.removeprefix("ns:")
@@ -222,26 +187,26 @@ def read_clauses(terms: list[str]) -> Clauses:
         terms: Terms and marks, without prefixes.
 
     Raises:
-        MalformedError: One of them is no clause, or they are not parted as they should be.
+        MalformedError: Three terms are not a clause, or clauses are not separated by a dot.
     """
     written: list[Triple] = []
-    place, dots, parted, end = 0, 0, False, len(terms)
-    while place < end:
-        if written and not parted:
-            if terms[place] == ".":
-                place, dots, parted = place + 1, dots + 1, True
+    start, dots, closed, end = 0, 0, False, len(terms)
+    while start < end:
+        if written and not closed:
+            if terms[start] == ".":
+                start, dots, closed = start + 1, dots + 1, True
                 continue
-            # SPARQL parts triples by dots, and lets them be left out beside a FILTER.
-            if terms[place] != "FILTER" and written[-1][1] != UNEQUAL:
+            # SPARQL separates triples by dots, which are optional beside a FILTER.
+            if terms[start] != "FILTER" and written[-1][1] != UNEQUAL:
                 raise MalformedError("clause")
-        is_filter = terms[place] == "FILTER"
-        after = place + (6 if is_filter else 3)
+        is_filter = terms[start] == "FILTER"
+        after = start + (6 if is_filter else 3)
         if after > end:
             break
-        clause = terms[place:after]
+        clause = terms[start:after]
         written.append(_read_filter(clause) if is_filter else _read_triple(clause))
-        place, parted = after, False
-    return Clauses(written, dots, parted, terms[place:])
+        start, closed = after, False
+    return Clauses(written, dots, closed, terms[start:])
 
 
 def _read_filter(tokens: list[str]) -> Triple:
@@ -257,10 +222,3 @@ def _read_triple(tokens: list[str]) -> Triple:
         raise MalformedError("clause")
     subject, predicate, value = tokens
     return subject, predicate, value
-
-
-def _sort_sides(clauses: list[Triple]) -> list[Triple]:
-    return [
-        (value, sign, subject) if sign == UNEQUAL and value < subject else (subject, sign, value)
-        for subject, sign, value in clauses
-    ]

@@ -9,7 +9,12 @@ from icl_gap.data import describe, load_card, load_split
 from icl_gap.data.loaders.geoquery import read_rows, state_names
 from icl_gap.data.text_files import read_text
 from icl_gap.errors import DataError
-from icl_gap.programs.funql.corpus import normalize, parse, question, with_placeholders
+from icl_gap.programs.funql.corpus import (
+    clean_question,
+    convert,
+    parse_published,
+    with_placeholders,
+)
 
 CARD = load_card("geoquery")
 
@@ -28,9 +33,9 @@ def test_placeholders_stand_for_the_reference_entities(data_root: Path) -> None:
     rows = map(json.loads, read_text(folder / "all.jsonl.gz").splitlines())
     mentions = map(json.loads, read_text(folder / "nqg" / "mentions.jsonl").splitlines())
     for row, mention in zip(rows, mentions, strict=True):
-        target = normalize(parse(row["funql"]))
-        _, _, behind = with_placeholders(question(row["query"]), target, states)
-        assert behind == {name: entity.replace("'", "") for name, entity in mention.items()}
+        target = convert(parse_published(row["funql"]))
+        _, _, bindings = with_placeholders(clean_question(row["query"]), target, states)
+        assert bindings == {name: entity.replace("'", "") for name, entity in mention.items()}
 
 
 @pytest.mark.parametrize("split", CARD.splits)

@@ -153,13 +153,13 @@ def test_a_short_key_is_left_out_of_reasons_and_fails_no_answer(key, before, aft
     assert not holds_key(before + key + after, key)
 
 
-ASKED = Request(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
+REQUEST = Request(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
 
 
 def outcome_of(answer: Any, **fields: Any) -> Response | InferenceError:
     with serving(answer) as server:
         one = spec(base_url=server.url, max_attempts=1, **fields)
-        ((_, outcome),) = load_model(one, identify(one)).respond([ASKED])
+        ((_, outcome),) = load_model(one, identify(one)).respond([REQUEST])
     assert isinstance(outcome, Response | InferenceError)
     return outcome
 
@@ -259,7 +259,7 @@ def test_no_exception_that_is_raised_holds_the_key(way) -> None:
             load_model(one.model_copy(update={"logprobs": "auto"}), identify(one))
         except ModelError as error:
             errors += chain(error)
-        ((_, outcome),) = load_model(one, identify(one)).respond([ASKED])
+        ((_, outcome),) = load_model(one, identify(one)).respond([REQUEST])
     assert isinstance(outcome, InferenceError)
     assert bool(errors) == (way not in PASSED_OVER)
     for error in (*errors, *chain(outcome)):
@@ -321,7 +321,7 @@ def test_a_server_elsewhere_needs_a_key(monkeypatch) -> None:
 def test_a_key_that_no_header_can_hold_is_refused_unseen(monkeypatch, key) -> None:
     monkeypatch.setenv("SOME_KEY", key)
     one = spec(api_key_env="SOME_KEY")
-    with pytest.raises(ModelError, match="no key") as raised:
+    with pytest.raises(ModelError, match="not a key") as raised:
         load_model(one, identify(one))
     assert key not in str(raised.value)
 

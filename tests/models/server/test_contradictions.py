@@ -23,7 +23,7 @@ from icl_gap.models.server.transport import MOST_BYTES
 from icl_gap.schema import Prompt, Response, Usage
 from icl_gap.specs import check_spec
 
-ASKED = Request(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
+REQUEST = Request(Prompt("q", "", (), "Say\nAnswer:"), " a b", "\n", 40)
 PRICE = {"prompt": 1_000_000, "completion": 1_000_000}  # a dollar a token
 
 
@@ -45,7 +45,7 @@ def model(url: str, **fields: Any) -> Model:
 
 def ask(answer: Any, **fields: Any) -> Response | InferenceError:
     with serving(answer) as server:
-        ((_, outcome),) = model(server.url, **fields).respond([ASKED])
+        ((_, outcome),) = model(server.url, **fields).respond([REQUEST])
     assert isinstance(outcome, Response | InferenceError)
     return outcome
 
@@ -107,7 +107,7 @@ def test_no_error_beside_an_answer_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "alias", "served"),
+    ("requested", "alias", "served"),
     [
         ("gpt-4o", (), "gpt-4o"),
         ("gpt-4o", (), None),
@@ -116,9 +116,9 @@ def test_no_error_beside_an_answer_is_none() -> None:
         ("gpt-4o", ["x", "gpt-4o-2024-08-06"], "gpt-4o-2024-08-06"),
     ],
 )
-def test_the_model_that_answers_is_the_one_that_was_asked(asked, alias, served) -> None:
+def test_the_model_that_responds_is_the_one_that_was_requested(requested, alias, served) -> None:
     more = {} if served is None else {"model": served}
-    outcome = ask(lambda c, _: c.send_text(" a b", **more), model=asked, model_alias=alias)
+    outcome = ask(lambda c, _: c.send_text(" a b", **more), model=requested, model_alias=alias)
     assert isinstance(outcome, Response)
     assert outcome.served_model == served
 
@@ -196,10 +196,10 @@ ABSURD = [
 @pytest.mark.parametrize("found", ABSURD, ids=str)
 def test_a_usage_that_cannot_be_is_a_failure_and_lowers_no_cost(found) -> None:
     one = spec("http://127.0.0.1:1/v1", price=PRICE, max_cost=30, concurrency=1)
-    asked = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 20) for n in range(5)]
+    requests = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 20) for n in range(5)]
     with serving(lambda c, _: c.send_text(" a", usage=found)) as server:
         guarded = load_model(one.model_copy(update={"base_url": server.url}), identify(one))
-        outcomes = [str(outcome) for _, outcome in guarded.respond(asked)]
+        outcomes = [str(outcome) for _, outcome in guarded.respond(requests)]
         assert 1 <= len(server.bodies) <= 3, "what cannot be read costs the most that can be"
     assert sum("usage" in each for each in outcomes) == len(server.bodies)
     assert sum("max_cost" in each for each in outcomes) == 5 - len(server.bodies)

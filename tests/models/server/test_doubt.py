@@ -15,7 +15,7 @@ from icl_gap.schema import Prompt, Response
 from icl_gap.specs import check_spec
 
 PROMPT, GOLD = "Say\nAnswer:", " a b"
-ASKED = Request(Prompt("q", "", (), PROMPT), GOLD, "\n", 40)
+REQUEST = Request(Prompt("q", "", (), PROMPT), GOLD, "\n", 40)
 PRICE = {"prompt": 1.0, "completion": 1.0}
 
 
@@ -56,7 +56,7 @@ SURE = [(" a", -0.1, {" a": -0.1}), (" b", -0.1, {" b": -0.1})]
 )
 def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
     with serving(echoing(tokens, before=before)) as server:
-        ((_, outcome),) = model(server.url, logprobs="echo").respond([ASKED])
+        ((_, outcome),) = model(server.url, logprobs="echo").respond([REQUEST])
         assert isinstance(outcome, Response)
         assert outcome.completion is not None
         assert outcome.completion.text == GOLD
@@ -77,7 +77,7 @@ def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
 )
 def test_a_log_probability_that_is_none_fails_the_request(own, rival) -> None:
     with serving(echoing([SURE[0], (" b", own, {" c": rival})])) as server:
-        ((_, outcome),) = model(server.url, logprobs="echo").respond([ASKED])
+        ((_, outcome),) = model(server.url, logprobs="echo").respond([REQUEST])
         assert len(server.bodies) == 1
     assert isinstance(outcome, InferenceError)
     assert "log-probability" in str(outcome)
@@ -86,7 +86,7 @@ def test_a_log_probability_that_is_none_fails_the_request(own, rival) -> None:
 
 def test_a_log_probability_that_rounding_has_lifted_above_0_counts_as_0() -> None:
     with serving(echoing([(" a b", 5e-7, {" a b": 5e-7})])) as server:
-        ((_, outcome),) = model(server.url, logprobs="echo").respond([ASKED])
+        ((_, outcome),) = model(server.url, logprobs="echo").respond([REQUEST])
     assert isinstance(outcome, Response)
     assert outcome.gold_logprob == 0.0
 
@@ -107,7 +107,7 @@ def test_an_answer_that_the_server_cut_short_is_a_failure(text, tokens) -> None:
         connection.send_json({"choices": [choice], "usage": usage})
 
     with serving(answer) as server:
-        ((_, outcome),) = model(server.url, logprobs="none").respond([ASKED])
+        ((_, outcome),) = model(server.url, logprobs="none").respond([REQUEST])
     assert isinstance(outcome, InferenceError)
     assert "cut the response short" in str(outcome)
 
@@ -118,10 +118,10 @@ def test_what_comes_back_unusable_is_paid_and_a_filter_is_final() -> None:
         usage = {"prompt_tokens": 600_000, "completion_tokens": 0}
         connection.send_json({"choices": [choice], "usage": usage})
 
-    asked = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 40) for n in range(6)]
+    requests = [Request(Prompt(str(n), "", (), f"Q{n}"), " a", "\n", 40) for n in range(6)]
     with serving(answer) as server:
         guarded = model(server.url, logprobs="none", concurrency=1, price=PRICE, max_cost=1.0)
-        outcomes = [str(outcome) for _, outcome in guarded.respond(asked)]
+        outcomes = [str(outcome) for _, outcome in guarded.respond(requests)]
         assert len(server.bodies) == 2
     assert sum("content_filter" in each for each in outcomes) == 2
     assert sum("max_cost" in each for each in outcomes) == 4
@@ -135,7 +135,7 @@ def test_a_server_that_falls_over_the_question_for_log_probabilities_is_decoded(
             connection.send(500, b"no")
 
     with serving(answer) as server:
-        ((_, outcome),) = model(server.url, max_attempts=1).respond([ASKED])
+        ((_, outcome),) = model(server.url, max_attempts=1).respond([REQUEST])
     assert isinstance(outcome, Response)
 
 
@@ -145,7 +145,7 @@ def test_a_server_that_falls_over_the_question_for_log_probabilities_is_decoded(
 def test_what_is_no_address_is_refused_where_it_stands(url) -> None:
     fields = {"name": "s", "datasets": ["scan"], "models": [{"kind": "openai", "model": "m"}]}
     fields["models"][0]["base_url"] = url
-    with pytest.raises(InputError, match="no address") as caught:
+    with pytest.raises(InputError, match="not an address") as caught:
         check_spec(fields, SweepSpec)
     assert caught.value.place.key == "models[0].base_url"
 

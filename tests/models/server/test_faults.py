@@ -31,7 +31,7 @@ def requests(n: int) -> list[Request]:
     return [Request(Prompt(str(k), "", (), f"Q: {k}\nA:"), f" {k} {k}", "\n", 40) for k in range(n)]
 
 
-def reply(prompt: str) -> str:
+def response_text(prompt: str) -> str:
     number = prompt.split()[1]
     return f" {number} {number}"
 
@@ -51,11 +51,11 @@ FINAL = (
 @pytest.mark.parametrize("seed", range(3))
 def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-tests-alone")
-    faults = Faults(reply, share=0.6, seed=seed)
+    faults = Faults(response_text, share=0.6, seed=seed)
     before = random.getstate()
     with serving(faults) as server:
-        asked = model(server.url, timeout=2, max_attempts=6, concurrency=16)
-        outcomes = list(asked.respond(requests(160)))
+        client = model(server.url, timeout=2, max_attempts=6, concurrency=16)
+        outcomes = list(client.respond(requests(160)))
     assert sorted(int(query) for (_, query), _ in outcomes) == list(range(160))
     right = {int(query) for (_, query), outcome in outcomes if isinstance(outcome, Response)}
     for (_, place), outcome in outcomes:
@@ -71,19 +71,19 @@ def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
     sent = Counter(requests(160)[place].prompt.text for place in right)
     assert set(faults.right.values()) == {1}
     assert sent <= faults.right, "an answer that comes after the deadline is none"
-    assert max(faults.asked.values()) <= 6
+    assert max(faults.attempts.values()) <= 6
     assert len(faults.done) == 25, "each fault happened"
-    assert len(server.bodies) == sum(faults.asked.values())
+    assert len(server.bodies) == sum(faults.attempts.values())
     assert server.most_at_once <= 16
     assert random.getstate() == before, "waits are drawn from dice of their own"
 
 
 def test_no_more_than_max_requests_are_sent_and_what_is_answered_stays() -> None:
-    with serving(Faults(reply, share=0.3, slow=0.5)) as server:
-        asked = model(server.url, max_requests=50, concurrency=4, timeout=3)
-        outcomes = dict(asked.respond(requests(120)))
+    with serving(Faults(response_text, share=0.3, slow=0.5)) as server:
+        client = model(server.url, max_requests=50, concurrency=4, timeout=3)
+        outcomes = dict(client.respond(requests(120)))
         assert len(server.bodies) == 50
-        again = dict(asked.respond(requests(2)))
+        again = dict(client.respond(requests(2)))
     assert len(outcomes) == 120
     right = [outcome for outcome in outcomes.values() if isinstance(outcome, Response)]
     assert 20 < len(right) < 50
@@ -94,9 +94,9 @@ def test_no_more_than_max_requests_are_sent_and_what_is_answered_stays() -> None
 
 def test_no_more_than_max_cost_and_what_was_under_way_is_spent() -> None:
     price = {"prompt": 100_000, "completion": 100_000}  # a dollar for an answer of ten tokens
-    with serving(Faults(reply, share=0)) as server:
-        asked = model(server.url, max_cost=10, price=price, concurrency=3)
-        outcomes = dict(asked.respond(requests(60)))
+    with serving(Faults(response_text, share=0)) as server:
+        client = model(server.url, max_cost=10, price=price, concurrency=3)
+        outcomes = dict(client.respond(requests(60)))
         assert 10 <= len(server.bodies) < 10 + 3
     right = [outcome for outcome in outcomes.values() if isinstance(outcome, Response)]
     assert len(right) == len(server.bodies)
@@ -107,7 +107,7 @@ def test_no_more_than_max_cost_and_what_was_under_way_is_spent() -> None:
 def test_the_limit_is_used_and_kept() -> None:
     def slowly(connection, body) -> None:
         connection.dawdle(0.05)
-        connection.send_text(reply(body["prompt"]))
+        connection.send_text(response_text(body["prompt"]))
 
     with serving(slowly) as server:
         began = time.monotonic()
@@ -139,7 +139,7 @@ def test_a_server_is_given_the_time_that_it_asks_for(dated) -> None:
     def busy(connection, body) -> None:
         times.append(time.time())
         if len(times) > 1:
-            connection.send_text(reply(body["prompt"]))
+            connection.send_text(response_text(body["prompt"]))
             return
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 2.5))
         connection.send_json({}, 429, retry_after=date if dated else "2")
@@ -175,7 +175,7 @@ def test_what_would_fail_again_is_not_sent_again(status) -> None:
 
 
 def test_a_port_where_nobody_listens() -> None:
-    with serving(Faults(reply)) as server:
+    with serving(Faults(response_text)) as server:
         url = server.url
     ((_, outcome),) = model(url, max_attempts=2, timeout=5).respond(requests(1))
     assert "connection" in str(outcome)
@@ -183,7 +183,7 @@ def test_a_port_where_nobody_listens() -> None:
 
 
 def test_the_same_question_is_sent_once() -> None:
-    with serving(Faults(reply, share=0)) as server:
+    with serving(Faults(response_text, share=0)) as server:
         twice = numbered(requests(3) * 2)
         wanted = [twice[n].id for n in (0, 1, 3, 4, 5)]
         outcomes = dict(model(server.url).respond(twice, wanted=wanted))
@@ -198,7 +198,7 @@ def test_nothing_goes_on_when_the_answers_are_not_wanted_any_more() -> None:
     def slowly(connection, body) -> None:
         if " 0" not in body["prompt"]:
             connection.dawdle(30)
-        connection.send_text(reply(body["prompt"]))
+        connection.send_text(response_text(body["prompt"]))
 
     with serving(slowly) as server:
         outcomes = model(server.url, concurrency=4).respond(requests(50))
@@ -231,7 +231,7 @@ def test_it_works_where_a_loop_is_running() -> None:
     async def notebook(url: str) -> int:
         return len(dict(model(url).respond(requests(4))))
 
-    with serving(Faults(reply, share=0)) as server:
+    with serving(Faults(response_text, share=0)) as server:
         assert asyncio.run(notebook(server.url)) == 4
 
 
@@ -240,7 +240,7 @@ def test_a_server_that_crashes_on_stops_is_asked_without_them() -> None:
         if "stop" in body:
             connection.send(500, b"Internal Server Error")
         else:
-            connection.send_text(reply(body["prompt"]) + "\nand more")
+            connection.send_text(response_text(body["prompt"]) + "\nand more")
 
     with serving(answer) as server:
         outcomes = dict(model(server.url, concurrency=1).respond(requests(5)))

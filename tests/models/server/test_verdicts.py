@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from serving import ModelAnswers, Server, serving
 
-from icl_gap import data, prompts, scoring
+from icl_gap import data, prompts
 from icl_gap.models import Model, OpenAISpec, Request, TransformersSpec, identify, load_model
 from icl_gap.models.shipped import shipped_folder
+from icl_gap.programs.tokens import TOKENS
 from icl_gap.sampling import sample_exemplars
 from icl_gap.schema import Response
 
@@ -48,9 +49,7 @@ def requests(*, following: bool = True, n: int = 12) -> list[Request]:
         scan, query_split="test", condition="id", shots=8, seed=0, limit=n
     ):
         target = shown.query.target
-        can_still_match = (
-            partial(scoring.can_match, target=target, form="tokens") if following else None
-        )
+        can_still_match = partial(TOKENS.can_still_match, target=target) if following else None
         found.append(
             Request(
                 prompts.render(template, shown), prompts.gold(target), "\n", 400, can_still_match
@@ -59,9 +58,9 @@ def requests(*, following: bool = True, n: int = 12) -> list[Request]:
     return found
 
 
-def responses(model: Model, asked: list[Request], **options: Any) -> list[Response]:
-    outcomes = dict(model.respond(asked, **options))
-    found = [outcomes[request.id] for request in asked]
+def responses(model: Model, sent_requests: list[Request], **options: Any) -> list[Response]:
+    outcomes = dict(model.respond(sent_requests, **options))
+    found = [outcomes[request.id] for request in sent_requests]
     assert all(isinstance(outcome, Response) for outcome in found), found
     return found
 
@@ -69,9 +68,9 @@ def responses(model: Model, asked: list[Request], **options: Any) -> list[Respon
 @pytest.mark.parametrize("following", [True, False])
 def test_a_servers_verdicts_are_those_of_its_model(server, following) -> None:
     name, _, serving_it = server
-    asked = requests(following=following)
-    here = responses(local(name), asked)
-    there = responses(remote(name, serving_it), asked)
+    sent_requests = requests(following=following)
+    here = responses(local(name), sent_requests)
+    there = responses(remote(name, serving_it), sent_requests)
     for ours, theirs in zip(here, there, strict=True):
         assert theirs.completion == ours.completion
         assert theirs.divergence == ours.divergence
@@ -86,18 +85,18 @@ def test_a_verdict_takes_one_request(server) -> None:
     name, gives, serving_it = server
     model = remote(name, serving_it)
     before = len(serving_it.bodies)
-    asked = requests(following=False)
-    responses(model, asked)
+    sent_requests = requests(following=False)
+    responses(model, sent_requests)
     sent = serving_it.bodies[before:]
-    assert len(sent) == len(asked)
+    assert len(sent) == len(sent_requests)
     assert all(gives in body and body["max_tokens"] == 1 for body in sent)
 
 
 def test_whole_answers_are_decoded(server) -> None:
     name, _, serving_it = server
-    asked = requests(n=6)
-    here = responses(local(name), asked, predictions="full")
-    there = responses(remote(name, serving_it), asked, predictions="full")
+    sent_requests = requests(n=6)
+    here = responses(local(name), sent_requests, predictions="full")
+    there = responses(remote(name, serving_it), sent_requests, predictions="full")
     assert [each.completion for each in there] == [each.completion for each in here]
     assert [each.divergence for each in there] == [each.divergence for each in here]
     assert {each.gold_logprob for each in there} == {None}
@@ -105,9 +104,9 @@ def test_whole_answers_are_decoded(server) -> None:
 
 def test_without_a_tokenizer_right_and_wrong_are_the_same(server) -> None:
     name, _, serving_it = server
-    asked = requests(n=6)
-    here = responses(local(name), asked)
-    there = responses(remote(name, serving_it, tokenizer=None), asked)
+    sent_requests = requests(n=6)
+    here = responses(local(name), sent_requests)
+    there = responses(remote(name, serving_it, tokenizer=None), sent_requests)
     assert [each.completion for each in there] == [each.completion for each in here]
     assert [each.gold_tokens for each in there] == [each.gold_tokens for each in here]
 
@@ -115,11 +114,11 @@ def test_without_a_tokenizer_right_and_wrong_are_the_same(server) -> None:
 @pytest.mark.parametrize("mode", ["auto", "none"])
 def test_a_server_without_log_probabilities_decodes(mode) -> None:
     name = "nano-codegen-s"
-    asked = requests(n=6)
+    sent_requests = requests(n=6)
     with serving(ModelAnswers(shipped_folder(name))) as server:
-        there = responses(remote(name, server, logprobs=mode), asked)
+        there = responses(remote(name, server, logprobs=mode), sent_requests)
         assert len(server.bodies) == 6 + (2 if mode == "auto" else 0)
-    here = responses(local(name), asked)
+    here = responses(local(name), sent_requests)
     for ours, theirs in zip(here, there, strict=True):
         assert theirs.divergence == ours.divergence
         assert ours.completion in {theirs.completion, None}
@@ -128,8 +127,8 @@ def test_a_server_without_log_probabilities_decodes(mode) -> None:
 def test_the_context_is_kept() -> None:
     name = "nano-codegen-s"
     with serving(ModelAnswers(shipped_folder(name), "echo")) as server:
-        asked = requests(n=3)
+        sent_requests = requests(n=3)
         model = remote(name, server, context_length=20)
-        outcomes = dict(model.respond(asked))
+        outcomes = dict(model.respond(sent_requests))
         assert len(server.bodies) == 1, "the probe"
     assert all("fewer than 20" in str(outcome) for outcome in outcomes.values())

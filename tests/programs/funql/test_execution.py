@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.data.loaders.geoquery import read_rows
-from icl_gap.programs.faults import MalformedError
-from icl_gap.programs.funql.execution import NoAnswerError, execute
+from icl_gap.programs.funql.execution import run_funql
 from icl_gap.programs.funql.geobase import Entity, read_geobase
+from icl_gap.programs.language import MalformedError, NoResultError
 
 MONTANA = (89, 242, 293, 357, 394, 402, 432, 501, 523, 546, 590, 591, 643, 662, 664, 674, 675, 676)
 MONTANA += (677, 786)
@@ -86,7 +86,7 @@ def test_the_published_answers_are_had_but_where_it_is_known_why_not(rows, facts
     different = {
         number
         for number, (program, mentions, answer) in enumerate(rows)
-        if not agrees(answer, execute(program, database, mentions))
+        if not agrees(answer, run_funql(program, database, mentions))
     }
     assert different == DIFFERENT
     assert len(rows) - len(different) == 815
@@ -97,7 +97,7 @@ def test_montana_explains_what_it_is_said_to(rows, facts) -> None:
     assert edited.population != read_geobase(facts).population
     for number in MONTANA:
         program, mentions, answer = rows[number]
-        assert agrees(answer, execute(program, edited, mentions)), number
+        assert agrees(answer, run_funql(program, edited, mentions)), number
 
 
 FACTS = """
@@ -148,7 +148,7 @@ DATABASE = read_geobase(FACTS)
     ],
 )
 def test_what_operators_mean(program, answer) -> None:
-    assert execute(program, DATABASE, {"m0": NORTH}) == answer
+    assert run_funql(program, DATABASE, {"m0": NORTH}) == answer
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_what_operators_mean(program, answer) -> None:
     ],
 )
 def test_what_has_no_meaning_has_no_answer(program) -> None:
-    with pytest.raises(NoAnswerError):
-        execute(program, DATABASE, {})
+    with pytest.raises(NoResultError):
+        run_funql(program, DATABASE, {})
 
 
 NAMES = ("answer", "intersection", "state", "city", "loc_1", "most", "largest_one", "area_1")
@@ -176,15 +176,15 @@ WORDS = st.sampled_from([*NAMES, "count", "sum", "m0", "all", *"(()),0"])
 @given(st.lists(WORDS, max_size=14))
 def test_any_text_has_an_answer_or_a_fault(words) -> None:
     try:
-        found = execute(" ".join(words), DATABASE, {"m0": NORTH})
-    except (MalformedError, NoAnswerError):
+        found = run_funql(" ".join(words), DATABASE, {"m0": NORTH})
+    except (MalformedError, NoResultError):
         return
     assert isinstance(found, frozenset | tuple)
 
 
 def test_depth_costs_no_stack() -> None:
     deep = "answer ( " + "loc_1 ( " * 5_000 + "state" + " )" * 5_001
-    assert execute(deep, DATABASE, {}) == frozenset()
+    assert run_funql(deep, DATABASE, {}) == frozenset()
 
 
 def test_a_file_without_states_is_refused() -> None:

@@ -6,9 +6,9 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scored import score
 
 from icl_gap.schema import Score
-from icl_gap.scoring import score
 
 
 def verdict(prediction: str, target: str) -> Score:

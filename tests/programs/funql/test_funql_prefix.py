@@ -6,8 +6,7 @@ from random import Random
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from icl_gap.scoring import can_match, score
+from scored import can_match, score
 
 GOLD = "answer ( intersection ( city , loc_2 ( m0 ) , loc_2 ( 'new york' ) , city ) )"
 

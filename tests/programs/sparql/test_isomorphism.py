@@ -6,30 +6,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.programs.faults import UndecidedError
+from icl_gap.programs.language import UndecidedError
 from icl_gap.programs.sparql import isomorphism
-from icl_gap.programs.sparql.isomorphism import Pattern, Triple, find_renaming, rename
+from icl_gap.programs.sparql.isomorphism import QueryPattern, Triple, find_renaming, rename
 
 NAMES = ("?x0", "?x1", "?x2", "?x3", "?x4")
 TERMS = st.sampled_from((*NAMES, "M0"))
 CLAUSES = st.frozensets(st.tuples(TERMS, st.sampled_from(("p", "q")), TERMS), max_size=9)
 
 
-def pattern_of(clauses: frozenset[Triple], head: str | None = None) -> Pattern:
+def pattern_of(clauses: frozenset[Triple], head: str | None = None) -> QueryPattern:
     found = dict.fromkeys(t for clause in sorted(clauses) for t in clause if t.startswith("?"))
     if head is not None:
         found.setdefault(head)
-    return Pattern(clauses, tuple(found), head)
+    return QueryPattern(clauses, tuple(found), head)
 
 
-def renamed(pattern: Pattern, renaming: dict[str, str]) -> Pattern:
+def renamed(pattern: QueryPattern, renaming: dict[str, str]) -> QueryPattern:
     clauses = frozenset(rename(clause, renaming) for clause in pattern.clauses)
     head = None if pattern.head is None else renaming[pattern.head]
     variables = tuple(renaming[variable] for variable in reversed(pattern.variables))
-    return Pattern(clauses, variables, head)
+    return QueryPattern(clauses, variables, head)
 
 
-def is_renaming(renaming: dict[str, str], left: Pattern, right: Pattern) -> bool:
+def is_renaming(renaming: dict[str, str], left: QueryPattern, right: QueryPattern) -> bool:
     return (
         sorted(renaming) == sorted(left.variables)
         and sorted(renaming.values()) == sorted(right.variables)
@@ -38,7 +38,7 @@ def is_renaming(renaming: dict[str, str], left: Pattern, right: Pattern) -> bool
     )
 
 
-def exists_by_brute_force(left: Pattern, right: Pattern) -> bool:
+def exists_by_brute_force(left: QueryPattern, right: QueryPattern) -> bool:
     if len(left.variables) != len(right.variables) or (left.head is None) != (right.head is None):
         return False
     return any(
@@ -48,7 +48,7 @@ def exists_by_brute_force(left: Pattern, right: Pattern) -> bool:
 
 
 @st.composite
-def pairs(draw: st.DrawFn) -> tuple[Pattern, Pattern]:
+def pairs(draw: st.DrawFn) -> tuple[QueryPattern, QueryPattern]:
     """Two patterns that are alike as often as not."""
     heads = st.sampled_from((None, "?x0"))
     left = pattern_of(draw(CLAUSES), draw(heads))
@@ -64,7 +64,7 @@ def pairs(draw: st.DrawFn) -> tuple[Pattern, Pattern]:
 
 
 @given(pairs())
-def test_agrees_with_trying_every_permutation(pair: tuple[Pattern, Pattern]) -> None:
+def test_agrees_with_trying_every_permutation(pair: tuple[QueryPattern, QueryPattern]) -> None:
     left, right = pair
     renaming = find_renaming(left, right)
     assert (renaming is not None) == exists_by_brute_force(left, right)
@@ -86,7 +86,7 @@ def test_agrees_with_brute_force_on_unlabelled_graphs(
     assert (find_renaming(left, right) is not None) == exists_by_brute_force(left, right)
 
 
-def cycles(*lengths: int) -> Pattern:
+def cycles(*lengths: int) -> QueryPattern:
     """Rings of variables, which colour refinement alone cannot tell apart."""
     clauses = set()
     for ring, length in enumerate(lengths):

@@ -6,10 +6,10 @@ from random import Random
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scored import score
 
 from icl_gap.programs.sparql import isomorphism
 from icl_gap.schema import Score
-from icl_gap.scoring import score
 
 COUNT = "SELECT count ( * ) WHERE { %s }"
 LIST = "SELECT DISTINCT ?x0 WHERE { %s }"

@@ -1,15 +1,16 @@
-"""Whether two programs come to the same when they are run."""
+"""Execution match: the results of two programs compared."""
 
 from __future__ import annotations
-
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scored import executed
 
-from icl_gap.schema import Execution, Score, World
-from icl_gap.scoring import alike, score, score_batch
+from icl_gap.programs.language import Database, NotExecutableError
+from icl_gap.programs.registry import LANGUAGES
+from icl_gap.schema import Score
+from icl_gap.scoring import score_batch
 
 FACTS = """
 state('north','no','alpha',100,10.0,1,'alpha','beta','x','y').
@@ -21,7 +22,7 @@ river('short',10,['north']).
 border('north','no',['south']).
 border('south','so',['north']).
 """
-WORLD = World(
+DATABASE = Database(
     FACTS,
     {
         "geo-0": {"m0": "stateid('north')"},
@@ -35,8 +36,7 @@ ANY_TEXT = st.text(st.characters(codec=None))
 
 
 def judged(prediction: str, target: str, example_id: str | None) -> Score:
-    found = alike("geobase", WORLD)
-    return score(prediction, target, "funql", alike=found, example_id=example_id)
+    return executed(prediction, target, "funql", database=DATABASE, example_id=example_id)
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_programs_over_a_database(
 
 
 def test_without_a_database_nothing_is_known() -> None:
-    assert alike("geobase", None) is None
-    assert score("a", "a", "funql").execution is None
+    assert not LANGUAGES["funql"].is_executable(None)
+    assert executed("a", "a", "funql").execution is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_without_a_database_nothing_is_known() -> None:
     ],
 )
 def test_walks_are_compared(prediction: str, expected: bool) -> None:
-    found = score(prediction, "I_TURN_RIGHT I_WALK", "tokens", alike=alike("walk", None))
+    found = executed(prediction, "I_TURN_RIGHT I_WALK", "scan")
     assert found.execution is expected
     assert found.raw <= found.canonical <= expected
 
@@ -91,16 +91,13 @@ def test_walks_are_compared(prediction: str, expected: bool) -> None:
 @given(ANY_TEXT, ANY_TEXT, st.sampled_from(["geo-0", "geo-2", None]))
 def test_any_text_can_be_judged(prediction: str, target: str, example_id: str | None) -> None:
     """And what is canonically equal does the same, whatever it is."""
-    for execution, form in (("canonical", "tokens"), ("walk", "tokens"), ("geobase", "funql")):
-        found = score(
-            prediction, target, form, alike=alike(execution, WORLD), example_id=example_id
-        )
+    for language in ("tokens", "scan", "funql"):
+        found = executed(prediction, target, language, database=DATABASE, example_id=example_id)
         assert found.execution or not found.canonical
 
 
 def test_canonical_execution_is_the_normal_form() -> None:
-    same = alike("canonical", None)
-    found = score_batch(["A  B", "B A"], ["A B", "A B"], "tokens", alike=same)
+    found = score_batch(["A  B", "B A"], ["A B", "A B"], LANGUAGES["tokens"])
     assert [each.execution for each in found] == [True, False]
 
 
@@ -109,12 +106,29 @@ def test_ids_go_with_their_predictions() -> None:
     found = score_batch(
         [longest] * 3,
         [RIVERS] * 3,
-        "funql",
-        alike=alike("geobase", WORLD),
+        LANGUAGES["funql"],
+        database=DATABASE,
         example_ids=["geo-0", "geo-1", None],
     )
     assert [each.execution for each in found] == [False, True, None]
 
 
-def test_every_kind_of_execution_is_known() -> None:
-    assert {kind for kind in get_args(Execution) if alike(kind, WORLD)} == set(get_args(Execution))
+def test_every_language_can_be_run_or_says_that_it_cannot() -> None:
+    executable = {name for name, each in LANGUAGES.items() if each.is_executable(DATABASE)}
+    assert set(LANGUAGES) - executable == {"logical_form"}
+    assert {name for name, each in LANGUAGES.items() if each.execution == "run"} == {
+        "funql",
+        "scan",
+    }
+    with pytest.raises(NotExecutableError, match="`logical_form` cannot be run"):
+        LANGUAGES["logical_form"].execute("cat ( x _ 1 )")
+    assert executed("a", "a", "logical_form").execution is None
+
+
+def test_a_result_depends_on_the_example_s_bindings() -> None:
+    funql = LANGUAGES["funql"]
+    assert funql.execute("answer ( m0 )", DATABASE, "geo-0") == {("stateid", "north")}
+    assert funql.execute("answer ( m0 )", DATABASE, "geo-1") == {("stateid", "south")}
+    for database, example_id in ((None, "geo-0"), (DATABASE, None), (DATABASE, "geo-9")):
+        with pytest.raises(NotExecutableError):
+            funql.execute("answer ( m0 )", database, example_id)

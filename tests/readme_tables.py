@@ -1,0 +1,155 @@
+"""Tables of keys in the README pages, made from the specs.
+
+`PYTHONPATH=.:tests python tests/readme_tables.py` writes them anew after a change of the specs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from icl_gap.evaluation.config import DatasetEntry, SweepSpec
+from icl_gap.models import OpenAISpec, RandomInitSpec, TransformersSpec
+from icl_gap.models.zoo import FamilySpec
+from icl_gap.plots import CurveRecipe, HeatmapRecipe
+from icl_gap.specs import Spec
+
+ROOT = Path(__file__).parent.parent
+
+
+def marked(name: str) -> re.Pattern[str]:
+    """Return a pattern of the text between a table's marks."""
+    return re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end of {name} -->)", re.DOTALL)
+
+
+def spec_table(*specs: type[Spec], first: Iterable[str] = ("name",)) -> str:
+    """Return the keys of one or several specs as a Markdown table.
+
+    Args:
+        specs: The specs. A key that several have stands once.
+        first: Keys that come before the others, which are sorted.
+    """
+    order = list(first)
+    keys: dict[str, tuple[Mapping[str, Any], bool]] = {}
+    for spec in specs:
+        schema = spec.model_json_schema()
+        definitions = schema.get("$defs", {})
+        for key, value in schema["properties"].items():
+            if {*value} <= {"default", "description"}:  # a family of the zoo passes it on
+                continue
+            keys.setdefault(key, (_resolved(value, definitions), key in schema.get("required", ())))
+    rows = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
+    for key in sorted(keys, key=lambda k: (k not in order, order.index(k) if k in order else k)):
+        schema, required = keys[key]
+        meaning = " ".join(str(schema.get("description", "")).split()).replace("|", "\\|")
+        default = "required" if required else shown_default(schema.get("default"))
+        rows.append(f"| `{key}` | {allowed(schema)} | {default} | {meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def recipe_table() -> str:
+    """Return the keys of recipes as a Markdown table."""
+    curve, heatmap = (each.model_json_schema() for each in (CurveRecipe, HeatmapRecipe))
+    known = curve["properties"] | {"kind": {**curve["properties"]["kind"], "const": None}}
+    known["kind"]["enum"] = [each["properties"]["kind"]["const"] for each in (curve, heatmap)]
+    first = ("name", "kind", "x", "y")
+    rows = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
+    for key in sorted(known, key=lambda key: (key not in first, key in first and first.index(key))):
+        schema = known[key]
+        meaning = " ".join(schema["description"].split())
+        only = "" if key in heatmap["properties"] else "Curves only. "
+        required = key in curve["required"]
+        default = "required" if required else shown_default(schema.get("default"))
+        rows.append(f"| `{key}` | {allowed(schema)} | {default} | {only}{meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a key's schema with what its references name; its own description goes first."""
+    schema = dict(schema)
+    while "$ref" in schema:
+        inner = definitions[schema.pop("$ref").rpartition("/")[2]]
+        schema = {**inner, **schema}
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            schema[name] = _resolved(schema[name], definitions)
+    if "anyOf" in schema:
+        schema["anyOf"] = [_resolved(each, definitions) for each in schema["anyOf"]]
+    return schema
+
+
+def allowed(schema: Mapping[str, Any]) -> str:  # noqa: PLR0911, C901 (one for each form of a schema)
+    """Say in words what a JSON schema allows."""
+    match schema:
+        case {"enum": values}:
+            return ", ".join(f"`{value}`" for value in values)
+        case {"const": value}:
+            return f"`{value}`"
+        case {"anyOf": options}:
+            found = dict.fromkeys(allowed(each) for each in options if each.get("type") != "null")
+            return " or ".join(found)
+        case {"type": "array", "prefixItems": items}:
+            return f"list of {len(items)}: {allowed(items[0])}"
+        case {"type": "array", "items": item}:
+            most = f" of at most {schema['maxItems']}" if "maxItems" in schema else ""
+            return f"list{most}: {allowed(item)}"
+        case {"exclusiveMinimum": low, "maximum": high}:
+            return f"more than {low:g}, at most {high:g}"
+        case {"pattern": pattern} if pattern.startswith("^https?"):
+            return "http or https address"
+        case {"pattern": _}:
+            return "letters, digits, `.`, `_`, `-`"
+        case {"type": "string"}:
+            return "text"
+        case {"type": "boolean"}:
+            return "`true`, `false`"
+        case {"type": "integer" | "number" as kind}:
+            word = "whole number" if kind == "integer" else "number"
+            low = schema.get("minimum")
+            return word if low is None or low < -(2**60) else f"{word}, {low:g} or more"
+        case {"type": "object"} | {"oneOf": _}:
+            return "keys and values"
+    raise ValueError(f"no words for the schema {schema}")
+
+
+def shown_default(value: object) -> str:
+    """Return a default as YAML has it; nothing where there is none."""
+    if value is None or value in ([], {}):
+        return ""
+    if isinstance(value, dict):
+        return "see below"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`[{', '.join(map(str, value))}]`" if isinstance(value, list) else f"`{value}`"
+
+
+TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "plots/README.md": {"keys": recipe_table},
+    "sweeps/README.md": {
+        "keys of a sweep": lambda: spec_table(SweepSpec, first=("name", "datasets", "models")),
+        "keys of a benchmark": lambda: spec_table(DatasetEntry),
+        "keys of a model": lambda: spec_table(
+            TransformersSpec, FamilySpec, first=("kind", "model", "family", "sizes", "name")
+        ),
+        "keys of a random model": lambda: spec_table(RandomInitSpec, first=("kind", "family")),
+        "keys of a served model": lambda: spec_table(
+            OpenAISpec, first=("kind", "model", "base_url", "name")
+        ),
+    },
+}
+"""Tables of each page, by the name that stands in their marks."""
+
+
+def main() -> None:
+    """Write all tables anew."""
+    for page, tables in TABLES.items():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for name, table in tables.items():
+            text = marked(name).sub(lambda _, table=table: table(), text)
+        (ROOT / page).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
