@@ -36,7 +36,7 @@ SCHEMA_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class FrameColumn:
     """Annotation of a field of `Record` or `CellInfo`: its column in frames of results."""
 
     name: str | None = None
@@ -49,8 +49,8 @@ class Column:
     """True if it may differ between two runs of one request; comparisons leave it out."""
 
 
-_INCIDENTAL = Column(incidental=True)
-_NOT_IN_FRAME = Column(in_frame=False)
+_INCIDENTAL = FrameColumn(incidental=True)
+_NOT_IN_FRAME = FrameColumn(in_frame=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Exemplars:
             ValueError: There are fewer exemplars than that.
         """
         if shots > len(self.examples):
-            raise ValueError(f"{shots} shots asked for, {len(self.examples)} drawn")
+            raise ValueError(f"{shots} shots requested, {len(self.examples)} drawn")
         return Exemplars(self.query, self.examples[:shots], self.coverage[: shots + 1])
 
     def __repr__(self) -> str:
@@ -237,9 +237,9 @@ class Score:
 class Record:
     """The outcome of one request; one line of a cell's file."""
 
-    query_id: Annotated[str, Column(categorical=True)]
+    query_id: Annotated[str, FrameColumn(categorical=True)]
     exemplar_ids: tuple[str, ...]
-    shots: Annotated[int, Column(name="shots_effective")]
+    shots: Annotated[int, FrameColumn(name="shots_effective")]
     """Exemplars that the prompt holds, after `drop_shots`."""
     coverage: float
     """Share of the query's primitives that its exemplars hold, in [0, 1]."""
@@ -261,7 +261,7 @@ class Record:
     only more decoding could tell and the sweep does not ask for it (`canonical: false`),
     `execution` where only the whole answer could tell and it was not decoded to its end
     (`predictions: verdict`), and for benchmarks whose programs are not run."""
-    reason: Annotated[str | None, Column(categorical=True)] = None
+    reason: Annotated[str | None, FrameColumn(categorical=True)] = None
     """Why raw and canonical match differ or fail (see `Score`), or why the request failed."""
     divergence: Divergence | None = None
     gold_logprob: float | None = None
@@ -274,14 +274,14 @@ class Record:
     usage: Annotated[Usage | None, _INCIDENTAL] = None
     """Tokens as a server counted them."""
     served_model: Annotated[str | None, _INCIDENTAL] = None
-    """The model that a server says has answered: the one asked for, or an alias."""
+    """The model that a server says has answered: the requested one, or an alias."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellInfo:
     """The description of a cell; the first line of its file."""
 
-    key: Annotated[str, Column(name="cell")]
+    key: Annotated[str, FrameColumn(name="cell")]
     """sha256 of everything that can change a result: see `spec`."""
     model: str
     family: str

@@ -1,6 +1,6 @@
-"""Tables of keys in the README pages, made from the specs.
+"""Tables of the README pages, made from the specs and the cards.
 
-`PYTHONPATH=.:tests python tests/readme_tables.py` writes them anew after a change of the specs.
+`PYTHONPATH=.:tests python tests/readme_tables.py` writes them anew after a change of these.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from icl_gap.data import DatasetCard, list_cards
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
 from icl_gap.models import OpenAISpec, RandomInitSpec, TransformersSpec
 from icl_gap.models.zoo import FamilySpec
@@ -125,7 +126,39 @@ def shown_default(value: object) -> str:
     return f"`[{', '.join(map(str, value))}]`" if isinstance(value, list) else f"`{value}`"
 
 
+SOURCES = {"grammar": "generated", "local": "yours", "url": "fetched", "hub": "fetched"}
+"""Where the files of each kind of source come from."""
+
+
+def card_table() -> str:
+    """Return the shipped benchmarks as a Markdown table."""
+    rows = [
+        "| name | benchmark | language | splits | train/test | files |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*rows, *map(card_row, list_cards())]) + "\n"
+
+
+def card_row(card: DatasetCard) -> str:
+    """Return the row of a benchmark: its default split is bold, and the sizes are its."""
+    names = list(card.splits) if len(card.splits) <= 4 else [card.default_split]
+    splits = ", ".join(f"**{name}**" if name == card.default_split else name for name in names)
+    more = len(card.splits) - len(names)
+    default = card.splits[card.default_split]
+    sizes = f"{default.train:,}/{default.test:,}" if default.train and default.test else "any"
+    cells = (
+        f"`{card.name}`",
+        card.title.partition(": ")[2] or card.title,
+        card.language,
+        splits + (f" and {more} more" if more else ""),
+        sizes,
+        "/".join(dict.fromkeys(SOURCES[source.kind] for source in card.sources)),
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
+    "datasets/README.md": {"cards": card_table},
     "plots/README.md": {"keys": recipe_table},
     "sweeps/README.md": {
         "keys of a sweep": lambda: spec_table(SweepSpec, first=("name", "datasets", "models")),

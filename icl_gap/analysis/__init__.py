@@ -1,34 +1,45 @@
-"""Statistics of finished cells: relative gaps, their intervals, and their fit against scale."""
+"""Statistics of finished cells: relative gaps, their intervals, and fits against scale.
 
-from icl_gap.analysis.analyze import analyze
+`README.md` beside this file lists every estimator with its formula, source and calibration.
+
+pairing.py, outcomes.py     results as arrays; ID and OOD requests paired by query
+gaps.py, bootstrap.py       the gap and its intervals
+evidence.py                 further intervals, tests and bounds; the smooth gap
+fit.py, forms.py, comparison.py, scale.py   the gap against scale
+composition.py              the reasoning gap of composed questions
+table.py                    all of it as rows of text
+"""
+
+from icl_gap.analysis.analyze import Analysis, Note, analyze
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import (
     Accuracies,
-    Analysis,
+    GapPoint,
+    McNemar,
+    QuerySplit,
+    ReasoningGap,
+    Setting,
+)
+from icl_gap.analysis.scale import SCALES, Scale
+from icl_gap.analysis.slopes import (
     BandPoint,
     CommonSlope,
     FormFit,
     GapFit,
-    GapPoint,
+    LeaveOneOutSlope,
     LeftOut,
-    McNemar,
-    Needed,
-    Note,
-    QuerySplit,
-    ReasoningGap,
-    SlopeWithout,
-    Subject,
+    SampleSize,
+    Slope,
     Trend,
 )
-from icl_gap.analysis.scale import SCALES, Scale
 from icl_gap.analysis.table import (
     common_table,
     evidence_table,
     fit_table,
-    human,
+    gap_table,
     reasoning_table,
+    short_number,
     size_text,
-    table,
 )
 from icl_gap.schema import Metric, ScaleKey
 
@@ -42,24 +53,25 @@ __all__ = [
     "FormFit",
     "GapFit",
     "GapPoint",
+    "LeaveOneOutSlope",
     "LeftOut",
     "McNemar",
     "Metric",
-    "Needed",
     "Note",
     "QuerySplit",
     "ReasoningGap",
+    "SampleSize",
     "Scale",
     "ScaleKey",
-    "SlopeWithout",
-    "Subject",
+    "Setting",
+    "Slope",
     "Trend",
     "analyze",
     "common_table",
     "evidence_table",
     "fit_table",
-    "human",
+    "gap_table",
     "reasoning_table",
+    "short_number",
     "size_text",
-    "table",
 ]

@@ -1,16 +1,66 @@
-"""`analyze`: from finished cells to gaps and fits."""
+"""`analyze`: gaps and fits from the results of finished cells."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, get_args
 
-from icl_gap.analysis.points import Analysis, merge_notes
+from icl_gap.analysis.points import GapPoint, ReasoningGap
+from icl_gap.analysis.slopes import CommonSlope, GapFit
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, ScaleKey
+from icl_gap.text import brief
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A remark that qualifies some numbers, and which ones it concerns."""
+
+    text: str
+    where: tuple[str, ...]
+
+    def __str__(self) -> str:
+        shown = "; ".join(self.where[:3])
+        more = f"; and {len(self.where) - 3} more" if len(self.where) > 3 else ""
+        return f"{self.text}: {shown}{more}" if self.where else self.text
+
+    def __repr__(self) -> str:
+        return brief("Note", self.text, f"concerns {len(self.where)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All gaps and fits of a set of results, with the settings of the analysis."""
+
+    points: tuple[GapPoint, ...]
+    fits: tuple[GapFit, ...]
+    common: tuple[CommonSlope, ...]
+    """One for each benchmark, number of shots and query split for which several families are
+    fitted."""
+    reasoning: tuple[ReasoningGap, ...]
+    """Reasoning gaps on the benchmarks that have composed questions and their parts."""
+    notes: tuple[Note, ...]
+    metric: Metric
+    resamples: int
+    seed: int
+    confidence: float
+    against: ScaleKey = "n_params"
+    """The scale of all fits."""
+    estimated_sizes: bool = False
+    """True if fits use models whose size is an estimate."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for `json.dumps`; all numbers are finite."""
+        return asdict(self)
+
+    def __repr__(self) -> str:
+        parts = (f"{len(self.points)} gaps", f"{len(self.fits)} fits", f"{len(self.notes)} notes")
+        return brief("Analysis", *parts, f"metric {self.metric}, against {self.against}")
 
 
 def analyze(
@@ -23,51 +73,69 @@ def analyze(
     against: ScaleKey = "n_params",
     estimated_sizes: bool = False,
 ) -> Analysis:
-    """Relative generalization gaps with their intervals, and their fit against scale.
+    """Estimate relative generalization gaps with intervals, and fit them against scale.
 
-    Pure: the same requests in any order give the same numbers. The formulas stand in
-    `icl_gap.analysis.gaps` (the gap), `icl_gap.analysis.bootstrap` (the intervals),
-    `icl_gap.analysis.fit` (the fit) and `icl_gap.analysis.composition` (the reasoning gap).
-    Intervals come from resampling, so where every request has the same outcome they have no width;
-    that is no proof of certainty.
+    The result depends on the requests alone, not on their order. Formulas, sources and calibration
+    of all estimators are in `icl_gap/analysis/README.md`. Intervals come from resampling: if all
+    requests have the same outcome, they have no width, which does not mean certainty.
 
     Args:
-        results: Requests of finished cells, as `load_results` gives them; rows in any order.
-        metric: Which match to count: of the strings, of their normal forms, or of what programs do.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap.
-        confidence: Of every interval, in (0, 1).
-        against: What fits are against: parameters, all or without embeddings, tokens trained on, or
-            operations of training (`icl_gap.analysis.scale`).
-        estimated_sizes: Let fits use models whose size nobody but others has told.
+        results: Requests of finished cells, as returned by `load_results`, in any order.
+        metric: The match to count: of strings, of normal forms, or of execution results.
+        resamples: Number of bootstrap resamples.
+        seed: Seed of the bootstrap.
+        confidence: Confidence of all intervals, in (0, 1).
+        against: The scale to fit against: all parameters, parameters without embeddings, training
+            tokens, or training FLOPs (`icl_gap.analysis.scale`).
+        estimated_sizes: Also fit models whose size is an estimate by others than its authors.
 
     Raises:
         AnalysisError: There are no results, or ID and OOD cells cannot be compared.
-        InputError: An argument is not possible.
+        InputError: An argument is out of range.
     """
-    from icl_gap.analysis.composition import reasoning_gaps
-    from icl_gap.analysis.fit import fit_gaps
-    from icl_gap.analysis.gaps import measure
-    from icl_gap.analysis.pairing import pair
-    from icl_gap.analysis.scale import SCALES
-
     _check(metric, resamples, confidence, against)
     if results.empty:
         raise AnalysisError("there are no finished cells to analyze; run the sweep first")
-    paired, missing = pair(results, metric)
-    measured, remarks = measure(paired, resamples=resamples, seed=seed, confidence=confidence)
-    reasoning, incomplete = reasoning_gaps(
-        paired, resamples=resamples, seed=seed, confidence=confidence
+    return _analyze(
+        results,
+        metric=metric,
+        resamples=resamples,
+        seed=seed,
+        confidence=confidence,
+        against=against,
+        estimated_sizes=estimated_sizes,
     )
+
+
+def _analyze(
+    results: pd.DataFrame,
+    *,
+    metric: Metric,
+    resamples: int,
+    seed: int,
+    confidence: float,
+    against: ScaleKey,
+    estimated_sizes: bool,
+) -> Analysis:
+    from icl_gap.analysis.composition import reasoning_gaps
+    from icl_gap.analysis.fit import fit_gaps
+    from icl_gap.analysis.gaps import estimate_gaps
+    from icl_gap.analysis.pairing import pair
+    from icl_gap.analysis.scale import SCALES
+
+    paired, missing = pair(results, metric)
+    bootstrap = {"resamples": resamples, "seed": seed}
+    gaps, remarks = estimate_gaps(paired, **bootstrap, confidence=confidence)
+    reasoning, incomplete = reasoning_gaps(paired, **bootstrap, confidence=confidence)
     fits, common, unfitted = fit_gaps(
-        measured, SCALES[against], confidence=confidence, estimated_sizes=estimated_sizes
+        gaps, SCALES[against], confidence=confidence, estimated_sizes=estimated_sizes
     )
     return Analysis(
-        points=tuple(each.point for each in measured),
+        points=tuple(each.point for each in gaps),
         fits=fits,
         common=common,
         reasoning=reasoning,
-        notes=merge_notes([*missing, *remarks, *incomplete, *unfitted]),
+        notes=_notes([*missing, *remarks, *incomplete, *unfitted]),
         metric=metric,
         resamples=resamples,
         seed=seed,
@@ -93,3 +161,11 @@ def _check(metric: Metric, resamples: int, confidence: float, against: ScaleKey)
             value=resamples,
             allowed=f"at least {2 / (1 - confidence):.0f}",
         )
+
+
+def _notes(remarks: Iterable[tuple[str, str]]) -> tuple[Note, ...]:
+    """Merge (text, where) pairs of the same text, in order of their first appearance."""
+    merged: dict[str, dict[str, None]] = {}
+    for text, where in remarks:
+        merged.setdefault(text, {})[where] = None
+    return tuple(Note(text, tuple(where)) for text, where in merged.items())

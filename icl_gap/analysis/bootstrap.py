@@ -1,23 +1,24 @@
-"""The paired bootstrap over queries and, where these matter, over seeds.
+"""The paired bootstrap over queries, and over seeds if queries share their exemplars.
 
-Where each query has exemplars of its own, drawn from the seed and the query's id, seeds are only
-further draws within a query: queries are resampled with replacement, each with all its requests
-(the cluster bootstrap: Davison & Hinkley 1997, "Bootstrap Methods and their Application", 3.8).
+If each query has exemplars of its own, drawn from the seed and the query's id, seeds are nested
+within queries: queries are resampled with replacement, each with all its requests (the cluster
+bootstrap: Davison & Hinkley 1997, "Bootstrap Methods and their Application", 3.8).
 
-Where all queries of a cell share their exemplars, a lucky set lifts them all, and seeds are crossed
-with queries. Resampling both by their weights' product (the pigeonhole bootstrap: Owen 2007, Annals
-of Applied Statistics 1(2), 386-411) counts the chance within a request up to three times. Here the
-two are added instead,
+If all queries of a cell share their exemplars, a good set raises the accuracy of all of them, so
+seeds are crossed with queries. Resampling both and multiplying the weights (the pigeonhole
+bootstrap: Owen 2007, Annals of Applied Statistics 1(2), 386-411) counts the variance within
+requests up to three times. Here the two resamples are added instead,
 
     A* = A*_queries + c sqrt(k) (A*_seeds - A),    k = max(0, 1 - MS_error / MS_seeds) S / (S - 1),
 
-MS being the mean squares of the two-way analysis of variance: of the spread between seeds only that
-part is kept which the chance within requests does not explain. c is the quotient of Student's and
-the normal quantile for S - 1 degrees of freedom, since few seeds say little of their spread; one
-says nothing. `tests/analysis/test_calibration.py` shows how often intervals hold the truth.
+with the mean squares of a two-way analysis of variance: only the part of the variance between seeds
+is kept that the variance within requests does not explain. c is the ratio of Student's t quantile
+with S - 1 degrees of freedom to the normal quantile, as few seeds estimate their variance poorly;
+a single seed adds nothing. `tests/analysis/test_calibration.py` measures the coverage of the
+intervals.
 
-The same draws serve ID and OOD, and every model that was asked the same queries under the same
-seeds: the random streams are derived from the draws' own coordinates, never from the model.
+ID and OOD share their draws, and so do all models with the same queries and seeds: random streams
+are derived from the queries and seeds, never from the model.
 """
 
 from __future__ import annotations
@@ -32,19 +33,20 @@ import numpy as np
 from scipy import stats
 
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.pairing import Paired
+from icl_gap.analysis.pairing import PairedOutcomes
 from icl_gap.schema import Split
 from icl_gap.text import brief
 
 CHUNK = 2_000_000
-"""Most weights held at a time, so that memory does not grow with the number of resamples."""
-LOGPROB_UNITS = 10_000
-"""A nat in the last decimal that records keep: sums of whole units are exact in any order."""
+"""Most weights held at a time; bounds memory for any number of resamples."""
+LOGPROB_SCALE = 10_000
+"""Log-likelihoods are summed as whole multiples of 1e-4 nats, the precision of records; such sums
+are exact in any order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Means over requests under B resamples, (B,) each; NaN where a resample holds no request."""
+    """Means over requests under B resamples, (B,) each; NaN where a resample has no request."""
 
     a_id: Floats
     a_ood: Floats
@@ -55,28 +57,31 @@ class Draws:
         return brief("Draws", f"{len(self.a_id):,} resamples")
 
 
-def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: float) -> list[Draws]:
+def resample(
+    blocks: Sequence[PairedOutcomes], *, resamples: int, seed: int, confidence: float
+) -> list[Draws]:
     """Resample paired outcomes.
 
     Args:
-        blocks: What to resample; blocks of the same queries share their query weights.
-        resamples: B.
-        seed: Of the whole analysis.
-        confidence: Of the intervals that are made from the draws; see the module.
+        blocks: The outcomes; blocks of the same queries share their query weights.
+        resamples: Number of resamples B.
+        seed: Seed of the bootstrap.
+        confidence: Confidence of the intervals made from the draws; it sets c of the module's
+            docstring.
 
     Returns:
-        The draws of each block, in the order of `blocks`. All that is summed are whole numbers, so
-        the results do not depend on chunks, threads or the order of sums.
+        The draws of each block, in the order of `blocks`. Only whole numbers are summed, so the
+        draws do not depend on chunks, threads or the order of sums.
     """
     sums = np.empty((len(blocks), resamples, 6))
     streams: dict[tuple[str, str, Split, tuple[str, ...]], list[int]] = defaultdict(list)
     for n, block in enumerate(blocks):
-        key = (block.subject.dataset, block.subject.split, block.query_split, block.query_ids)
+        key = (block.setting.dataset, block.setting.split, block.query_split, block.query_ids)
         streams[key].append(n)
-    for (*where, query_ids), members in streams.items():
+    for (*benchmark, query_ids), members in streams.items():
         totals = np.stack([_outcomes(blocks[n]).sum(axis=1) for n in members])
-        stream = generator(seed, *where, query_ids)
-        for rows, weights in chunks(stream, resamples, len(query_ids)):
+        stream = generator(seed, *benchmark, query_ids)
+        for rows, weights in weight_chunks(stream, resamples, len(query_ids)):
             sums[members, rows] = np.tensordot(totals, weights, axes=(2, 1)).transpose(0, 2, 1)
     means = _means(np.moveaxis(sums, 2, 0))
     for n, block in enumerate(blocks):
@@ -86,19 +91,19 @@ def draw(blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: flo
     return [Draws(*each) for each in zip(a_id, a_ood, *means[2:], strict=True)]
 
 
-def interval(
+def percentile_interval(
     values: Floats, confidence: float, *, worst: tuple[float, float]
 ) -> tuple[float, float]:
-    """A percentile interval (Efron & Tibshirani 1993, "An Introduction to the Bootstrap", ch. 13).
+    """Return a percentile interval.
 
-    Its ends are the r-th smallest and the r-th largest value, r = (1 - confidence) / 2 * B. Where a
-    resample has no value (NaN), it counts as `worst` at both ends, so it can only widen the
-    interval.
+    Its ends are the r-th smallest and the r-th largest value, r = (1 - confidence) / 2 * B (Efron &
+    Tibshirani 1993, "An Introduction to the Bootstrap", ch. 13). A missing value (NaN) counts as
+    `worst` at both ends, so it can only widen the interval.
 
     Args:
         values: (B,), one for each resample.
-        confidence: In (0, 1).
-        worst: What a missing value counts as, at the low and at the high end.
+        confidence: Confidence in (0, 1).
+        worst: Values that a missing one counts as, at the low and at the high end.
     """
     rank = max(1, round((1 - confidence) / 2 * len(values)))
     missing = np.isnan(values)
@@ -107,31 +112,31 @@ def interval(
     return float(low), float(high)
 
 
-def _outcomes(block: Paired) -> Floats:
-    """(6, S, Q): hits ID and OOD, answered, log-likelihoods ID and OOD in units, known."""
+def _outcomes(block: PairedOutcomes) -> Floats:
+    """Return (6, S, Q): hits and `answered`, scaled log-likelihoods and `has_logprob`; ID first."""
     hits = block.hits_id, block.hits_ood, block.answered
-    logprobs = (np.rint(each * LOGPROB_UNITS) for each in (block.logprob_id, block.logprob_ood))
-    return np.stack([*hits, *logprobs, block.likely])
+    logprobs = (np.rint(each * LOGPROB_SCALE) for each in (block.logprob_id, block.logprob_ood))
+    return np.stack([*hits, *logprobs, block.has_logprob])
 
 
 def _means(sums: Floats) -> Floats:
-    """(4, ...): from sums over outcomes to means; NaN where there is nothing to take one of."""
+    """Return (4, ...) means from (6, ...) sums over outcomes; NaN where the count is 0."""
     counts = sums[[2, 2, 5, 5]]
     means: Floats = sums[[0, 1, 3, 4]] / np.where(counts > 0, counts, np.nan)
-    means[2:] /= LOGPROB_UNITS
+    means[2:] /= LOGPROB_SCALE
     return means
 
 
-def _seed_shifts(block: Paired, resamples: int, seed: int, confidence: float) -> Floats:
-    """(4, B): by how much resampled seeds move the means of `Draws`."""
+def _seed_shifts(block: PairedOutcomes, resamples: int, seed: int, confidence: float) -> Floats:
+    """Return (4, B): the shift of the means of `Draws` by resampled seeds."""
     outcomes = _outcomes(block)
     totals = outcomes.sum(axis=2)
     totals = totals[:, totals[2] > 0]
     n_seeds = totals.shape[1]
     if n_seeds < 2:
         return np.zeros((4, resamples))
-    # Both query splits of a benchmark have the same weights, so that they pool jointly.
-    stream = generator(seed, block.subject.dataset, block.subject.split, block.seeds)
+    # Both query splits of a benchmark use the same seed weights, so that they pool jointly.
+    stream = generator(seed, block.setting.dataset, block.setting.split, block.seeds)
     sums = totals @ _weights(stream, resamples, n_seeds).T
     shifts = _means(sums) - _means(totals.sum(axis=1))[:, None]
     accuracy = _seed_part(outcomes[:2], outcomes[2])
@@ -144,13 +149,13 @@ def _seed_shifts(block: Paired, resamples: int, seed: int, confidence: float) ->
 
 
 def _seed_part(outcomes: Floats, answered: Floats) -> float:
-    """The part of the spread between seeds that chance within requests does not explain, in [0, 1].
+    """Return the part of the variance between seeds that is not variance within requests.
 
-    The larger one of ID and OOD, so that what they share moves with both.
+    In [0, 1]; the larger one of ID and OOD, so that both shift together.
 
     Args:
-        outcomes: (2, S, Q), ID and OOD; 0 where there is none.
-        answered: (S, Q): 1 where there is one, else 0.
+        outcomes: (2, S, Q), ID and OOD; 0 where unanswered.
+        answered: (S, Q): 1 where answered, else 0.
     """
     by_seed, by_query = answered.sum(axis=1, keepdims=True), answered.sum(axis=0, keepdims=True)
     n_seeds, n_queries = np.count_nonzero(by_seed), np.count_nonzero(by_query)
@@ -168,16 +173,18 @@ def _seed_part(outcomes: Floats, answered: Floats) -> float:
     return max(parts)
 
 
-def chunks(stream: np.random.Generator, resamples: int, n: int) -> Iterator[tuple[slice, Floats]]:
-    """How often each of n things is drawn in n draws with replacement, for some resamples each.
+def weight_chunks(
+    stream: np.random.Generator, resamples: int, n: int
+) -> Iterator[tuple[slice, Floats]]:
+    """Yield bootstrap weights: how often each of n items occurs in n draws with replacement.
 
     Args:
-        stream: From `generator`.
-        resamples: B, of all chunks together.
-        n: How many things.
+        stream: Random stream from `generator`.
+        resamples: Number of resamples B of all chunks together.
+        n: Number of items.
 
     Yields:
-        Which resamples, and (their number, n) weights.
+        A slice of the resamples, and their weights, (length of the slice, n).
     """
     step = max(1, CHUNK // n)
     for start in range(0, resamples, step):
@@ -191,6 +198,6 @@ def _weights(stream: np.random.Generator, rows: int, n: int) -> Floats:
 
 
 def generator(*coordinates: object) -> np.random.Generator:
-    """A random stream that depends on nothing but what it is for."""
+    """Return a random stream that depends on the coordinates alone."""
     digest = hashlib.sha256(json.dumps(coordinates).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))

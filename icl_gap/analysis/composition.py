@@ -1,7 +1,7 @@
-"""The reasoning gap: what is lost where two questions that can be answered become one.
+"""The reasoning gap: the accuracy lost when two questions are composed into one.
 
-Source: Hosseini et al. 2024 (arXiv 2410.01748): S_comp - S_1 * S_2, the accuracy on composed
-questions against what it would be were the two parts answered independently of each other.
+S_comp - S_1 * S_2 (Hosseini et al. 2024, arXiv 2410.01748): the accuracy on composed questions,
+less the accuracy expected if the two parts were answered independently.
 """
 
 from __future__ import annotations
@@ -11,65 +11,65 @@ from typing import get_args
 
 import numpy as np
 
-from icl_gap.analysis.bootstrap import chunks, generator, interval
+from icl_gap.analysis.bootstrap import generator, percentile_interval, weight_chunks
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.pairing import Paired, Remarks
+from icl_gap.analysis.pairing import PairedOutcomes, Remarks
 from icl_gap.analysis.points import ReasoningGap
 from icl_gap.schema import Condition
 
 COMPOSED, PARTS = "composed", ("first", "second")
-"""The splits of a benchmark that has a reasoning gap. The ids of what belongs together differ after
-their last `-` alone."""
+"""Splits of a benchmark with composed questions. A composed question and its parts have ids that
+differ after the last `-` alone."""
 
 
 def reasoning_gaps(
-    blocks: Sequence[Paired], *, resamples: int, seed: int, confidence: float
+    blocks: Sequence[PairedOutcomes], *, resamples: int, seed: int, confidence: float
 ) -> tuple[tuple[ReasoningGap, ...], Remarks]:
-    """The reasoning gap of each model on each benchmark whose three splits were asked.
+    """Estimate the reasoning gap of each model on each benchmark with all three splits.
 
-    Intervals resample pairs of questions, each with all that was asked of it.
+    Intervals resample pairs of questions, each with all its requests.
 
     Args:
         blocks: Paired outcomes of all splits.
-        resamples: B.
-        seed: Of the whole analysis.
-        confidence: Of all intervals.
+        resamples: Number of resamples B.
+        seed: Seed of the bootstrap.
+        confidence: Confidence of all intervals.
 
     Returns:
-        One for each model, number of shots, query split and condition; and what must be said.
+        A gap for each model, number of shots, query split and condition; and remarks.
     """
-    known = {(*_place(block), block.subject.split): block for block in blocks}
+    known = {(*_group_of(block), block.setting.split): block for block in blocks}
     found: list[ReasoningGap] = []
     remarks: Remarks = []
-    for place in dict.fromkeys(map(_place, blocks)):
-        three = [known.get((*place, split)) for split in (COMPOSED, *PARTS)]
+    for group in dict.fromkeys(map(_group_of, blocks)):
+        three = [known.get((*group, split)) for split in (COMPOSED, *PARTS)]
         if three[0] is None:
             continue
         if None in three:
             absent = PARTS[three[1:].index(None)]
             text = f"no reasoning gap: the split `{absent}` is missing"
-            remarks.append((text, three[0].subject.place))
+            remarks.append((text, three[0].setting.label))
             continue
         whole = [block for block in three if block is not None]
         found += _gaps(whole, resamples, seed, confidence)
     return tuple(found), remarks
 
 
-def _place(block: Paired) -> tuple[str, str, int, str]:
-    return block.subject.dataset, block.subject.model, block.subject.shots, block.query_split
+def _group_of(block: PairedOutcomes) -> tuple[str, str, int, str]:
+    return block.setting.dataset, block.setting.model, block.setting.shots, block.query_split
 
 
 def _gaps(
-    three: Sequence[Paired], resamples: int, seed: int, confidence: float
+    three: Sequence[PairedOutcomes], resamples: int, seed: int, confidence: float
 ) -> Iterator[ReasoningGap]:
-    """ID and OOD, under the same resamples.
+    """Yield the gaps ID and OOD, under the same resamples.
 
     Args:
-        three: The composed questions, the first ones, the second ones.
-        resamples: B.
-        seed: Of the whole analysis.
-        confidence: Of all intervals.
+        three: Outcomes of the composed questions, the first parts, the second parts.
+        resamples: Number of resamples B.
+        seed: Seed of the bootstrap.
+        confidence: Confidence of all intervals.
     """
     names = sorted({_pair(id_) for block in three for id_ in block.query_ids})
     numbers = {name: n for n, name in enumerate(names)}
@@ -79,18 +79,18 @@ def _gaps(
         for side, right in enumerate((block.hits_id, block.hits_ood)):
             np.add.at(hits[side, row], columns, right.sum(axis=0))
         np.add.at(answered[row], columns, block.answered.sum(axis=0))
-    of = three[0].subject
+    of = three[0].setting
     drawn = np.empty((2, 3, resamples))
     stream = generator(seed, of.dataset, three[0].query_split, names)
-    for rows, weights in chunks(stream, resamples, len(names)):
+    for rows, weights in weight_chunks(stream, resamples, len(names)):
         drawn[..., rows] = _shares(hits @ weights.T, answered @ weights.T)
     shares = _shares(hits.sum(axis=2), answered.sum(axis=1))
     for condition, values, draws in zip(get_args(Condition), shares, drawn, strict=True):
         composed, first, second = (
-            Estimate(float(value), *interval(each, confidence, worst=(0.0, 1.0)))
+            Estimate(float(value), *percentile_interval(each, confidence, worst=(0.0, 1.0)))
             for value, each in zip(values, draws, strict=True)
         )
-        ends = interval(_loss(draws), confidence, worst=(-1.0, 1.0))
+        ends = percentile_interval(_loss(draws), confidence, worst=(-1.0, 1.0))
         yield ReasoningGap(
             model=of.model,
             n_params=of.n_params,
@@ -111,12 +111,12 @@ def _pair(query_id: str) -> str:
 
 
 def _shares(hits: Floats, answered: Floats) -> Floats:
-    """NaN where nothing was answered."""
+    """Return the accuracies; NaN where nothing is answered."""
     shares: Floats = hits / np.where(answered > 0, answered, np.nan)
     return shares
 
 
 def _loss(shares: Floats) -> Floats:
-    """S_comp - S_1 * S_2, of (3, ...)."""
+    """Return S_comp - S_1 * S_2 of (3, ...) accuracies."""
     loss: Floats = shares[0] - shares[1] * shares[2]
     return loss

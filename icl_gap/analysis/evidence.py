@@ -1,4 +1,4 @@
-"""What stands beside a gap's bootstrap interval: other intervals, tests, bounds, the smooth gap."""
+"""Evidence beside a gap's bootstrap interval: Fieller, McNemar, bounds, power, the smooth gap."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from math import sqrt
 import numpy as np
 from scipy import stats
 
-from icl_gap.analysis.bootstrap import Draws, interval
+from icl_gap.analysis.bootstrap import Draws, percentile_interval
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.pairing import Paired
+from icl_gap.analysis.pairing import PairedOutcomes
 from icl_gap.analysis.points import GapPoint, McNemar
 
 POWER = 0.8
-"""How often a study tells from zero what it is said to be large enough for."""
+"""Power at which detectable gaps and sample sizes are stated."""
 
 
-def errors_to_tell(confidence: float) -> float:
-    """How many standard errors an effect must have for an interval to leave zero out with `POWER`.
+def standard_errors_to_detect(confidence: float) -> float:
+    """Return the effect, in standard errors, whose interval excludes zero with probability `POWER`.
 
     z_{(1 + confidence) / 2} + z_{POWER} (Cohen 1988, "Statistical Power Analysis for the Behavioral
     Sciences", ch. 2).
@@ -32,13 +32,14 @@ def errors_to_tell(confidence: float) -> float:
 def fieller(
     a_id: float, a_ood: float, draws: Draws, *, confidence: float
 ) -> tuple[float, float] | None:
-    """Fieller's interval for 1 - A_ood / A_id.
+    """Return Fieller's interval for 1 - A_ood / A_id.
 
-    All ratios r at which A_ood - r A_id is not told from zero (Fieller 1954, "Some problems in
-    interval estimation", JRSS B 16(2), 175-185), with the covariance that the draws have.
+    It holds all ratios r for which A_ood - r A_id does not differ significantly from zero (Fieller
+    1954, "Some problems in interval estimation", JRSS B 16(2), 175-185), with the covariance of the
+    bootstrap draws.
 
     Returns:
-        The ends; None where the interval is not bounded, since A_id is not told from zero.
+        The ends; None if the interval is unbounded because A_id may be zero.
     """
     z = stats.norm.ppf((1 + confidence) / 2)
     known = ~np.isnan(draws.a_id)
@@ -52,76 +53,82 @@ def fieller(
     return float(1 - (b + root) / a), float(1 - (b - root) / a)
 
 
-def detectable(gaps: Floats, *, confidence: float) -> float:
-    """The smallest gap that a study of this size would tell from zero, four times in five.
+def detectable_gap(gaps: Floats, *, confidence: float) -> float:
+    """Return the smallest gap that an experiment of this size would detect with power `POWER`.
 
-    `errors_to_tell` times the bootstrap's standard error, taken for that of the smaller gap too.
+    The bootstrap's standard error times `standard_errors_to_detect`; it assumes that a smaller gap
+    has the same standard error.
 
     Args:
-        gaps: (B,), under every resample.
-        confidence: Of the interval that tells a gap from zero.
+        gaps: (B,) gaps under all resamples.
+        confidence: Confidence of the interval that has to exclude zero.
     """
-    return errors_to_tell(confidence) * float(np.nanstd(gaps, ddof=1))
+    return standard_errors_to_detect(confidence) * float(np.nanstd(gaps, ddof=1))
 
 
-def bounds(parts: Sequence[Paired]) -> tuple[float | None, float | None] | None:
-    """The gap's value, had the requests without an answer all gone one way, and the other.
+def bounds_from_unanswered(
+    parts: Sequence[PairedOutcomes],
+) -> tuple[float | None, float | None] | None:
+    """Return the lowest and the highest gap that the unanswered requests allow.
 
-    At the high end all would have been right ID and wrong OOD; at the low end the reverse. Where a
-    request failed under one condition alone, the answer under the other counts as it is.
+    At the high end they all count as right ID and wrong OOD, at the low end the reverse (worst-case
+    bounds: Manski 1989, Journal of Human Resources 24(3)). If a request failed under one condition
+    alone, the answer under the other condition counts as it is.
 
     Args:
-        parts: One side, or both, which weigh the same.
+        parts: One side, or both with equal weights.
 
     Returns:
-        The ends, each None where no request would have been right ID; None where nothing was
-        skipped and nothing failed.
+        The ends, each None if no request would be right ID; None if all requests are answered.
     """
     left = np.array([(part.skipped + part.failed).sum() for part in parts])
     if not left.any():
         return None
-    asked = np.array([part.answered.sum() for part in parts]) + left
-    inside = np.array([part.hits_id.sum() + part.left_id.sum() for part in parts])
-    outside = np.array([part.hits_ood.sum() + part.left_ood.sum() for part in parts])
-    open_id = np.array([part.open_id.sum() for part in parts])
-    open_ood = np.array([part.open_ood.sum() for part in parts])
+    total = np.array([part.answered.sum() for part in parts]) + left
+    inside = np.array([part.hits_id.sum() + part.unpaired_hits_id.sum() for part in parts])
+    outside = np.array([part.hits_ood.sum() + part.unpaired_hits_ood.sum() for part in parts])
+    unanswered_id = np.array([part.unanswered_id.sum() for part in parts])
+    unanswered_ood = np.array([part.unanswered_ood.sum() for part in parts])
 
     def gap(right_id: Floats, right_ood: Floats) -> float | None:
-        a_id, a_ood = np.mean(right_id / asked), np.mean(right_ood / asked)
+        a_id, a_ood = np.mean(right_id / total), np.mean(right_ood / total)
         return float(1 - a_ood / a_id) if a_id > 0 else None
 
-    return gap(inside, outside + open_ood), gap(inside + open_id, outside)
+    return gap(inside, outside + unanswered_ood), gap(inside + unanswered_id, outside)
 
 
-def smooth(parts: Sequence[Paired], draws: Draws, *, confidence: float) -> Estimate | None:
-    """The smooth gap: that of the gold answer's likelihood a token, which moves before accuracy.
+def smooth_gap(
+    parts: Sequence[PairedOutcomes], draws: Draws, *, confidence: float
+) -> Estimate | None:
+    """Return the smooth gap: the relative fall of the gold tokens' likelihood from ID to OOD.
 
-    1 - exp(L_ood - L_id), L being the mean over requests of the gold answer's mean log-likelihood
-    a token: by how much of itself the likelihood of a token falls from ID to OOD.
+    1 - exp(L_ood - L_id), where L is the mean over requests of the mean log-likelihood of the gold
+    target's tokens. It changes with scale before accuracy does.
 
     Args:
-        parts: One side, or both, which weigh the same.
-        draws: Of these sides together.
-        confidence: Of the interval.
+        parts: One side, or both with equal weights.
+        draws: Draws of these sides, averaged.
+        confidence: Confidence of the interval.
 
     Returns:
-        None where a side has no request whose log-likelihood is known under both conditions.
+        None if a side has no request whose log-likelihood is known under both conditions.
     """
-    if not all(part.likely.any() for part in parts):
+    if not all(part.has_logprob.any() for part in parts):
         return None
     difference = np.mean(
-        [(part.logprob_ood - part.logprob_id).sum() / part.likely.sum() for part in parts]
+        [(part.logprob_ood - part.logprob_id).sum() / part.has_logprob.sum() for part in parts]
     )
     drawn = 1 - np.exp(draws.logprob_ood - draws.logprob_id)
-    ends = interval(drawn, confidence, worst=(-np.inf, 1.0))
+    ends = percentile_interval(drawn, confidence, worst=(-np.inf, 1.0))
     return Estimate(float(1 - np.exp(difference)), *ends)
 
 
-def mcnemar(parts: Sequence[Paired]) -> tuple[McNemar, ...]:
-    """McNemar's exact test of A_id = A_ood, for each seed (McNemar 1947, Psychometrika 12(2)).
+def mcnemar_tests(parts: Sequence[PairedOutcomes]) -> tuple[McNemar, ...]:
+    """Return McNemar's exact test of A_id = A_ood for each seed.
 
-    Queries that are right under one condition alone are as likely to be so under either, if the
-    exemplars make no difference; two sides of a benchmark are strata, whose counts add up.
+    If the exemplars make no difference, a query that is right under one condition alone is right
+    under either with probability 1/2 (McNemar 1947, Psychometrika 12(2), 153-157). The counts of
+    two benchmark sides are added.
     """
     tests = []
     for n, seed in enumerate(parts[0].seeds):
@@ -133,11 +140,11 @@ def mcnemar(parts: Sequence[Paired]) -> tuple[McNemar, ...]:
     return tuple(tests)
 
 
-def adjusted(points: Sequence[GapPoint]) -> list[GapPoint]:
-    """The points, their tests' p-values adjusted within each family of tests.
+def adjust_p_values(points: Sequence[GapPoint]) -> list[GapPoint]:
+    """Return the points with p-values adjusted within each family of tests.
 
-    A family are all tests on one benchmark that are about the same queries: of all models, numbers
-    of shots and seeds (Holm 1979, "A simple sequentially rejective multiple test procedure",
+    A family is all tests on the same queries of one benchmark: those of all models, numbers of
+    shots and seeds (Holm 1979, "A simple sequentially rejective multiple test procedure",
     Scandinavian Journal of Statistics 6(2), 65-70).
     """
     families: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -157,7 +164,7 @@ def adjusted(points: Sequence[GapPoint]) -> list[GapPoint]:
 
 
 def holm(p_values: Floats) -> Floats:
-    """Holm's adjusted p-values, in the order given: at most 1, and never below their own."""
+    """Return Holm's adjusted p-values, in the order given."""
     order = np.argsort(p_values, kind="stable")
     steps = p_values[order] * np.arange(len(p_values), 0, -1)
     found = np.empty_like(p_values)

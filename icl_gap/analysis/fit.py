@@ -1,4 +1,4 @@
-"""The gap against scale: a straight line in the logarithm of the scale, and others."""
+"""Fits of the gap against the logarithm of the scale."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ import numpy as np
 from scipy import stats
 
 from icl_gap.analysis import forms
-from icl_gap.analysis.bootstrap import interval
-from icl_gap.analysis.comparison import compare, complete, values_of
+from icl_gap.analysis.bootstrap import percentile_interval
+from icl_gap.analysis.comparison import compare_forms, complete_resamples, gap_values
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.evidence import errors_to_tell
-from icl_gap.analysis.gaps import Measured
+from icl_gap.analysis.evidence import standard_errors_to_detect
+from icl_gap.analysis.gaps import ResampledGap
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Remarks
-from icl_gap.analysis.points import (
+from icl_gap.analysis.points import GapPoint
+from icl_gap.analysis.scale import ESTIMATED, Scale
+from icl_gap.analysis.slopes import (
     BandPoint,
     CommonSlope,
     GapFit,
+    LeaveOneOutSlope,
     LeftOut,
-    Needed,
-    SlopeWithout,
+    SampleSize,
     Trend,
 )
-from icl_gap.analysis.scale import ESTIMATED, Scale
 from icl_gap.text import shots_text
 
 BAND_POINTS = 25
 MIN_SIZES = 3
-"""Fewer always lie on a line, so that no line is drawn."""
+"""Least number of sizes for a line: fewer always lie on one."""
 
 
 def fit_gaps(
-    measured: Sequence[Measured],
+    measured: Sequence[ResampledGap],
     scale: Scale,
     *,
     confidence: float,
@@ -43,38 +44,36 @@ def fit_gaps(
 ) -> tuple[tuple[GapFit, ...], tuple[CommonSlope, ...], Remarks]:
     """Fit each family's gaps on each benchmark, number of shots and query split.
 
-    By generalized least squares of gap = intercept + slope * log10(scale); how gaps weigh, and
-    which other forms they are compared with, stands in `icl_gap.analysis.forms`. The slope's
-    interval is a percentile interval over refits: resample b fits gap*_b of every model, and all
-    models asked the same queries under the same seeds share its draws, so that what makes a query
-    hard for all of them does not count as scatter between sizes.
+    The line gap = intercept + slope * log10(scale) is fitted by generalized least squares;
+    `icl_gap.analysis.forms` has the weights and the other forms. The slope's interval is a
+    percentile interval over refits of all resamples. All models with the same queries and seeds
+    share their draws, so a query that is hard for all of them adds no variance between sizes.
 
     Args:
-        measured: Points and their resampled gaps, all of the same number of resamples.
-        scale: What the fits are against, such as the number of parameters.
-        confidence: Of all intervals.
-        estimated_sizes: Whether models count whose size is only estimated.
+        measured: Gaps with their draws, all with the same number of resamples.
+        scale: The scale to fit against.
+        confidence: Confidence of all intervals.
+        estimated_sizes: Include models whose size is an estimate.
 
     Returns:
-        The fits of every group that has at least two sizes of a trained model with a resolved gap;
-        where two families have such fits, the slope that they may have in common; and which
-        families have fewer sizes.
+        The fit of each family with at least two sizes of a trained model with a resolved gap; a
+        common slope for each group of two or more such families; and remarks on families with
+        fewer sizes.
     """
-    groups: dict[tuple[str, tuple[str, ...]], list[Measured]] = defaultdict(list)
+    groups: dict[tuple[str, _Comparable], list[ResampledGap]] = defaultdict(list)
     for each in measured:
         point = each.point
-        place: tuple[str, ...] = (point.benchmark, str(point.shots), point.query_split)
-        groups[point.family, place].append(each)
+        groups[point.family, _comparable(point)].append(each)
     fits, remarks = [], Remarks()
-    together: dict[tuple[str, ...], list[list[Measured]]] = defaultdict(list)
-    for (_, place), group in groups.items():
+    together: dict[_Comparable, list[list[ResampledGap]]] = defaultdict(list)
+    for (_, comparable), group in groups.items():
         usable, left_out = _split(group, scale, estimated_sizes=estimated_sizes)
         remarks += [
             (f"left out of fits, {ESTIMATED}", e.model) for e in left_out if e.reason == ESTIMATED
         ]
         if len({scale.of(each.point) for each in usable}) > 1:
             fits.append(_fit(usable, scale, left_out, confidence))
-            together[place].append(usable)
+            together[comparable].append(usable)
         elif any(e.point.trained and scale.of(e.point) is not None for e in group):
             point = group[0].point
             text = f"no fit: fewer than two {scale.steps} of a trained model with a resolved gap"
@@ -86,15 +85,23 @@ def fit_gaps(
     return tuple(fits), tuple(common), remarks
 
 
+_Comparable = tuple[str, int, str]
+
+
+def _comparable(point: GapPoint) -> _Comparable:
+    """Return benchmark, shots and query split, within which families are compared."""
+    return point.benchmark, point.shots, point.query_split
+
+
 def _fit(
-    used: Sequence[Measured], scale: Scale, left_out: tuple[LeftOut, ...], confidence: float
+    used: Sequence[ResampledGap], scale: Scale, left_out: tuple[LeftOut, ...], confidence: float
 ) -> GapFit:
     points = [each.point for each in used]
-    x, y, gaps = _places(used, scale), values_of(used), np.stack([each.gaps for each in used])
-    precision = forms.precision_of(complete(gaps))
+    x, y, gaps = _log_scale(used, scale), gap_values(used), np.stack([each.gaps for each in used])
+    precision = forms.precision_of(complete_resamples(gaps))
     centre = x.mean()
-    levels, slopes = refit(x - centre, np.column_stack([y, gaps]), precision)
-    ends = interval(slopes[1:], confidence, worst=(-np.inf, np.inf))
+    levels, slopes = fit_lines(x - centre, np.column_stack([y, gaps]), precision)
+    ends = percentile_interval(slopes[1:], confidence, worst=(-np.inf, np.inf))
     resolved = bool(np.isfinite(ends).all())
     few = len(set(x)) < MIN_SIZES
     first = points[0]
@@ -119,38 +126,40 @@ def _fit(
                 float(10 ** (centre + at)),
                 Estimate(
                     float(levels[0] + slopes[0] * at),
-                    *interval(levels[1:] + slopes[1:] * at, confidence, worst=(-np.inf, np.inf)),
+                    *percentile_interval(
+                        levels[1:] + slopes[1:] * at, confidence, worst=(-np.inf, np.inf)
+                    ),
                 ),
             )
             for at in np.linspace(x.min() - centre, x.max() - centre, BAND_POINTS)
             if resolved and not few
         ),
-        forms=tuple(compare(used, x - centre, precision, confidence)),
-        without=tuple(_without(used, x, precision)),
+        forms=tuple(compare_forms(used, x - centre, precision, confidence)),
+        leave_one_out=tuple(_leave_one_out(used, x, precision)),
         trend=_trend(used, x),
-        needed=_needed(used, slopes[1:], float(slopes[0]), ends, confidence),
+        sample_size=_sample_size(used, slopes[1:], float(slopes[0]), ends, confidence),
     )
 
 
-def refit(x: Floats, gaps: Floats, precision: Floats) -> tuple[Floats, Floats]:
-    """Straight lines through many sets of gaps over the same sizes.
+def fit_lines(x: Floats, gaps: Floats, precision: Floats) -> tuple[Floats, Floats]:
+    """Fit straight lines to many sets of gaps at the same x.
 
     Args:
         x: (M,), at least two different values.
         gaps: (M, B).
-        precision: (M, M): the inverse of the gaps' covariance.
+        precision: (M, M): inverse covariance of the gaps.
 
     Returns:
-        Levels at x = 0 and slopes, (B,) each; NaN where a gap is.
+        Levels at x = 0 and slopes, (B,) each; NaN where a set has a NaN.
     """
     levels, slopes = _linear(np.column_stack([np.ones_like(x), x]), gaps, precision)
     return levels, slopes
 
 
 def _split(
-    group: Sequence[Measured], scale: Scale, *, estimated_sizes: bool
-) -> tuple[list[Measured], tuple[LeftOut, ...]]:
-    """What a fit uses of a family, the smallest first, and what it does not."""
+    group: Sequence[ResampledGap], scale: Scale, *, estimated_sizes: bool
+) -> tuple[list[ResampledGap], tuple[LeftOut, ...]]:
+    """Divide a family into the models that a fit uses, smallest first, and those left out."""
     usable, left_out = [], []
     for each in group:
         why = scale.why_not(each.point, estimated_sizes=estimated_sizes)
@@ -161,41 +170,47 @@ def _split(
     return sorted(usable, key=lambda each: scale.of(each.point) or 0), tuple(left_out)
 
 
-def _places(used: Sequence[Measured], scale: Scale) -> Floats:
+def _log_scale(used: Sequence[ResampledGap], scale: Scale) -> Floats:
+    """Return log10 of each model's scale."""
     return np.log10([float(scale.of(each.point) or 0) for each in used])
 
 
 def _explained(y: Floats, line: Floats) -> float | None:
+    """Return R squared; None if the gaps do not vary."""
     spread = ((y - y.mean()) ** 2).sum()
     return float(1 - ((y - line) ** 2).sum() / spread) if np.ptp(y) > 0 else None
 
 
 def _unsupported(scale: Scale, *, few: bool, resolved: bool) -> str | None:
+    """Return the reason why no line is drawn; None if one is."""
     if not resolved:
         return "too many resamples leave a gap of the family unresolved"
     return f"fewer than {MIN_SIZES} {scale.steps}, which always lie on a line" if few else None
 
 
-def _without(used: Sequence[Measured], x: Floats, precision: Floats) -> Iterable[SlopeWithout]:
-    """The slope without each size: one that hangs on a single model shows."""
-    y = values_of(used)
-    for each, place in zip(used, x, strict=True):
-        kept = np.flatnonzero(x != place)
+def _leave_one_out(
+    used: Sequence[ResampledGap], x: Floats, precision: Floats
+) -> Iterable[LeaveOneOutSlope]:
+    """Yield the slope without each size, to show a slope that depends on a single model."""
+    y = gap_values(used)
+    for each, left_out in zip(used, x, strict=True):
+        kept = np.flatnonzero(x != left_out)
         if len(set(x[kept])) > 1:
-            # The precision of what is left is that of its own covariance.
+            # The precision of the rest is the inverse of its own covariance.
             rest = np.linalg.inv(np.linalg.inv(precision)[np.ix_(kept, kept)])
-            _, slopes = refit(x[kept], y[kept, None], rest)
-            yield SlopeWithout(each.point.model, float(slopes[0]))
+            _, slopes = fit_lines(x[kept], y[kept, None], rest)
+            yield LeaveOneOutSlope(each.point.model, float(slopes[0]))
 
 
-def _trend(used: Sequence[Measured], x: Floats) -> Trend:
-    """Whether the gap goes up or down with size, whatever its form; p-values are two-sided.
+def _trend(used: Sequence[ResampledGap], x: Floats) -> Trend:
+    """Test for a monotone trend of the gap with scale; p-values are two-sided.
 
-    Kendall's tau over the models. Page's test (Page 1963, JASA 58(301), 216-230) over parts of the
-    queries, each with the gap of every model: sizes are ranked within a part.
+    Kendall's tau over the models (Kendall 1938, Biometrika 30, 81-93), and Page's test over parts
+    of the queries, which ranks the models' gaps within each part (Page 1963, JASA 58(301),
+    216-230).
     """
     order = np.argsort(x, kind="stable")
-    tau = stats.kendalltau(x, values_of(used))
+    tau = stats.kendalltau(x, gap_values(used))
     folds = np.stack([used[n].folds for n in order], axis=1)
     folds = folds[~np.isnan(folds).any(axis=1)]
     page = None
@@ -210,29 +225,33 @@ def _trend(used: Sequence[Measured], x: Floats) -> Trend:
     )
 
 
-def _needed(
-    used: Sequence[Measured],
+def _sample_size(
+    used: Sequence[ResampledGap],
     slopes: Floats,
     slope: float,
     ends: tuple[float, float],
     confidence: float,
-) -> Needed | None:
-    """How large a study would tell this slope from zero four times in five."""
+) -> SampleSize | None:
+    """Return the size of an experiment that would detect this slope with power `POWER`."""
     if not np.isfinite(ends).all() or not ends[0] <= 0 <= ends[1] or slope == 0:
         return None
-    factor = (errors_to_tell(confidence) * float(np.nanstd(slopes, ddof=1)) / abs(slope)) ** 2
+    factor = (
+        standard_errors_to_detect(confidence) * float(np.nanstd(slopes, ddof=1)) / abs(slope)
+    ) ** 2
     queries = max(each.point.n_queries for each in used)
-    return Needed(queries=ceil(queries * factor), sizes=ceil(len(used) * factor))
+    return SampleSize(queries=ceil(queries * factor), sizes=ceil(len(used) * factor))
 
 
-def _common(families: Sequence[Sequence[Measured]], scale: Scale, confidence: float) -> CommonSlope:
-    """One slope for several families, each with an intercept of its own."""
+def _common(
+    families: Sequence[Sequence[ResampledGap]], scale: Scale, confidence: float
+) -> CommonSlope:
+    """Fit one slope to several families, with an intercept for each."""
     used = [each for family in families for each in family]
     which = np.repeat(np.arange(len(families)), [len(family) for family in families])
     own = (which[:, None] == np.arange(len(families))).astype(float)
-    x, gaps = _places(used, scale), np.stack([each.gaps for each in used])
-    precision = forms.precision_of(complete(gaps))
-    both = np.column_stack([values_of(used), gaps])
+    x, gaps = _log_scale(used, scale), np.stack([each.gaps for each in used])
+    precision = forms.precision_of(complete_resamples(gaps))
+    both = np.column_stack([gap_values(used), gaps])
     designs = np.column_stack([own, x]), np.column_stack([own, own * x[:, None]])
     found, free = (_linear(design, both, precision) for design in designs)
     left = [
@@ -240,7 +259,7 @@ def _common(families: Sequence[Sequence[Measured]], scale: Scale, confidence: fl
         for design, each in zip(designs, (found, free), strict=True)
     ]
     chi2, chi2_free = (float(each @ precision @ each) for each in left)
-    ends = interval(found[-1, 1:], confidence, worst=(-np.inf, np.inf))
+    ends = percentile_interval(found[-1, 1:], confidence, worst=(-np.inf, np.inf))
     first = used[0].point
     return CommonSlope(
         families=tuple(family[0].point.family for family in families),
@@ -257,6 +276,6 @@ def _common(families: Sequence[Sequence[Measured]], scale: Scale, confidence: fl
 
 
 def _linear(design: Floats, values: Floats, precision: Floats) -> Floats:
-    """The coefficients of each column of values, by generalized least squares."""
+    """Return the coefficients of each column of values, by generalized least squares."""
     weighed = design.T @ precision
     return np.asarray(np.linalg.solve(weighed @ design, weighed @ values), dtype=np.float64)

@@ -1,11 +1,11 @@
-"""The shapes that a gap may have over scale, and their fit by generalized least squares.
+"""Functional forms of the gap against scale, and their fit by generalized least squares.
 
-With x = log10(scale) less its mean, and models as rows, a form is fitted by minimizing
-r' S^-1 r, r being the residuals and S the bootstrap's covariance between the models' gaps, shrunk
-by a tenth towards its diagonal, since models that share queries have almost singular ones (Ledoit &
-Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", Journal of
-Multivariate Analysis 88(2)). SciPy fits the data; resamples are refitted all at once, by damped
-Gauss-Newton steps from there.
+With x = log10(scale) less its mean, a form is fitted by minimizing r' S^-1 r, where r are the
+residuals and S is the bootstrap covariance between the models' gaps. S is shrunk by 10% towards its
+diagonal, as it is almost singular for models that share queries (Ledoit & Wolf 2004, "A
+well-conditioned estimator for large-dimensional covariance matrices", Journal of Multivariate
+Analysis 88(2), 365-411). SciPy fits the data; all resamples are then refitted at once, by damped
+Gauss-Newton steps from that solution.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from icl_gap.analysis.outcomes import Floats
 
 SHRINKAGE = 0.1
 STEPS = 12
-"""Of Gauss and Newton."""
+"""Number of Gauss-Newton steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A curve with parameters.
+    """A parametric curve.
 
-    `curve` takes (..., k) parameters and (n,) places, and gives (..., m) values: m is n, or 2 n
-    where it tells the accuracies ID and then OOD.
+    `curve` maps (..., k) parameters and (n,) values of x to (..., m) values: m is n, or 2 n for the
+    accuracies ID and then OOD.
     """
 
     name: str
     parameters: tuple[str, ...]
     curve: Callable[[Floats, Floats], Floats]
     start: Callable[[Floats, Floats], Floats]
-    """From places and values to parameters that are near the best ones."""
+    """Return starting parameters for x and the values."""
     of_accuracies: bool = False
 
     def gap(self, parameters: Floats, x: Floats) -> Floats:
-        """The gap at some places, (..., n)."""
+        """Return the gap at x, (..., n)."""
         values = self.curve(parameters, x)
         if not self.of_accuracies:
             return values
@@ -101,19 +101,19 @@ FORMS = (
         of_accuracies=True,
     ),
 )
-"""What is compared. Places are centred logarithms, so that a level is that of the middle size; an
-exponent is that of e per factor of ten."""
+"""The forms that are compared. x is centred, so a level is the value at the mean of x. An exponent
+is the change of the natural logarithm per factor of ten."""
 
 
 def precision_of(draws: Floats) -> Floats:
-    """The inverse of the covariance between rows, shrunk towards its diagonal.
+    """Return the inverse covariance between rows, shrunk towards its diagonal.
 
     Args:
-        draws: (m, B), no NaN.
+        draws: (m, B), without NaN.
 
     Returns:
-        (m, m). Rows that do not vary have the weight of the one that varies least; where none
-        varies, all weigh 1.
+        (m, m). A row without variance gets the smallest variance of the others; the identity if no
+        row varies.
     """
     cov = np.atleast_2d(np.cov(draws))
     spread = np.diag(cov)
@@ -126,16 +126,13 @@ def precision_of(draws: Floats) -> Floats:
 
 
 def solve(form: Form, x: Floats, values: Floats, precision: Floats) -> Floats:
-    """The parameters that fit best.
+    """Return the parameters that fit best, (k,).
 
     Args:
-        form: The curve.
-        x: (n,): places.
-        values: (m,).
-        precision: (m, m): the inverse of the values' covariance.
-
-    Returns:
-        (k,).
+        form: The form.
+        x: (n,): centred log10 of the scale.
+        values: (m,): gaps, or accuracies ID and then OOD.
+        precision: (m, m): inverse covariance of the values.
     """
     root = np.linalg.cholesky(precision).T
 
@@ -148,17 +145,14 @@ def solve(form: Form, x: Floats, values: Floats, precision: Floats) -> Floats:
 
 
 def solve_many(form: Form, x: Floats, values: Floats, precision: Floats, start: Floats) -> Floats:
-    """The same for many sets of values at once.
+    """Return the parameters that fit each of B sets of values best, (B, k).
 
     Args:
-        form: As above, as are `x` and `precision`.
-        x: As above.
-        values: (B, m).
-        precision: As above.
-        start: (k,): the parameters that fit the data best.
-
-    Returns:
-        (B, k); NaN where a value is NaN.
+        form: The form.
+        x: (n,): centred log10 of the scale.
+        values: (B, m); a set with a NaN gets NaN parameters.
+        precision: (m, m): inverse covariance of the values.
+        start: (k,): parameters of the fit to the data.
     """
     parameters = np.broadcast_to(start, (len(values), len(start))).copy()
     cost = _cost(form, x, values, precision, parameters)
@@ -188,7 +182,7 @@ def _cost(form: Form, x: Floats, values: Floats, precision: Floats, parameters: 
 
 
 def _slopes(form: Form, x: Floats, parameters: Floats) -> Floats:
-    """(B, m, k): derivatives by the parameters, by central differences."""
+    """Return (B, m, k) derivatives by the parameters, from central differences."""
     columns = []
     for n in range(parameters.shape[-1]):
         nudge = np.zeros(parameters.shape[-1])

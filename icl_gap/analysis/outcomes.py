@@ -1,4 +1,4 @@
-"""The cells of a frame of results, as arrays."""
+"""A frame of results as arrays, one set for each cell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from icl_gap.analysis.points import Subject
+from icl_gap.analysis.points import Setting
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.metrics import METRICS
 from icl_gap.results import OUTCOMES
@@ -19,66 +19,66 @@ from icl_gap.schema import Condition, Metric, Split
 from icl_gap.text import brief, shots_text
 
 Floats: TypeAlias = NDArray[np.float64]
-_SUBJECT = tuple(field.name for field in fields(Subject))
-_REST = ("cell", "query_split", "condition", "seed", "selection")
+_SETTING_FIELDS = tuple(field.name for field in fields(Setting))
+_CELL_FIELDS = ("cell", "query_split", "condition", "seed", "selection")
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """The outcomes of one cell's requests, sorted by their queries; all arrays are (Q,)."""
+class CellOutcomes:
+    """Outcomes of one cell's requests, sorted by query; all arrays have shape (Q,)."""
 
     key: str
-    subject: Subject
+    setting: Setting
     query_split: Split
     condition: Condition
     seed: int
     crossed: bool
-    """Whether all its queries share their exemplars."""
+    """True if all queries of the cell see the same exemplars, so that seeds are resampled too."""
     queries: NDArray[np.int64]
-    """Where the query's id stands among all ids, sorted."""
+    """Index of the query's id among all sorted ids."""
     answered: NDArray[np.bool_]
-    """False where the request was skipped or failed."""
+    """False if the request was skipped or failed."""
     failed: NDArray[np.bool_]
     shots: Floats
-    """Effective."""
+    """Effective number of shots."""
     coverage: Floats
     scores: Mapping[Metric, Floats]
-    """1, 0, or NaN where it is not known."""
+    """1, 0, or NaN if unknown, by metric."""
     logprob: Floats
-    """The gold answer's mean log-likelihood, nats a token; NaN where it is not known."""
+    """Mean log-likelihood of the gold target's tokens, in nats; NaN if unknown."""
 
     @property
-    def asked(self) -> NDArray[np.bool_]:
-        """False where the request was skipped."""
+    def sent(self) -> NDArray[np.bool_]:
+        """False if the request was skipped."""
         return self.answered | self.failed
 
     @property
     def name(self) -> str:
-        """Which cell it is, for a message."""
-        of = self.subject
+        """Description of the cell for a message."""
+        of = self.setting
         return (
             f"{of.benchmark} {of.model}, {shots_text(of.shots)}, {self.query_split} queries,"
             f" {self.condition.upper()}, seed {self.seed} (cell {self.key[:12]})"
         )
 
     def __repr__(self) -> str:
-        return brief("Cell", f"{len(self.queries):,} requests", self.name)
+        return brief("CellOutcomes", f"{len(self.queries):,} requests", self.name)
 
 
-def cells_of(results: pd.DataFrame) -> tuple[list[Cell], NDArray[np.object_]]:
-    """Take a frame apart.
+def read_outcomes(results: pd.DataFrame) -> tuple[list[CellOutcomes], NDArray[np.object_]]:
+    """Split a frame of results into cells.
 
     Args:
-        results: As `load_results` gives them, whole or some of its rows, in any order.
+        results: Frame as returned by `load_results`, all of its rows or some, in any order.
 
     Returns:
-        Its cells, and the ids of all queries, sorted, to which their `queries` point.
+        The cells, and the sorted ids of all queries, to which their `queries` are indices.
 
     Raises:
         InputError: The frame lacks a column.
-        AnalysisError: A query stands twice in a cell.
+        AnalysisError: A cell holds a query twice.
     """
-    needed = (*_SUBJECT, *_REST, *OUTCOMES)
+    needed = (*_SETTING_FIELDS, *_CELL_FIELDS, *OUTCOMES)
     if missing := [name for name in needed if name not in results.columns]:
         raise InputError(
             "not a frame of results",
@@ -91,25 +91,25 @@ def cells_of(results: pd.DataFrame) -> tuple[list[Cell], NDArray[np.object_]]:
     starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
     heads = results.iloc[order[starts]]
     arrays = _arrays(results, codes)
-    told = heads.astype(object).where(heads.notna(), None).to_dict("records")
+    described = heads.astype(object).where(heads.notna(), None).to_dict("records")
     cells = [
         _cell(
             cast("dict[str, Any]", head), {name: array[rows] for name, array in arrays.items()}, ids
         )
-        for head, rows in zip(told, np.split(order, starts[1:]), strict=True)
+        for head, rows in zip(described, np.split(order, starts[1:]), strict=True)
     ]
     return cells, ids
 
 
 def _ranks(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
-    """Where each value stands among all values, sorted; and these."""
+    """Return the rank of each value among the sorted distinct values, and these values."""
     values = np.asarray(column.cat.categories, dtype=object)
     order = np.argsort(values)
     return np.argsort(order)[column.cat.codes], values[order]
 
 
 def _arrays(results: pd.DataFrame, codes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """The columns of requests; what is not known is NaN."""
+    """Return the columns of requests as arrays; unknown numbers are NaN."""
 
     def floats(name: str) -> Floats:
         return results[name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -125,10 +125,12 @@ def _arrays(results: pd.DataFrame, codes: NDArray[np.int64]) -> dict[str, NDArra
     }
 
 
-def _cell(head: dict[str, Any], arrays: dict[str, NDArray[Any]], ids: NDArray[np.object_]) -> Cell:
-    cell = Cell(
+def _cell(
+    head: dict[str, Any], arrays: dict[str, NDArray[Any]], ids: NDArray[np.object_]
+) -> CellOutcomes:
+    cell = CellOutcomes(
         key=head["cell"],
-        subject=Subject(**{name: head[name] for name in _SUBJECT}),
+        setting=Setting(**{name: head[name] for name in _SETTING_FIELDS}),
         query_split=head["query_split"],
         condition=head["condition"],
         seed=head["seed"],

@@ -1,4 +1,4 @@
-"""From cells to pairs: the same query, asked once with ID and once with OOD exemplars."""
+"""Pairs of requests: the same query with ID and with OOD exemplars."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from icl_gap.analysis.outcomes import Cell, Floats, cells_of
-from icl_gap.analysis.points import Subject
+from icl_gap.analysis.outcomes import CellOutcomes, Floats, read_outcomes
+from icl_gap.analysis.points import Setting
 from icl_gap.errors import AnalysisError
 from icl_gap.metrics import METRICS
 from icl_gap.schema import Condition, Metric, Split
 from icl_gap.text import brief
 
-Cells: TypeAlias = Mapping[tuple[Condition, int], Cell]
-"""The cells of one subject and query split, by condition and seed."""
+CellPairs: TypeAlias = Mapping[tuple[Condition, int], CellOutcomes]
+"""Cells of one setting and query split, by condition and seed."""
 Remarks: TypeAlias = list[tuple[str, str]]
-"""Text and place of what must be said; see `points.merge_notes`."""
+"""Remarks for the reader, as (text, what it concerns); `analyze` merges them into notes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Paired:
-    """The paired outcomes of one subject on one side of its benchmark; S seeds, Q queries."""
+class PairedOutcomes:
+    """Paired outcomes in one setting, on one side of its benchmark, for S seeds and Q queries."""
 
-    subject: Subject
+    setting: Setting
     query_split: Split
     seeds: tuple[int, ...]
     query_ids: tuple[str, ...]
-    """Sorted; those that have no answer are among them."""
+    """Sorted ids of all queries, unanswered ones included."""
     crossed: bool
-    """Whether seeds are crossed with queries: all queries of a cell share their exemplars."""
+    """True if all queries of a cell see the same exemplars, so that seeds are resampled too."""
     matches: Mapping[Metric, Floats]
-    """(S, 2): matches ID and OOD over the answered queries, by metric; NaN where some are not
-    known."""
+    """(S, 2): number of matches ID and OOD over the answered queries, by metric; NaN if some are
+    unknown."""
     hits_id: Floats
-    """(S, Q): 1 where the request was answered right, else 0."""
+    """(S, Q): 1 where the ID answer is right, else 0."""
     hits_ood: Floats
     answered: Floats
-    """(S, Q): 1 where both conditions answered, 0 where one did not or the query was not asked."""
+    """(S, Q): 1 where the request was answered under both conditions, else 0."""
     logprob_id: Floats
-    """(S, Q): the gold answer's mean log-likelihood, nats a token; 0 where it is not known."""
+    """(S, Q): mean log-likelihood of the gold target's tokens, in nats; 0 where unknown."""
     logprob_ood: Floats
-    likely: Floats
-    """(S, Q): 1 where that is known under both conditions, else 0."""
+    has_logprob: Floats
+    """(S, Q): 1 where it is known under both conditions, else 0."""
     skipped: Floats
-    """(S,): queries skipped, which they are under both conditions alike."""
+    """(S,): number of queries skipped, always under both conditions."""
     failed: Floats
-    """(S,): queries left out as a request of theirs failed."""
-    left_id: Floats
-    """(S,): of the queries left out, those answered right ID all the same."""
-    left_ood: Floats
-    open_id: Floats
-    """(S,): of the queries left out, those that have no answer ID."""
-    open_ood: Floats
+    """(S,): number of queries left out because the request failed under a condition."""
+    unpaired_hits_id: Floats
+    """(S,): number of queries left out whose ID answer is right nevertheless."""
+    unpaired_hits_ood: Floats
+    unanswered_id: Floats
+    """(S,): number of queries left out that have no ID answer."""
+    unanswered_ood: Floats
     shots: Floats
-    """(S,): effective shots, summed over the answered queries."""
+    """(S,): sum of the effective shots over the answered queries."""
     coverage_id: Floats
-    """(S,): as `shots`."""
+    """(S,): sum of the coverage over the answered queries."""
     coverage_ood: Floats
 
-    def under(self, seeds: Sequence[int]) -> Paired:
-        """The same under some of its seeds."""
+    def under(self, seeds: Sequence[int]) -> PairedOutcomes:
+        """Return the outcomes under some of the seeds."""
         rows = [self.seeds.index(seed) for seed in seeds]
         matrices = (f.name for f in fields(self) if f.name not in _DESCRIPTION)
         return replace(
@@ -77,62 +77,65 @@ class Paired:
 
     def __repr__(self) -> str:
         size = f"{len(self.seeds)} seeds, {len(self.query_ids):,} {self.query_split} queries"
-        return brief("Paired", size, self.subject.place)
+        return brief("PairedOutcomes", size, self.setting.label)
 
 
-_DESCRIPTION = {"subject", "query_split", "seeds", "query_ids", "crossed", "matches"}
+_DESCRIPTION = {"setting", "query_split", "seeds", "query_ids", "crossed", "matches"}
 
 
-def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[Paired], Remarks]:
-    """Pair the ID and OOD outcomes of every subject, query split and seed, by query id.
+def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[PairedOutcomes], Remarks]:
+    """Pair the ID and OOD outcomes of every setting, query split and seed, by query id.
 
     Args:
-        results: As `load_results` gives them; rows in any order.
-        metric: Which match counts as a hit.
+        results: Frame as returned by `load_results`, in any order.
+        metric: The match that counts as a hit.
 
     Returns:
-        One `Paired` for each subject and query split that has both conditions under at least one
-        seed, sorted; and what had to be left out.
+        The outcomes of each setting and query split that has both conditions under at least one
+        seed, sorted; and remarks on what is left out.
 
     Raises:
         AnalysisError: Two cells have the same coordinates, describe their model differently, or
             cannot be compared query by query.
     """
-    cells, queries = cells_of(results)
-    groups: dict[tuple[Subject, Split], dict[tuple[Condition, int], Cell]] = defaultdict(dict)
+    cells, queries = read_outcomes(results)
+    groups: dict[tuple[Setting, Split], dict[tuple[Condition, int], CellOutcomes]] = defaultdict(
+        dict
+    )
     for cell in cells:
-        group = groups[cell.subject, cell.query_split]
+        group = groups[cell.setting, cell.query_split]
         twin = group.setdefault((cell.condition, cell.seed), cell)
         if twin is not cell:
             raise AnalysisError(
                 "two cells have the same coordinates; keep one of them, or analyze them apart\n"
                 f"  {twin.name}\n  {cell.name}"
             )
-    _check_subjects(cells)
+    _check_models(cells)
     remarks: Remarks = []
     paired = [
         _paired(found, seeds, metric, queries)
-        for (subject, query_split), found in sorted(groups.items(), key=_order)
-        if (seeds := _common_seeds(found, f"{subject.place}, {query_split} queries", remarks))
+        for (setting, query_split), found in sorted(groups.items(), key=_order)
+        if (seeds := _common_seeds(found, f"{setting.label}, {query_split} queries", remarks))
     ]
     return paired, remarks
 
 
-def _order(group: tuple[tuple[Subject, Split], object]) -> tuple[str | int, ...]:
-    subject, query_split = group[0]
-    size = -1 if subject.n_params is None else subject.n_params
+def _order(group: tuple[tuple[Setting, Split], object]) -> tuple[str | int, ...]:
+    """Return the sort key of a group: benchmark, family, size, model, shots, query split."""
+    setting, query_split = group[0]
+    size = -1 if setting.n_params is None else setting.n_params
     return (
-        subject.dataset,
-        subject.split,
-        subject.family,
+        setting.dataset,
+        setting.split,
+        setting.family,
         size,
-        subject.model,
-        subject.shots,
+        setting.model,
+        setting.shots,
         query_split,
     )
 
 
-_ALIKE = (
+_MODEL_FIELDS = (
     "family",
     "n_params",
     "n_params_non_embedding",
@@ -143,13 +146,13 @@ _ALIKE = (
 )
 
 
-def _check_subjects(cells: Sequence[Cell]) -> None:
-    """The cells of one model on one benchmark must agree about what these are."""
-    seen: dict[tuple[str, str], Cell] = {}
+def _check_models(cells: Sequence[CellOutcomes]) -> None:
+    """Check that the cells of one model on one benchmark describe both in the same way."""
+    seen: dict[tuple[str, str], CellOutcomes] = {}
     for cell in cells:
-        first = seen.setdefault((cell.subject.model, cell.subject.benchmark), cell)
-        for name in _ALIKE:
-            mine, other = getattr(cell.subject, name), getattr(first.subject, name)
+        first = seen.setdefault((cell.setting.model, cell.setting.benchmark), cell)
+        for name in _MODEL_FIELDS:
+            mine, other = getattr(cell.setting, name), getattr(first.setting, name)
             if mine != other:
                 raise AnalysisError(
                     f"two cells that belong together differ in `{name}`: {other!r} and {mine!r}\n"
@@ -157,8 +160,8 @@ def _check_subjects(cells: Sequence[Cell]) -> None:
                 )
 
 
-def _common_seeds(cells: Cells, where: str, remarks: Remarks) -> tuple[int, ...]:
-    """The seeds under which both conditions ran; what is missing goes to `remarks`."""
+def _common_seeds(cells: CellPairs, where: str, remarks: Remarks) -> tuple[int, ...]:
+    """Return the seeds that both conditions have; add what is missing to the remarks."""
     seeds = {c: {seed for condition, seed in cells if condition == c} for c in ("id", "ood")}
     for condition, other in (("id", "ood"), ("ood", "id")):
         alone = sorted(seeds[condition] - seeds[other])
@@ -174,8 +177,8 @@ def _common_seeds(cells: Cells, where: str, remarks: Remarks) -> tuple[int, ...]
 
 
 def _paired(
-    cells: Cells, seeds: tuple[int, ...], metric: Metric, names: NDArray[np.object_]
-) -> Paired:
+    cells: CellPairs, seeds: tuple[int, ...], metric: Metric, names: NDArray[np.object_]
+) -> PairedOutcomes:
     pairs = [(cells["id", seed], cells["ood", seed]) for seed in seeds]
     for inside, outside in pairs:
         _check_pair(inside, outside, names)
@@ -186,19 +189,19 @@ def _paired(
         kept = inside.answered & outside.answered
         hits = [_hits(cell, metric, names) for cell in (inside, outside)]
         logprobs = np.array([inside.logprob[kept], outside.logprob[kept]])
-        likely = ~np.isnan(logprobs).any(axis=0)
+        has_logprob = ~np.isnan(logprobs).any(axis=0)
         columns = np.searchsorted(queries, inside.queries[kept])
         found = (each[kept] for each in hits)
         cube[:, s, columns] = (
             *found,
             np.ones(len(columns)),
-            *np.where(likely, logprobs, 0),
-            likely,
+            *np.where(has_logprob, logprobs, 0),
+            has_logprob,
         )
         sums.append(_sums(inside, outside, kept, hits))
     first = pairs[0][0]
-    return Paired(
-        first.subject,
+    return PairedOutcomes(
+        first.setting,
         first.query_split,
         seeds,
         tuple(names[queries]),
@@ -209,7 +212,7 @@ def _paired(
     )
 
 
-def _matches(pairs: Sequence[tuple[Cell, Cell]]) -> dict[Metric, Floats]:
+def _matches(pairs: Sequence[tuple[CellOutcomes, CellOutcomes]]) -> dict[Metric, Floats]:
     """Return the (S, 2) matches of each metric over the queries that both cells answered."""
     answered = [inside.answered & outside.answered for inside, outside in pairs]
     return {
@@ -224,15 +227,15 @@ def _matches(pairs: Sequence[tuple[Cell, Cell]]) -> dict[Metric, Floats]:
 
 
 def _sums(
-    inside: Cell, outside: Cell, kept: NDArray[np.bool_], hits: Sequence[Floats]
+    inside: CellOutcomes, outside: CellOutcomes, kept: NDArray[np.bool_], hits: Sequence[Floats]
 ) -> dict[str, float]:
-    """What is counted over the queries of one seed.
+    """Return the counts and sums over the queries of one seed.
 
     Args:
         inside: The ID cell.
         outside: The OOD cell.
-        kept: (Q,): whether both have an answer.
-        hits: (Q,) of each.
+        kept: (Q,): True where both have an answer.
+        hits: Two arrays of shape (Q,), ID and OOD; NaN without an answer.
     """
     failed = inside.failed | outside.failed
     found = {
@@ -241,28 +244,28 @@ def _sums(
         "shots": inside.shots[kept].sum(),
     }
     for condition, cell, right in zip(("id", "ood"), (inside, outside), hits, strict=True):
-        found[f"left_{condition}"] = np.nansum(right[~kept])
-        found[f"open_{condition}"] = np.count_nonzero(~cell.answered)
+        found[f"unpaired_hits_{condition}"] = np.nansum(right[~kept])
+        found[f"unanswered_{condition}"] = np.count_nonzero(~cell.answered)
         found[f"coverage_{condition}"] = cell.coverage[kept].sum()
     return {name: float(value) for name, value in found.items()}
 
 
-def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None:
-    """Check that two cells hold the same queries, asked in the same way.
+def _check_pair(inside: CellOutcomes, outside: CellOutcomes, names: NDArray[np.object_]) -> None:
+    """Check that two cells hold the same queries with the same effective shots.
 
     Raises:
-        AnalysisError: One lacks a query, or skipped one that the other asked, or the effective
-            shots of a query differ.
+        AnalysisError: A query is missing or skipped in one cell alone, or its effective shots
+            differ.
     """
     problem = None
     if len(odd := np.setxor1d(inside.queries, outside.queries)):
         missing = "OOD" if odd[0] in inside.queries else "ID"
         problem = f"the {missing} cell lacks query `{names[odd[0]]}`"
-    elif (apart := inside.asked != outside.asked).any():
+    elif (apart := inside.sent != outside.sent).any():
         n = int(apart.argmax())
-        skipper = "OOD" if inside.asked[n] else "ID"
+        skipper = "OOD" if inside.sent[n] else "ID"
         problem = f"query `{names[inside.queries[n]]}` was skipped in the {skipper} cell alone"
-    elif (apart := inside.asked & (inside.shots != outside.shots)).any():
+    elif (apart := inside.sent & (inside.shots != outside.shots)).any():
         n = int(apart.argmax())
         problem = (
             f"query `{names[inside.queries[n]]}` has {inside.shots[n]:.0f} effective shots ID"
@@ -275,8 +278,8 @@ def _check_pair(inside: Cell, outside: Cell, names: NDArray[np.object_]) -> None
         )
 
 
-def _hits(cell: Cell, metric: Metric, names: NDArray[np.object_]) -> Floats:
-    """(Q,): NaN where there is no answer."""
+def _hits(cell: CellOutcomes, metric: Metric, names: NDArray[np.object_]) -> Floats:
+    """Return (Q,) hits, 0 or 1; NaN where there is no answer."""
     hits: Floats = np.where(cell.answered, cell.scores[metric], np.nan)
     if (unknown := np.isnan(hits) & cell.answered).any():
         query = names[cell.queries[unknown.argmax()]]

@@ -1,4 +1,4 @@
-"""What a gap is fitted against: size, training tokens or training compute, and who has a value."""
+"""Scales that a gap is fitted against: parameters, training tokens, training compute."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from icl_gap.analysis.points import GapPoint, Subject
+from icl_gap.analysis.points import GapPoint, Setting
 from icl_gap.schema import ScaleKey
 
 ESTIMATED = "its size is only estimated"
@@ -14,26 +14,26 @@ ESTIMATED = "its size is only estimated"
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A number that models have, and that fits take the logarithm of."""
+    """A number that describes a model; fits use its logarithm."""
 
     key: ScaleKey
     label: str
-    """In the singular of a sentence: `ten times the training tokens`."""
+    """Noun phrase for a sentence: `ten times the training tokens`."""
     steps: str
-    """What several values of it are called."""
-    of: Callable[[Subject], float | None]
-    """Its value for a model; None where that is not known."""
+    """Noun for several values of it."""
+    of: Callable[[Setting], float | None]
+    """Return the value of a model; None if it is unknown."""
     lacking: str
-    """Why a model has none."""
+    """Reason why a model has no value."""
     of_size: bool = True
-    """Whether it follows from the number of parameters, which may be an estimate only."""
+    """True if it follows from the number of parameters, which may be an estimate."""
 
     def why_not(self, point: GapPoint, *, estimated_sizes: bool) -> str | None:
-        """Why a fit cannot use a point; None if it can.
+        """Return the reason why a fit cannot use a point; None if it can.
 
         Args:
             point: The point.
-            estimated_sizes: Whether numbers of parameters that others estimated will do.
+            estimated_sizes: Accept numbers of parameters that are estimates.
         """
         if not point.trained:
             return "untrained"
@@ -44,13 +44,13 @@ class Scale:
         return point.unresolved_because
 
 
-def training_flops(subject: Subject) -> float | None:
-    """The floating-point operations of a model's training: C = 6 N D.
+def training_flops(setting: Setting) -> float | None:
+    """Return the floating-point operations of a model's training, C = 6 N D.
 
-    N are the parameters outside embeddings, D the tokens trained on (Kaplan et al. 2020, arXiv
-    2001.08361, section 2.1; Hoffmann et al. 2022, arXiv 2203.15556, appendix F).
+    N is the number of parameters outside embeddings, D the number of training tokens (Kaplan et al.
+    2020, arXiv 2001.08361, section 2.1; Hoffmann et al. 2022, arXiv 2203.15556, appendix F).
     """
-    size, tokens = subject.n_params_non_embedding, subject.training_tokens
+    size, tokens = setting.n_params_non_embedding, setting.training_tokens
     return None if size is None or tokens is None else 6.0 * size * tokens
 
 

@@ -1,19 +1,21 @@
-"""An analysis as rows of text, for a terminal."""
+"""Tables of an analysis as rows of text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from icl_gap.analysis.analyze import Analysis
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.points import Accuracies, Analysis, Needed, Slope, Subject
+from icl_gap.analysis.points import Accuracies, Setting
 from icl_gap.analysis.scale import SCALES
+from icl_gap.analysis.slopes import SampleSize, Slope
 from icl_gap.metrics import METRICS
 
 
-def table(analysis: Analysis) -> list[dict[str, str]]:
-    """One row for each gap: benchmark, model, shots, queries, A_id, A_ood and gaps, as text.
+def gap_table(analysis: Analysis) -> list[dict[str, str]]:
+    """Return one row for each gap: benchmark, model, shots, queries, A_id, A_ood, gap.
 
-    The smooth gap has a column where some answers' log-likelihoods are known.
+    There is a column for the smooth gap if any is known.
     """
     smooth = any(point.smooth for point in analysis.points)
     return [
@@ -33,7 +35,7 @@ def table(analysis: Analysis) -> list[dict[str, str]]:
 
 
 def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
-    """One row for each gap: what stands beside it, as text."""
+    """Return one row for each gap: further intervals, tests and bounds."""
     skips = any(point.bounds for point in analysis.points)
     metrics = [m for m in METRICS if any(m in point.accuracies for point in analysis.points)]
     return [
@@ -47,31 +49,31 @@ def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
             "detectable gap": _number(point.detectable),
             "McNemar p": " ".join(_p_value(test.p_value) for test in point.tests),
             "Holm": " ".join(_p_value(test.p_holm) for test in point.tests),
-            **({"unanswered leave": _ends(point.bounds)} if skips else {}),
+            **({"bounds if unanswered": _ends(point.bounds)} if skips else {}),
         }
         for point in analysis.points
     ]
 
 
 def fit_table(analysis: Analysis) -> list[dict[str, str]]:
-    """One row for each fit: whose, its slope, and how far one may trust it."""
+    """Return one row for each fit: its family, its slope, and checks of the slope."""
     return [
         {
             "family": fit.family,
             **_slope(fit),
             "models": str(fit.n_points),
-            "without a size": _range([each.slope for each in fit.without]),
+            "without a size": _range([each.slope for each in fit.leave_one_out]),
             "best form": fit.best.form if fit.best else "-",
             "Kendall p": _p_value(fit.trend.kendall_p),
             "Page p": _p_value(fit.trend.page_p),
-            "to resolve it": _needed(fit.needed),
+            "to resolve it": _sample_size(fit.sample_size),
         }
         for fit in analysis.fits
     ]
 
 
 def common_table(analysis: Analysis) -> list[dict[str, str]]:
-    """One row for each slope that several families may have in common."""
+    """Return one row for each slope that is common to several families."""
     return [
         {
             "families": ", ".join(fit.families),
@@ -83,12 +85,12 @@ def common_table(analysis: Analysis) -> list[dict[str, str]]:
 
 
 def reasoning_table(analysis: Analysis) -> list[dict[str, str]]:
-    """One row for each reasoning gap: accuracies on composed questions and on their parts."""
+    """Return one row for each reasoning gap: accuracies on composed questions and on the parts."""
     return [
         {
             "benchmark": found.dataset,
             "model": found.model,
-            "params": human(found.n_params),
+            "params": short_number(found.n_params),
             "shots": str(found.shots),
             "queries": found.query_split,
             "exemplars": found.condition.upper(),
@@ -101,22 +103,24 @@ def reasoning_table(analysis: Analysis) -> list[dict[str, str]]:
     ]
 
 
-def human(count: float | None) -> str:
-    """A large number in three digits, e.g. `6.7B` or `3.2e21`; a dash for None."""
+def short_number(count: float | None) -> str:
+    """Return a large number with three digits, e.g. `6.7B` or `3.2e21`; a dash for None."""
     if count is None:
         return "-"
     if count >= 1e15:
         return f"{count:.3g}".replace("e+", "e")
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
-        # What three digits would round up to 1000 belongs to the next unit.
+        # A number that would round up to 1000 takes the next letter.
         if count >= size * 0.9995:
             return f"{count / size:.3g}{letter}"
     return f"{count:.3g}"
 
 
-def size_text(of: Subject) -> str:
-    """A model's number of parameters, with a tilde before an estimate; a dash where it has none."""
-    return ("~" if of.size_source == "estimated" and of.n_params else "") + human(of.n_params)
+def size_text(of: Setting) -> str:
+    """Return a model's number of parameters, `~` before an estimate; a dash without one."""
+    return ("~" if of.size_source == "estimated" and of.n_params else "") + short_number(
+        of.n_params
+    )
 
 
 def _number(value: float | None) -> str:
@@ -133,8 +137,8 @@ def _range(slopes: Sequence[float]) -> str:
     return f"{min(slopes):+.3f} to {max(slopes):+.3f}" if slopes else "-"
 
 
-def _needed(needed: Needed | None) -> str:
-    return "-" if needed is None else f"{needed.queries:,} queries or {needed.sizes:,} sizes"
+def _sample_size(size: SampleSize | None) -> str:
+    return "-" if size is None else f"{size.queries:,} queries or {size.sizes:,} sizes"
 
 
 def _both(found: Accuracies | None) -> str:

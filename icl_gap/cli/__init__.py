@@ -1,4 +1,4 @@
-"""The command line: it parses, calls and prints, and decides nothing.
+"""The command line: parse arguments, call the package, print the result.
 
 Every command imports what it needs when it runs, so that `--help` answers at once.
 """
@@ -47,6 +47,6 @@ app.add_typer(store.app, name="store")
 
 
 def main() -> None:
-    """Run the command line; `exits` tells how it ends."""
+    """Run the command line; see `icl_gap.cli.exits` for exit codes."""
     show_log()
     sys.exit(exit_code(app))

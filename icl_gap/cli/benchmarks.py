@@ -1,4 +1,4 @@
-"""`icl-gap data`: commands on benchmarks."""
+"""`icl-gap data`: list, describe, download and check benchmarks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from icl_gap.data import BenchmarkInfo, Verification
 
 app = typer.Typer(
-    help="List, describe, fetch and check benchmarks.", no_args_is_help=True, rich_markup_mode=None
+    help="List, describe, download and check benchmarks.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 
-Name = Annotated[str, typer.Argument(help="Of a benchmark, or the path of a card.")]
+Name = Annotated[str, typer.Argument(help="Name of a benchmark, or path of a card.")]
 Root = Annotated[
     Path | None,
     typer.Option(help="Folder of benchmark files.", envvar="ICL_GAP_DATA", show_default=False),
@@ -25,7 +27,7 @@ Root = Annotated[
 
 @app.command("list")
 def list_(root: Root = None) -> None:
-    """List the benchmarks that ship with the package, and whether their data is at hand."""
+    """List the benchmarks of the package, and where their data is."""
     from icl_gap.data import list_cards
     from icl_gap.data.locations import find_sources
 
@@ -44,10 +46,12 @@ def list_(root: Root = None) -> None:
 @app.command()
 def info(
     name: Name,
-    split: Annotated[str | None, typer.Option(help="Default: the card's own.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The split.", show_default="the card's default")
+    ] = None,
     root: Root = None,
 ) -> None:
-    """Describe a benchmark: its size, its words, and what its test side shares with train."""
+    """Describe a benchmark: sizes, vocabularies, train-test overlap."""
     from icl_gap.data import describe, load_card, load_split
 
     card = load_card(name)
@@ -65,7 +69,10 @@ def info(
 
 @app.command()
 def fetch(name: Name) -> None:
-    """Download a benchmark's files, each checked against its sha256 before it is read."""
+    """Download a benchmark's files.
+
+    Each file is checked against its sha256 before it is read.
+    """
     from icl_gap.data import fetch_benchmark, load_card
 
     with transfer() as progress:
@@ -82,7 +89,10 @@ def fetch(name: Name) -> None:
 
 @app.command()
 def verify(name: Name, root: Root = None) -> None:
-    """Check every file's sha256 and load every split; exit code 1 if anything is wrong."""
+    """Check every file of a benchmark and load every split.
+
+    The exit code is 1 if a checksum differs or a split does not load.
+    """
     from icl_gap.data import load_card, verify_benchmark
 
     found = verify_benchmark(load_card(name), root, progress=show_progress)

@@ -1,4 +1,4 @@
-"""What the commands show: tables, progress, and text that cannot take the terminal over."""
+"""Output of the commands: tables, progress bars, and text without control characters."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ T = TypeVar("T")
 
 
 _WIDTH_OF_FILES = 160
-"""Columns where standard output is a file or a pipe, which have no width of their own."""
+"""Width in columns if standard output is a file or a pipe."""
 
 
 class _Console(Console):
-    """A console that leaves the end of the program to `exits`."""
+    """A console that leaves broken pipes to `icl_gap.cli.exits`."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def out() -> Console:
-    """Where results go. Made anew, as standard output may be redirected at any time."""
+    """Return a console on the current standard output, which may have been redirected."""
     width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
     return _Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def say(text: str) -> None:
-    """Print plain text, letter by letter."""
+    """Print plain text; control characters are escaped, markup is not interpreted."""
     print(printable(text))  # noqa: T201 (rich would turn `:on:` into a picture)
 
 
@@ -62,31 +62,30 @@ class _Terminal(logging.Handler):
 
 
 def show_log() -> None:
-    """Print what the package logs, as other lines to standard error."""
+    """Print the log of the package to standard error."""
     logging.getLogger("icl_gap").handlers = [_Terminal()]
 
 
 def show_table(
     rows: Sequence[dict[str, str]], *, title: str | None = None, left: Sequence[str] = ()
 ) -> None:
-    """Print rows of text under their keys; columns of numbers stand to the right.
+    """Print rows of text under their keys.
 
     Args:
-        rows: Each with the same keys.
-        title: Above the table.
-        left: The keys of columns of words.
+        rows: Rows with the same keys.
+        title: Title above the table.
+        left: Keys of left-aligned columns, which hold text; the others are right-aligned.
     """
     table = Table(title=title, title_justify="left", header_style="bold")
     for key in rows[0]:
-        words = key in left
-        table.add_column(key, justify="left" if words else "right", overflow="fold")
+        table.add_column(key, justify="left" if key in left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(value)) for value in row.values()))
     out().print(table, soft_wrap=False)
 
 
 class _Rate(ProgressColumn):
-    """Items a second."""
+    """Rate in items per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -94,7 +93,7 @@ class _Rate(ProgressColumn):
 
 
 def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    """Show a progress bar with rate and time left; nothing where no terminal looks on."""
+    """Show a progress bar with rate and time left, if standard error is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from items
@@ -112,7 +111,7 @@ def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[
 
 @contextmanager
 def waiting(description: str) -> Iterator[None]:
-    """Show that something goes on whose end cannot be told; nothing where no terminal looks on."""
+    """Show a spinner for work of unknown length, if standard error is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
@@ -123,10 +122,11 @@ def waiting(description: str) -> Iterator[None]:
 
 @contextmanager
 def transfer() -> Iterator[Callable[[str, int, int | None], None] | None]:
-    """Show downloads with size, speed and time left; nothing where no terminal looks on.
+    """Show downloads with size, speed and time left, if standard error is a terminal.
 
     Yields:
-        A function that takes a file's name, the bytes here and the bytes in all.
+        A function of a file's name, the number of bytes received, and the total or None; None if
+        standard error is no terminal.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

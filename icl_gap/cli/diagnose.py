@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.cli.console import say, show_progress, show_table
-from icl_gap.cli.results import Folder, Match
+from icl_gap.cli.results import Folder, MetricOption
 
 if TYPE_CHECKING:
     from icl_gap.analysis.estimate import Estimate
@@ -21,13 +21,13 @@ TEXT_COLUMNS = ("benchmark", "model", "queries", "exemplars")
 def diagnose(
     results: Folder,
     *,
-    metric: Match = "raw",
+    metric: MetricOption = "raw",
     csv: Annotated[
         Path | None, typer.Option(help="CSV file to write the measures of each request to.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show why there is a gap: coverage, its part in the gap, and error types.
+    """Show why there is a gap: coverage, divergence, error types.
 
     Prompts and answers are rebuilt from the benchmarks of the run, which must be available.
     """

@@ -1,11 +1,11 @@
-"""How the command line ends: what is printed for an error, and the exit code.
+"""Exit codes of the command line, and the messages that go with them.
 
-0    done
+0    success
 1    the work failed: a model, a results folder, a disk
-2    an input that the user can mend
+2    invalid input: an option, a sweep, a card, a recipe
 70   a defect of the program
 130  stopped with Ctrl-C
-141  the reader of the output, such as `head`, went away
+141  the reader of the output, such as `head`, closed it
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Commands(TyperGroup):
 
 @contextmanager
 def _endings() -> Iterator[None]:
-    """End with the program's own exit codes; typer has others."""
+    """Replace typer's exit codes by those of the program."""
     try:
         yield
     except KeyboardInterrupt:
@@ -74,15 +74,15 @@ def _endings() -> Iterator[None]:
     except BrokenPipeError:
         raise typer.Exit(READER_GONE) from None
     except typer.BadParameter as error:
-        error.message = _clip(error.message)  # a number of thousands of digits is repeated
+        error.message = _clip(error.message)  # typer repeats numbers of thousands of digits
         raise
 
 
 def exit_code(command: Callable[[], object]) -> int:
     """Run a command line and return its exit code.
 
-    Errors are printed on one screen. A defect of the program is one line and the path of a file
-    with the traceback.
+    Errors are printed briefly. For a defect of the program, the traceback is written to a temporary
+    file, whose path is printed.
 
     Args:
         command: Parses the arguments and runs; may raise anything.
@@ -104,7 +104,7 @@ def exit_code(command: Callable[[], object]) -> int:
         warn(f"icl-gap: {error.filename or 'files'}: {error.strerror or error}")
         code = FAILED
     except Exception as error:  # noqa: BLE001 (a user gets one line, whatever goes wrong)
-        _tell_defect(error)
+        _report_defect(error)
         code = DEFECT
     else:
         code = 0
@@ -112,9 +112,9 @@ def exit_code(command: Callable[[], object]) -> int:
 
 
 def _flushed(code: int) -> int:
-    """The exit code of a command that has ended, once its output is written.
+    """Flush standard output and return the exit code.
 
-    The interpreter itself would report a full disk only after the exit code is settled.
+    Without this, the interpreter would report a full disk only after the exit code is set.
     """
     try:
         if sys.stdout is not None:
@@ -131,10 +131,10 @@ def _flushed(code: int) -> int:
 
 
 def _check_streams() -> None:
-    """Make standard output and standard error fit for any text.
+    """Make standard output and standard error accept any text.
 
-    A closed descriptor would be given to the next file that is opened, and what is printed would
-    be written into that file; the null device takes its place.
+    A closed descriptor would be reused for the next file that is opened, and output would be
+    written into that file; the null device takes its place.
 
     Raises:
         InputError: Standard output is closed.
@@ -143,7 +143,7 @@ def _check_streams() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor, which is this one
+            os.open(os.devnull, os.O_RDWR)  # reuses the lowest free descriptor, which is this one
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (a descriptor, open until the end)
     if sys.stdout is None:
@@ -151,18 +151,18 @@ def _check_streams() -> None:
             "standard output is closed", allowed="an open one; `> /dev/null` drops the output"
         )
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error has it
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error does
 
 
 def _drop_output() -> None:
-    """Send what is still in the buffer nowhere, so that the interpreter can end."""
+    """Discard buffered output, so that the interpreter can exit."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
 
 
-def _tell_defect(error: Exception) -> None:
-    """Print that the program has a defect, and where the traceback is."""
+def _report_defect(error: Exception) -> None:
+    """Print the defect in one line, and the path of its traceback."""
     said = " ".join(f"{type(error).__name__}: {_text_of(error)}".split())
     name = shlex.join(sys.argv[1:2])
     warn(
@@ -171,7 +171,7 @@ def _tell_defect(error: Exception) -> None:
     )
     details = "".join(traceback.format_exception(error))
     try:
-        # A random name, and a file for the user's eyes alone: paths and texts stand in it.
+        # A random name and mode 0600, as tracebacks hold paths and texts.
         descriptor, path = tempfile.mkstemp(prefix="icl-gap-traceback-", suffix=".txt")
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123 (a descriptor)
             file.write(f"icl-gap {shlex.join(sys.argv[1:])}\n\n{details}")

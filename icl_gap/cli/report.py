@@ -1,4 +1,4 @@
-"""`icl-gap report`: a results folder as one page."""
+"""`icl-gap report`: a results folder as one HTML page."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from typing import Annotated
 import typer
 
 from icl_gap.cli.console import say, show_progress
-from icl_gap.cli.results import Against, EstimatedSizes, Folder, Match, analysis_of
+from icl_gap.cli.results import AgainstOption, EstimatedSizes, Folder, MetricOption, analysis_of
 
 
 def report(
     results: Folder,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The file.", show_default="RESULTS/report.html"),
+        typer.Option("--out", "-o", help="The HTML file.", show_default="RESULTS/report.html"),
     ] = None,
     *,
-    metric: Match = "raw",
-    against: Against = "n_params",
+    metric: MetricOption = "raw",
+    against: AgainstOption = "n_params",
     estimated_sizes: EstimatedSizes = False,
 ) -> None:
-    """Write the study as one page: the answer, figures, tables, every request.
+    """Write results as one HTML page, with every request.
 
-    The page is a single file and needs no network. The texts of prompts come from the benchmarks
-    at hand; without them the page names examples by their ids.
+    The page holds the answer in words, figures, tables and all requests. It is a single file and
+    needs no network. Prompts are rebuilt from the benchmarks of the run; if these are not
+    available, the page names examples by their ids.
     """
     from icl_gap.report import write_report
     from icl_gap.results import open_results

@@ -1,4 +1,4 @@
-"""`icl-gap score`: exact match of anyone's predictions."""
+"""`icl-gap score`: exact match of a file of predictions."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ def score(
         Path,
         typer.Argument(
             metavar="PREDICTIONS.jsonl",
-            help='Lines of {"prediction": …, "target": …}, and an "id" if you like.',
+            help='Lines of {"prediction": …, "target": …}, with an optional "id".',
         ),
     ],
     dataset: Annotated[
         str, typer.Option(help="Benchmark of the predictions: a card's name or path.")
     ],
 ) -> None:
-    """Score anyone's predictions by exact match."""
+    """Score a file of predictions by exact match."""
+    from icl_gap.metrics import METRICS
     from icl_gap.scoring import score_predictions
 
     with waiting("scoring"):
         summary, why = score_predictions(predictions, dataset=dataset)
     say(f"{summary.n:,} predictions")
-    say(f"raw exact match        {summary.raw:.4f}")
-    say(f"canonical exact match  {summary.canonical:.4f}")
-    if summary.execution is None:
-        say(f"execution match        not measured: {why}")
-    else:
-        say(f"execution match        {summary.execution:.4f}")
+    for metric, accuracy in summary.accuracies.items():
+        shown = f"not measured: {why}" if accuracy is None else f"{accuracy:.4f}"
+        say(f"{METRICS[metric].name:<21}  {shown}")
     if summary.reasons:
         rows = [{"reason": r, "predictions": f"{n:,}"} for r, n in summary.reasons.items()]
         show_table(rows, left=("reason",))

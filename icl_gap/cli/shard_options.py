@@ -1,4 +1,4 @@
-"""A sweep cut into parts: `--shard` and `--shards`."""
+"""The options `--shard` and `--shards`: a sweep divided into parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_SHARDS = 999_999
 
 
 def read_shard(text: str | None) -> ShardNumber | None:
-    """What `--shard 2/5` stands for: part 1, counted from 0, of 5."""
+    """Parse `--shard I/N` into (I - 1, N); None for None."""
     if text is None:
         return None
     found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
@@ -28,7 +28,7 @@ def read_shard(text: str | None) -> ShardNumber | None:
 
 
 def show_shards(sweep: Path, number: int) -> None:
-    """Show how a sweep is cut, and how to run its parts."""
+    """Print how a sweep is divided, and how to run its parts."""
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.planning import outline_sweep
     from icl_gap.evaluation.shards import into_shards
@@ -40,7 +40,7 @@ def show_shards(sweep: Path, number: int) -> None:
             "shard": f"{n}/{number}",
             "cells": f"{len(part.cells):,}",
             "requests": f"{sum(cell.info.n_queries for cell in part.cells):,}",
-            "of the work": f"{part.share:.1%}",
+            "share of work": f"{part.share:.1%}",
             "models": ", ".join(dict.fromkeys(cell.info.model for cell in part.cells)) or "-",
         }
         for n, part in enumerate(parts, start=1)

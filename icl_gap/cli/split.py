@@ -16,17 +16,18 @@ def split(
     *,
     method: Annotated[
         Literal["mcd", "length", "template", "random"],
-        typer.Option(help="Maximum compound divergence, or what each side does not have."),
+        typer.Option(help="What separates the sides; `mcd` maximizes compound divergence."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the card and its files.")],
     of: Annotated[
-        str | None, typer.Option(help="The split whose examples are taken; default: the card's.")
+        str | None,
+        typer.Option(help="Split whose examples are divided.", show_default="the card's default"),
     ] = None,
-    share: Annotated[float, typer.Option(help="Of the examples that are tested.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Of what is left to chance.")] = 0,
+    share: Annotated[float, typer.Option(help="Share of test examples.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     root: Root = None,
 ) -> None:
-    """Divide a benchmark anew, as a card of your own, and show the divergences reached."""
+    """Divide a benchmark anew, and write a card of the new split."""
     from icl_gap.data import load_card, load_split
     from icl_gap.data.resplitting import divide, save_split
     from icl_gap.programs.registry import LANGUAGES

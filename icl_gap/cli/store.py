@@ -19,9 +19,10 @@ Folder = Annotated[Path, typer.Argument(metavar="RESULTS", help="The results fol
 
 @app.command()
 def verify(results: Folder) -> None:
-    """Check every line of every file; exit with 1 if one is damaged or missing.
+    """Check every line of every file of a results folder.
 
-    Cells that the sweep has not reached are listed too; they are no damage.
+    The exit code is 1 if a file is damaged or missing. Cells that the sweep has not run yet are
+    listed; they are no fault.
     """
     from icl_gap.results import missing_cells, open_results, verify_store
 
@@ -40,7 +41,10 @@ def verify(results: Folder) -> None:
 
 @app.command()
 def repair(results: Folder) -> None:
-    """Set damaged files aside and keep their good records; a run repeats the other requests."""
+    """Set damaged files aside, and keep their intact records.
+
+    The next run of the sweep computes the other records again.
+    """
     from icl_gap.results import repair_store
 
     damaged = repair_store(results, progress=show_progress)
@@ -58,7 +62,7 @@ def merge(
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for all of its results.")],
 ) -> None:
-    """Merge the parts of a sweep that were run on several machines."""
+    """Merge the parts of a sweep that ran on several machines."""
     from icl_gap.results import merge_stores, open_results
 
     merge_stores(parts, out, progress=show_progress)

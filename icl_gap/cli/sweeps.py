@@ -1,4 +1,4 @@
-"""`icl-gap run`, `plan` and `prompts`: commands on a sweep file."""
+"""`icl-gap run`, `icl-gap plan` and `icl-gap prompts`: commands on a sweep file."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ OutFolder = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for the results.", show_default="results/NAME"),
 ]
-ShardOf = Annotated[
+ShardOption = Annotated[
     str | None,
-    typer.Option("--shard", metavar="I/N", help="Run part I of N, as `plan --shards N` cuts it."),
+    typer.Option("--shard", metavar="I/N", help="Run part I of N; see `plan --shards N`."),
 ]
-Where = Annotated[
+ExecutorOption = Annotated[
     Literal["local", "ray"] | None,
     typer.Option(
-        help="Run here, or on a Ray cluster: a running one, else one of this machine's own.",
+        help="Run here, or on a Ray cluster; starts a local one if none runs.",
         show_default="the sweep's",
     ),
 ]
 
 
 def run(
-    sweep: SweepFile, out: OutFolder = None, shard: ShardOf = None, executor: Where = None
+    sweep: SweepFile,
+    out: OutFolder = None,
+    shard: ShardOption = None,
+    executor: ExecutorOption = None,
 ) -> None:
-    """Run a sweep, or go on with a stopped one.
-
-    Then show its gaps and draw its figures.
-    """
-    from icl_gap.cli.results import analysis_of, show, show_figure
+    """Run or resume a sweep, then show its gaps and figures."""
+    from icl_gap.cli.results import analysis_of, show_analysis, show_figure
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.planning import outline_sweep
     from icl_gap.evaluation.runner import evaluate_sweep
@@ -71,7 +71,7 @@ def run(
         warn(f"to go on: icl-gap run {sweep}{chosen}")
         raise typer.Exit(INTERRUPTED) from None
     analysis = analysis_of(found)
-    show(found, analysis)
+    show_analysis(found, analysis)
     for recipe, drawn in draw_figures(analysis, recipes, folder / FIGURES):
         if isinstance(drawn, AnalysisError):
             say(f"note: {recipe.name} is not drawn: {drawn}")
@@ -85,11 +85,11 @@ def plan(
     shards: Annotated[
         int | None,
         typer.Option(
-            min=1, max=MOST_SHARDS, help="Only show how the sweep is cut into so many parts."
+            min=1, max=MOST_SHARDS, help="Only show how the sweep is divided into N parts."
         ),
     ] = None,
 ) -> None:
-    """Show a sweep's grid, prompts and fit; run nothing."""
+    """Show a sweep's grid, prompt sizes and cost; run nothing."""
     from icl_gap.cli.servers import SERVER_COLUMNS, server_row
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.estimates import (
@@ -127,10 +127,10 @@ def plan(
 
 def prompts(
     sweep: SweepFile,
-    cell: Annotated[int, typer.Option(help="Number of the cell in the grid, from 0.")] = 0,
-    n: Annotated[int, typer.Option("--n", min=1, help="How many prompts.")] = 1,
+    cell: Annotated[int, typer.Option(help="Index of the cell in the grid, from 0.")] = 0,
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of prompts.")] = 1,
 ) -> None:
-    """Print what a model would see."""
+    """Print the prompts of one cell."""
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.planning import outline_sweep
 
@@ -159,7 +159,7 @@ def prompts(
 
 @contextmanager
 def faults_in(sweep: Path) -> Iterator[None]:
-    """Add the sweep's file and line to an error that knows only the key."""
+    """Add the sweep's file and line to an error that has only the key."""
     from icl_gap.specs import line_of
 
     try:

@@ -1,4 +1,4 @@
-"""`icl-gap models`: the families that sweeps can name."""
+"""`icl-gap models`: the model families that a sweep can name."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 def models(
     family: Annotated[
-        str | None, typer.Argument(help="Show this family alone, with all that is known of it.")
+        str | None, typer.Argument(help="Show the details of this family alone.")
     ] = None,
 ) -> None:
-    """List the families of models that a sweep can name, with their sizes."""
+    """List the model families that a sweep can name."""
     from icl_gap.models.zoo import members, zoo
 
     if family is None:
         rows = [_row(each) for name in zoo() for each in members(name)]
-        show_table(rows, left=_WORDS)
-        say("a sweep names them so: {family: opt}, or {family: opt, sizes: [125m, 1.3b]}")
+        show_table(rows, left=_TEXT_COLUMNS)
+        say("in a sweep: {family: opt}, or {family: opt, sizes: [125m, 1.3b]}")
         return
     if family not in zoo():
         raise InputError("no such family", value=family, allowed=tuple(zoo()))
@@ -33,31 +33,31 @@ def models(
     say(f"licence: {about.licence}\nsource: {about.source}")
     if about.note:
         say(f"note: {about.note}")
-    show_table([_details(each) for each in members(family)], left=_WORDS)
+    show_table([_details(each) for each in members(family)], left=_TEXT_COLUMNS)
 
 
-_WORDS = ("family", "size", "model", "known", "licence")
+_TEXT_COLUMNS = ("family", "size", "model", "known", "licence")
 
 
 def _row(each: ZooModel) -> dict[str, str]:
-    """A line of the table of all families, its numbers rounded."""
-    from icl_gap.analysis import human
+    """Return a row of the table of all families, with rounded numbers."""
+    from icl_gap.analysis import short_number
 
     return {
         "family": each.family,
         "size": each.size,
         "model": each.model,
-        "parameters": human(each.n_params),
-        "non-embedding": human(each.n_params_non_embedding),
+        "parameters": short_number(each.n_params),
+        "non-embedding": short_number(each.n_params_non_embedding),
         "known": each.size_source,
         "context": _whole(each.context_length),
-        "tokens": human(each.training_tokens),
+        "tokens": short_number(each.training_tokens),
         "licence": each.licence,
     }
 
 
 def _details(each: ZooModel) -> dict[str, str]:
-    """A line of one family's table, its numbers in full."""
+    """Return a row of the table of one family, with exact numbers."""
     row = _row(each)
     row.pop("family")
     return row | {

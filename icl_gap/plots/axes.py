@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from icl_gap.analysis import SCALES, Estimate, GapPoint, Metric, human
+from icl_gap.analysis import SCALES, Estimate, GapPoint, Metric, short_number
 from icl_gap.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ class Axis:
     caption: str = ""
     """Definition of the quantity, for the caption."""
     missing: str = ""
-    """Why a point has no number."""
+    """Reason why a point has no number."""
     empty: str = ""
     """Text of a panel in which no point has a number."""
     min_values: int = 0
     """The fewest different values that make a figure."""
     too_few: str = ""
-    """Why results with fewer values are not drawn."""
+    """Reason why results with fewer values are not drawn."""
 
     def label_for(self, metric: Metric) -> str:
         """Return the label, with the name of the metric in it."""
@@ -174,7 +174,7 @@ def _set_sizes(ax: Axes, values: Sequence[Estimate], width: float) -> None:
     subs = (1.0, 3.0) if 2 * math.log10(high / low) * TICK_ROOM < width else (1.0,)
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: human(value)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
 
 
 def _set_shares(ax: Axes, values: Sequence[Estimate], width: float) -> None:

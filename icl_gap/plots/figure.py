@@ -56,7 +56,7 @@ NARROWEST = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the panels of a figure have in common."""
+    """The data and properties that the panels of a figure share."""
 
     recipe: CurveRecipe
     analysis: Analysis
@@ -181,6 +181,8 @@ def _draw(plan: _Plan) -> Figure:
         width = min(laid_out_size(figure, first)[0], plan.recipe.panel_size[0])
     size = width, width if plan.equal else height
     resize(figure, first, size, (columns * width, sum(heights) * size[1] / height))
+    for ax in figure.axes if plan.equal else []:
+        ax.set_box_aspect(1)  # square to the last digit
     return figure
 
 

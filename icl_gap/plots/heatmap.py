@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 COLOUR_MAP = "cividis"
-"""Perceptually uniform, and made to look the same to readers with and without colour blindness."""
+"""A perceptually uniform map that appears the same to readers with colour blindness."""
 SPLITS = ("test", "train", "pooled")
 UNKNOWN = (0.95, 0.95, 0.95)
 # All in inches.
@@ -41,7 +41,7 @@ SPLIT_BREAK = 0.15
 BENCHMARK_BREAK = 0.5
 
 
-class Row(NamedTuple):
+class MapRow(NamedTuple):
     """The model of a row; fields are in the order by which rows are sorted, baselines last."""
 
     sizeless: bool
@@ -51,7 +51,7 @@ class Row(NamedTuple):
     trained: bool
 
 
-class Column(NamedTuple):
+class MapColumn(NamedTuple):
     """The benchmark, query split and shots of a column, in the order by which it is sorted."""
 
     dataset: str
@@ -65,9 +65,9 @@ class Column(NamedTuple):
 class Grid:
     """Positions of points, in cells from the upper left corner."""
 
-    points: Mapping[tuple[Row, Column], GapPoint]
-    rows: Mapping[Row, float]
-    columns: Mapping[Column, float]
+    points: Mapping[tuple[MapRow, MapColumn], GapPoint]
+    rows: Mapping[MapRow, float]
+    columns: Mapping[MapColumn, float]
 
     @property
     def size(self) -> tuple[float, float]:
@@ -93,13 +93,13 @@ def grid_of(points: Sequence[GapPoint]) -> Grid:
     return Grid(cells, _positions(rows, row_breaks), _positions(columns, column_breaks))
 
 
-def _row(point: GapPoint) -> Row:
+def _row(point: GapPoint) -> MapRow:
     size = point.n_params
-    return Row(size is None, point.family, size or 0, point.model, point.trained)
+    return MapRow(size is None, point.family, size or 0, point.model, point.trained)
 
 
-def _column(point: GapPoint) -> Column:
-    return Column(point.dataset, point.split, SPLITS.index(point.query_split), point.shots)
+def _column(point: GapPoint) -> MapColumn:
+    return MapColumn(point.dataset, point.split, SPLITS.index(point.query_split), point.shots)
 
 
 def _positions(keys: Sequence[K], breaks: Sequence[float]) -> dict[K, float]:

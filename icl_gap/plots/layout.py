@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 PAD = 0.05
 """Inches at the edges of a figure and around each panel with its labels; half of it vertically."""
+ROUNDS = 5
+TOLERANCE = 0.001
+"""Inches by which a panel may differ from its size."""
 SPARE = 4.0
 """Inches that a figure has for labels before it is resized, so that no panel collapses."""
 
@@ -36,7 +39,7 @@ def laid_out_size(figure: Figure, ax: Axes) -> tuple[float, float]:
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-    width, height = figure.get_size_inches() * ax.get_position().size
+    width, height = figure.get_size_inches() * ax.get_position(original=True).size
     return float(width), float(height)
 
 
@@ -50,19 +53,21 @@ def resize(figure: Figure, ax: Axes, size: tuple[float, float], total: tuple[flo
         total: Width and height in inches of all columns and rows of panels, and of the spaces
             between them, when the panel has that size.
     """
-    width, height = laid_out_size(figure, ax)
-    now = figure.get_size_inches()
-    # Labels keep their sizes, so that all of the change goes to the panels.
-    figure.set_size_inches(
-        round(now[0] + total[0] * (1 - width / size[0]), 4),
-        round(now[1] + total[1] * (1 - height / size[1]), 4),
-    )
-    laid_out_size(figure, ax)
+    # Labels keep their sizes, so that a change of the figure goes to the panels; but a panel of
+    # another size may get other tick labels.
+    for _ in range(ROUNDS):
+        width, height = laid_out_size(figure, ax)
+        if max(abs(width - size[0]), abs(height - size[1])) < TOLERANCE:
+            break
+        across, down = figure.get_size_inches()
+        across += total[0] * (1 - width / size[0])
+        down += total[1] * (1 - height / size[1])
+        figure.set_size_inches(round(float(across), 4), round(float(down), 4))
     figure.set_layout_engine("none")
     # The solver's last digits differ from run to run; without them the files are the same.
     for each in figure.axes:
         left, bottom, width, height = each.get_position(original=True).bounds
-        each.set_position((round(left, 6), round(bottom, 6), round(width, 6), round(height, 6)))
+        each.set_position((round(left, 8), round(bottom, 8), round(width, 8), round(height, 8)))
 
 
 def offset(ax: Axes, transform: Transform, right: float, up: float) -> Transform:

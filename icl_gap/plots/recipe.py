@@ -144,13 +144,13 @@ def read_recipe(path: str | Path) -> FigureRecipe:
 
 
 def _kind_of(path: Path) -> type[FigureRecipe]:
-    """Return the spec that a file's `kind` asks for."""
+    """Return the spec of a file's `kind`."""
     value, lines = read_yaml(path)
     kind = value.get("kind", "curve") if isinstance(value, dict) else "curve"
     if isinstance(kind, str) and kind in RECIPE_KINDS:
         return RECIPE_KINDS[kind]
     raise InputError(
-        "not one of the possible kinds",
+        "not one of the possible values",
         value=kind,
         allowed=" or ".join(map(repr, RECIPE_KINDS)),
         place=Place(path, lines.get(("kind",)), "kind"),

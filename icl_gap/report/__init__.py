@@ -1,14 +1,14 @@
-"""A study as one page: the answer in words, figures, tables, and every request to look through.
+"""The report: results as one HTML page with the conclusion, figures, tables and every request.
 
-The page is a single file that needs no network. What it shows at once is HTML; the requests are
-kept in compressed blocks that the page's script unpacks when they are looked at.
+The page is a single file that needs no network. Conclusion, figures and tables are HTML; requests
+are in compressed blocks, which the script of the page unpacks when a reader opens a request.
 
-    words.py     the answer, in sentences made from the numbers
-    figures.py   the shipped figures, made fit to stand in one page
-    blocks.py    compressed pieces, kept on disk until the page is written
-    requests.py  the requests: columns for the filters, the rest in blocks
-    traces.py    what was left out, and what the results were made with
-    page.py      the whole page; its parts are report.html, report.css and report.js
+    sentences.py     the conclusion, in sentences made from the numbers
+    figures.py       the shipped figures as SVG elements of one page
+    compressed.py    compressed blocks, kept on disk until the page is written
+    request_data.py  requests: columns for the filters, all other fields in blocks
+    run_details.py   requests without a score, models, benchmarks, software and machine
+    page.py          the whole page; its parts are report.html, report.css and report.js
 """
 
 from __future__ import annotations

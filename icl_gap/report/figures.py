@@ -1,4 +1,4 @@
-"""The shipped figures, made fit to stand side by side in one page."""
+"""The shipped figures, as SVG elements that can share one page."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from icl_gap.plots import CurveRecipe, FigureRecipe, draw_svg, nothing_to_draw, 
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """A figure in the page."""
+class ReportFigure:
+    """A figure of the page."""
 
     title: str
     svg: Markup
 
 
-def draw_all(analysis: Analysis) -> tuple[list[Drawing], list[str]]:
+def draw_report_figures(analysis: Analysis) -> tuple[list[ReportFigure], list[str]]:
     """Draw every shipped recipe that has something to draw.
 
     Returns:
-        The drawings, and a sentence for each recipe that has nothing.
+        The figures, and a sentence for each recipe that has nothing to draw.
     """
-    drawings, notes = [], []
+    figures, notes = [], []
     for recipe in sorted(shipped_recipes(), key=_rank):
         if reason := nothing_to_draw(analysis, recipe):
             notes.append(f"{recipe.name} is not drawn: {reason.splitlines()[0]}.")
         else:
             title = recipe.heading
-            drawings.append(Drawing(title, embeddable(draw_svg(analysis, recipe), title)))
-    return drawings, notes
+            figures.append(ReportFigure(title, embed_svg(draw_svg(analysis, recipe), title)))
+    return figures, notes
 
 
-def embeddable(text: str, title: str) -> Markup:
-    """An SVG document as a part of a page.
+def embed_svg(text: str, title: str) -> Markup:
+    """Return an SVG document as an element of a page.
 
     Args:
         text: The `svg` element, its texts escaped.
-        title: For those who cannot see it.
+        title: The label for screen readers.
     """
     body = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    label = escape(f"{title}. The numbers stand in the table of gaps.")
+    label = escape(f"{title}. The table of gaps gives the numbers.")
     return Markup(f'<svg role="img" aria-label="{label}" {body.removeprefix("<svg")}')  # noqa: S704 (our own drawing, whose texts matplotlib escapes)
 
 
 def _rank(recipe: FigureRecipe) -> tuple[bool, bool, str]:
-    """What the study is about comes first: scale before all else, and gaps before accuracies."""
+    """Sort key: figures against scale first, and gaps before accuracies."""
     on_scale = isinstance(recipe, CurveRecipe) and recipe.x == "n_params"
     return not on_scale, recipe.y != "gap", recipe.name

@@ -1,4 +1,4 @@
-"""The whole page: words, figures, tables and blocks in one file."""
+"""The whole page: conclusion, figures, tables and compressed blocks in one file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from icl_gap.analysis import (
     common_table,
     evidence_table,
     fit_table,
+    gap_table,
     reasoning_table,
-    table,
 )
 from icl_gap.errors import InputError
 from icl_gap.evaluation.precision import read_checks
@@ -28,34 +28,35 @@ from icl_gap.evaluation.texts import read_texts
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.metrics import METRICS
 from icl_gap.progress import Progress, no_progress
-from icl_gap.report.blocks import Blocks
-from icl_gap.report.figures import draw_all
-from icl_gap.report.request_data import Requests
-from icl_gap.report.sentences import answer
-from icl_gap.report.traces import Traces
+from icl_gap.report.compressed import CompressedBlocks
+from icl_gap.report.figures import draw_report_figures
+from icl_gap.report.request_data import RequestData
+from icl_gap.report.run_details import RunDetails
+from icl_gap.report.sentences import conclude
 from icl_gap.results import Results
+from icl_gap.text import printable
 
 PARTS = Path(__file__).parent
-WORDS = frozenset({
+TEXT_COLUMNS = frozenset({
     "benchmark", "model", "queries", "family", "families", "best form", "status", "where",
     "exemplars", "identity", "part used", "fingerprint (sha256)", "texts in this page",
     "to resolve it",
 })  # fmt: skip
-"""Columns of text; the others hold numbers, which stand to the right."""
+"""Columns of text; all others hold numbers and are aligned to the right."""
 
 
 def write_report(
     results: Results, analysis: Analysis, out: str | Path, *, progress: Progress = no_progress
 ) -> None:
-    """Write a study as one HTML file that needs no network.
+    """Write results as one HTML file that needs no network.
 
-    The cells are read one at a time. Texts come from the benchmarks that the sweep names; where
-    these are not at hand, or are not those of the run, the page is made without them and says so.
+    Cells are read one at a time. Texts come from the benchmarks that the sweep names. If these are
+    missing, or are not those of the run, the page has no texts and says so.
 
     Args:
         results: Finished cells.
-        analysis: Of these cells.
-        out: The file.
+        analysis: The analysis of these cells.
+        out: The file to write.
         progress: Shows progress.
 
     Raises:
@@ -65,38 +66,33 @@ def write_report(
     out = Path(out)
     try:
         make_folder(out.parent, follow=True)
-        with tempfile.TemporaryFile() as waiting:
-            pieces = _page(results, analysis, Blocks(waiting), progress)
-            write_atomically(out, (piece.encode() for piece in pieces))
+        with tempfile.TemporaryFile() as blocks:
+            parts = _page(results, analysis, CompressedBlocks(blocks), progress)
+            write_atomically(out, (part.encode() for part in parts))
     except OSError as error:
         raise InputError(f"cannot write the report: {error.strerror}", value=str(out)) from error
 
 
-def shown(value: object) -> object:
-    """Text with control characters and lone surrogates written out; anything else as it is."""
-    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
-        return "".join(
-            c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode()
-            for c in value
-        )
-    return value
+def _printable(value: object) -> object:
+    """Return text in its printable form; markup and other values as they are."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _page(
-    results: Results, analysis: Analysis, blocks: Blocks, progress: Progress
+    results: Results, analysis: Analysis, blocks: CompressedBlocks, progress: Progress
 ) -> Iterator[str]:
-    """The page in pieces; all cells are read before the first."""
+    """Yield the page in parts; all cells are read before the first."""
     texts = read_texts(results.sweep)
-    requests, traces = Requests(blocks, texts, analysis.metric), Traces()
+    requests, run = RequestData(blocks, texts, analysis.metric), RunDetails()
     for cell in progress(results, "reading requests", len(results)):
-        traces.add(cell.info, requests.add(cell), texts)
+        run.add(cell.info, requests.add(cell), texts)
     start = requests.finish()
-    drawings, not_drawn = draw_all(analysis)
+    figures, not_drawn = draw_report_figures(analysis)
     environment = Environment(
         loader=FileSystemLoader(PARTS),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=shown,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -108,17 +104,17 @@ def _page(
         scale="all parameters"
         if analysis.against == "n_params"
         else SCALES[analysis.against].label,
-        answer=answer(analysis),
-        drawings=drawings,
+        conclusion=conclude(analysis),
+        figures=figures,
         not_drawn=not_drawn,
         tables=_tables(analysis),
         unresolved=[point for point in analysis.points if point.gap is None],
         checks=read_checks(results.folder),
         unfinished=results.unfinished,
-        traces=traces,
+        run=run,
         sweep=yaml.safe_dump(dict(results.sweep), sort_keys=False, allow_unicode=True),
         n_requests=len(requests),
-        words=WORDS,
+        text_columns=TEXT_COLUMNS,
         style=_own(PARTS / "report.css"),
         script=Markup(script),  # noqa: S704 (our own)
         script_hash=_hash(script),
@@ -129,7 +125,7 @@ def _page(
 
 def _tables(analysis: Analysis) -> dict[str, list[dict[str, str]]]:
     return {
-        "gaps": table(analysis),
+        "gaps": gap_table(analysis),
         "fits": fit_table(analysis),
         "common": common_table(analysis),
         "reasoning": reasoning_table(analysis),
@@ -142,6 +138,6 @@ def _own(path: Path) -> Markup:
 
 
 def _hash(script: str) -> str:
-    """What the page's policy allows to run: this script, to the letter."""
+    """Return the hash of the script, the only one that the policy of the page allows."""
     digest = hashlib.sha256(script.encode()).digest()
     return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,10 +1,10 @@
 "use strict";
-// Reads the blocks of the page, and shows the requests in them. Text from data and models reaches
-// the page as text nodes alone: nothing here parses HTML.
+// Reads the blocks of the page and shows the requests in them. Text from data and models enters the
+// page as text nodes only: nothing here parses HTML.
 
 const ROW = 34; // the height of a row in pixels, as in the style
-const TALLEST = 12e6; // browsers cannot scroll over elements that are much taller
-const LONGEST = 20000; // characters shown of a text before one asks for more
+const TALLEST = 12e6; // pixels; browsers cannot scroll over much taller elements
+const LONGEST = 20000; // characters shown of a text before a button shows the rest
 const LARGEST = 1e6; // pairs of tokens beyond which a difference is not aligned
 
 const byId = (id) => document.getElementById(id);
@@ -28,31 +28,31 @@ async function unpack(number) {
   return new Response(stream).arrayBuffer();
 }
 
-const kept = new Map();
+const cache = new Map();
 
-function keep(key, load) {
-  if (!kept.has(key)) kept.set(key, load());
-  return kept.get(key);
+function cached(key, load) {
+  if (!cache.has(key)) cache.set(key, load());
+  return cache.get(key);
 }
 
-// Blocks are kept once read: a reader goes back and forth between neighbours.
+// Blocks stay in memory: a reader goes back and forth between neighbours.
 const json = (number) =>
-  keep(number, async () => JSON.parse(new TextDecoder().decode(await unpack(number))));
-const numbers = (number) => keep(`n${number}`, async () => new Uint32Array(await unpack(number)));
+  cached(number, async () => JSON.parse(new TextDecoder().decode(await unpack(number))));
+const numbers = (number) => cached(`n${number}`, async () => new Uint32Array(await unpack(number)));
 
 // --- the report -------------------------------------------------------------------------------
 
-const report = {}; // what `load` fills in
-const state = { shown: new Uint32Array(0), chosen: 0, matches: null, opened: null, asked: 0 };
+const report = {}; // filled in by `load`
+const state = { shown: new Uint32Array(0), chosen: 0, matches: null, opened: null, filterRun: 0 };
 
 async function load() {
   const about = await json(Number(byId("blocks").dataset.start));
-  const [query, outcome, divergence, place] = await Promise.all([
-    ...about.columns.map(unpack), unpack(about.places),
+  const [query, outcome, divergence, position] = await Promise.all([
+    ...about.columns.map(unpack), unpack(about.positions),
   ]);
   Object.assign(report, about, {
     query: new Uint32Array(query), outcome: new Uint8Array(outcome),
-    divergence: new Int32Array(divergence), place: new Uint32Array(place), loaded: [],
+    divergence: new Int32Array(divergence), position: new Uint32Array(position), loaded: [],
   });
   report.cellOf = new Uint32Array(report.query.length);
   let start = 0;
@@ -89,7 +89,7 @@ async function textBlock(n) {
 
 /** [id, source, target] of an example; null while its block is not here, which is then fetched. */
 function textNow(example, whenHere) {
-  const place = report.place[example];
+  const place = report.position[example];
   const n = Math.floor(place / report.textsInBlock);
   if (report.loaded[n]) return report.loaded[n][place % report.textsInBlock];
   textBlock(n).then(whenHere);
@@ -97,21 +97,21 @@ function textNow(example, whenHere) {
 }
 
 async function text(example) {
-  const place = report.place[example];
+  const place = report.position[example];
   const block = await textBlock(Math.floor(place / report.textsInBlock));
   return block[place % report.textsInBlock];
 }
 
-/** All that is kept of a request. */
+/** All data of a request. */
 async function request(row) {
   const cell = report.cells[report.cellOf[row]];
   const at = row - cell.start;
   const n = at % report.rowsInBlock;
-  const [lists, shared, answer] = cell.blocks[Math.floor(at / report.rowsInBlock)];
-  const [flat, prompts, answers] = await Promise.all([numbers(lists), json(shared), json(answer)]);
+  const [lists, shared, response] = cell.blocks[Math.floor(at / report.rowsInBlock)];
+  const [flat, prompts, responses] = await Promise.all([numbers(lists), json(shared), json(response)]);
   const record = {};
   report.shared.forEach((name, i) => { record[name] = prompts[n][i]; });
-  report.answer.forEach((name, i) => { record[name] = answers[n][i]; });
+  report.response.forEach((name, i) => { record[name] = responses[n][i]; });
   if (record.divergence) {
     const [position, expected, actual, before] = record.divergence;
     record.divergence = { position, expected, actual, text: before };
@@ -150,7 +150,7 @@ function fillSelect(name, options) {
   field(name).replaceChildren(make("option", { value: "" }, "all"), ...made);
 }
 
-/** Whether a row's outcome is what the filter asks for. */
+/** A test of whether the outcome of a row passes the filter. */
 function outcomeTest(value) {
   if (value === "") return () => true;
   if (!(value in PAIRED)) return (row) => report.outcome[row] === Number(value);
@@ -184,15 +184,15 @@ function passing() {
   return found.slice(0, n);
 }
 
-/** Find the queries that hold all words searched for in source or gold answer, or are named. */
+/** Find the queries that hold all words in source or gold target, or whose id is the word. */
 async function search(words) {
   if (!words.length) return null;
-  const matches = new Uint8Array(report.place.length);
-  const queries = new Uint8Array(report.place.length);
+  const matches = new Uint8Array(report.position.length);
+  const queries = new Uint8Array(report.position.length);
   for (const example of report.query) queries[example] = 1;
   const byBlock = new Set();
   for (let e = 0; e < queries.length; e++) {
-    if (queries[e]) byBlock.add(Math.floor(report.place[e] / report.textsInBlock));
+    if (queries[e]) byBlock.add(Math.floor(report.position[e] / report.textsInBlock));
   }
   await Promise.all([...byBlock].map(textBlock));
   for (let e = 0; e < queries.length; e++) {
@@ -205,10 +205,10 @@ async function search(words) {
 }
 
 async function filter({ keepPlace = false } = {}) {
-  const asked = ++state.asked;
+  const run = ++state.filterRun;
   const words = field("text").value.toLowerCase().split(/\s+/).filter(Boolean);
   const matches = await search(words);
-  if (asked !== state.asked) return; // a later filter overtook this one
+  if (run !== state.filterRun) return; // a later filter overtook this one
   state.matches = matches;
   state.shown = passing();
   const [n, all] = [state.shown.length, report.query.length].map((k) => k.toLocaleString("en"));
@@ -318,9 +318,9 @@ async function open() {
   found.sort((a, b) => a.cell.condition.localeCompare(b.cell.condition));
   const dialog = byId("request");
   dialog.replaceChildren(bar(found[0]), make("div", { cls: "body" },
-    asked(found[0]),
+    queryAndGold(found[0]),
     make("div", { cls: "sides" }, ...found.map((one) => side(one, one.row === row))),
-    twin < 0 ? make("p", { cls: "note" }, "This query was not asked under the other condition.") : null));
+    twin < 0 ? make("p", { cls: "note" }, "There is no request for this query under the other condition.") : null));
   if (!dialog.open) dialog.showModal();
   dialog.focus();
   dialog.scrollTop = 0;
@@ -347,15 +347,15 @@ function bar({ cell, query }) {
     button("Close (Esc)", () => byId("request").close()));
 }
 
-/** The query and its gold answer, once for both conditions. */
-function asked({ query, cell }) {
+/** The query and its gold target, once for both conditions. */
+function queryAndGold({ query, cell }) {
   if (query[1] === null) {
     return make("p", { cls: "warning" }, `The texts of ${cell.benchmark} are not in this page: `
-      + "only ids and answers are shown. What to do stands above the filters.");
+      + "only ids and responses are shown. The note above the filters says what to do.");
   }
   return make("div", {},
     make("h3", {}, "Query"), long(query[1], "text"),
-    make("h3", {}, "Gold answer"), long(query[2], "text"));
+    make("h3", {}, "Gold target"), long(query[2], "text"));
 }
 
 function side(one, opened) {
@@ -369,14 +369,14 @@ function side(one, opened) {
   made.append(
     make("h3", {}, `${cell.condition.toUpperCase()}: exemplars from ${pool} `,
       make("span", { cls: `badge ${outcomeClass(row)}` }, outcomeText(row))),
-    facts(one), make("h3", {}, "Answer, against the gold"), ...answered(one),
+    facts(one), make("h3", {}, "Response, compared with the gold target"), ...answered(one),
     make("h3", {}, "Coverage"), coverage(one),
     make("h3", {}, "Prompt"), ...prompt(one), stored(one));
   return made;
 }
 
 function facts({ record, exemplars }) {
-  const likely = record.gold_logprob === null ? null : `${record.gold_logprob} nats a token`;
+  const likely = record.gold_logprob === null ? null : `${record.gold_logprob} nats per token`;
   const shown = [
     ["Exemplars", exemplars.length], ["Coverage", Number(record.coverage).toFixed(3)],
     ["Prompt tokens", record.prompt_tokens], ["First divergence", record.divergence?.position],
@@ -400,44 +400,44 @@ const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const yes = (value) => (value === undefined ? "not known" : value ? "right" : "wrong");
 
-/** The answer beside the gold answer, what differs marked by more than colour. */
+/** The response and the gold target, with differences marked by more than colour. */
 function answered({ record, query }) {
   if (record.status !== "scored") {
     const why = {
       skipped: "The prompt did not fit the model’s context, so it was left out under both conditions.",
-      failed: `There is no answer, so the query was left out under both conditions: ${visible(record.reason ?? "")}`,
+      failed: `There is no response, so the query was left out under both conditions: ${visible(record.reason ?? "")}`,
     };
     return [make("p", { cls: "note" }, why[record.status] ?? `There is no score: ${visible(record.status)}.`)];
   }
   if (record.prediction === null) return cutShort(record, query[2]);
   const parts = [];
   const predicted = record.prediction.trim(); // exact match, too, leaves out white space around it
-  if (query[2] === null) parts.push(make("p", { cls: "note" }, "The gold answer is not at hand."));
+  if (query[2] === null) parts.push(make("p", { cls: "note" }, "The gold target is not at hand."));
   const gold = query[2] ?? "";
   const [left, right, aligned] = difference(gold, predicted);
   if (query[2] !== null) parts.push(labelled("Gold", left, gold.length, "del"));
   parts.push(labelled("Predicted", query[2] === null ? [[0, predicted]] : right, predicted.length, "ins"));
-  if (!aligned) parts.push(make("p", { cls: "note" }, "Too long to align: all between the first and the last difference is marked."));
+  if (!aligned) parts.push(make("p", { cls: "note" }, "Too long to align: everything between the first and the last difference is marked."));
   const marked = left.some(([off]) => off) || right.some(([off]) => off);
   if (query[2] !== null && !marked && gold.trim() !== predicted) {
     parts.push(make("p", { cls: "note" }, "The tokens are the same; the white space between them is not."));
   }
-  if (predicted === "") parts.push(make("p", { cls: "note" }, "The answer is empty."));
+  if (predicted === "") parts.push(make("p", { cls: "note" }, "The response is empty."));
   return parts;
 }
 
-/** An answer that was followed only as far as it was sure to be wrong. */
+/** A response that was decoded only until it was known to be wrong. */
 function cutShort(record, gold) {
   const left = record.divergence;
-  if (!left) return [make("p", { cls: "note" }, "The answer is wrong and was not kept.")];
+  if (!left) return [make("p", { cls: "note" }, "The response is wrong and was not stored.")];
   const before = left.text.trimStart();
   const said = make("div", { cls: "text" }, visible(before));
   const ended = left.expected === null && left.actual === null;
   const token = left.actual === null ? "(end)" : before ? left.actual : left.actual.trimStart();
   if (!ended) said.append(make("ins", {}, visible(token)));
-  const note = ended ? "The answer was right as far as it went, and was cut there."
-    : left.actual === null ? "There the model ended its answer."
-      : "The answer is known to be wrong from there, so it was not followed further.";
+  const note = ended ? "The response was right up to here, where it was cut."
+    : left.actual === null ? "The model ended its response there."
+      : "The response is known to be wrong from there, so it was not decoded further.";
   const parts = [make("div", { cls: "note" }, "Predicted"), said];
   const wanted = left.expected ?? "";
   if (gold !== null && left.expected === null && !ended) {
@@ -446,14 +446,14 @@ function cutShort(record, gold) {
     parts.unshift(goldAt(gold, before, wanted));
   }
   if (gold !== null) parts.unshift(make("div", { cls: "note" }, "Gold"));
-  const expected = left.expected === null ? "the end of the answer" : `“${visible(wanted)}”`;
-  const actual = left.actual === null ? "the end of the answer" : `“${visible(left.actual)}”`;
+  const expected = left.expected === null ? "the end" : `“${visible(wanted)}”`;
+  const actual = left.actual === null ? "the end" : `“${visible(left.actual)}”`;
   if (!ended) parts.push(make("p", { cls: "note" }, `After ${left.position} tokens: expected ${expected}, the model wrote ${actual}.`));
   parts.push(make("p", { cls: "note" }, note));
   return parts;
 }
 
-/** The gold answer with the token that should have come marked, where it stands at that place. */
+/** The gold target with the expected token marked, if it is at that position. */
 function goldAt(gold, before, wanted) {
   const token = before === "" ? wanted.trimStart() : wanted;
   if (!token || !gold.startsWith(before + token)) return long(gold, "text");
@@ -488,7 +488,7 @@ function more(length, act) {
   return make("button", { type: "button", on: { click: (event) => { act(); event.target.remove(); } } }, label);
 }
 
-/** Text with characters that cannot be seen, or that turn its direction, written out. */
+/** Text with escapes for characters that are invisible or turn the direction of writing. */
 function visible(value) {
   return value.replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, (c) =>
     (c === "\n" || c === "\t" ? c : `\\u${c.codePointAt(0).toString(16).padStart(4, "0")}`));
@@ -533,7 +533,7 @@ function common(a, b) {
   return [inA, inB];
 }
 
-/** A text cut into runs by what is said of its tokens; white space between two of a kind is too. */
+/** Runs of a text whose tokens have the same test result, with the white space between them. */
 function runs(value, test) {
   const found = [];
   let place = 0;
@@ -562,7 +562,7 @@ function joined(found) {
 
 const parts = (value) => value.split(/\s+/).filter(Boolean);
 
-/** The query's words and its gold answer's tokens, each with the first exemplar that holds it. */
+/** Words of the query and tokens of the gold target, each with the first exemplar that holds it. */
 function covered({ query, exemplars, cell }) {
   const hidden = report.templates[cell.template]?.exemplar_sources === false;
   const [words, tokens] = [new Map(), new Map()];
@@ -585,10 +585,10 @@ function coverage(one) {
   ]);
   return make("div", {},
     make("p", {}, make("span", { cls: "note" }, "Words of the query: "), ...listed(words, "word")),
-    make("p", {}, make("span", { cls: "note" }, "Tokens of the gold answer: "), ...listed(tokens, "token")),
-    make("p", { cls: "note" }, "With the number of the first exemplar that holds each. "
-      + `The coverage of ${Number(one.record.coverage).toFixed(3)} counts the model’s own tokens; `
-      + "marked here are those between white space."));
+    make("p", {}, make("span", { cls: "note" }, "Tokens of the gold target: "), ...listed(tokens, "token")),
+    make("p", { cls: "note" }, "Each with the number of the first exemplar that holds it. "
+      + `The coverage of ${Number(one.record.coverage).toFixed(3)} counts the tokens of the model; `
+      + "the marks are on tokens between white space."));
 }
 
 function prompt(one) {
@@ -604,12 +604,12 @@ function prompt(one) {
   check(box.textContent, record.prompt_sha256, hash);
   return [
     make("p", { cls: "note" }, "Marked: ", make("mark", { cls: "word" }, "words of the query"), " and ",
-      make("mark", { cls: "token" }, "tokens of its gold answer"), " in the exemplars."),
+      make("mark", { cls: "token" }, "tokens of its gold target"), " in the exemplars."),
     box, hash,
   ];
 }
 
-/** The prompt's blocks; their texts joined are the prompt, letter by letter. */
+/** The blocks of the prompt; their joined text is exactly the prompt. */
 function blocksOf(one, template) {
   const { words, tokens } = covered(one);
   const blocks = one.exemplars.map(([, source, target]) => {
@@ -632,8 +632,8 @@ async function check(shown, recorded, note) {
   const found = Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0")).join("");
   note.dataset.hash = found === recorded ? "same" : "other";
   note.textContent = found === recorded
-    ? `✓ What is shown is what the model saw: its sha256 is the recorded ${recorded}.`
-    : `✗ What is shown is not what the model saw: sha256 ${found}, recorded ${recorded}.`;
+    ? `✓ This is the prompt that the model saw: its sha256 is the recorded ${recorded}.`
+    : `✗ This is not the prompt that the model saw: its sha256 is ${found}, recorded is ${recorded}.`;
 }
 
 function stored({ record, cell, query, exemplars }) {
@@ -646,7 +646,7 @@ function stored({ record, cell, query, exemplars }) {
 
 // --- tables and provenance --------------------------------------------------------------------
 
-/** What a cell sorts by: its first number where it has one, its text otherwise. */
+/** Sort key of a cell: its first number in a column of numbers, else its text. */
 function sortKey(cell) {
   const shown = cell.textContent.trim();
   if (!cell.classList.contains("number")) return shown;
@@ -657,7 +657,7 @@ function sortKey(cell) {
 }
 
 function compare(a, b, sign) {
-  if (a === null || b === null) return Number(a === null) - Number(b === null); // the unknown last
+  if (a === null || b === null) return Number(a === null) - Number(b === null); // unknown values last
   if (typeof a === "number") return sign * (a - b);
   return sign * a.localeCompare(b, "en", { numeric: true });
 }
@@ -704,7 +704,7 @@ async function showCell(cell) {
 
 // --- links and keys ---------------------------------------------------------------------------
 
-/** Keep filters and the opened request in the address, so that it can be sent. */
+/** Write filters and the opened request to the address, so that it can be shared. */
 function remember() {
   const found = new URLSearchParams();
   for (const name of FIELDS) if (field(name).value !== "") found.set(name, field(name).value);
@@ -773,7 +773,7 @@ function listen() {
   foldsInPrint();
 }
 
-/** Paper shows what is folded. */
+/** Open all folded sections for printing. */
 function foldsInPrint() {
   let closed = [];
   addEventListener("beforeprint", () => {

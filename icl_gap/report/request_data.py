@@ -1,9 +1,9 @@
-"""The requests, as the page holds them.
+"""The data of requests in the page.
 
-What filters need is in columns, one entry a request, that the page reads at once. All else stands
-in blocks of up to `ROWS` requests that are unpacked when one of them is looked at: the exemplars as
-whole numbers, the fields that models with one tokenizer share, and those of the answer. The texts
-of examples are kept once each, those of queries first.
+The fields that filters need are columns with one entry for each request, which the page reads when
+it opens. All other fields are in blocks of up to `ROWS` requests, unpacked when a reader opens one
+of them: exemplars as integers, fields that models with the same tokenizer share, and fields of the
+response. The text of each example is kept once, those of queries first.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from typing import Any, TypeVar
 from icl_gap.analysis import Metric
 from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint
 from icl_gap.metrics import METRICS
-from icl_gap.report.blocks import Blocks, to_json
+from icl_gap.report.compressed import CompressedBlocks, browser_json
 from icl_gap.schema import CellInfo, CellResult, Example, Record
 
 T = TypeVar("T")
 
 ROWS = 500
-"""Requests in a block."""
+"""RequestData in a block."""
 TEXTS = 400
 """Examples in a block."""
-SHARED = ("shots", "coverage", "prompt_sha256", "prompt_tokens", "gold_tokens")
-"""Fields of a record that depend on the prompt and the tokenizer alone."""
-ANSWER = tuple(
+PROMPT_FIELDS = ("shots", "coverage", "prompt_sha256", "prompt_tokens", "gold_tokens")
+"""Fields of a record that depend on the prompt and the tokenizer only."""
+RESPONSE_FIELDS = tuple(
     field.name
     for field in fields(Record)
-    if field.name not in {"query_id", "exemplar_ids", "divergence", *SHARED}
+    if field.name not in {"query_id", "exemplar_ids", "divergence", *PROMPT_FIELDS}
 )
 OUTCOMES = ("wrong", "right", "not known")
-"""Of a request that was scored; other outcomes are the statuses of those that were not."""
-LABELS = (
+"""Outcomes of scored requests; those of other requests are their statuses."""
+CELL_FIELDS = (
     "key", "model", "family", "n_params", "trained", "dataset", "split", "query_split", "condition",
     "shots", "seed",
 )  # fmt: skip
@@ -47,16 +47,16 @@ ExampleKey = str | tuple[str, str]
 """The id of an example; or those of the two that its source and its target are taken from."""
 
 
-class Requests:
-    """Takes cells, one at a time, and keeps of each what the page needs.
+class RequestData:
+    """The data of requests, collected one cell at a time.
 
     Args:
-        blocks: Where to put what is looked at later.
-        texts: Of the benchmarks.
-        metric: Which match makes a request right.
+        blocks: The blocks to add to.
+        texts: The texts of the benchmarks.
+        metric: The match that makes a request right.
     """
 
-    def __init__(self, blocks: Blocks, texts: SweepTexts, metric: Metric) -> None:
+    def __init__(self, blocks: CompressedBlocks, texts: SweepTexts, metric: Metric) -> None:
         self._blocks = blocks
         self._texts = texts
         self._metric = metric
@@ -67,7 +67,7 @@ class Requests:
         self._known: dict[str, Mapping[str, Example]] = {}
         self._query, self._outcome, self._divergence = array("I"), array("B"), array("i")
         self._cells: list[dict[str, Any]] = []
-        self._places: dict[str, int] = {}
+        self._first_of_pair: dict[str, int] = {}
         self._outcomes = {name: n for n, name in enumerate(OUTCOMES)}
         self._templates: dict[str, int] = {}
 
@@ -75,10 +75,10 @@ class Requests:
         return len(self._query)
 
     def add(self, cell: CellResult) -> Counter[str]:
-        """Take a cell.
+        """Add a cell.
 
         Returns:
-            How many of its requests have each status.
+            The number of its requests with each status.
         """
         info = cell.info
         name = cell_fingerprint(info) or f"{info.dataset}/{info.split}"
@@ -93,16 +93,16 @@ class Requests:
         self._cells[-1]["blocks"] = [
             [
                 self._blocks.add(_lists(rows, numbers)),
-                self._blocks.add_json([_row(row, SHARED) for row in rows]),
-                self._blocks.add_json([_answer(row) for row in rows]),
+                self._blocks.add_json([_row(row, PROMPT_FIELDS) for row in rows]),
+                self._blocks.add_json([_response(row) for row in rows]),
             ]
             for rows in _batches(cell.records, ROWS)
         ]
         return Counter(record.status for record in cell.records)
 
     def finish(self) -> int:
-        """Keep the rest, and return the block that says where everything is."""
-        places, texts = self._keep_texts()
+        """Add the last blocks, and return the number of the block that lists all others."""
+        positions, texts = self._keep_texts()
         return self._blocks.add_json(
             {
                 "cells": self._cells,
@@ -111,15 +111,15 @@ class Requests:
                 "metric": self._metric,
                 "metrics": list(METRICS),
                 "columns": [
-                    self._blocks.add(_little(column))
+                    self._blocks.add(_little_endian(column))
                     for column in (self._query, self._outcome, self._divergence)
                 ],
-                "places": places,
+                "positions": positions,
                 "texts": texts,
                 "rowsInBlock": ROWS,
                 "textsInBlock": TEXTS,
-                "shared": SHARED,
-                "answer": ("divergence", *ANSWER),
+                "shared": PROMPT_FIELDS,
+                "response": ("divergence", *RESPONSE_FIELDS),
             }
         )
 
@@ -130,13 +130,13 @@ class Requests:
         return 2 if hit is None else int(hit)
 
     def _describe(self, info: CellInfo, rows: int) -> None:
-        """Keep what a cell is, and which cell is the same under the other condition."""
+        """Add the description of a cell, and link it to its twin under the other condition."""
         here = len(self._cells)
         spec = {key: value for key, value in info.spec.items() if key != "condition"}
         both = (info.model, info.dataset, info.split, info.query_split, info.shots, info.seed)
-        twin = self._places.setdefault(to_json([*both, spec]), here)
-        template = to_json(info.spec.get("template"))
-        described = {label: getattr(info, label) for label in LABELS}
+        twin = self._first_of_pair.setdefault(browser_json([*both, spec]), here)
+        template = browser_json(info.spec.get("template"))
+        described = {name: getattr(info, name) for name in CELL_FIELDS}
         described["rows"] = rows
         described["template"] = self._templates.setdefault(template, len(self._templates))
         described["info"] = self._blocks.add_json({"spec": info.spec, "made with": info.provenance})
@@ -146,7 +146,7 @@ class Requests:
         self._cells.append(described)
 
     def _keep_texts(self) -> tuple[int, list[int]]:
-        """Keep the texts, those of queries first, and where each example is."""
+        """Add the texts, those of queries first, and the position of each example's text."""
         owners = [
             (number, name, id_)
             for name, numbers in self._numbers.items()
@@ -154,14 +154,14 @@ class Requests:
         ]
         queries = set(self._query)
         owners.sort(key=lambda owner: (owner[0] not in queries, owner[0]))
-        places = array("I", bytes(4 * len(owners)))
-        for place, (number, _, _) in enumerate(owners):
-            places[number] = place
+        positions = array("I", bytes(4 * len(owners)))
+        for position, (number, _, _) in enumerate(owners):
+            positions[number] = position
         kept = [
             self._blocks.add_json([self._text(name, id_) for _, name, id_ in some])
             for some in _batches(owners, TEXTS)
         ]
-        return self._blocks.add(_little(places)), kept
+        return self._blocks.add(_little_endian(positions)), kept
 
     def _text(self, name: str, key: ExampleKey) -> list[str | None]:
         id_, target_id = (key, key) if isinstance(key, str) else key
@@ -178,14 +178,14 @@ def _exemplar_keys(record: Record) -> Sequence[ExampleKey]:
 
 
 def _lists(rows: Sequence[Record], numbers: Mapping[ExampleKey, int]) -> bytes:
-    """The exemplars of some requests: how many each has, then all of them."""
+    """Return the exemplars of requests: the number of each, then all of them."""
     lengths = array("I", [len(row.exemplar_ids) for row in rows])
     keys = chain.from_iterable(map(_exemplar_keys, rows))
-    return _little(lengths + array("I", [numbers[key] for key in keys]))
+    return _little_endian(lengths + array("I", [numbers[key] for key in keys]))
 
 
 def _row(record: Record, names: Sequence[str]) -> list[Any]:
-    """Fields of a record as JSON holds them: nested records become objects."""
+    """Return fields of a record for JSON: nested records become objects."""
     return [_plain(getattr(record, name)) for name in names]
 
 
@@ -194,10 +194,10 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_record else value
 
 
-def _answer(record: Record) -> list[Any]:
+def _response(record: Record) -> list[Any]:
     left = record.divergence
     where = left and [left.position, left.expected, left.actual, left.text]
-    return [where, *_row(record, ANSWER)]
+    return [where, *_row(record, RESPONSE_FIELDS)]
 
 
 def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -205,8 +205,8 @@ def _batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def _little(numbers: array[int]) -> bytes:
-    """Little-endian bytes, as the browsers' typed arrays have them."""
+def _little_endian(numbers: array[int]) -> bytes:
+    """Return little-endian bytes, the order of typed arrays in browsers."""
     if sys.byteorder == "big":
         numbers.byteswap()
     return numbers.tobytes()

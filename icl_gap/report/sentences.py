@@ -1,4 +1,4 @@
-"""The question and its answer, in sentences made from the numbers of an analysis."""
+"""The conclusion of a report, in sentences made from the numbers of an analysis."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from icl_gap.analysis import (
 from icl_gap.text import shots_text
 
 Verdict = Literal["narrows", "widens", "open", "no line"]
-"""What a fit says: `open` where its interval holds zero, `no line` where it supports none."""
+"""Verdict of a fit: `open` if the interval of its slope holds zero, `no line` without a slope."""
 SIDES: tuple[QuerySplit, ...] = ("pooled", "test", "train")
-"""The side of which the answer speaks: the first that there are gaps of."""
+"""Query splits in the order of preference: the conclusion is about the first with gaps."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What one family shows on one benchmark at one number of shots."""
+class FitConclusion:
+    """The conclusion about one family on one benchmark at one number of shots."""
 
     place: str
     verdict: Verdict
@@ -33,35 +33,35 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer: a sentence, what it rests on, and each finding."""
+class Conclusion:
+    """The conclusion: a sentence, the evidence for it, and the conclusion of each fit."""
 
     lead: str
     support: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[FitConclusion, ...]
 
 
-def answer(analysis: Analysis) -> Answer:
-    """Say what an analysis tells of the question whether scale closes the gap.
+def conclude(analysis: Analysis) -> Conclusion:
+    """Conclude from an analysis whether scale closes the gap.
 
     Args:
-        analysis: Gaps and fits; the pooled ones are spoken of where there are some.
+        analysis: Gaps and fits, of which the pooled ones are used if there are any.
     """
     have = {point.query_split for point in analysis.points}
     side: QuerySplit = next((each for each in SIDES if each in have), "pooled")
     points = [point for point in analysis.points if point.query_split == side]
     fits = [fit for fit in analysis.fits if fit.query_split == side]
-    findings = tuple(_finding(fit, points) for fit in fits)
+    findings = tuple(_conclude_fit(fit, points) for fit in fits)
     verdicts = [finding.verdict for finding in findings if finding.verdict != "no line"]
-    return Answer(
+    return Conclusion(
         lead=_lead(verdicts),
         support=tuple(_support(analysis, side, points, fits, verdicts)),
         findings=findings,
     )
 
 
-def verdict(fit: GapFit) -> Verdict:
-    """What a fit says of the gap as models grow."""
+def verdict_of(fit: GapFit) -> Verdict:
+    """Return the verdict of a fit on the gap as models grow."""
     if fit.unsupported is not None:
         return "no line"
     if fit.slope_interval is None or fit.slope_interval[0] <= 0 <= fit.slope_interval[1]:
@@ -69,21 +69,22 @@ def verdict(fit: GapFit) -> Verdict:
     return "narrows" if fit.slope_interval[1] < 0 else "widens"
 
 
-def signed(value: float, digits: int = 2) -> str:
-    """A change, with its sign; zero has a plus."""
+def signed_number(value: float, digits: int = 2) -> str:
+    """Format a change with its sign and a proper minus; zero has a plus."""
     text = f"{value:+.{digits}f}"
     return (f"+{text[1:]}" if not float(text) else text).replace("-", "\u2212")
 
 
-def plain(value: float, digits: int = 2) -> str:
-    """A number, with a proper minus."""
+def plain_number(value: float, digits: int = 2) -> str:
+    """Format a number with a proper minus."""
     text = f"{value:.{digits}f}"
     return (text.removeprefix("-") if not float(text) else text).replace("-", "\u2212")
 
 
-def within(estimate: Estimate) -> str:
-    """A number with its interval."""
-    return f"{plain(estimate.value)} [{plain(estimate.low)}, {plain(estimate.high)}]"
+def with_interval(estimate: Estimate) -> str:
+    """Format an estimate with its interval."""
+    value, low, high = map(plain_number, (estimate.value, estimate.low, estimate.high))
+    return f"{value} [{low}, {high}]"
 
 
 def _lead(verdicts: Sequence[Verdict]) -> str:
@@ -105,7 +106,7 @@ def _lead(verdicts: Sequence[Verdict]) -> str:
         if count
     ]
     if unclear:
-        parts.append(f"is not told from level in {unclear}")
+        parts.append(f"cannot be distinguished from level in {unclear}")
     start = "It depends" if narrows and widens else "Only in part"
     if not narrows:
         start = "These results give no sign that it does"
@@ -123,20 +124,22 @@ def _support(
     fits: Sequence[GapFit],
     verdicts: Sequence[Verdict],
 ) -> list[str]:
-    """What the answer rests on, and what it does not."""
+    """Return the evidence for the conclusion, and its limits."""
     queries = "test and train queries pooled" if side == "pooled" else f"{side} queries"
-    said = [_resolved(points, queries)]
+    sentences = [_resolved(points, queries)]
     known = [point for point in points if point.gap is not None]
     if known:
-        said.append(_extremes(known))
+        sentences.append(_extremes(known))
     unsupported = sum(fit.unsupported is not None for fit in fits)
     if unsupported:
-        said.append(f"{_count(unsupported, 'family and setting')} support no line; see below.")
+        sentences.append(f"{_count(unsupported, 'family and setting')} support no line; see below.")
     untrained = sorted({point.model for point in points if not point.trained})
     if untrained:
-        said.append(f"Untrained models are in the table and in no line: {', '.join(untrained)}.")
+        sentences.append(
+            f"Untrained models are in the table and in no line: {', '.join(untrained)}."
+        )
     if known:
-        said.append(
+        sentences.append(
             f"Intervals are {analysis.confidence:.0%} intervals of a bootstrap with "
             f"{analysis.resamples:,} resamples"
             + (
@@ -145,24 +148,24 @@ def _support(
                 else "."
             )
         )
-    return said
+    return sentences
 
 
 def _resolved(points: Sequence[GapPoint], queries: str) -> str:
     if not points:
         return "No model has both its ID and its OOD cells, so there is no gap."
     known = [point.gap for point in points if point.gap is not None]
-    told = sum(gap.low > 0 for gap in known)
+    above = sum(gap.low > 0 for gap in known)
     below = sum(gap.high < 0 for gap in known)
     text = (
         f"{_count(len(points), 'gap')} measured ({queries}): {len(known)} resolved, of which "
-        f"{told} are above zero"
+        f"{above} are above zero"
     )
     text += f" and {below} below" if below else ""
     if len(known) < len(points):
         text += (
             f"; {len(points) - len(known)} unresolved, because the accuracy under ID could not be "
-            "told from zero"
+            "distinguished from zero"
         )
     return f"{text}."
 
@@ -176,15 +179,15 @@ def _extremes(points: Sequence[GapPoint]) -> str:
 
 
 def _gap_of(point: GapPoint) -> str:
-    return "unknown" if point.gap is None else f"{within(point.gap)} ({point.place})"
+    return "unknown" if point.gap is None else f"{with_interval(point.gap)} ({point.label})"
 
 
-def _finding(fit: GapFit, points: Sequence[GapPoint]) -> Finding:
-    found = verdict(fit)
+def _conclude_fit(fit: GapFit, points: Sequence[GapPoint]) -> FitConclusion:
+    found = verdict_of(fit)
     here = [p for p in points if (p.benchmark, p.shots) == (fit.benchmark, fit.shots)]
-    said = _no_line(fit) if found == "no line" else _line(fit, found, here)
-    return Finding(
-        f"{fit.benchmark}, {shots_text(fit.shots)}, family {fit.family}", found, " ".join(said)
+    text = _no_line(fit) if found == "no line" else _line(fit, found, here)
+    return FitConclusion(
+        f"{fit.benchmark}, {shots_text(fit.shots)}, family {fit.family}", found, " ".join(text)
     )
 
 
@@ -198,42 +201,44 @@ def _line(fit: GapFit, found: Verdict, points: Sequence[GapPoint]) -> list[str]:
         f"For ten times the {SCALES[fit.against].label} the {_side(fit)} relative gap changes by "
     )
     if fit.slope_interval is None:
-        said = [f"{change}{signed(fit.slope)}, with an interval that is not resolved."]
+        sentences = [f"{change}{signed_number(fit.slope)}; its interval is not resolved."]
     else:
         low, high = fit.slope_interval
-        said = [f"{change}{signed(fit.slope)} [{signed(low)}, {signed(high)}]."]
+        sentences = [
+            f"{change}{signed_number(fit.slope)} [{signed_number(low)}, {signed_number(high)}]."
+        ]
     grows = "models grow" if fit.against.startswith("n_params") else "training grows"
     match found:
         case "narrows":
-            said.append(f"It narrows as {grows}.")
+            sentences.append(f"It narrows as {grows}.")
         case "widens":
-            said.append(f"It widens as {grows}.")
+            sentences.append(f"It widens as {grows}.")
         case _:
-            said.append("That is not told from no change.")
-    said.extend(_doubts(fit))
+            sentences.append("This cannot be distinguished from no change.")
+    sentences.extend(_doubts(fit))
     sizes = [point for point in points if point.model in fit.models]
     if sizes:
         largest = max(sizes, key=lambda point: point.n_params or 0)
-        said.append(_at_largest(largest))
+        sentences.append(_at_largest(largest))
     left = [f"{each.model} is left out: {each.reason}." for each in fit.left_out]
-    return [*said, *left]
+    return [*sentences, *left]
 
 
 def _doubts(fit: GapFit) -> list[str]:
-    """What speaks against leaning on a line."""
-    said = []
-    signs = {each.slope > 0 for each in fit.without}
+    """Return the reasons not to rely on a line."""
+    sentences = []
+    signs = {each.slope > 0 for each in fit.leave_one_out}
     if len(signs) > 1:
-        said.append("Whether it rises or falls hangs on a single size.")
+        sentences.append("The sign of the slope depends on a single size.")
     best = fit.best
-    if best is not None and best.form == "constant" and verdict(fit) != "open":
-        said.append("By AICc a constant gap fits as well or better.")
-    if fit.needed is not None:
-        said.append(
-            f"Were the slope as fitted, about {fit.needed.queries:,} queries, or "
-            f"{fit.needed.sizes:,} sizes over the same range, would tell it from zero."
+    if best is not None and best.form == "constant" and verdict_of(fit) != "open":
+        sentences.append("By AICc a constant gap fits as well or better.")
+    if fit.sample_size is not None:
+        sentences.append(
+            f"Were the slope as fitted, about {fit.sample_size.queries:,} queries, or "
+            f"{fit.sample_size.sizes:,} sizes over the same range, would distinguish it from zero."
         )
-    return said
+    return sentences
 
 
 def _at_largest(point: GapPoint) -> str:
@@ -242,8 +247,8 @@ def _at_largest(point: GapPoint) -> str:
         return f"{name}, the gap is unresolved."
     left = "still above zero"
     if point.gap.low <= 0:
-        left = "not told from zero" if point.gap.high >= 0 else "below zero"
-    return f"{name}, it is {within(point.gap)}, {left}."
+        left = "not distinguishable from zero" if point.gap.high >= 0 else "below zero"
+    return f"{name}, it is {with_interval(point.gap)}, {left}."
 
 
 def _side(fit: GapFit) -> str:

@@ -79,7 +79,7 @@ def cell_files(folder: Path, state: CellState) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in list_cells(folder, state):
-        first = found.setdefault(key_of(path), path)
+        first = found.setdefault(key_prefix(path), path)
         if first is not path:
             raise StoreError(f"{path}: {duplicate_problem(first)}")
     return found
@@ -125,7 +125,7 @@ def in_state(path: Path, state: CellState) -> Path:
     return path.with_name(path.name.rpartition(CellState.FINISHED)[0] + state)
 
 
-def key_of(path: Path) -> str:
+def key_prefix(path: Path) -> str:
     """Return the start of a cell's key, which ends its file's name."""
     return path.name.rpartition(CellState.FINISHED)[0].rpartition(".")[2]
 
@@ -237,7 +237,7 @@ def read_header(path: Path) -> CellInfo:
     """
     try:
         with open_regular(path) as lines:
-            return parse_header(lines.readline(), key_of(path))
+            return parse_header(lines.readline(), key_prefix(path))
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -250,7 +250,7 @@ def read_cell(path: Path) -> CellResult:
     Raises:
         StoreError: The file is damaged, or its schema version is not read.
     """
-    key = key_of(path)
+    key = key_prefix(path)
     records: list[Record] = []
     try:
         with open_regular(path) as lines:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import pyarrow as pa
 
-from icl_gap.schema import CellInfo, Column, Record
+from icl_gap.schema import CellInfo, FrameColumn, Record
 
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
@@ -19,7 +19,7 @@ class Field:
     """A field of a record or of a cell's description."""
 
     name: str
-    column: Column
+    column: FrameColumn
     type: pa.DataType | None
     """Its type in Arrow, a struct for a mapping or a dataclass; None where it has no column."""
     optional: bool
@@ -46,7 +46,7 @@ def _fields(kind: type[Any]) -> tuple[Field, ...]:
 
 
 def _field(name: str, hint: Any) -> Field:
-    column = Column()
+    column = FrameColumn()
     if get_origin(hint) is Annotated:
         hint, column = get_args(hint)
     members = (

@@ -16,7 +16,7 @@ from pyarrow import compute
 from pyarrow import json as arrow_json
 
 from icl_gap.files import read_regular
-from icl_gap.results.cell_files import check_record, key_of, parse_header, read_cell
+from icl_gap.results.cell_files import check_record, key_prefix, parse_header, read_cell
 from icl_gap.results.columns import CELL_FIELDS, RECORD_FIELDS, Field, record_fields
 from icl_gap.schema import SCHEMA_VERSION, CellInfo, CellResult, Metric, Record, Status
 
@@ -59,7 +59,7 @@ def _schema(wanted: Sequence[Field]) -> pa.Schema:
 
 
 def _read_table(path: Path, info: CellInfo, wanted: Sequence[Field]) -> pa.Table:
-    key, schema = key_of(path), _schema(wanted)
+    key, schema = key_prefix(path), _schema(wanted)
     try:
         lines = read_regular(path)
         start = lines.index(b"\n") + 1

@@ -17,7 +17,7 @@ from icl_gap.results.cell_files import (
     header_line,
     in_state,
     is_failed,
-    key_of,
+    key_prefix,
     parse_header,
 )
 from icl_gap.results.columns import INCIDENTAL
@@ -115,7 +115,7 @@ def _add(found: dict[str, _MergedCell], path: Path, version: int) -> None:
         raise damage_error(path, ValueError(checked.problem))
     if not checked.header and not checked.records:  # stopped before its header was written
         return
-    known = found.setdefault(key_of(path), _MergedCell(path, checked.header, {}))
+    known = found.setdefault(key_prefix(path), _MergedCell(path, checked.header, {}))
     known.header = known.header or checked.header
     records = {(record := json.loads(line))["query_id"]: (record, line) for line in checked.records}
     for query, (record, line) in records.items():
@@ -165,7 +165,7 @@ def _header(cell: _MergedCell, state: CellState) -> bytes:
     """Return the header of a cell, which counts the records of a settled one."""
     if state is CellState.PARTIAL:
         return cell.header
-    info = parse_header(cell.header, key_of(cell.path))
+    info = parse_header(cell.header, key_prefix(cell.path))
     counted = replace(
         info,
         n_queries=len(cell.lines),

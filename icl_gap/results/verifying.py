@@ -18,7 +18,7 @@ from icl_gap.results.cell_files import (
     SchemaVersionError,
     check_record,
     duplicate_problem,
-    key_of,
+    key_prefix,
     list_cells,
     parse_header,
 )
@@ -69,7 +69,7 @@ def check_cell(path: Path) -> CellCheck:
     Raises:
         StoreError: It cannot be read.
     """
-    lines, key, partial = _lines(path), key_of(path), path.name.endswith(CellState.PARTIAL)
+    lines, key, partial = _lines(path), key_prefix(path), path.name.endswith(CellState.PARTIAL)
     if partial and lines and not lines[-1].endswith(b"\n"):
         lines.pop()
     info, header, problems, records = None, b"", list[str](), []
@@ -187,7 +187,7 @@ def _keys_present(folder: Path) -> set[str]:
     goes on.
     """
     states = (CellState.FAILED, CellState.PARTIAL, CellState.FINISHED)
-    return set(map(key_of, list_cells(folder, *states)))
+    return set(map(key_prefix, list_cells(folder, *states)))
 
 
 def inconsistent_cells(folder: Path, cells: Iterable[tuple[Path, CellInfo]]) -> list[DamagedFile]:
@@ -261,7 +261,7 @@ def _duplicates(folder: Path) -> Iterator[DamagedFile]:
     for state in CellState:
         first: dict[str, Path] = {}
         for path in list_cells(folder, state):
-            known = first.setdefault(key_of(path), path)
+            known = first.setdefault(key_prefix(path), path)
             if known is not path:
                 yield DamagedFile(path, duplicate_problem(known), 0)
 

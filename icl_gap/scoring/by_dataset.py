@@ -115,9 +115,9 @@ def score_predictions(path: Path, *, dataset: str) -> tuple[Summary, str | None]
 
     summary = summarize(scores())
     unknown.check()
-    if summary.execution is not None:
+    if summary.accuracies["execution"] is not None:
         return summary, None
-    without = summary.n - summary.n_executed
+    without = summary.n - summary.n_known["execution"]
     return summary, benchmark.not_run or (
         f'{without:,} of {summary.n:,} predictions have no "id", which tells what their '
         "placeholders stand for; give each line the id of its example, such as "

@@ -13,7 +13,8 @@ import jsonlines
 
 from icl_gap.errors import InputError, Place
 from icl_gap.files import open_regular
-from icl_gap.schema import Score
+from icl_gap.metrics import METRICS
+from icl_gap.schema import Metric, Score
 
 _LINE_FORMAT = (
     'one JSON object a line, as {"prediction": "…", "target": "…"}, with an "id" if you like'
@@ -39,15 +40,10 @@ class Summary:
     """Rates of match over a number of scores."""
 
     n: int
-    raw: float
-    """Share of equal strings, in [0, 1]."""
-    canonical: float
-    """Share of equal normal forms, in [0, 1]."""
-    execution: float | None
-    """Share of programs with the same result, in [0, 1], of all `n`; None unless every execution
-    match is known."""
-    n_executed: int
-    """Number of scores whose execution match is known."""
+    accuracies: dict[Metric, float | None]
+    """Share of matches by metric, in [0, 1], of all `n`; None unless every outcome is known."""
+    n_known: dict[Metric, int]
+    """Number of scores whose outcome is known, by metric."""
     reasons: dict[str, int]
     """Counts of the reasons, the most frequent first, then by name."""
 
@@ -93,25 +89,23 @@ def summarize(scores: Iterable[Score]) -> Summary:
     Raises:
         InputError: There are no scores.
     """
-    n = raw = canonical = same = n_executed = 0
-    counts: Counter[str] = Counter()
+    n = 0
+    known: Counter[Metric] = Counter()
+    matches: Counter[Metric] = Counter()
+    reasons: Counter[str] = Counter()
     for score in scores:
         n += 1
-        raw += score.raw
-        canonical += score.canonical
-        same += score.execution is True
-        n_executed += score.execution is not None
+        known.update(score.outcomes.keys())
+        matches.update(metric for metric, outcome in score.outcomes.items() if outcome)
         if score.reason is not None:
-            counts[score.reason] += 1
+            reasons[score.reason] += 1
     if n == 0:
         raise InputError("there is nothing to score", allowed="at least one prediction")
     return Summary(
         n=n,
-        raw=raw / n,
-        canonical=canonical / n,
-        execution=same / n if n_executed == n else None,
-        n_executed=n_executed,
-        reasons=dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        accuracies={m: matches[m] / n if known[m] == n else None for m in METRICS},
+        n_known={m: known[m] for m in METRICS},
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
     )
 
 

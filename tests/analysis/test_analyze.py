@@ -20,8 +20,8 @@ from icl_gap.analysis import (
     common_table,
     evidence_table,
     fit_table,
-    human,
-    table,
+    gap_table,
+    short_number,
 )
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.schema import CellResult, Condition
@@ -134,7 +134,7 @@ def test_no_results_are_refused() -> None:
 
 
 def test_the_table_says_what_is_unresolved_untrained_or_partial() -> None:
-    rows = table(analyze(sweep(MODELS, chance, partial="test 1 of 2"), resamples=100))
+    rows = gap_table(analyze(sweep(MODELS, chance, partial="test 1 of 2"), resamples=100))
     assert list(rows[0]) == [
         "benchmark",
         "model",
@@ -166,7 +166,7 @@ def test_the_table_has_smooth_gaps_where_likelihoods_are_known() -> None:
         )
         for each in RESULTS
     ]
-    rows = table(analyze(results, resamples=100))
+    rows = gap_table(analyze(results, resamples=100))
     assert {row["smooth gap"] for row in rows} == {"0.632 [0.632, 0.632]"}
 
 
@@ -177,10 +177,10 @@ def test_the_evidence_table_tells_tests_and_other_intervals() -> None:
     assert row["raw ID/OOD"] == row["canonical ID/OOD"]
     assert re.fullmatch(r"\[0\.\d{3}, 0\.\d{3}\]", row["Fieller"])
     assert len(row["McNemar p"].split()) == len(row["Holm"].split()) == 3
-    assert "unanswered leave" not in row
+    assert "bounds if unanswered" not in row
     skipping = [cell("id", [True, True, None]), cell("ood", [True, False, None])]
     (row,) = evidence_table(analyze(skipping, resamples=100))
-    assert row["unanswered leave"] == "[0.000, 0.667]"
+    assert row["bounds if unanswered"] == "[0.000, 0.667]"
 
 
 def test_the_fit_table_gives_the_slope_per_factor_of_ten() -> None:
@@ -214,7 +214,7 @@ def test_a_note_shows_a_few_places_and_counts_the_others() -> None:
     [(None, "-"), (12, "12"), (999_600, "1M"), (350_000_000, "350M"), (6_700_000_000, "6.7B")],
 )
 def test_parameter_counts_are_short(count: int | None, text: str) -> None:
-    assert human(count) == text
+    assert short_number(count) == text
 
 
 def test_importing_the_analysis_is_cheap() -> None:

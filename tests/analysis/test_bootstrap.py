@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from icl_gap.analysis import bootstrap
-from icl_gap.analysis.bootstrap import Draws, draw, interval
-from icl_gap.analysis.gaps import measure
-from icl_gap.analysis.pairing import Floats, Paired
-from icl_gap.analysis.points import Subject
+from icl_gap.analysis.bootstrap import Draws, percentile_interval, resample
+from icl_gap.analysis.gaps import estimate_gaps
+from icl_gap.analysis.pairing import Floats, PairedOutcomes
+from icl_gap.analysis.points import Setting
 from icl_gap.metrics import METRICS
 
 
-def subject(model: str = "m", **changes: object) -> Subject:
+def subject(model: str = "m", **changes: object) -> Setting:
     described = {
         "model": model,
         "family": "f",
@@ -33,7 +33,7 @@ def subject(model: str = "m", **changes: object) -> Subject:
         "partial": None,
         "shots": 5,
     }
-    return Subject(**(described | changes))  # type: ignore[arg-type]
+    return Setting(**(described | changes))  # type: ignore[arg-type]
 
 
 def paired(
@@ -41,14 +41,14 @@ def paired(
     hits_ood: Floats,
     answered: Floats | None = None,
     *,
-    of: Subject | None = None,
+    of: Setting | None = None,
     query_split: str = "test",
-) -> Paired:
+) -> PairedOutcomes:
     seeds, queries = hits_id.shape
     answered = np.ones_like(hits_id) if answered is None else answered
     zeros, nothing = np.zeros(seeds), np.zeros_like(hits_id)
-    return Paired(
-        subject=of or subject(),
+    return PairedOutcomes(
+        setting=of or subject(),
         query_split=query_split,  # type: ignore[arg-type]
         seeds=tuple(range(seeds)),
         query_ids=tuple(f"{n:05}" for n in range(queries)),
@@ -58,13 +58,13 @@ def paired(
         answered=answered,
         logprob_id=nothing,
         logprob_ood=nothing,
-        likely=nothing,
+        has_logprob=nothing,
         skipped=zeros,
         failed=zeros,
-        left_id=zeros,
-        left_ood=zeros,
-        open_id=zeros,
-        open_ood=zeros,
+        unpaired_hits_id=zeros,
+        unpaired_hits_ood=zeros,
+        unanswered_id=zeros,
+        unanswered_ood=zeros,
         shots=zeros,
         coverage_id=zeros,
         coverage_ood=zeros,
@@ -72,7 +72,7 @@ def paired(
     )
 
 
-def random_block(seed: int, shape: tuple[int, int] = (3, 7), **changes: object) -> Paired:
+def random_block(seed: int, shape: tuple[int, int] = (3, 7), **changes: object) -> PairedOutcomes:
     rng = np.random.default_rng(seed)
     inside, outside, answered = ((rng.random(shape) < p).astype(float) for p in (0.6, 0.4, 0.8))
     return paired(inside, outside, answered, **changes)  # type: ignore[arg-type]
@@ -82,8 +82,8 @@ def seed_part(hits: Floats) -> float:
     return bootstrap._seed_part(np.stack([hits, hits]), np.ones_like(hits))
 
 
-def drawn(blocks: list[Paired], *, resamples: int = 50, seed: int = 0) -> list[Draws]:
-    return draw(blocks, resamples=resamples, seed=seed, confidence=0.95)
+def drawn(blocks: list[PairedOutcomes], *, resamples: int = 50, seed: int = 0) -> list[Draws]:
+    return resample(blocks, resamples=resamples, seed=seed, confidence=0.95)
 
 
 @pytest.mark.parametrize("shape", [(3, 7), (1, 20), (4, 1)])
@@ -168,7 +168,7 @@ def test_log_likelihoods_sum_to_the_same_whatever_stands_beside_them(
             random_block(n, (3, 200), of=subject(f"m{n}")),
             logprob_id=inside,
             logprob_ood=outside,
-            likely=np.ones((3, 200)),
+            has_logprob=np.ones((3, 200)),
         )
         for n, (inside, outside) in enumerate(zip(*logprobs, strict=True))
     ]
@@ -210,8 +210,8 @@ def test_the_global_random_state_is_left_alone() -> None:
 
 def test_an_interval_is_made_of_order_statistics() -> None:
     values = np.random.default_rng(0).permutation(1000).astype(float)
-    assert interval(values, 0.95, worst=(-1, 1)) == (24, 975)
-    assert interval(values, 0.5, worst=(-1, 1)) == (249, 750)
+    assert percentile_interval(values, 0.95, worst=(-1, 1)) == (24, 975)
+    assert percentile_interval(values, 0.5, worst=(-1, 1)) == (249, 750)
 
 
 @given(
@@ -220,8 +220,8 @@ def test_an_interval_is_made_of_order_statistics() -> None:
 )
 def test_missing_values_only_widen_an_interval(values: list[float], confidence: float) -> None:
     known = np.array([0.5 if np.isnan(value) else value for value in values])
-    narrow = interval(known, confidence, worst=(0, 1))
-    wide = interval(np.array(values), confidence, worst=(0, 1))
+    narrow = percentile_interval(known, confidence, worst=(0, 1))
+    wide = percentile_interval(np.array(values), confidence, worst=(0, 1))
     assert wide[0] <= narrow[0] <= narrow[1] <= wide[1]
 
 
@@ -277,7 +277,7 @@ def test_intervals_hold_the_true_gap_about_as_often_as_they_claim(
         )
         for n in range(300)
     ]
-    measured, _ = measure(blocks, resamples=400, seed=0, confidence=0.9)
+    measured, _ = estimate_gaps(blocks, resamples=400, seed=0, confidence=0.9)
     gaps = [each.point.gap for each in measured]
     held = np.mean([gap is not None and gap.low <= true_gap <= gap.high for gap in gaps])
     assert least <= held <= most

@@ -11,11 +11,11 @@ from scipy import stats
 from scipy.special import expit
 
 from icl_gap.analysis.fit import fit_gaps
-from icl_gap.analysis.gaps import measure
+from icl_gap.analysis.gaps import estimate_gaps
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.pairing import Paired
-from icl_gap.analysis.points import GapFit
+from icl_gap.analysis.pairing import PairedOutcomes
 from icl_gap.analysis.scale import SCALES
+from icl_gap.analysis.slopes import GapFit
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def level(accuracy: float, spread: float) -> float:
 
 def study(
     rng: np.random.Generator, n: int, accuracies: tuple[float, float], queries: float, chance: float
-) -> Paired:
+) -> PairedOutcomes:
     """Queries differ in difficulty, alike ID and OOD; so does each request from its query."""
     own = rng.normal(size=(2, QUERIES))
     difficulty = queries * np.stack([own[0], 0.7 * own[0] + np.sqrt(0.51) * own[1]])
@@ -44,7 +44,7 @@ def study(
         odds = odds + chance * rng.normal(size=(SEEDS, QUERIES))
         hits.append((rng.random((SEEDS, QUERIES)) < expit(odds)).astype(float))
     # A dataset of its own gives every study resamples of its own.
-    return replace(paired(*hits), subject=subject(dataset=f"d{n}"))
+    return replace(paired(*hits), setting=subject(dataset=f"d{n}"))
 
 
 @pytest.mark.parametrize(("queries", "chance"), [(1.5, 1.0), (0.5, 0.5), (3.0, 0.0)])
@@ -55,7 +55,7 @@ def test_intervals_hold_the_gap_as_often_as_they_say(
     rng = np.random.default_rng(0)
     true_gap = 1 - accuracies[1] / accuracies[0]
     studies = [study(rng, n, accuracies, queries, chance) for n in range(STUDIES)]
-    measured, _ = measure(studies, resamples=1000, seed=0, confidence=0.95)
+    measured, _ = estimate_gaps(studies, resamples=1000, seed=0, confidence=0.95)
     points = [each.point for each in measured if each.point.gap]
     assert len(points) > 0.99 * STUDIES
     bootstrap = np.mean([p.gap.low <= true_gap <= p.gap.high for p in points if p.gap])
@@ -64,7 +64,7 @@ def test_intervals_hold_the_gap_as_often_as_they_say(
     assert 0.93 <= fieller <= 0.97
 
 
-def crossed(rng: np.random.Generator, n: int, accuracies: tuple[float, float]) -> Paired:
+def crossed(rng: np.random.Generator, n: int, accuracies: tuple[float, float]) -> PairedOutcomes:
     """All queries of a cell share their exemplars, some of which are better than others."""
     hard, chance, shared = rng.normal(size=QUERIES), 0.5, 0.4
     hits = []
@@ -73,7 +73,7 @@ def crossed(rng: np.random.Generator, n: int, accuracies: tuple[float, float]) -
         odds = odds + chance * rng.normal(size=(SEEDS, QUERIES))
         odds = odds + shared * rng.normal(size=(SEEDS, 1))
         hits.append((rng.random((SEEDS, QUERIES)) < expit(odds)).astype(float))
-    return replace(paired(*hits), subject=subject(dataset=f"d{n}"), crossed=True)
+    return replace(paired(*hits), setting=subject(dataset=f"d{n}"), crossed=True)
 
 
 @pytest.mark.parametrize("accuracies", [(0.15, 0.08), (0.5, 0.3), (0.9, 0.85)])
@@ -81,7 +81,7 @@ def test_intervals_hold_the_gap_where_exemplars_are_shared(accuracies: tuple[flo
     rng = np.random.default_rng(1)
     true_gap = 1 - accuracies[1] / accuracies[0]
     studies = [crossed(rng, n, accuracies) for n in range(STUDIES)]
-    measured, _ = measure(studies, resamples=1000, seed=0, confidence=0.95)
+    measured, _ = estimate_gaps(studies, resamples=1000, seed=0, confidence=0.95)
     gaps = [each.point.gap for each in measured if each.point.gap]
     assert len(gaps) > 0.99 * STUDIES
     assert 0.93 <= np.mean([gap.low <= true_gap <= gap.high for gap in gaps]) <= 0.97
@@ -89,7 +89,7 @@ def test_intervals_hold_the_gap_where_exemplars_are_shared(accuracies: tuple[flo
 
 def family(
     rng: np.random.Generator, n: int, sizes: Floats, gaps: Floats, queries: int
-) -> list[Paired]:
+) -> list[PairedOutcomes]:
     """A family with an accuracy ID of 0.6 at every size; queries are as hard for one as another."""
     hard, chance = rng.normal(size=queries), 0.7
     blocks = []
@@ -107,7 +107,7 @@ def family(
 def fits(sizes: Floats, gaps: Floats, *, studies: int, resamples: int) -> list[GapFit]:
     rng = np.random.default_rng(2)
     blocks = [b for n in range(studies) for b in family(rng, n, sizes, gaps, QUERIES)]
-    measured, _ = measure(blocks, resamples=resamples, seed=0, confidence=0.95)
+    measured, _ = estimate_gaps(blocks, resamples=resamples, seed=0, confidence=0.95)
     found, _, _ = fit_gaps(measured, SCALES["n_params"], confidence=0.95)
     assert len(found) == studies
     return list(found)

@@ -29,7 +29,7 @@ def both(
     return [cell("id", inside, **changes), cell("ood", outside, **changes)]
 
 
-def likely(result: CellResult, logprobs: list[float | None]) -> CellResult:
+def has_logprob(result: CellResult, logprobs: list[float | None]) -> CellResult:
     records = zip(result.records, logprobs, strict=True)
     return replace(result, records=tuple(replace(r, gold_logprob=p) for r, p in records))
 
@@ -148,7 +148,7 @@ def test_nothing_skipped_nothing_to_bound() -> None:
 
 def test_the_smooth_gap_by_hand_and_where_accuracy_is_zero() -> None:
     inside, outside = both([False] * 40, [False] * 40)
-    found = point(likely(inside, [-0.5, -1.5] * 20), likely(outside, [-1.0, -2.0] * 20))
+    found = point(has_logprob(inside, [-0.5, -1.5] * 20), has_logprob(outside, [-1.0, -2.0] * 20))
     assert found.gap is None
     assert found.smooth is not None
     assert found.smooth.value == pytest.approx(1 - np.exp(-0.5))
@@ -157,7 +157,7 @@ def test_the_smooth_gap_by_hand_and_where_accuracy_is_zero() -> None:
 
 def test_the_smooth_gap_leaves_out_what_has_no_likelihood() -> None:
     inside, outside = both([True] * 3, [True] * 3)
-    found = point(likely(inside, [-1.0, None, -3.0]), likely(outside, [-2.0, -9.0, -3.0]))
+    found = point(has_logprob(inside, [-1.0, None, -3.0]), has_logprob(outside, [-2.0, -9.0, -3.0]))
     assert found.smooth is not None
     assert found.smooth.value == pytest.approx(1 - np.exp(-0.5))
     assert point(inside, outside).smooth is None

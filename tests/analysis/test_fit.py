@@ -7,7 +7,7 @@ import pytest
 from analysis.synthetic import Model, analyze, cell, sweep
 from scipy import stats
 
-from icl_gap.analysis.fit import refit
+from icl_gap.analysis.fit import fit_lines
 from icl_gap.schema import CellResult, Condition
 
 OPT: list[Model] = [
@@ -57,7 +57,7 @@ def test_every_resample_is_refitted_as_by_whitening_and_least_squares() -> None:
     x, gaps = np.array([-0.5, 0.1, 0.9]), rng.random((3, 50))
     mixed = rng.random((3, 3))
     precision = mixed @ mixed.T + np.eye(3)
-    levels, slopes = refit(x, gaps, precision)
+    levels, slopes = fit_lines(x, gaps, precision)
     root = np.linalg.cholesky(precision).T
     design = root @ np.column_stack([np.ones(3), x])
     expected = np.linalg.lstsq(design, root @ gaps, rcond=None)[0]
@@ -66,7 +66,7 @@ def test_every_resample_is_refitted_as_by_whitening_and_least_squares() -> None:
 
 def test_with_equal_weights_the_line_is_that_of_linregress() -> None:
     x, gaps = np.array([8.5, 9.1, 9.8, 10.0]), np.array([0.6, 0.5, 0.4, 0.1])
-    (level,), (slope,) = refit(x, gaps[:, None], np.eye(4))
+    (level,), (slope,) = fit_lines(x, gaps[:, None], np.eye(4))
     line = stats.linregress(x, gaps)
     assert (level, slope) == pytest.approx((line.intercept, line.slope))
 
@@ -188,7 +188,7 @@ def test_a_form_with_too_many_parameters_says_so() -> None:
     supported = {form.form for form in fit.forms if form.unsupported is None}
     assert supported == {"constant"}
     floor = next(form for form in fit.forms if form.form == "power law with floor")
-    assert floor.unsupported == "3 models cannot tell 3 parameters"
+    assert floor.unsupported == "3 models are too few for 3 parameters"
     assert (floor.chi2, floor.aicc, floor.parameters) == (None, None, ())
 
 
@@ -204,7 +204,7 @@ def test_leaving_a_size_out_shows_what_the_slope_hangs_on() -> None:
     # One size, the largest, has another gap than all the others.
     results = [r for m in SIX[:5] for r in exact(m, 160, 80, of=200)]
     (fit,) = analyze(results + exact(SIX[5], 160, 140, of=200), resamples=400).fits
-    slopes = {each.model: each.slope for each in fit.without}
+    slopes = {each.model: each.slope for each in fit.leave_one_out}
     assert slopes["opt-5"] == pytest.approx(0, abs=1e-9)
     assert all(slope < 0 for model, slope in slopes.items() if model != "opt-5")
 
@@ -231,11 +231,11 @@ def test_what_would_resolve_a_slope_is_told_where_it_is_not() -> None:
     (fit,) = analyze(sweep(SIX, nearly_flat, splits=("test",), queries=60), resamples=400).fits
     assert fit.slope_interval is not None
     assert fit.slope_interval[0] < 0 < fit.slope_interval[1]
-    assert fit.needed is not None
-    assert fit.needed.queries > 60
-    assert fit.needed.sizes > 6
+    assert fit.sample_size is not None
+    assert fit.sample_size.queries > 60
+    assert fit.sample_size.sizes > 6
     (sharp,) = analyze(shrinking(), resamples=400).fits
-    assert sharp.needed is None
+    assert sharp.sample_size is None
 
 
 def families(*kept: tuple[str, int]) -> list[CellResult]:

@@ -48,6 +48,14 @@ def test_every_command_has_help(cli, command) -> None:
     assert "Usage" in outcome.out
 
 
+@pytest.mark.parametrize("command", [(), ("data",), ("store",)])
+def test_no_help_text_is_cut_at_80_columns(cli, monkeypatch, command) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli(*command, "--help").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line.endswith("...") and "COMMAND" not in line]
+
+
 def test_help_imports_nothing_heavy() -> None:
     heavy = ("torch", "transformers", "matplotlib", "numpy", "pydantic", "datasets", "scipy")
     code = (

@@ -1,4 +1,4 @@
-"""`datasets/README.md`: its table is that of the cards, and its examples run."""
+"""`datasets/README.md`: its examples run; its table is held by `tests/test_readme.py`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from icl_gap.cli import app
-from icl_gap.data import list_cards, load_card, load_split
+from icl_gap.data import load_card, load_split
 from icl_gap.data import loaders as package
-from icl_gap.data.card_table import card_table, with_card_table
 from icl_gap.data.loaders import loader_names
 from icl_gap.errors import DataError
 from icl_gap.evaluation.config import read_sweep
@@ -30,12 +29,6 @@ def blocks(language: str) -> list[str]:
 
 CARD, SWEEP, CHANGES = blocks("yaml")
 (LOADER,) = blocks("python")
-
-
-def test_the_table_is_made_from_the_cards() -> None:
-    assert with_card_table(README, card_table(list_cards())) == README, (
-        "the cards have changed: run `python -m icl_gap.data.card_table`"
-    )
 
 
 def test_it_is_short() -> None:

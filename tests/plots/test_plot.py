@@ -94,9 +94,9 @@ FIT = GapFit(
     models=("opt-350m", "opt-3.5b"),
     unsupported=None,
     forms=(),
-    without=(),
+    leave_one_out=(),
     trend=Trend(None, None, None),
-    needed=None,
+    sample_size=None,
     left_out=(),
     band=(
         BandPoint(3.5e8, Estimate(0.75, 0.7, 0.8)),

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from plots.test_plot import ACCURACY, ANALYSIS, FIT, GAP, POINTS, changed, drawn_text, point
 
-from icl_gap.analysis import Analysis, BandPoint, Estimate, table
+from icl_gap.analysis import Analysis, BandPoint, Estimate, gap_table
 from icl_gap.plots import nothing_to_draw
 from icl_gap.plots.figure import build
 
@@ -95,4 +95,4 @@ def test_where_size_is_not_drawn_it_is_still_said(tmp_path: Path) -> None:
     analysis = replace(ANALYSIS, points=(replace(CODEX, query_split="test"),), fits=())
     text = drawn_text(analysis, changed(ACCURACY), tmp_path)
     assert "size estimated" in text
-    assert table(analysis)[0]["params"] == "~175B"
+    assert gap_table(analysis)[0]["params"] == "~175B"

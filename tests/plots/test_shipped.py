@@ -19,7 +19,7 @@ from plots.test_plot import ANALYSIS, POINTS, point
 from icl_gap.analysis import Analysis, Estimate, GapPoint
 from icl_gap.plots import HeatmapRecipe, draw_svg, nothing_to_draw, plot, shipped_recipes
 from icl_gap.plots.figure import build
-from icl_gap.plots.heatmap import COLOUR_MAP, short_number, text_colour
+from icl_gap.plots.heatmap import CELL, COLOUR_MAP, short_number, text_colour
 
 RECIPES = {recipe.name: recipe for recipe in shipped_recipes()}
 
@@ -317,3 +317,28 @@ def test_figures_fit_a_column_of_a_page(tmp_path: Path, name: str, benchmarks: i
 def test_a_heat_map_takes_the_query_splits_that_the_recipe_names() -> None:
     recipe = HeatmapRecipe(name="f", y="gap", query_split="test")
     assert len(rectangles(build(STUDY, recipe, ["black"]))) == 12
+
+
+def inches(figure: Figure) -> list[float]:
+    """Width and height of the first panel of a figure."""
+    return [float(x) for x in figure.get_size_inches() * figure.axes[0].get_position().size]
+
+
+def test_panels_have_the_size_of_the_recipe_and_shrink_to_a_page() -> None:
+    free = RECIPES["gap_vs_scale"].model_copy(update={"page": (), "panel_size": (2.0, 1.5)})
+    assert inches(build(STUDY, free, ["black"])) == pytest.approx([2.0, 1.5], abs=1e-3)
+    points = tuple(replace(p, dataset=each) for each in ("cfq", "scan") for p in STUDY.points)
+    figure = build(replace(STUDY, points=points), RECIPES["gap_vs_scale"], ["black"])
+    assert figure.get_size_inches()[0] == pytest.approx(3.3, abs=1e-3)
+    width, height = inches(figure)
+    assert 1 < width < 2.3
+    assert height == pytest.approx(1.7, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["m", "m" * 150])
+def test_a_heat_map_of_one_cell_has_room_for_any_name(name: str) -> None:
+    point = replace(STUDY.points[0], query_split="pooled", model=name)
+    figure = build(replace(STUDY, points=(point,)), RECIPES["cells"], ["black"])
+    width, height = inches(figure)
+    assert 0.27 < width < 0.6
+    assert height == pytest.approx(CELL[1], abs=2e-3)

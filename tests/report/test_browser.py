@@ -96,7 +96,7 @@ def test_an_opened_request_stands_beside_its_twin(page) -> None:
     assert page.texts("#request [data-condition=ood] ins") == [" X"]
     gold = page.texts("#request .body > div > div .text")
     assert page.texts("#request [data-condition=ood] del") == [f" {gold[1].split()[1]}"]
-    assert "it was not followed further" in page.texts("#request [data-condition=ood]")[0]
+    assert "it was not decoded further" in page.texts("#request [data-condition=ood]")[0]
 
 
 def test_the_prompt_shown_is_the_prompt_that_was_hashed(page, study) -> None:

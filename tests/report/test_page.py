@@ -16,7 +16,7 @@ from studies import save_card, save_study
 
 from icl_gap.errors import InputError
 from icl_gap.report import write_report
-from icl_gap.report.figures import embeddable
+from icl_gap.report.figures import embed_svg
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def test_what_is_no_regular_file_is_not_written_through_nor_replaced(tmp_path) -
 
 def test_a_drawing_gets_a_name() -> None:
     text = '<svg a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
-    assert embeddable(text, 'a "title"') == (
-        '<svg role="img" aria-label="a &#34;title&#34;. The numbers stand in the table of gaps."  '
+    assert embed_svg(text, 'a "title"') == (
+        '<svg role="img" aria-label="a &#34;title&#34;. The table of gaps gives the numbers."  '
         'a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
     )
 

@@ -16,19 +16,19 @@ from toys import sweep
 
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.evaluation.texts import SweepTexts, read_texts
-from icl_gap.report.blocks import Blocks, to_json
-from icl_gap.report.request_data import ANSWER, SHARED, Requests
+from icl_gap.report.compressed import CompressedBlocks, browser_json
+from icl_gap.report.request_data import PROMPT_FIELDS, RESPONSE_FIELDS, RequestData
 from icl_gap.results import Results
 from icl_gap.schema import Record, Usage
 
 
-def unpacked(blocks: Blocks) -> list[bytes]:
+def unpacked(blocks: CompressedBlocks) -> list[bytes]:
     return [gzip.decompress(b64decode(block)) for block in blocks]
 
 
 def embed(results, texts: SweepTexts) -> tuple[dict, list[bytes]]:
-    blocks = Blocks(io.BytesIO())
-    requests = Requests(blocks, texts, "raw")
+    blocks = CompressedBlocks(io.BytesIO())
+    requests = RequestData(blocks, texts, "raw")
     for cell in results:
         requests.add(cell)
     start = requests.finish()
@@ -42,13 +42,13 @@ def study(tmp_path) -> Results:
 
 
 def test_every_field_of_a_record_is_kept() -> None:
-    kept = {"query_id", "exemplar_ids", "divergence", *SHARED, *ANSWER}
+    kept = {"query_id", "exemplar_ids", "divergence", *PROMPT_FIELDS, *RESPONSE_FIELDS}
     assert kept == {field.name for field in fields(Record)}
 
 
 def test_records_come_back_whole(study) -> None:
     about, content = embed(study, read_texts(study.sweep))
-    places = array("I", content[about["places"]])
+    places = array("I", content[about["positions"]])
     texts = [row for block in about["texts"] for row in json.loads(content[block])]
     query = array("I", content[about["columns"][0]])
     start = 0
@@ -60,9 +60,11 @@ def test_records_come_back_whole(study) -> None:
             assert texts[places[query[start + n]]][0] == record.query_id
             exemplars = [texts[places[next(ids)]][0] for _ in range(lengths[n])]
             assert tuple(exemplars) == record.exemplar_ids
-            assert json.loads(content[shared])[n] == [getattr(record, name) for name in SHARED]
+            assert json.loads(content[shared])[n] == [
+                getattr(record, name) for name in PROMPT_FIELDS
+            ]
             left, *rest = json.loads(content[answer])[n]
-            assert rest == [getattr(record, name) for name in ANSWER]
+            assert rest == [getattr(record, name) for name in RESPONSE_FIELDS]
             assert (left is None) == (record.divergence is None)
         start += len(cell.records)
     assert start == len(query)
@@ -91,7 +93,7 @@ def test_examples_and_shared_prompts_are_kept_once(study) -> None:
 
 def test_queries_come_first_among_texts(study) -> None:
     about, content = embed(study, SweepTexts())
-    places = array("I", content[about["places"]])
+    places = array("I", content[about["positions"]])
     queries = {places[n] for n in array("I", content[about["columns"][0]])}
     assert queries == set(range(len(queries)))
     first = json.loads(content[about["texts"][0]])[0]
@@ -99,7 +101,7 @@ def test_queries_come_first_among_texts(study) -> None:
 
 
 def test_what_json_cannot_hold_becomes_text() -> None:
-    assert json.loads(to_json({"a": [1.5, float("-inf")], "b": "\ud800"})) == {
+    assert json.loads(browser_json({"a": [1.5, float("-inf")], "b": "\ud800"})) == {
         "a": [1.5, "-inf"],
         "b": "\ud800",
     }
@@ -123,7 +125,7 @@ def test_what_a_server_counted_is_kept_as_an_object(tmp_path) -> None:
     about, content = embed(
         save_study(tmp_path / "s", save_card(tmp_path / "data"), answers), SweepTexts()
     )
-    at = about["answer"].index("usage")
+    at = about["response"].index("usage")
     first, second, *_ = json.loads(content[about["cells"][0]["blocks"][0][2]])
     assert first[at] == {"prompt_tokens": 1_200, "completion_tokens": 3}
     assert second[at] is None
@@ -136,7 +138,7 @@ def test_a_shuffled_exemplar_shows_the_source_of_one_and_the_target_of_another(
     results = evaluate_sweep(spec, tmp_path / "out")
     texts = read_texts(results.sweep)
     about, content = embed(results, texts)
-    places = array("I", content[about["places"]])
+    places = array("I", content[about["positions"]])
     rows = [row for block in about["texts"] for row in json.loads(content[block])]
     for cell, kept in zip(results, about["cells"], strict=True):
         flat = array("I", content[kept["blocks"][0][0]])

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from stored import INFO
 
-from icl_gap.analysis.pairing import _ALIKE
+from icl_gap.analysis.pairing import _MODEL_FIELDS
 from icl_gap.results.agreement import DESCRIPTION, disagreements
 
 
 def test_it_is_about_what_an_analysis_needs() -> None:
-    assert {"family", *DESCRIPTION} == set(_ALIKE)  # a family is a label of the manifest
+    assert {"family", *DESCRIPTION} == set(_MODEL_FIELDS)  # a family is a label of the manifest
 
 
 def test_cells_that_agree_have_no_problem() -> None:

@@ -79,7 +79,10 @@ def test_summary() -> None:
     found = summarize(iter([different, spaced, empty, equal, different]))
     reasons = {"different program": 2, "empty": 1, "spacing": 1}
     assert found == Summary(
-        n=5, raw=0.2, canonical=0.4, execution=None, n_executed=0, reasons=reasons
+        n=5,
+        accuracies={"raw": 0.2, "canonical": 0.4, "execution": None},
+        n_known={"raw": 5, "canonical": 5, "execution": 0},
+        reasons=reasons,
     )
     assert list(found.reasons) == list(reasons)
 
@@ -93,8 +96,8 @@ def judged(*executions: bool | None) -> Summary:
 
 def test_a_summary_has_no_rate_over_a_part() -> None:
     found = judged(True, None, False, True)
-    assert (found.execution, found.n_executed) == (None, 3)
-    assert judged(True, False, False, True).execution == 0.5
+    assert (found.accuracies["execution"], found.n_known["execution"]) == (None, 3)
+    assert judged(True, False, False, True).accuracies["execution"] == 0.5
 
 
 def test_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
@@ -162,8 +165,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 def test_a_summary_accounts_for_every_score(reasons: list[str | None]) -> None:
     scores = [Score(raw=r is None, canonical=r != "empty", reason=r) for r in reasons]
     found = summarize(scores)
-    assert found.n == sum(found.reasons.values()) + round(found.raw * found.n)
-    assert found.raw <= found.canonical <= 1
+    raw, canonical = found.accuracies["raw"], found.accuracies["canonical"]
+    assert raw is not None
+    assert canonical is not None
+    assert found.n == sum(found.reasons.values()) + round(raw * found.n)
+    assert raw <= canonical <= 1
 
 
 def test_nothing_to_score_is_said() -> None:

@@ -1,4 +1,4 @@
-"""What was left out of the numbers, and what they were made with."""
+"""Details of a run: requests without a score, models, benchmarks, software and machine."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from icl_gap.text import shots_text
 
 
 @dataclass(slots=True)
-class Traces:
-    """Gathered cell by cell."""
+class RunDetails:
+    """The details of a run, collected cell by cell."""
 
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Requests that were not scored, by status and place."""
+    """Number of requests without a score, by status and cell."""
     settings: Counter[tuple[tuple[str, str], ...]] = field(default_factory=Counter)
-    """How many cells were made with the same machine, versions and commit."""
+    """Number of cells by machine, versions and commit."""
     models: dict[str, dict[str, str]] = field(default_factory=dict)
     benchmarks: dict[str, dict[str, str]] = field(default_factory=dict)
     missing_texts: dict[str, None] = field(default_factory=dict)
-    """Sentences about benchmarks whose texts are not at hand."""
+    """Sentences about benchmarks whose texts are missing."""
     seeds: set[int] = field(default_factory=set)
     started: set[str] = field(default_factory=set)
     cells: int = 0
 
     def add(self, info: CellInfo, statuses: Counter[str], texts: SweepTexts) -> None:
-        """Take note of a cell.
+        """Add a cell.
 
         Args:
             info: The cell.
-            statuses: How many of its requests have each.
-            texts: Of the benchmarks at hand.
+            statuses: The number of its requests with each status.
+            texts: The texts of the benchmarks at hand.
         """
         self.cells += 1
         self.seeds.add(info.seed)
@@ -53,7 +53,7 @@ class Traces:
 
     @property
     def left_out_rows(self) -> list[dict[str, str]]:
-        """Requests without a score, as rows of a table."""
+        """RequestData without a score, as rows of a table."""
         return [
             {"status": status, "where": place, "requests": f"{n:,}"}
             for (status, place), n in self.left_out.items()
@@ -61,18 +61,18 @@ class Traces:
 
     @property
     def setting_rows(self) -> list[list[tuple[str, str]]]:
-        """The settings with their numbers of cells."""
+        """The settings, each with its number of cells."""
         return [[*setting, ("cells", f"{n:,}")] for setting, n in self.settings.items()]
 
 
 def _setting(provenance: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a cell was made with; times differ from cell to cell and are left out."""
-    shown = []
+    """Return the software and machine of a cell, without times, which differ for each cell."""
+    settings = []
     for name, value in provenance.items():
         if name == "started":
             continue
-        shown.append((name.replace("_", " "), _flat(value)))
-    return shown
+        settings.append((name.replace("_", " "), _flat(value)))
+    return settings
 
 
 def _model(info: CellInfo) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Compressed pieces of the page, kept on disk until it is written."""
+"""Compressed blocks of the page, kept on disk until the page is written."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 
-class Blocks:
-    """Numbered blocks of bytes; equal ones are kept once.
+class CompressedBlocks:
+    """Numbered blocks of bytes, of which equal ones are kept once.
 
-    Models that share a tokenizer saw the same prompts, so many blocks are equal.
+    Models that share a tokenizer have the same prompts, so many blocks are equal.
 
     Args:
-        file: Where compressed blocks wait, one a line; memory holds no more than one of them.
+        file: A file for the compressed blocks, one per line. Memory holds one block at a time.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -35,17 +35,17 @@ class Blocks:
 
     def add_json(self, value: Any) -> int:
         """Keep a value as JSON and return its block's number."""
-        return self.add(to_json(value).encode())
+        return self.add(browser_json(value).encode())
 
     def __iter__(self) -> Iterator[str]:
-        """The blocks in base64, in the order of their numbers."""
+        """Yield the blocks in base64, in the order of their numbers."""
         self._file.seek(0)
         for line in self._file:
             yield line.rstrip(b"\n").decode()
 
 
-def to_json(value: Any) -> str:
-    """JSON that a browser can read: in ASCII, so that lone surrogates survive, and without NaN."""
+def browser_json(value: Any) -> str:
+    """Return JSON for a browser: in ASCII, so that lone surrogates survive, and without NaN."""
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
     except ValueError:
@@ -53,7 +53,7 @@ def to_json(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The same value, with numbers that JSON cannot hold as text."""
+    """Return the value with the numbers that JSON cannot hold as text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
