@@ -70,8 +70,8 @@ class SweepSpec(Spec):
     seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
     """Each seed draws other exemplars."""
     limit: Whole | None = Field(default=1045, ge=1)
-    """The largest number of queries of each side; null for all. It changes no record: a raised
-    limit asks only for the new queries, a lowered one uses the first."""
+    """The largest number of queries of each side; null for all. A raised limit asks only for the
+    new queries, a lowered one uses the first."""
     selection: Selection = "oracle_coverage"
     """The strategy that selects exemplars; see below."""
     embedder: EmbedderSpec = EmbedderSpec()
@@ -84,8 +84,8 @@ class SweepSpec(Spec):
     """A control: exemplars show another's target, or no source, in place of pairs that belong
     together. `coverage` stays that of the exemplars as they were chosen."""
     overflow: Overflow = "error"
-    """What to do with a prompt that does not fit the model's context: stop before anything runs,
-    leave the query out, or show it fewer exemplars; the last two under every condition."""
+    """Treatment of a query whose prompt and gold answer do not fit the model's context: stop before
+    anything runs, leave it out, or show it fewer exemplars; the last two under every condition."""
     predictions: Predictions = "verdict"
     """`verdict` decodes until it is known whether a response is right, `full` to its end."""
     canonical: bool = Field(default=True, strict=True)
@@ -122,7 +122,7 @@ class SweepSpec(Spec):
     @field_validator("models", mode="before")
     @classmethod
     def _model_names(cls, value: Any) -> Any:
-        """`nearest` is the baseline; any other plain name is a hub name or a folder.
+        """Read plain names: `nearest` is the baseline, any other a hub name or a folder.
 
         An entry with a `family` and no `model` is of the zoo.
         """
@@ -140,7 +140,7 @@ class SweepSpec(Spec):
     @field_validator("datasets", "models", "query_splits", "conditions", "shots", "seeds")
     @classmethod
     def _no_duplicate_cells(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Equal entries make equal cells; the plan also checks what they resolve to."""
+        """Refuse equal entries, which make equal cells; the plan checks what they resolve to."""
         for index, entry in enumerate(value):
             if entry in value[:index]:
                 raise ValueError(
