@@ -36,9 +36,9 @@ from icl_gap.analysis.table import (
     common_table,
     evidence_table,
     fit_table,
+    format_count,
     gap_table,
     reasoning_table,
-    short_number,
     size_text,
 )
 from icl_gap.schema import Metric, ScaleKey
@@ -70,8 +70,8 @@ __all__ = [
     "common_table",
     "evidence_table",
     "fit_table",
+    "format_count",
     "gap_table",
     "reasoning_table",
-    "short_number",
     "size_text",
 ]

@@ -90,7 +90,7 @@ def reasoning_table(analysis: Analysis) -> list[dict[str, str]]:
         {
             "benchmark": found.dataset,
             "model": found.model,
-            "params": short_number(found.n_params),
+            "params": format_count(found.n_params),
             "shots": str(found.shots),
             "queries": found.query_split,
             "exemplars": found.condition.upper(),
@@ -103,7 +103,7 @@ def reasoning_table(analysis: Analysis) -> list[dict[str, str]]:
     ]
 
 
-def short_number(count: float | None) -> str:
+def format_count(count: float | None) -> str:
     """Return a large number with three digits, e.g. `6.7B` or `3.2e21`; a dash for None."""
     if count is None:
         return "-"
@@ -118,7 +118,7 @@ def short_number(count: float | None) -> str:
 
 def size_text(of: Setting) -> str:
     """Return a model's number of parameters, `~` before an estimate; a dash without one."""
-    return ("~" if of.size_source == "estimated" and of.n_params else "") + short_number(
+    return ("~" if of.size_source == "estimated" and of.n_params else "") + format_count(
         of.n_params
     )
 

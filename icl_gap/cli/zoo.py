@@ -41,17 +41,17 @@ _TEXT_COLUMNS = ("family", "size", "model", "known", "licence")
 
 def _row(each: ZooModel) -> dict[str, str]:
     """Return a row of the table of all families, with rounded numbers."""
-    from icl_gap.analysis import short_number
+    from icl_gap.analysis import format_count
 
     return {
         "family": each.family,
         "size": each.size,
         "model": each.model,
-        "parameters": short_number(each.n_params),
-        "non-embedding": short_number(each.n_params_non_embedding),
+        "parameters": format_count(each.n_params),
+        "non-embedding": format_count(each.n_params_non_embedding),
         "known": each.size_source,
         "context": _whole(each.context_length),
-        "tokens": short_number(each.training_tokens),
+        "tokens": format_count(each.training_tokens),
         "licence": each.licence,
     }
 

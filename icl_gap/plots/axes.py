@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from icl_gap.analysis import SCALES, Estimate, GapPoint, Metric, short_number
+from icl_gap.analysis import SCALES, Estimate, GapPoint, Metric, format_count
 from icl_gap.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _set_sizes(ax: Axes, values: Sequence[Estimate], width: float) -> None:
     subs = (1.0, 3.0) if 2 * math.log10(high / low) * TICK_ROOM < width else (1.0,)
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_count(value)))
 
 
 def _set_shares(ax: Axes, values: Sequence[Estimate], width: float) -> None:

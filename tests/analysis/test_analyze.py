@@ -20,8 +20,8 @@ from icl_gap.analysis import (
     common_table,
     evidence_table,
     fit_table,
+    format_count,
     gap_table,
-    short_number,
 )
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.schema import CellResult, Condition
@@ -214,7 +214,7 @@ def test_a_note_shows_a_few_places_and_counts_the_others() -> None:
     [(None, "-"), (12, "12"), (999_600, "1M"), (350_000_000, "350M"), (6_700_000_000, "6.7B")],
 )
 def test_parameter_counts_are_short(count: int | None, text: str) -> None:
-    assert short_number(count) == text
+    assert format_count(count) == text
 
 
 def test_importing_the_analysis_is_cheap() -> None:

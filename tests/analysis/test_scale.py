@@ -9,7 +9,7 @@ import pytest
 from analysis.synthetic import analyze
 from analysis.test_fit import families, shrinking
 
-from icl_gap.analysis import short_number
+from icl_gap.analysis import format_count
 from icl_gap.errors import InputError
 from icl_gap.schema import CellResult
 
@@ -114,7 +114,7 @@ def test_an_unknown_scale_is_refused() -> None:
 
 
 def test_large_numbers_are_written_short() -> None:
-    assert [short_number(n) for n in (1.8e11, 4e12, 1e15, 7.2e21)] == [
+    assert [format_count(n) for n in (1.8e11, 4e12, 1e15, 7.2e21)] == [
         "180B",
         "4T",
         "1e15",
