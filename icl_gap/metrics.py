@@ -11,7 +11,7 @@ from icl_gap.schema import Metric
 
 @dataclass(frozen=True, slots=True)
 class MetricText:
-    """What users read of a metric."""
+    """Texts of a metric that users read."""
 
     name: str
     """In tables and reports."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Score
 from icl_gap.scoring import score_pair
 

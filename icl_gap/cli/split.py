@@ -30,7 +30,7 @@ def split(
     """Divide a benchmark anew, and write a card of the new split."""
     from icl_gap.data import load_card, load_split
     from icl_gap.data.resplitting import divide, save_split
-    from icl_gap.programs.registry import LANGUAGES
+    from icl_gap.programs.languages import LANGUAGES
 
     card = load_card(name)
     benchmark = load_split(card, of, root)

@@ -18,7 +18,7 @@ from icl_gap.data.addresses import check_address
 from icl_gap.data.loaders import get_loader, loader_names
 from icl_gap.data.paths import expanded, is_file, is_folder, is_there
 from icl_gap.errors import DataError, Place
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.specs import Spec, read_spec, shipped
 
 RECEIPT = "fetched.json"

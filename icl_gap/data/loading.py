@@ -17,7 +17,7 @@ from icl_gap.data.locations import SourceFolder, cache_root, find_sources, missi
 from icl_gap.data.text_files import find_file
 from icl_gap.errors import DataError
 from icl_gap.programs.language import Database
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Benchmark
 
 LOADER_VERSION = 2

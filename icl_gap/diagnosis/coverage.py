@@ -41,7 +41,7 @@ MEASURES = tuple(field.name for field in fields(CoverageMeasures))
 class _Features:
     """Words, tokens and structures of one example."""
 
-    words: frozenset[str]
+    source_words: frozenset[str]
     tokens: list[str]
     structures: frozenset[Structure]
 
@@ -69,9 +69,10 @@ class CoverageMeter:
         """
         wanted, shown = self._features(query), [self._features(each) for each in exemplars]
         structures = frozenset().union(*(each.structures for each in shown))
+        words = {word for each in shown for word in each.source_words}
         tokens = {token for each in shown for token in each.tokens}
         return CoverageMeasures(
-            source_coverage=_share(wanted.words, {w for each in shown for w in each.words}),
+            source_coverage=_share(wanted.source_words, words),
             target_coverage=_share(set(wanted.tokens), tokens),
             structure_coverage=_share(wanted.structures, structures),
             unobserved=len(wanted.structures - structures),

@@ -10,7 +10,7 @@ from icl_gap import data, models, prompts, sampling
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
 from icl_gap.programs.language import Database, Language
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.progress import Progress
 from icl_gap.schema import Benchmark, Example, Split
 from icl_gap.specs import check_spec
@@ -74,10 +74,10 @@ def load_benchmarks(sweep: SweepSpec, progress: Progress) -> list[SweepBenchmark
         InputError: One cannot be had, or the results could not tell two of them apart.
     """
     entries = progress(sweep.datasets, "reading benchmarks", len(sweep.datasets))
-    places = [f"datasets[{index}]" for index in range(len(sweep.datasets))]
+    entry_keys = [f"datasets[{index}]" for index in range(len(sweep.datasets))]
     embed = _embedder(sweep)
-    found = _each(places, entries, lambda entry: _load_benchmark(entry, sweep, embed))
-    _check_distinct(places, [f"{each.data.name}/{each.data.split}" for each in found])
+    found = _each(entry_keys, entries, lambda entry: _load_benchmark(entry, sweep, embed))
+    _check_distinct(entry_keys, [f"{each.data.name}/{each.data.split}" for each in found])
     return found
 
 
@@ -100,9 +100,9 @@ def identify_models(sweep: SweepSpec, progress: Progress) -> list[SweepModel]:
         for index, entry in enumerate(sweep.models)
         for spec in models.expand(entry)
     ]
-    places = [place for place, _ in specs]
-    found = _each(places, progress(specs, "reading models", len(specs)), identified)
-    _check_distinct(places, [s.identity.name for s in found])
+    entry_keys = [place for place, _ in specs]
+    found = _each(entry_keys, progress(specs, "reading models", len(specs)), identified)
+    _check_distinct(entry_keys, [s.identity.name for s in found])
     return found
 
 
@@ -172,10 +172,12 @@ def _check_stop(stop: str, benchmark: Benchmark) -> None:
             )
 
 
-def _each(places: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry], T]) -> list[T]:
+def _each(
+    entry_keys: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry], T]
+) -> list[T]:
     """Call `make` on each entry, and add the entry's key to an error that has none."""
     made = []
-    for place, entry in zip(places, entries, strict=True):
+    for place, entry in zip(entry_keys, entries, strict=True):
         try:
             made.append(make(entry))
         except InputError as error:
@@ -184,12 +186,12 @@ def _each(places: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry
     return made
 
 
-def _check_distinct(places: Sequence[str], labels: Sequence[str]) -> None:
+def _check_distinct(entry_keys: Sequence[str], labels: Sequence[str]) -> None:
     for index, label in enumerate(labels):
         if label in labels[:index]:
             raise InputError(
-                f"duplicate cells: the results of {places[labels.index(label)]} and "
-                f"{places[index]} could not be told apart",
+                f"duplicate cells: the results of {entry_keys[labels.index(label)]} and "
+                f"{entry_keys[index]} could not be told apart",
                 value=label,
                 allowed="each once: give a model another `name`, a benchmark a sweep of its own",
-            ).at(key=places[index])
+            ).at(key=entry_keys[index])

@@ -10,7 +10,7 @@ from icl_gap import data
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import DatasetEntry
 from icl_gap.programs.language import Language
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.prompts import Template, as_shown
 from icl_gap.sampling import crossed, pool_split
 from icl_gap.schema import Benchmark, CellInfo, Example, Record

@@ -146,9 +146,9 @@ class Episodes:
                 return self._words[words], self._actions[actions]
 
 
-def _singles(encode: Callable[[str], list[int]], words: Sequence[str]) -> TokenArray:
+def _singles(encode: Callable[[str], list[int]], texts: Sequence[str]) -> TokenArray:
     """Return the tokens of words that are one token each."""
-    return np.array([token for word in words for token in encode(f" {word}")], dtype=np.int64)
+    return np.array([token for text in texts for token in encode(f" {text}")], dtype=np.int64)
 
 
 def _compile(

@@ -2,7 +2,7 @@
 
 A language says how a text is parsed, when two programs are the same, how a program reads as a tree
 and, where it can, what running a program gives. To add one: subclass `Language` in a module of its
-own, and enter the instance in `icl_gap.programs.registry`.
+own, and enter the instance in `icl_gap.programs.languages`.
 
 `Language.compare` gives the reason of its verdict. A reason is None where the strings are equal.
 Otherwise it is one of the strings below; for equal programs it lists their differences, joined by

@@ -30,7 +30,7 @@ _HEADER = b'{"key":"'
 
 
 class CellState(StrEnum):
-    """How far a cell's file is; each value ends the names of the files in that state.
+    """State of a cell's file; each value ends the names of the files in that state.
 
     A cell is *settled* once each of its requests has a record: it is finished or failed. A run
     moves a cell from partial to finished, or to failed, and back from failed to partial.

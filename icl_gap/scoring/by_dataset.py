@@ -12,7 +12,7 @@ from icl_gap import data
 from icl_gap.data import DatasetCard
 from icl_gap.errors import DataError, InputError, Place
 from icl_gap.programs.language import Database, Language
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Score
 from icl_gap.scoring.exact import score_batch, score_pair
 from icl_gap.scoring.predictions import Summary, read_predictions, summarize

@@ -23,7 +23,7 @@ from icl_gap.data.resplitting import (
 from icl_gap.diagnosis import atom_divergence, compound_divergence
 from icl_gap.errors import DataError, InputError
 from icl_gap.programs.divergence import trees_of
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.programs.templates import program_template
 from icl_gap.schema import Benchmark, Example
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from icl_gap.diagnosis import MEASURES, CoverageMeasures, CoverageMeter
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Example
 
 QUERY = Example("q", "jump twice and walk", "JUMP JUMP WALK")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from icl_gap.diagnosis import ERROR_TYPES, error_type
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 
 GOLD = "JUMP WALK WALK RUN"
 SHOWN = ["LOOK LOOK", "JUMP  RUN"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from icl_gap.diagnosis import atom_divergence, compound_divergence
 from icl_gap.programs.divergence import chernoff_divergence, trees_of
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 
 COUNTS = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 50), min_size=1)
 ALPHAS = st.floats(0.05, 0.95)

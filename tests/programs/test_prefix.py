@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scored import can_match, score
 
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 
 NAMES = st.sampled_from(list(LANGUAGES))
 ANY_TEXT = st.text(st.characters(codec=None), max_size=12)  # lone surrogates too

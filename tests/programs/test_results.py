@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scored import executed
 
 from icl_gap.programs.language import Database, NotExecutableError
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Score
 from icl_gap.scoring import score_batch
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from icl_gap import load_benchmark
 from icl_gap.programs.language import MalformedError
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.programs.trees import LARGEST, Structures, Tree, local_structures
 
 RIVERS = "answer ( intersection ( river , loc_2 ( m0 ) , longest ( river ) ) )"

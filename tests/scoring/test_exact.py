@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scored import executed, score
 
 from icl_gap.errors import InputError
-from icl_gap.programs.registry import LANGUAGES
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Score
 from icl_gap.scoring import score_batch
 

@@ -90,9 +90,9 @@ def _respond(request: Request) -> Response:
 def nearest_exemplar(source: str, exemplars: Iterable[Example]) -> Example | None:
     """Return the exemplar whose source is most similar; None if there are no exemplars."""
     best, candidates = -1.0, list[Example]()
-    words = _words(source)
+    words = _bag_of_words(source)
     for exemplar in exemplars:
-        similarity = dice(words, _words(exemplar.source))
+        similarity = dice(words, _bag_of_words(exemplar.source))
         if similarity > best:
             best, candidates = similarity, []
         if similarity == best:
@@ -115,7 +115,7 @@ def dice(one: Bag, other: Bag) -> float:
 
 
 @lru_cache(_CACHED_SOURCES)
-def _words(source: str) -> Bag:
+def _bag_of_words(source: str) -> Bag:
     counts = Counter(source.lower().split())
     return _bag({word: count * _weight(word) for word, count in counts.items()})
 
