@@ -234,6 +234,13 @@ class OpenAISpec(ModelSpecBase):
     def _one_is_a_list(cls, names: object) -> object:
         return (names,) if isinstance(names, str) else names
 
+    @field_validator("model", "base_url")
+    @classmethod
+    def _is_printable(cls, text: str) -> str:
+        if not text.isprintable():
+            raise ValueError("holds a character that cannot be printed")
+        return text
+
     @field_validator("base_url")
     @classmethod
     def _is_an_address(cls, url: str) -> str:

@@ -89,6 +89,6 @@ def test_a_sweep_s_cells_are_those_of_its_embedder(folder: Path, toy_card) -> No
     embed = embedder(folder)
     for request in plan.requests(cell):
         shown = [example.source for example in request.prompt.exemplars]
-        query = embed([request.exemplars.query.source])[0]
+        query = embed([request.prompt.source])[0]
         near = [float(vector @ query) for vector in embed(shown)]
         assert near == sorted(near, reverse=True)

@@ -76,3 +76,10 @@ def test_faults_are_told(value: dict[str, Any], told: str) -> None:
 def test_an_old_name_is_answered_with_the_new_one(value: dict[str, Any], new: str) -> None:
     with pytest.raises(InputError, match=f"is now `{new}`"):
         read(**value)
+
+
+@pytest.mark.parametrize("key", ["model", "base_url"])
+def test_a_server_s_names_can_be_printed(key: str) -> None:
+    fields = {"kind": "openai", "model": "m", "base_url": "http://localhost:1/v1"}
+    with pytest.raises(InputError, match="cannot be printed"):
+        read(**{**fields, key: fields[key] + "\0"})

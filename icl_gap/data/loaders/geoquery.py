@@ -28,6 +28,7 @@ from icl_gap.programs.funql.corpus import (
     spaced,
     with_placeholders,
 )
+from icl_gap.programs.funql.geobase import read_geobase
 from icl_gap.programs.language import Database, MalformedError
 from icl_gap.schema import Example
 
@@ -79,13 +80,26 @@ def read_database(rows: Path, facts: Path) -> Database:
 
     Returns:
         The facts, with the bindings of every row's placeholders.
+
+    Raises:
+        DataError: A row or a fact is not as published.
     """
     states = state_names(facts)
     bindings = {}
     for number, line in enumerate(read_lines(rows)):
         with _row(number, line, rows):
             bindings[_id(number)] = with_placeholders(*_pair(line), states)[2]
-    return Database(read_text(facts), bindings)
+    text = read_text(facts)
+    try:
+        read_geobase(text)  # remembered, so that running a program does not read it again
+    except (ValueError, LookupError) as error:
+        raise DataError(
+            "a fact lacks an argument, or names a state that has no fact of its own",
+            value=str(error),
+            allowed="geobase as it is published with GeoQuery",
+            place=Place(facts),
+        ) from error
+    return Database(text, bindings)
 
 
 def state_names(facts: Path) -> dict[str, str]:

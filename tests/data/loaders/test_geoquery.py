@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from icl_gap.data import describe, load_card, load_split
-from icl_gap.data.loaders.geoquery import read_rows, state_names
+from icl_gap.data.loaders.geoquery import read_database, read_rows, state_names
 from icl_gap.data.text_files import read_text
 from icl_gap.errors import DataError
 from icl_gap.programs.funql.corpus import (
@@ -150,3 +150,18 @@ def test_a_row_is_a_line(tmp_path: Path) -> None:
     odd = ROW.replace("big", "big\u2028\x85")
     benchmark = load_split(CARD, "template", made_up(tmp_path, f"{odd}\r\n{ROW}\r\n"))
     assert len(benchmark.train) == len(benchmark.test) == 1
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "state('ohio','oh').\n",
+        "state('ohio','oh','columbus',many,1,1,1,'a','b','c','d').\n",
+        "state('ohio','oh','columbus',9,9,1,1,'a','b','c','d').\ncity('x','x','deep',9).\n",
+    ],
+    ids=["too short", "no number", "no such state"],
+)
+def test_facts_in_another_form_are_refused(tmp_path: Path, facts: str) -> None:
+    root = made_up(tmp_path, f"{ROW}\n", facts) / "geoquery"
+    with pytest.raises(DataError, match="a fact lacks an argument"):
+        read_database(root / "all.jsonl", root / "geobase")
