@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 import yaml
@@ -94,6 +95,32 @@ def test_what_is_linked_is_there(path) -> None:
     text = path.read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!http|#)([^)#]+)[^)]*\)", text):
         assert (path.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_block_can_be_read(path) -> None:
+    """The pages' own tests run them; here none may be of a kind that no test reads."""
+    text = path.read_text(encoding="utf-8")
+    assert set(re.findall(r"^```(\w+)", text, re.MULTILINE)) <= {"python", "sh", "yaml"}
+    for code in blocks(text, "python"):
+        compile(code, str(path), "exec")
+    for document in blocks(text, "yaml"):
+        assert isinstance(yaml.safe_load(document), dict)
+    for script in blocks(text, "sh"):
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_the_pages_of_languages_and_of_diagnosis_run(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    quick = read_sweep(shipped("sweeps") / "quickstart.yaml")
+    changes = {"models": quick.models[1:2], "limit": 10, "seeds": (0,), "figures": ()}
+    icl_gap.run_sweep(quick.model_copy(update=changes))
+    for page in ("programs", "diagnosis"):
+        (code,) = blocks((ROOT / "icl_gap" / page / "README.md").read_text("utf-8"), "python")
+        exec(code, {})  # noqa: S102 (the page's own code)
+    shown = capsys.readouterr().out
+    assert "variable names" in shown
+    assert "Diagnosis" in shown
 
 
 @pytest.mark.slow
