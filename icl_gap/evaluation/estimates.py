@@ -11,7 +11,6 @@ from icl_gap.evaluation.grid import Cell, group_into_jobs
 from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.planning import Plan
 from icl_gap.models import Footprint, OpenAISpec, Request, Tokenizer, measure_footprint
-from icl_gap.models.hf.cost import matmul_rate
 from icl_gap.models.hf.engine.tokenization import tokenize_requests
 from icl_gap.models.hf.engine.trie import TokenCounts, count_tokens
 from icl_gap.models.hf.folder import check_weights, weight_files
@@ -161,6 +160,8 @@ def compute_costs(plan: Plan, progress: Progress) -> Iterator[ComputeCost]:
 
 def _rate_here(footprint: Footprint) -> float | None:
     """Measure the rate of the model's device; None where it is in another machine."""
+    from icl_gap.models.hf.cost import matmul_rate  # brings torch in
+
     try:
         return matmul_rate(footprint)
     except ModelError:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import pytest
 from toys import sweep
 
@@ -62,3 +66,16 @@ def test_can_still_match_is_that_of_the_normal_form_where_it_is_asked_for(
     if request.can_still_match:
         assert request.can_still_match(target.replace(" ", "  "))
         assert not request.can_still_match("nothing of it")
+
+
+def test_a_plan_without_weights_needs_no_torch(tmp_path) -> None:
+    fields = {"name": "s", "datasets": ["listops"], "models": ["nearest"], "limit": 2}
+    (tmp_path / "sweep.yaml").write_text(json.dumps(fields), encoding="utf-8")
+    code = (
+        "import sys\nfrom icl_gap.cli import app\n"
+        "app(['plan', sys.argv[1]], standalone_mode=False)\n"
+        "sys.exit(str({'torch', 'transformers'} & set(sys.modules) or ''))"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "sweep.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
