@@ -49,6 +49,7 @@ def test_the_recipes_are_recipes(tmp_path: Path) -> None:
         assert read_recipe(tmp_path / "own.yaml").name == "my_gaps"
 
 
+@pytest.mark.slow
 def test_the_commands_and_the_python_run(folder: Path) -> None:
     for line in "".join(fenced("sh")).splitlines():
         program, *arguments = shlex.split(line)

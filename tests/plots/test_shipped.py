@@ -299,7 +299,9 @@ def test_one_side_is_drawn_where_only_one_was_asked(tmp_path: Path) -> None:
     assert "train queries" in words(drawn("gap_vs_shots", kept)).replace("\n", " ")
 
 
-@pytest.mark.parametrize("benchmarks", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize(
+    "benchmarks", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2)), 3]
+)
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_figures_fit_a_column_of_a_page(tmp_path: Path, name: str, benchmarks: int) -> None:
     from matplotlib.image import imread
