@@ -17,13 +17,12 @@ ELSEWHERE    := $(if $(ICL_GAP_DATA),, and not data)$(if $(HAVE_BROWSER),, and n
 MARKED       := data or browser
 PYTEST       := $(BIN)/pytest -n 2 --dist worksteal --durations=20
 
-.PHONY: quickstart test test-slow test-marked fuzz bench lint types contracts style format clean
+.PHONY: quickstart test test-slow test-marked fuzz bench lint format clean
 
 quickstart: $(STAMP)
 	$(BIN)/icl-gap run sweeps/quickstart.yaml
 
-test: $(STAMP)
-	$(MAKE) -j 2 lint
+test: $(STAMP) lint
 	$(PYTEST) -m 'not slow$(ELSEWHERE)'
 
 test-slow: $(STAMP)
@@ -45,17 +44,11 @@ bench: $(BENCH)
 	$(BIN)/python tests/bench/speed.py; missed=$$?; \
 	$(BIN)/python tests/bench/engine.py && exit $$((large + grown + missed))
 
-lint: types contracts style
-
-types: $(STAMP)
-	$(BIN)/mypy
-
-contracts: $(STAMP)
-	$(BIN)/lint-imports
-
-style: $(STAMP)
+lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
