@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from icl_gap.plots import CurveRecipe, HeatmapRecipe
 from icl_gap.specs import Spec
 
 ROOT = Path(__file__).parent.parent
+Key = tuple[Mapping[str, Any], bool]
+"""The JSON schema of a key, and whether it is required."""
 
 
 def marked(name: str) -> re.Pattern[str]:
@@ -25,15 +27,14 @@ def marked(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end of {name} -->)", re.DOTALL)
 
 
-def spec_table(*specs: type[Spec], first: Iterable[str] = ("name",)) -> str:
+def spec_table(*specs: type[Spec], first: Sequence[str] = ("name",)) -> str:
     """Return the keys of one or several specs as a Markdown table.
 
     Args:
         specs: The specs. A key that several have stands once.
         first: Keys that come before the others, which are sorted.
     """
-    order = list(first)
-    keys: dict[str, tuple[Mapping[str, Any], bool]] = {}
+    keys: dict[str, Key] = {}
     for spec in specs:
         schema = spec.model_json_schema()
         definitions = schema.get("$defs", {})
@@ -41,29 +42,29 @@ def spec_table(*specs: type[Spec], first: Iterable[str] = ("name",)) -> str:
             if {*value} <= {"default", "description"}:  # a family of the zoo passes it on
                 continue
             keys.setdefault(key, (_resolved(value, definitions), key in schema.get("required", ())))
-    rows = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
-    for key in sorted(keys, key=lambda k: (k not in order, order.index(k) if k in order else k)):
-        schema, required = keys[key]
-        meaning = " ".join(str(schema.get("description", "")).split()).replace("|", "\\|")
-        default = "required" if required else shown_default(schema.get("default"))
-        rows.append(f"| `{key}` | {allowed(schema)} | {default} | {meaning} |")
-    return "\n".join(rows) + "\n"
+    return _table(keys, first)
 
 
 def recipe_table() -> str:
     """Return the keys of recipes as a Markdown table."""
     curve, heatmap = (each.model_json_schema() for each in (CurveRecipe, HeatmapRecipe))
-    known = curve["properties"] | {"kind": {**curve["properties"]["kind"], "const": None}}
-    known["kind"]["enum"] = [each["properties"]["kind"]["const"] for each in (curve, heatmap)]
-    first = ("name", "kind", "x", "y")
-    rows = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
-    for key in sorted(known, key=lambda key: (key not in first, key in first and first.index(key))):
-        schema = known[key]
-        meaning = " ".join(schema["description"].split())
+    kinds = [each["properties"]["kind"]["const"] for each in (curve, heatmap)]
+    keys: dict[str, Key] = {}
+    for key, value in curve["properties"].items():
         only = "" if key in heatmap["properties"] else "Curves only. "
-        required = key in curve["required"]
+        keys[key] = {**value, "description": only + value["description"]}, key in curve["required"]
+    keys["kind"] = {**keys["kind"][0], "const": None, "enum": kinds}, False
+    return _table(keys, ("name", "kind", "x", "y"))
+
+
+def _table(keys: Mapping[str, Key], first: Sequence[str]) -> str:
+    """Return keys as a Markdown table: allowed values, default and meaning."""
+    rows = ["| key | allowed | default | meaning |", "|---|---|---|---|"]
+    for key in sorted(keys, key=lambda k: (k not in first, first.index(k) if k in first else k)):
+        schema, required = keys[key]
+        meaning = " ".join(str(schema.get("description", "")).split()).replace("|", "\\|")
         default = "required" if required else shown_default(schema.get("default"))
-        rows.append(f"| `{key}` | {allowed(schema)} | {default} | {only}{meaning} |")
+        rows.append(f"| `{key}` | {allowed(schema)} | {default} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 
