@@ -5,7 +5,9 @@
 pairing.py, outcomes.py     results as arrays; ID and OOD requests paired by query
 gaps.py, bootstrap.py       the gap and its intervals
 evidence.py                 further intervals, tests and bounds; the smooth gap
-fit.py, forms.py, comparison.py, scale.py   the gap against scale
+regression.py, scatter.py   the gap against scale, with scatter between models
+fit.py, families.py, common.py   fits of families, one or several cells together
+forms.py, comparison.py, trends.py, verdicts.py   other curves, tests, and the rule of the verdict
 composition.py              the reasoning gap of composed questions
 table.py                    all of it as rows of text
 """
@@ -22,18 +24,27 @@ from icl_gap.analysis.points import (
 )
 from icl_gap.analysis.scale import SCALES, Scale
 from icl_gap.analysis.slopes import (
+    MARGIN,
     BandPoint,
+    ClassicalSlope,
+    Closed,
     CommonSlope,
+    FitSettings,
     FormFit,
     GapFit,
+    LackOfFit,
     LeaveOneOutSlope,
     LeftOut,
-    SampleSize,
+    LinePosterior,
+    PredictedGap,
+    PriorSensitivity,
     Slope,
     Trend,
+    Verdict,
 )
 from icl_gap.analysis.table import (
     common_table,
+    estimator_table,
     evidence_table,
     fit_table,
     format_count,
@@ -44,30 +55,39 @@ from icl_gap.analysis.table import (
 from icl_gap.schema import Metric, ScaleKey
 
 __all__ = [
+    "MARGIN",
     "SCALES",
     "Accuracies",
     "Analysis",
     "BandPoint",
+    "ClassicalSlope",
+    "Closed",
     "CommonSlope",
     "Estimate",
+    "FitSettings",
     "FormFit",
     "GapFit",
     "GapPoint",
+    "LackOfFit",
     "LeaveOneOutSlope",
     "LeftOut",
+    "LinePosterior",
     "McNemar",
     "Metric",
     "Note",
+    "PredictedGap",
+    "PriorSensitivity",
     "QuerySplit",
     "ReasoningGap",
-    "SampleSize",
     "Scale",
     "ScaleKey",
     "Setting",
     "Slope",
     "Trend",
+    "Verdict",
     "analyze",
     "common_table",
+    "estimator_table",
     "evidence_table",
     "fit_table",
     "format_count",

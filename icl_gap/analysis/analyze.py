@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from icl_gap.analysis.points import GapPoint, ReasoningGap
-from icl_gap.analysis.slopes import CommonSlope, GapFit
+from icl_gap.analysis.slopes import MARGIN, CommonSlope, FitSettings, GapFit
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, ScaleKey
@@ -53,6 +53,8 @@ class Analysis:
     """The scale of all fits."""
     estimated_sizes: bool = False
     """True if fits use models whose size is an estimate."""
+    margin: float = MARGIN
+    """Largest gap, or change of the gap, that counts as none."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dumps`; all numbers are finite."""
@@ -72,6 +74,8 @@ def analyze(
     confidence: float = 0.95,
     against: ScaleKey = "n_params",
     estimated_sizes: bool = False,
+    margin: float = MARGIN,
+    at: Sequence[float] = (),
 ) -> Analysis:
     """Estimate relative generalization gaps with intervals, and fit them against scale.
 
@@ -88,51 +92,37 @@ def analyze(
         against: The scale to fit against: all parameters, parameters without embeddings, training
             tokens, or training FLOPs (`icl_gap.analysis.scale`).
         estimated_sizes: Also fit models whose size is an estimate by others than its authors.
+        margin: Largest gap, or change of the gap, that counts as none; more than 0.
+        at: Scales for which the fits predict the gap of a new model, in units of `against`.
 
     Raises:
         AnalysisError: There are no results, or ID and OOD cells cannot be compared.
         InputError: An argument is out of range.
     """
-    _check(metric, resamples, confidence, against)
+    settings = FitSettings(against, estimated_sizes, confidence, margin, tuple(at))
+    _check(metric, resamples, settings)
     if results.empty:
         raise AnalysisError("there are no finished cells to analyze; run the sweep first")
-    return _analyze(
-        results,
-        metric=metric,
-        resamples=resamples,
-        seed=seed,
-        confidence=confidence,
-        against=against,
-        estimated_sizes=estimated_sizes,
-    )
+    return _analyze(results, settings, metric=metric, resamples=resamples, seed=seed)
 
 
 def _analyze(
-    results: pd.DataFrame,
-    *,
-    metric: Metric,
-    resamples: int,
-    seed: int,
-    confidence: float,
-    against: ScaleKey,
-    estimated_sizes: bool,
+    results: pd.DataFrame, settings: FitSettings, *, metric: Metric, resamples: int, seed: int
 ) -> Analysis:
     from icl_gap.analysis.composition import reasoning_gaps
-    from icl_gap.analysis.fit import fit_gaps
+    from icl_gap.analysis.fit import fit_gaps, with_forms
     from icl_gap.analysis.gaps import estimate_gaps
     from icl_gap.analysis.pairing import pair
-    from icl_gap.analysis.scale import SCALES
 
     paired, missing = pair(results, metric)
+    confidence = settings.confidence
     bootstrap = {"resamples": resamples, "seed": seed}
     gaps, remarks = estimate_gaps(paired, **bootstrap, confidence=confidence)
     reasoning, incomplete = reasoning_gaps(paired, **bootstrap, confidence=confidence)
-    fits, common, unfitted = fit_gaps(
-        gaps, SCALES[against], confidence=confidence, estimated_sizes=estimated_sizes
-    )
+    fits, common, unfitted = fit_gaps(gaps, settings)
     return Analysis(
         points=tuple(each.point for each in gaps),
-        fits=fits,
+        fits=with_forms(fits, gaps),
         common=common,
         reasoning=reasoning,
         notes=_notes([*missing, *remarks, *incomplete, *unfitted]),
@@ -140,12 +130,14 @@ def _analyze(
         resamples=resamples,
         seed=seed,
         confidence=confidence,
-        against=against,
-        estimated_sizes=estimated_sizes,
+        against=settings.against,
+        estimated_sizes=settings.estimated_sizes,
+        margin=settings.margin,
     )
 
 
-def _check(metric: Metric, resamples: int, confidence: float, against: ScaleKey) -> None:
+def _check(metric: Metric, resamples: int, settings: FitSettings) -> None:
+    against, confidence = settings.against, settings.confidence
     if metric not in METRICS:
         raise InputError("unknown metric", value=metric, allowed=tuple(METRICS))
     if against not in get_args(ScaleKey):
@@ -154,6 +146,10 @@ def _check(metric: Metric, resamples: int, confidence: float, against: ScaleKey)
         raise InputError(
             "confidence is a probability", value=confidence, allowed="more than 0, less than 1"
         )
+    if settings.margin <= 0:
+        raise InputError("the margin is not positive", value=settings.margin, allowed="above 0")
+    if (least := min(settings.at, default=1.0)) <= 0:
+        raise InputError("a scale to predict at is not positive", value=least, allowed="above 0")
     # An interval's end needs at least one resample beyond it.
     if round(resamples * (1 - confidence) / 2, 9) < 1:
         raise InputError(

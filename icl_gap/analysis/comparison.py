@@ -1,75 +1,102 @@
-"""Functional forms of the gap against scale, fitted to one family and compared by AICc."""
+"""Functional forms of the gap against scale, compared by their error for a model left out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
 
 from icl_gap.analysis import forms
-from icl_gap.analysis.bootstrap import percentile_interval
 from icl_gap.analysis.forms import FORMS, Form
 from icl_gap.analysis.gaps import ResampledGap
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.slopes import FormFit
 
 
-def compare_forms(
-    used: Sequence[ResampledGap], x: Floats, precision: Floats, confidence: float
-) -> list[FormFit]:
-    """Fit each form and compute its AICc.
+@dataclass(frozen=True, slots=True)
+class _FittedValues:
+    """The values that a form is fitted to: m gaps, or 2 M accuracies, ID first."""
 
-    AICc = chi2 + 2 k + 2 k (k + 1) / (n - k - 1), for Gaussian gaps with a known covariance
-    (Hurvich & Tsai 1989, Biometrika 76(2), 297-307). For the form of accuracies, chi2 is that of
-    the gap which follows from them. The parameters of the best form get intervals from refits of
-    all resamples.
+    values: Floats
+    """(m,)."""
+    draws: Floats
+    """(m, B), without NaN."""
+    scattered: Floats
+    """(m,): variance between models."""
+
+    def of(self, rows: NDArray[np.int64]) -> _FittedValues:
+        """Return some of the values."""
+        return _FittedValues(self.values[rows], self.draws[rows], self.scattered[rows])
+
+
+def compare_forms(used: Sequence[ResampledGap], x: Floats, tau: float) -> tuple[FormFit, ...]:
+    """Fit each form, test it, and measure its error for a model that is left out.
+
+    Each form is fitted to its own values: gaps, or the accuracies of both conditions. The test is
+    chi-squared with the sampling covariance alone: it rejects a form about which models scatter.
+    The error is the root mean square difference between the gap of a model and the prediction of a
+    fit to all others, in which models scatter by tau; it compares forms of different values.
 
     Args:
-        used: The M models of one family.
+        used: The M models of one family with a resolved gap.
         x: (M,): centred log10 of their scale.
-        precision: (M, M): inverse covariance of their gaps.
-        confidence: Confidence of the intervals.
+        tau: Standard deviation of the gap between models.
     """
-    y, n = gap_values(used), len(used)
-    fits, refits = [], {}
+    found = []
     for form in FORMS:
         k = len(form.parameters)
-        if len(set(x)) < k or n <= k + 1:
-            reason = f"{n} models are too few for {k} parameters"
-            fits.append(FormFit(form.name, (), (), None, None, reason))
-            continue
-        values, draws = _fitted_values(form, used)
-        weights = forms.precision_of(complete_resamples(draws)) if form.of_accuracies else precision
-        best = forms.solve(form, x, values, weights)
-        left = y - form.gap(best, x)
-        chi2 = float(left @ precision @ left)
-        aicc = chi2 + 2 * k + 2 * k * (k + 1) / (n - k - 1)
-        named = tuple(zip(form.parameters, map(float, best), strict=True))
-        fits.append(FormFit(form.name, named, (), chi2, aicc, None))
-        refits[form.name] = partial(forms.solve_many, form, x, draws.T, weights, best)
-    if best_of := min((fit for fit in fits if fit.aicc is not None), key=_aicc, default=None):
-        many = refits[best_of.form]().T
-        ends = tuple(
-            percentile_interval(each, confidence, worst=(-np.inf, np.inf)) for each in many
-        )
-        if np.isfinite(ends).all():
-            fits[fits.index(best_of)] = replace(best_of, intervals=ends)
-    return fits
+        if len(set(x)) < k or len(used) <= k + 1:
+            reason = f"{len(used)} models are too few for {k} parameters"
+            found.append(FormFit(form.name, (), None, None, None, reason))
+        else:
+            found.append(_fit_form(form, used, x, tau))
+    return tuple(found)
 
 
-def _aicc(fit: FormFit) -> float:
-    return np.inf if fit.aicc is None else fit.aicc
+def _fit_form(form: Form, used: Sequence[ResampledGap], x: Floats, tau: float) -> FormFit:
+    fitted = _fitted_values(form, used, tau)
+    precision = forms.precision_of(fitted.draws)
+    best = forms.solve(form, x, fitted.values, precision)
+    left = fitted.values - form.curve(best, x)
+    chi2, free = float(left @ precision @ left), len(left) - len(best)
+    return FormFit(
+        form.name,
+        tuple(zip(form.parameters, map(float, best), strict=True)),
+        chi2,
+        float(stats.chi2.sf(chi2, free)) if free else None,
+        _error(form, fitted, gap_values(used), x),
+        None,
+    )
 
 
-def _fitted_values(form: Form, used: Sequence[ResampledGap]) -> tuple[Floats, Floats]:
-    """Return the values that a form is fitted to, (m,), and their draws, (m, B)."""
+def _error(form: Form, fitted: _FittedValues, gaps: Floats, x: Floats) -> float | None:
+    """Return the root mean square error of the gap of a model that the fit leaves out."""
+    missed = []
+    for n in range(len(x)):
+        kept = np.flatnonzero(np.arange(len(x)) != n)
+        if len(set(x[kept])) < len(form.parameters):
+            return None
+        rest = fitted.of(np.concatenate([kept, kept + len(x)]) if form.of_accuracies else kept)
+        precision = forms.precision_of(rest.draws, rest.scattered)
+        best = forms.solve(form, x[kept], rest.values, precision)
+        missed.append(gaps[n] - form.gap(best, x[n : n + 1])[0])
+    error = float(np.sqrt(np.mean(np.square(missed))))
+    return error if np.isfinite(error) else None
+
+
+def _fitted_values(form: Form, used: Sequence[ResampledGap], tau: float) -> _FittedValues:
     if not form.of_accuracies:
-        return gap_values(used), np.stack([each.gaps for each in used])
-    inside, outside = ([getattr(e.point, f"a_{c}").value for e in used] for c in ("id", "ood"))
-    drawn = [*(each.draws.a_id for each in used), *(each.draws.a_ood for each in used)]
-    return np.array([*inside, *outside]), np.stack(drawn)
+        draws = complete_resamples(np.stack([each.gaps for each in used]))
+        return _FittedValues(gap_values(used), draws, np.full(len(used), tau**2))
+    inside, outside = (
+        np.array([getattr(each.point, f"a_{c}").value for each in used]) for c in ("id", "ood")
+    )
+    draws = np.stack([*(each.draws.a_id for each in used), *(each.draws.a_ood for each in used)])
+    scattered = np.concatenate([np.zeros(len(used)), (tau * inside) ** 2])
+    return _FittedValues(np.concatenate([inside, outside]), draws, scattered)
 
 
 def gap_values(used: Sequence[ResampledGap]) -> Floats:

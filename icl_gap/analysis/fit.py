@@ -1,281 +1,284 @@
-"""Fits of the gap against the logarithm of the scale."""
+"""Fits of the gap against the logarithm of the scale, with scatter between models."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from math import ceil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from scipy import stats
 
-from icl_gap.analysis import forms
 from icl_gap.analysis.bootstrap import percentile_interval
-from icl_gap.analysis.comparison import compare_forms, complete_resamples, gap_values
+from icl_gap.analysis.common import common_slopes
+from icl_gap.analysis.comparison import compare_forms
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.evidence import standard_errors_to_detect
+from icl_gap.analysis.families import FamilyCell, family_cells, other_scale_slopes
 from icl_gap.analysis.gaps import ResampledGap
+from icl_gap.analysis.mixtures import mixture_quantile
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Remarks
-from icl_gap.analysis.points import GapPoint
-from icl_gap.analysis.scale import ESTIMATED, Scale
+from icl_gap.analysis.regression import LEAST_WEIGHT
+from icl_gap.analysis.scale import SCALES, Scale
+from icl_gap.analysis.scatter import (
+    PRIOR_SD,
+    Scatter,
+    posterior,
+    scatter_likelihood,
+    slope_without,
+)
 from icl_gap.analysis.slopes import (
     BandPoint,
+    ClassicalSlope,
     CommonSlope,
+    FitSettings,
     GapFit,
+    LackOfFit,
     LeaveOneOutSlope,
-    LeftOut,
-    SampleSize,
+    LinePosterior,
+    PredictedGap,
+    PriorSensitivity,
     Trend,
 )
-from icl_gap.text import shots_text
+from icl_gap.analysis.trends import PermutationTest, kendall, permutation_test
+from icl_gap.analysis.verdicts import EQUIVALENCE, SlopeEvidence, judge, judge_closed
 
 BAND_POINTS = 25
 MIN_SIZES = 3
 """Least number of sizes for a line: fewer always lie on one."""
+REFUTED = 0.01
+"""Level at which the points refute a line with the largest scatter that is plausible."""
+
+Likelihoods: TypeAlias = Mapping[tuple[str, bool], Floats]
+"""Likelihood of the scatter, (T, R), by family and whether sides are pooled."""
 
 
 def fit_gaps(
-    measured: Sequence[ResampledGap],
-    scale: Scale,
-    *,
-    confidence: float,
-    estimated_sizes: bool = False,
+    measured: Sequence[ResampledGap], settings: FitSettings
 ) -> tuple[tuple[GapFit, ...], tuple[CommonSlope, ...], Remarks]:
     """Fit each family's gaps on each benchmark, number of shots and query split.
 
-    The line gap = intercept + slope * log10(scale) is fitted by generalized least squares;
-    `icl_gap.analysis.forms` has the weights and the other forms. The slope's interval is a
-    percentile interval over refits of all resamples. All models with the same queries and seeds
-    share their draws, so a query that is hard for all of them adds no variance between sizes.
+    `icl_gap.analysis.regression` has the model of a cell, and `icl_gap.analysis.scatter` that of
+    the scatter between models, which is estimated from all cells of a family together.
 
     Args:
         measured: Gaps with their draws, all with the same number of resamples.
-        scale: The scale to fit against.
-        confidence: Confidence of all intervals.
-        estimated_sizes: Include models whose size is an estimate.
+        settings: The scale, the confidence, the margin, and scales to predict at.
 
     Returns:
-        The fit of each family with at least two sizes of a trained model with a resolved gap; a
-        common slope for each group of two or more such families; and remarks on families with
-        fewer sizes.
+        The fit of each family with at least two sizes of a trained model; the common slopes of
+        `common_slopes`; and remarks on families with fewer sizes.
     """
-    groups: dict[tuple[str, _Comparable], list[ResampledGap]] = defaultdict(list)
-    for each in measured:
-        point = each.point
-        groups[point.family, _comparable(point)].append(each)
-    fits, remarks = [], Remarks()
-    together: dict[_Comparable, list[list[ResampledGap]]] = defaultdict(list)
-    for (_, comparable), group in groups.items():
-        usable, left_out = _split(group, scale, estimated_sizes=estimated_sizes)
-        remarks += [
-            (f"left out of fits, {ESTIMATED}", e.model) for e in left_out if e.reason == ESTIMATED
-        ]
-        if len({scale.of(each.point) for each in usable}) > 1:
-            fits.append(_fit(usable, scale, left_out, confidence))
-            together[comparable].append(usable)
-        elif any(e.point.trained and scale.of(e.point) is not None for e in group):
-            point = group[0].point
-            text = f"no fit: fewer than two {scale.steps} of a trained model with a resolved gap"
-            where = f"{point.family} on {point.benchmark}, {shots_text(point.shots)}"
-            remarks.append((text, f"{where}, {point.query_split} queries"))
-    common = [
-        _common(families, scale, confidence) for families in together.values() if len(families) > 1
-    ]
-    return tuple(fits), tuple(common), remarks
+    scale = SCALES[settings.against]
+    cells, remarks = family_cells(measured, scale, estimated_sizes=settings.estimated_sizes)
+    families: dict[tuple[str, bool], list[FamilyCell]] = defaultdict(list)
+    questions: dict[tuple[str, str, bool], list[FamilyCell]] = defaultdict(list)
+    for cell in cells:
+        family, _, pooled = cell.question
+        families[family, pooled].append(cell)
+        questions[cell.question].append(cell)
+    likelihoods = {
+        key: scatter_likelihood([cell.regression for cell in group])
+        for key, group in families.items()
+    }
+    scatters = {key: posterior(each) for key, each in likelihoods.items()}
+    fits = []
+    for question, group in questions.items():
+        key = question[0], question[2]
+        test = permutation_test([[c.regression for c in group]], scatters[key].mean)
+        fits += [_fit(cell, likelihoods[key], test, scale, settings) for cell in group]
+    lines = [cell for cell in cells if cell.n_sizes >= MIN_SIZES]
+    return tuple(fits), common_slopes(lines, scatters, settings), remarks
 
 
-_Comparable = tuple[str, int, str]
-
-
-def _comparable(point: GapPoint) -> _Comparable:
-    """Return benchmark, shots and query split, within which families are compared."""
-    return point.benchmark, point.shots, point.query_split
+def with_forms(fits: Sequence[GapFit], measured: Sequence[ResampledGap]) -> tuple[GapFit, ...]:
+    """Return the fits with the functional forms of their gaps, which take a while."""
+    points = {
+        (e.point.model, e.point.benchmark, e.point.shots, e.point.query_split): e for e in measured
+    }
+    found = []
+    for fit in fits:
+        here = [points[model, fit.benchmark, fit.shots, fit.query_split] for model in fit.models]
+        at = dict(zip(fit.models, fit.scales, strict=True))
+        used = [each for each in here if each.point.gap]
+        x = np.log10([at[each.point.model] for each in used])
+        tau = fit.between_model_sd.value
+        found.append(replace(fit, forms=compare_forms(used, x - x.mean(), tau) if used else ()))
+    return tuple(found)
 
 
 def _fit(
-    used: Sequence[ResampledGap], scale: Scale, left_out: tuple[LeftOut, ...], confidence: float
+    cell: FamilyCell,
+    likelihood: Floats,
+    test: PermutationTest,
+    scale: Scale,
+    settings: FitSettings,
 ) -> GapFit:
-    points = [each.point for each in used]
-    x, y, gaps = _log_scale(used, scale), gap_values(used), np.stack([each.gaps for each in used])
-    precision = forms.precision_of(complete_resamples(gaps))
-    centre = x.mean()
-    levels, slopes = fit_lines(x - centre, np.column_stack([y, gaps]), precision)
-    ends = percentile_interval(slopes[1:], confidence, worst=(-np.inf, np.inf))
-    resolved = bool(np.isfinite(ends).all())
-    few = len(set(x)) < MIN_SIZES
-    first = points[0]
-    line = levels[0] + slopes[0] * (x - centre)
-    return GapFit(
-        family=first.family,
-        dataset=first.dataset,
-        split=first.split,
-        shots=first.shots,
-        query_split=first.query_split,
-        slope=float(slopes[0]),
-        slope_interval=ends if resolved else None,
-        against=scale.key,
-        intercept=float(levels[0] - slopes[0] * centre),
-        r_squared=_explained(y, line),
-        n_points=len(points),
-        models=tuple(point.model for point in points),
-        left_out=left_out,
-        unsupported=_unsupported(scale, few=few, resolved=resolved),
-        band=tuple(
-            BandPoint(
-                float(10 ** (centre + at)),
-                Estimate(
-                    float(levels[0] + slopes[0] * at),
-                    *percentile_interval(
-                        levels[1:] + slopes[1:] * at, confidence, worst=(-np.inf, np.inf)
-                    ),
-                ),
-            )
-            for at in np.linspace(x.min() - centre, x.max() - centre, BAND_POINTS)
-            if resolved and not few
+    scatter, regression, point = posterior(likelihood), cell.regression, cell.first
+    line = _line(cell, scatter)
+    slope = regression.slope(scatter.taus, scatter.weights)
+    bounded = bool(np.isfinite(slope.interval(max(0.95, settings.confidence))).all())
+    unsupported = _unsupported(cell, scatter, scale, bounded=bounded)
+    interval = slope.interval(settings.confidence) if bounded else None
+    value, x = slope.quantile(0.5), cell.x
+    without, others = _leave_one_out(cell, scatter), other_scale_slopes(cell, scatter.mean)
+    low, high = slope.interval(EQUIVALENCE)
+    verdict, because = judge(
+        SlopeEvidence(
+            slope=value,
+            interval=slope.interval(0.95),
+            change=(low * float(np.ptp(x)), high * float(np.ptp(x))),
+            permutation=test,
+            n_models=len(x),
+            leave_one_out=[each.slope for each in without],
+            other_scales=others,
+            doubts=[unsupported] if unsupported else [],
         ),
-        forms=tuple(compare_forms(used, x - centre, precision, confidence)),
-        leave_one_out=tuple(_leave_one_out(used, x, precision)),
-        trend=_trend(used, x),
-        sample_size=_sample_size(used, slopes[1:], float(slopes[0]), ends, confidence),
+        settings.margin,
     )
-
-
-def fit_lines(x: Floats, gaps: Floats, precision: Floats) -> tuple[Floats, Floats]:
-    """Fit straight lines to many sets of gaps at the same x.
-
-    Args:
-        x: (M,), at least two different values.
-        gaps: (M, B).
-        precision: (M, M): inverse covariance of the gaps.
-
-    Returns:
-        Levels at x = 0 and slopes, (B,) each; NaN where a set has a NaN.
-    """
-    levels, slopes = _linear(np.column_stack([np.ones_like(x), x]), gaps, precision)
-    return levels, slopes
-
-
-def _split(
-    group: Sequence[ResampledGap], scale: Scale, *, estimated_sizes: bool
-) -> tuple[list[ResampledGap], tuple[LeftOut, ...]]:
-    """Divide a family into the models that a fit uses, smallest first, and those left out."""
-    usable, left_out = [], []
-    for each in group:
-        why = scale.why_not(each.point, estimated_sizes=estimated_sizes)
-        if why is None:
-            usable.append(each)
-        else:
-            left_out.append(LeftOut(each.point.model, why))
-    return sorted(usable, key=lambda each: scale.of(each.point) or 0), tuple(left_out)
-
-
-def _log_scale(used: Sequence[ResampledGap], scale: Scale) -> Floats:
-    """Return log10 of each model's scale."""
-    return np.log10([float(scale.of(each.point) or 0) for each in used])
-
-
-def _explained(y: Floats, line: Floats) -> float | None:
-    """Return R squared; None if the gaps do not vary."""
-    spread = ((y - y.mean()) ** 2).sum()
-    return float(1 - ((y - line) ** 2).sum() / spread) if np.ptp(y) > 0 else None
-
-
-def _unsupported(scale: Scale, *, few: bool, resolved: bool) -> str | None:
-    """Return the reason why no line is drawn; None if one is."""
-    if not resolved:
-        return "too many resamples leave a gap of the family unresolved"
-    return f"fewer than {MIN_SIZES} {scale.steps}, which always lie on a line" if few else None
-
-
-def _leave_one_out(
-    used: Sequence[ResampledGap], x: Floats, precision: Floats
-) -> Iterable[LeaveOneOutSlope]:
-    """Yield the slope without each size, to show a slope that depends on a single model."""
-    y = gap_values(used)
-    for each, left_out in zip(used, x, strict=True):
-        kept = np.flatnonzero(x != left_out)
-        if len(set(x[kept])) > 1:
-            # The precision of the rest is the inverse of its own covariance.
-            rest = np.linalg.inv(np.linalg.inv(precision)[np.ix_(kept, kept)])
-            _, slopes = fit_lines(x[kept], y[kept, None], rest)
-            yield LeaveOneOutSlope(each.point.model, float(slopes[0]))
-
-
-def _trend(used: Sequence[ResampledGap], x: Floats) -> Trend:
-    """Test for a monotone trend of the gap with scale; p-values are two-sided.
-
-    Kendall's tau over the models (Kendall 1938, Biometrika 30, 81-93), and Page's test over parts
-    of the queries, which ranks the models' gaps within each part (Page 1963, JASA 58(301),
-    216-230).
-    """
-    order = np.argsort(x, kind="stable")
-    tau = stats.kendalltau(x, gap_values(used))
-    folds = np.stack([used[n].folds for n in order], axis=1)
-    folds = folds[~np.isnan(folds).any(axis=1)]
-    page = None
-    if len(order) >= MIN_SIZES and len(folds) >= 2:
-        one_sided = [stats.page_trend_test(table).pvalue for table in (folds, folds[:, ::-1])]
-        page = min(1.0, 2 * float(min(one_sided)))
-    known = not np.isnan(tau.statistic)
-    return Trend(
-        kendall_tau=float(tau.statistic) if known else None,
-        kendall_p=float(tau.pvalue) if known else None,
-        page_p=page,
-    )
-
-
-def _sample_size(
-    used: Sequence[ResampledGap],
-    slopes: Floats,
-    slope: float,
-    ends: tuple[float, float],
-    confidence: float,
-) -> SampleSize | None:
-    """Return the size of an experiment that would detect this slope with power `POWER`."""
-    if not np.isfinite(ends).all() or not ends[0] <= 0 <= ends[1] or slope == 0:
-        return None
-    factor = (
-        standard_errors_to_detect(confidence) * float(np.nanstd(slopes, ddof=1)) / abs(slope)
-    ) ** 2
-    queries = max(each.point.n_queries for each in used)
-    return SampleSize(queries=ceil(queries * factor), sizes=ceil(len(used) * factor))
-
-
-def _common(
-    families: Sequence[Sequence[ResampledGap]], scale: Scale, confidence: float
-) -> CommonSlope:
-    """Fit one slope to several families, with an intercept for each."""
-    used = [each for family in families for each in family]
-    which = np.repeat(np.arange(len(families)), [len(family) for family in families])
-    own = (which[:, None] == np.arange(len(families))).astype(float)
-    x, gaps = _log_scale(used, scale), np.stack([each.gaps for each in used])
-    precision = forms.precision_of(complete_resamples(gaps))
-    both = np.column_stack([gap_values(used), gaps])
-    designs = np.column_stack([own, x]), np.column_stack([own, own * x[:, None]])
-    found, free = (_linear(design, both, precision) for design in designs)
-    left = [
-        both[:, 0] - design @ each[:, 0]
-        for design, each in zip(designs, (found, free), strict=True)
-    ]
-    chi2, chi2_free = (float(each @ precision @ each) for each in left)
-    ends = percentile_interval(found[-1, 1:], confidence, worst=(-np.inf, np.inf))
-    first = used[0].point
-    return CommonSlope(
-        families=tuple(family[0].point.family for family in families),
-        dataset=first.dataset,
-        split=first.split,
-        shots=first.shots,
-        query_split=first.query_split,
-        slope=float(found[-1, 0]),
-        slope_interval=ends if np.isfinite(ends).all() else None,
+    largest, largest_gap = _largest(cell)
+    return GapFit(
+        dataset=point.dataset,
+        split=point.split,
+        slope=value,
+        slope_interval=interval,
         against=scale.key,
-        intercepts=tuple(map(float, found[:-1, 0])),
-        differ_p=float(stats.chi2.sf(max(0.0, chi2 - chi2_free), len(families) - 1)),
+        permutation_p=test.p_value,
+        leave_one_out=without,
+        other_scales=others,
+        verdict=verdict,
+        because=because,
+        family=point.family,
+        shots=point.shots,
+        query_split=point.query_split,
+        intercept=line.mean(10**line.centre) - value * line.centre,
+        between_model_sd=Estimate(scatter.mean, scatter.quantile(0.025), scatter.quantile(0.975)),
+        between_model_sd_from="residuals",
+        lack_of_fit=_lack_of_fit(cell),
+        r_squared=_explained(cell, line),
+        classical=_classical(cell, settings.confidence),
+        sensitivity=_sensitivity(cell, likelihood, settings.confidence),
+        n_points=len(x),
+        models=tuple(each.point.model for each in cell.used),
+        scales=tuple(float(scale.of(each.point) or 0) for each in cell.used),
+        left_out=cell.left_out,
+        unsupported=unsupported,
+        line=line,
+        band=() if unsupported else _band(line, x, settings.confidence),
+        forms=(),
+        trend=_trend(cell, test),
+        largest=largest,
+        largest_gap=largest_gap,
+        closed=judge_closed(
+            (largest_gap.low, largest_gap.high) if largest_gap else None, settings.margin
+        ),
+        margin=settings.margin,
+        predicted=() if unsupported else tuple(_predict(line, at, settings) for at in settings.at),
     )
 
 
-def _linear(design: Floats, values: Floats, precision: Floats) -> Floats:
-    """Return the coefficients of each column of values, by generalized least squares."""
-    weighed = design.T @ precision
-    return np.asarray(np.linalg.solve(weighed @ design, weighed @ values), dtype=np.float64)
+def _line(cell: FamilyCell, scatter: Scatter) -> LinePosterior:
+    """Return the line under all plausible values of tau."""
+    kept = scatter.weights > LEAST_WEIGHT
+    taus, weights = scatter.taus[kept], scatter.weights[kept]
+    found = cell.regression.line(taus)
+    covs = ((c[0, 0], c[0, 1], c[1, 1]) for c in found.cov)
+    return LinePosterior(
+        cell.regression.centre,
+        tuple(map(float, taus)),
+        tuple(map(float, weights / weights.sum())),
+        tuple(map(float, found.coefficients[:, 0])),
+        tuple(map(float, found.coefficients[:, 1])),
+        tuple((float(a), float(b), float(c)) for a, b, c in covs),
+    )
+
+
+def _unsupported(cell: FamilyCell, scatter: Scatter, scale: Scale, *, bounded: bool) -> str | None:
+    """Return the reason why no line is drawn; None if one is."""
+    if cell.n_sizes < MIN_SIZES:
+        return f"fewer than {MIN_SIZES} {scale.steps}, which always lie on a line"
+    if not bounded:
+        return "the accuracies are too low to bound the slope"
+    widest = np.array([scatter.quantile(0.975)])
+    chi2, free = float(cell.regression.line(widest).q[0]), len(cell.x) - 2
+    if stats.chi2.sf(chi2, free) < REFUTED:
+        return "the gaps lie further from the line than the scatter of models can explain"
+    return None
+
+
+def _leave_one_out(cell: FamilyCell, scatter: Scatter) -> tuple[LeaveOneOutSlope, ...]:
+    """Return the slope without each model, to show a slope that depends on a single one."""
+    found = []
+    for n, each in enumerate(cell.used):
+        if len(set(np.delete(cell.x, n))) > 1:
+            slope = slope_without([cell.regression], each.point.model, scatter)
+            found.append(LeaveOneOutSlope(each.point.model, slope))
+    return tuple(found)
+
+
+def _lack_of_fit(cell: FamilyCell) -> LackOfFit:
+    q, free = float(cell.regression.line(np.zeros(1)).q[0]), len(cell.x) - 2
+    return LackOfFit(q, float(stats.chi2.sf(q, free)) if free > 0 else None)
+
+
+def _classical(cell: FamilyCell, confidence: float) -> ClassicalSlope | None:
+    if cell.n_sizes < MIN_SIZES:
+        return None
+    return ClassicalSlope(*cell.regression.paule_mandel(confidence))
+
+
+def _sensitivity(
+    cell: FamilyCell, likelihood: Floats, confidence: float
+) -> tuple[PriorSensitivity, ...]:
+    """Return the slope's interval under half and twice the scale of the prior."""
+    tail, found = (1 - confidence) / 2, []
+    for prior_sd in (PRIOR_SD / 2, 2 * PRIOR_SD):
+        line = _line(cell, posterior(likelihood, prior_sd))
+        slopes, sds = np.array(line.slopes), np.sqrt([cov[2] for cov in line.covs])
+        ends = (mixture_quantile(p, slopes, sds, np.array(line.weights)) for p in (tail, 1 - tail))
+        low, high = map(float, ends)
+        found.append(PriorSensitivity(prior_sd, (low, high)))
+    return tuple(found)
+
+
+def _explained(cell: FamilyCell, line: LinePosterior) -> float | None:
+    """Return R squared of the resolved gaps; None if they do not vary."""
+    pairs = [
+        (each.point.gap.value, line.mean(10**x))
+        for each, x in zip(cell.used, cell.x, strict=True)
+        if each.point.gap
+    ]
+    y, fitted = np.array(pairs).reshape(-1, 2).T
+    spread = ((y - y.mean()) ** 2).sum() if len(y) else 0.0
+    return float(1 - ((y - fitted) ** 2).sum() / spread) if spread > 0 else None
+
+
+def _band(line: LinePosterior, x: Floats, confidence: float) -> tuple[BandPoint, ...]:
+    found = []
+    for at in np.linspace(x.min(), x.max(), BAND_POINTS):
+        scale = float(10**at)
+        mean = Estimate(line.mean(scale), *line.interval(scale, confidence, new_model=False))
+        found.append(BandPoint(scale, mean, line.interval(scale, confidence, new_model=True)))
+    return tuple(found)
+
+
+def _trend(cell: FamilyCell, test: PermutationTest) -> Trend:
+    known = [(x, e.point.gap.value) for x, e in zip(cell.x, cell.used, strict=True) if e.point.gap]
+    x, gaps = np.array(known).reshape(-1, 2).T
+    return Trend(test.p_value, test.least, *kendall(x, gaps))
+
+
+def _largest(cell: FamilyCell) -> tuple[str, Estimate | None]:
+    """Return the largest model, and its gap with the interval of the test of equivalence."""
+    last = cell.used[-1]
+    if last.point.gap is None:
+        return last.point.model, None
+    ends = percentile_interval(last.gaps, EQUIVALENCE, worst=(-np.inf, np.inf))
+    return last.point.model, Estimate(last.point.gap.value, *ends)
+
+
+def _predict(line: LinePosterior, at: float, settings: FitSettings) -> PredictedGap:
+    gap = Estimate(line.mean(at), *line.interval(at, settings.confidence, new_model=True))
+    within = line.interval(at, EQUIVALENCE, new_model=True)
+    return PredictedGap(at, gap, judge_closed(within, settings.margin))

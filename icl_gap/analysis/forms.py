@@ -4,8 +4,7 @@ With x = log10(scale) less its mean, a form is fitted by minimizing r' S^-1 r, w
 residuals and S is the bootstrap covariance between the models' gaps. S is shrunk by 10% towards its
 diagonal, as it is almost singular for models that share queries (Ledoit & Wolf 2004, "A
 well-conditioned estimator for large-dimensional covariance matrices", Journal of Multivariate
-Analysis 88(2), 365-411). SciPy fits the data; all resamples are then refitted at once, by damped
-Gauss-Newton steps from that solution.
+Analysis 88(2), 365-411).
 """
 
 from __future__ import annotations
@@ -20,8 +19,10 @@ from scipy.special import expit, logit
 from icl_gap.analysis.outcomes import Floats
 
 SHRINKAGE = 0.1
-STEPS = 12
-"""Number of Gauss-Newton steps."""
+_FAR = 1e100
+"""Residual of a curve that overflows."""
+MOST_EVALUATIONS = 500
+"""Evaluations of a form in one fit, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,12 @@ FORMS = (
 is the change of the natural logarithm per factor of ten."""
 
 
-def precision_of(draws: Floats) -> Floats:
+def precision_of(draws: Floats, scattered: Floats | float = 0.0) -> Floats:
     """Return the inverse covariance between rows, shrunk towards its diagonal.
 
     Args:
         draws: (m, B), without NaN.
+        scattered: (m,) or one: variance of a row between models, which is added.
 
     Returns:
         (m, m). A row without variance gets the smallest variance of the others; the identity if no
@@ -121,7 +123,7 @@ def precision_of(draws: Floats) -> Floats:
     if not np.isfinite(least):
         return np.eye(len(cov))
     shrunk = (1 - SHRINKAGE) * cov
-    np.fill_diagonal(shrunk, np.maximum(spread, least))
+    np.fill_diagonal(shrunk, np.maximum(spread, least) + scattered)
     return np.asarray(np.linalg.inv(shrunk), dtype=np.float64)
 
 
@@ -137,56 +139,12 @@ def solve(form: Form, x: Floats, values: Floats, precision: Floats) -> Floats:
     root = np.linalg.cholesky(precision).T
 
     def residuals(parameters: Floats) -> Floats:
-        left: Floats = root @ (values - form.curve(parameters, x))
-        return left
+        with np.errstate(over="ignore", invalid="ignore"):
+            left: Floats = root @ (values - form.curve(parameters, x))
+        return np.nan_to_num(left, nan=_FAR, posinf=_FAR, neginf=-_FAR)
 
-    best: Floats = optimize.least_squares(residuals, form.start(x, values), max_nfev=400).x
-    return best
-
-
-def solve_many(form: Form, x: Floats, values: Floats, precision: Floats, start: Floats) -> Floats:
-    """Return the parameters that fit each of B sets of values best, (B, k).
-
-    Args:
-        form: The form.
-        x: (n,): centred log10 of the scale.
-        values: (B, m); a set with a NaN gets NaN parameters.
-        precision: (m, m): inverse covariance of the values.
-        start: (k,): parameters of the fit to the data.
-    """
-    parameters = np.broadcast_to(start, (len(values), len(start))).copy()
-    cost = _cost(form, x, values, precision, parameters)
-    damping = np.full(len(values), 1e-4)
-    for _ in range(STEPS):
-        slopes = _slopes(form, x, parameters)
-        left = values - form.curve(parameters, x)
-        weighed = np.einsum("bmk,mn->bkn", slopes, precision)
-        normal = weighed @ slopes
-        diagonal = np.einsum("bkk->bk", normal)
-        diagonal += damping[:, None] * diagonal + 1e-12
-        step = np.linalg.solve(normal, np.nan_to_num(weighed @ left[:, :, None]))
-        tried = parameters + step[:, :, 0]
-        new = _cost(form, x, values, precision, tried)
-        better = new <= cost
-        parameters[better], cost[better] = tried[better], new[better]
-        damping = np.where(better, damping / 10, damping * 30)
-    parameters[np.isnan(values).any(axis=1)] = np.nan
-    return parameters
-
-
-def _cost(form: Form, x: Floats, values: Floats, precision: Floats, parameters: Floats) -> Floats:
-    with np.errstate(over="ignore", invalid="ignore"):
-        left = values - form.curve(parameters, x)
-        cost: Floats = np.einsum("bm,mn,bn->b", left, precision, left)
-    return np.where(np.isnan(cost), np.inf, cost)
-
-
-def _slopes(form: Form, x: Floats, parameters: Floats) -> Floats:
-    """Return (B, m, k) derivatives by the parameters, from central differences."""
-    columns = []
-    for n in range(parameters.shape[-1]):
-        nudge = np.zeros(parameters.shape[-1])
-        nudge[n] = 1e-5
-        difference = form.curve(parameters + nudge, x) - form.curve(parameters - nudge, x)
-        columns.append(difference / 2e-5)
-    return np.stack(columns, axis=-1)
+    # MINPACK's lmdif: a form that the values do not determine stops at the limit of evaluations.
+    best, *_ = optimize.leastsq(
+        residuals, form.start(x, values), maxfev=MOST_EVALUATIONS, full_output=True
+    )
+    return np.asarray(best, dtype=np.float64)

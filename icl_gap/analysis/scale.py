@@ -41,7 +41,7 @@ class Scale:
             return self.lacking
         if self.of_size and point.size_source == "estimated" and not estimated_sizes:
             return ESTIMATED
-        return point.unresolved_because
+        return None
 
 
 def training_flops(setting: Setting) -> float | None:

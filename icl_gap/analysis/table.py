@@ -8,7 +8,7 @@ from icl_gap.analysis.analyze import Analysis
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import Accuracies, Setting
 from icl_gap.analysis.scale import SCALES
-from icl_gap.analysis.slopes import SampleSize, Slope
+from icl_gap.analysis.slopes import GapFit, Slope
 from icl_gap.metrics import METRICS
 
 
@@ -56,29 +56,64 @@ def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
 
 
 def fit_table(analysis: Analysis) -> list[dict[str, str]]:
-    """Return one row for each fit: its family, its slope, and checks of the slope."""
+    """Return one row for each fit: its slope, the scatter of models, tests and the verdict."""
     return [
         {
             "family": fit.family,
-            **_slope(fit),
+            "benchmark": fit.benchmark,
+            "shots": str(fit.shots),
+            "queries": fit.query_split,
             "models": str(fit.n_points),
-            "without a size": _range([each.slope for each in fit.leave_one_out]),
-            "best form": fit.best.form if fit.best else "-",
+            _slope_title(analysis): _slope(fit),
+            "between models": _text(fit.between_model_sd),
+            "lack of fit p": _p_value(fit.lack_of_fit.p_value),
+            "R2": "-" if fit.r_squared is None else f"{fit.r_squared:.2f}",
+            "without a model": _range([each.slope for each in fit.leave_one_out]),
+            "permutation p": _p_value(fit.permutation_p),
             "Kendall p": _p_value(fit.trend.kendall_p),
-            "Page p": _p_value(fit.trend.page_p),
-            "to resolve it": _sample_size(fit.sample_size),
+            "best form": _best_form(fit),
+            "verdict": fit.verdict,
+            "at the largest": fit.closed,
         }
         for fit in analysis.fits
     ]
 
 
+def estimator_table(analysis: Analysis) -> list[dict[str, str]]:
+    """Return one row for each fit with a line: its slope by several estimators."""
+    return [
+        {
+            "family": fit.family,
+            "benchmark": fit.benchmark,
+            "shots": str(fit.shots),
+            "queries": fit.query_split,
+            "slope": _slope(fit),
+            **{
+                f"prior {each.prior_sd:g}": _signed_ends(each.slope_interval)
+                for each in fit.sensitivity
+            },
+            "Paule-Mandel": f"{fit.classical.slope:+.3f} {_signed_ends(fit.classical.interval)}"
+            if fit.classical
+            else "-",
+            "its tau": _number(fit.classical.between_model_sd) if fit.classical else "-",
+        }
+        for fit in analysis.fits
+        if fit.unsupported is None
+    ]
+
+
 def common_table(analysis: Analysis) -> list[dict[str, str]]:
-    """Return one row for each slope that is common to several families."""
+    """Return one row for each slope that is common to several cells."""
     return [
         {
             "families": ", ".join(fit.families),
-            **_slope(fit),
+            "benchmark": fit.benchmark,
+            "shots": ", ".join(map(str, fit.shots)),
+            "queries": ", ".join(fit.query_splits),
+            _slope_title(analysis): _slope(fit),
+            "permutation p": _p_value(fit.permutation_p),
             "slopes differ, p": _p_value(fit.differ_p),
+            "verdict": fit.verdict,
         }
         for fit in analysis.common
     ]
@@ -137,10 +172,6 @@ def _range(slopes: Sequence[float]) -> str:
     return f"{min(slopes):+.3f} to {max(slopes):+.3f}" if slopes else "-"
 
 
-def _sample_size(size: SampleSize | None) -> str:
-    return "-" if size is None else f"{size.queries:,} queries or {size.sizes:,} sizes"
-
-
 def _both(found: Accuracies | None) -> str:
     return "-" if found is None else f"{found.id:.3f}/{found.ood:.3f}"
 
@@ -155,12 +186,19 @@ def _text(estimate: Estimate | None) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def _slope(fit: Slope) -> dict[str, str]:
-    ends = fit.slope_interval
-    within = f"[{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else "[not resolved]"
-    return {
-        "benchmark": fit.benchmark,
-        "shots": str(fit.shots),
-        "queries": fit.query_split,
-        f"gap per 10x {SCALES[fit.against].label}": f"{fit.slope:+.3f} {within}",
-    }
+def _slope_title(analysis: Analysis) -> str:
+    return f"gap per 10x {SCALES[analysis.against].label}"
+
+
+def _slope(fit: Slope) -> str:
+    return f"{fit.slope:+.3f} {_signed_ends(fit.slope_interval)}"
+
+
+def _signed_ends(ends: tuple[float, float] | None) -> str:
+    return f"[{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else "[not resolved]"
+
+
+def _best_form(fit: GapFit) -> str:
+    if fit.best is None:
+        return "-"
+    return f"{fit.best.form} (all rejected)" if fit.forms_rejected else fit.best.form

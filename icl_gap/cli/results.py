@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import say, show_progress, show_table, waiting
-from icl_gap.errors import AnalysisError
+from icl_gap.analysis import MARGIN
+from icl_gap.cli.console import say, show_progress, waiting
+from icl_gap.errors import AnalysisError, InputError
 from icl_gap.schema import Metric, ScaleKey
 
 if TYPE_CHECKING:
@@ -24,11 +26,15 @@ MetricOption = Annotated[
     typer.Option(help="Match to count: of strings, of normal forms, of execution results."),
 ]
 AgainstOption = Annotated[ScaleKey, typer.Option(help="Scale to fit the gap against.")]
+MarginOption = Annotated[
+    float, typer.Option(help="Largest gap, or change of the gap, that counts as none.")
+]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print all tables and notes, not just the answer.")
+]
 EstimatedSizes = Annotated[
     bool, typer.Option("--estimated-sizes", help="Also fit models whose size is an estimate.")
 ]
-
-_TEXT_COLUMNS = ("benchmark", "model", "queries", "family", "families", "exemplars")
 
 
 def analyze(
@@ -37,17 +43,53 @@ def analyze(
     metric: MetricOption = "raw",
     against: AgainstOption = "n_params",
     estimated_sizes: EstimatedSizes = False,
+    margin: MarginOption = MARGIN,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(help="Predict the gap of a new model of this scale, e.g. 70b; repeatable."),
+    ] = None,
+    verbose: VerboseOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    csv: Annotated[
+        Path | None, typer.Option(help="Folder to write everything to, as CSV files.")
+    ] = None,
 ) -> None:
-    """Show gaps with intervals, and their fit against scale."""
+    """Say whether scale closes the gap, with all gaps, intervals and fits."""
+    from icl_gap.cli.answer import show_answer, write_csv
     from icl_gap.results import open_results
 
     found = open_results(results)
-    analysis = analysis_of(found, metric, against, estimated_sizes=estimated_sizes)
+    scales = tuple(map(read_count, at or ()))
+    analysis = analysis_of(
+        found, metric, against, estimated_sizes=estimated_sizes, margin=margin, at=scales
+    )
+    if csv is not None:
+        write_csv(analysis, csv)
     if as_json:
         say(json.dumps(analysis.to_json(), indent=1))
     else:
-        show_analysis(found, analysis, evidence=True)
+        show_answer(found, analysis, verbose=verbose)
+
+
+def read_count(text: str) -> float:
+    """Return a number such as `70b`, `350M` or `1e21`.
+
+    Raises:
+        InputError: It is no positive number.
+    """
+    factors = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+    digits, factor = text.strip(), 1.0
+    if digits[-1:].lower() in factors:
+        digits, factor = digits[:-1], factors[digits[-1].lower()]
+    try:
+        count = float(digits) * factor
+    except ValueError:
+        count = 0.0
+    if not 0 < count < math.inf:
+        raise InputError(
+            "not a size to predict the gap at", value=text, allowed="e.g. 70b, 350M or 1e21"
+        )
+    return count
 
 
 def analysis_of(
@@ -56,6 +98,8 @@ def analysis_of(
     against: ScaleKey = "n_params",
     *,
     estimated_sizes: bool = False,
+    margin: float = MARGIN,
+    at: Sequence[float] = (),
 ) -> Analysis:
     """Analyze results; only the columns that the analysis needs are read."""
     from icl_gap.analysis import analyze as analyze_frame
@@ -63,7 +107,14 @@ def analysis_of(
 
     frame = results.frame(OUTCOMES, progress=show_progress)
     with waiting("resampling"):
-        return analyze_frame(frame, metric=metric, against=against, estimated_sizes=estimated_sizes)
+        return analyze_frame(
+            frame,
+            metric=metric,
+            against=against,
+            estimated_sizes=estimated_sizes,
+            margin=margin,
+            at=at,
+        )
 
 
 def plot(
@@ -113,68 +164,14 @@ def _draw_all(analysis: Analysis, folder: Path) -> None:
             _draw(analysis, recipe, folder)
 
 
-def show_analysis(results: Results, analysis: Analysis, *, evidence: bool = False) -> None:
-    """Print the tables of an analysis, and its notes.
-
-    Args:
-        results: The finished cells.
-        analysis: Analysis of these cells.
-        evidence: Print the table of tests and further intervals too.
-    """
-    from icl_gap import analysis as tables
-    from icl_gap.metrics import METRICS
-
-    match = METRICS[analysis.metric].name
-    scale = tables.SCALES[analysis.against].label
-    rows_of = {
-        f"{match}, {analysis.confidence:.0%} intervals": tables.gap_table(analysis),
-        "further intervals and tests; one McNemar test per seed": tables.evidence_table(analysis)
-        if evidence
-        else [],
-        f"fit of the gap against scale: {scale}": tables.fit_table(analysis),
-        "one slope for all families": tables.common_table(analysis),
-        "reasoning gap of composed questions": tables.reasoning_table(analysis),
-    }
-    for title, rows in rows_of.items():
-        if rows:
-            show_table(rows, title=title, left=_TEXT_COLUMNS)
-    for note in _notes(results, analysis):
-        say(note)
-
-
-def _notes(results: Results, analysis: Analysis) -> Iterator[str]:
-    """Yield the remarks below the tables: unresolved gaps, notes, precision checks, failures."""
-    from icl_gap.evaluation.precision import read_checks
-
-    if unresolved := [point for point in analysis.points if point.gap is None]:
-        first = unresolved[0]
-        yield (
-            f"note: {len(unresolved)} gaps are unresolved; {first.label}, {first.query_split} "
-            f"queries: {first.unresolved_because}"
-        )
-    yield from (f"note: {note}" for note in analysis.notes)
-    yield from map(str, read_checks(results.folder))
-    if results.unfinished:
-        yield f"note: {len(results.unfinished)} cells of the sweep are not finished"
-    if results.failed:
-        yield (
-            f"note: requests failed in {len(results.failed)} cells; "
-            "run the sweep again to retry them"
-        )
-
-
 def _draw(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> None:
     """Draw one figure and print the paths of its files."""
     from icl_gap.plots import plot as plot_analysis
 
-    show_figure(plot_analysis(analysis, recipe, folder))
+    say(figure_line(plot_analysis(analysis, recipe, folder)))
 
 
-def show_figure(files: Sequence[Path]) -> None:
-    """Print the paths of a figure.
-
-    Args:
-        files: Its files; the first path is printed in full, the others by their suffix.
-    """
+def figure_line(files: Sequence[Path]) -> str:
+    """Return a line with the path of a figure's first file, and the suffixes of the others."""
     names = ", ".join(file.suffix.removeprefix(".") for file in files[1:])
-    say(f"figure: {files[0]} (also {names})")
+    return f"figure: {files[0]} (also {names})"

@@ -14,6 +14,7 @@ import typer
 
 from icl_gap.cli.console import say, show_progress, show_table, warn
 from icl_gap.cli.exits import INTERRUPTED
+from icl_gap.cli.results import VerboseOption
 from icl_gap.cli.shard_options import MOST_SHARDS, read_shard, show_shards
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.text import shots_text
@@ -46,9 +47,12 @@ def run(
     out: OutFolder = None,
     shard: ShardOption = None,
     executor: ExecutorOption = None,
+    *,
+    verbose: VerboseOption = False,
 ) -> None:
-    """Run or resume a sweep, then show its gaps and figures."""
-    from icl_gap.cli.results import analysis_of, show_analysis, show_figure
+    """Run or resume a sweep, draw its figures, and say whether scale closes the gap."""
+    from icl_gap.cli.answer import show_answer
+    from icl_gap.cli.results import analysis_of, figure_line
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.planning import outline_sweep
     from icl_gap.evaluation.runner import evaluate_sweep
@@ -71,13 +75,14 @@ def run(
         warn(f"to go on: icl-gap run {sweep}{chosen}")
         raise typer.Exit(INTERRUPTED) from None
     analysis = analysis_of(found)
-    show_analysis(found, analysis)
+    files = []
     for recipe, drawn in draw_figures(analysis, recipes, folder / FIGURES):
         if isinstance(drawn, AnalysisError):
-            say(f"note: {recipe.name} is not drawn: {drawn}")
+            files.append(f"note: {recipe.name} is not drawn: {drawn}")
         else:
-            show_figure(drawn)
-    say(f"records: {folder / 'cells'}")
+            files.append(figure_line(drawn))
+    files.append(f"records: {folder / 'cells'}; page: icl-gap report {folder}")
+    show_answer(found, analysis, verbose=verbose, files=files)
 
 
 def plan(

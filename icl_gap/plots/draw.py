@@ -132,7 +132,7 @@ def draw_iso_gaps(ax: Axes, *, labelled: bool) -> None:
 def draw_fits(
     ax: Axes, fits: Sequence[GapFit], styles: Mapping[str, SeriesStyle], *, by_shots: bool
 ) -> None:
-    """Draw each family's fitted line and its band, shifted like the family's points.
+    """Draw each family's line, its band, and the band of new models, shifted like its points.
 
     Args:
         ax: The panel.
@@ -143,10 +143,15 @@ def draw_fits(
     for fit in fits:
         style = styles[series_name(fit.family, None if by_shots else fit.shots)]
         x = [point.scale for point in fit.band]
-        low, high = [p.gap.low for p in fit.band], [p.gap.high for p in fit.band]
         place = shifted(ax, style)
-        band = ax.fill_between(x, low, high, color=style.colour, alpha=0.13, transform=place)
-        band.set(linewidth=0, zorder=1)
+        bands = (
+            (0.16, [(point.gap.low, point.gap.high) for point in fit.band]),
+            (0.07, [point.new_model for point in fit.band]),
+        )
+        for alpha, ends in bands:
+            low, high = zip(*ends, strict=True)
+            band = ax.fill_between(x, low, high, color=style.colour, alpha=alpha, transform=place)
+            band.set(linewidth=0, zorder=1)
         line = [point.gap.value for point in fit.band]
         ax.plot(x, line, color=style.colour, linewidth=1, transform=place, zorder=2)
 

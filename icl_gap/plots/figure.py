@@ -266,8 +266,10 @@ def _caption(plan: _Plan) -> str:
     parts = [
         *dict.fromkeys(axis.caption for axis in (plan.y, plan.x)),
         QUERY_CAPTIONS[plan.recipe.query_split],
-        f"{drawn}: {plan.analysis.confidence:.0%} bootstrap intervals" if drawn else "",
-        f"lines: least squares on log10({plan.x.label})" if plan.fits else "",
+        f"{drawn}: {plan.analysis.confidence:.0%} intervals" if drawn else "",
+        f"lines: random-effects fit on log10({plan.x.label}); light bands: one new model"
+        if plan.fits
+        else "",
         "larger markers: more parameters" if len({m.weight for m in plan.marks}) > 1 else "",
         f"dotted: gaps of {', '.join(f'{gap:.0%}' for gap in ISO_GAPS)}" if plan.guided else "",
     ]

@@ -3,7 +3,6 @@
 The page is a single file that needs no network. Conclusion, figures and tables are HTML; requests
 are in compressed blocks, which the script of the page unpacks when a reader opens a request.
 
-    sentences.py     the conclusion, in sentences made from the numbers
     figures.py       the shipped figures as SVG elements of one page
     compressed.py    compressed blocks, kept on disk until the page is written
     request_data.py  requests: columns for the filters, all other fields in blocks

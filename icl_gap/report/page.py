@@ -17,11 +17,13 @@ from icl_gap.analysis import (
     SCALES,
     Analysis,
     common_table,
+    estimator_table,
     evidence_table,
     fit_table,
     gap_table,
     reasoning_table,
 )
+from icl_gap.analysis.conclusion import QUESTION, conclude
 from icl_gap.errors import InputError
 from icl_gap.evaluation.precision import read_checks
 from icl_gap.evaluation.texts import read_texts
@@ -32,7 +34,6 @@ from icl_gap.report.compressed import CompressedBlocks
 from icl_gap.report.figures import draw_report_figures
 from icl_gap.report.request_data import RequestData
 from icl_gap.report.run_details import RunDetails
-from icl_gap.report.sentences import conclude
 from icl_gap.results import Results
 from icl_gap.text import printable
 
@@ -40,7 +41,7 @@ PARTS = Path(__file__).parent
 TEXT_COLUMNS = frozenset({
     "benchmark", "model", "queries", "family", "families", "best form", "status", "where",
     "exemplars", "identity", "part used", "fingerprint (sha256)", "texts in this page",
-    "to resolve it",
+    "verdict", "at the largest",
 })  # fmt: skip
 """Columns of text; all others hold numbers and are aligned to the right."""
 
@@ -104,6 +105,7 @@ def _page(
         scale="all parameters"
         if analysis.against == "n_params"
         else SCALES[analysis.against].label,
+        question=QUESTION,
         conclusion=conclude(analysis),
         figures=figures,
         not_drawn=not_drawn,
@@ -127,6 +129,7 @@ def _tables(analysis: Analysis) -> dict[str, list[dict[str, str]]]:
     return {
         "gaps": gap_table(analysis),
         "fits": fit_table(analysis),
+        "estimators": estimator_table(analysis),
         "common": common_table(analysis),
         "reasoning": reasoning_table(analysis),
         "evidence": evidence_table(analysis),

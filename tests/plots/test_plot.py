@@ -17,6 +17,8 @@ from icl_gap.analysis import (
     BandPoint,
     Estimate,
     GapFit,
+    LackOfFit,
+    LinePosterior,
     GapPoint,
     Metric,
     Trend,
@@ -88,20 +90,35 @@ FIT = GapFit(
     slope=-0.25,
     slope_interval=(-0.3, -0.2),
     against="n_params",
+    permutation_p=1.0,
+    leave_one_out=(),
+    other_scales={"difference": -0.1, "log-odds ratio": -0.3},
+    verdict="undetermined",
+    because="the test has few models",
     intercept=2.886,
+    between_model_sd=Estimate(0.02, 0.0, 0.08),
+    between_model_sd_from="residuals",
+    lack_of_fit=LackOfFit(0.5, 0.8),
     r_squared=1.0,
+    classical=None,
+    sensitivity=(),
     n_points=2,
     models=("opt-350m", "opt-3.5b"),
-    unsupported=None,
-    forms=(),
-    leave_one_out=(),
-    trend=Trend(None, None, None),
-    sample_size=None,
+    scales=(3.5e8, 3.5e9),
     left_out=(),
+    unsupported=None,
+    line=LinePosterior(9.04, (0.02,), (1.0,), (0.625,), (-0.25,), ((0.001, 0.0, 0.001),)),
     band=(
-        BandPoint(3.5e8, Estimate(0.75, 0.7, 0.8)),
-        BandPoint(3.5e9, Estimate(0.5, 0.45, 0.55)),
+        BandPoint(3.5e8, Estimate(0.75, 0.7, 0.8), (0.66, 0.84)),
+        BandPoint(3.5e9, Estimate(0.5, 0.45, 0.55), (0.41, 0.59)),
     ),
+    forms=(),
+    trend=Trend(1.0, 1.0, None, None),
+    largest="opt-3.5b",
+    largest_gap=Estimate(0.5, 0.4, 0.6),
+    closed="open",
+    margin=0.1,
+    predicted=(),
 )
 ANALYSIS = Analysis(
     points=POINTS,
@@ -172,8 +189,8 @@ def test_a_gap_figure_says_what_must_be_said(tmp_path: Path) -> None:
         "parameters",
         "relative gap = (A_id - A_ood) / A_id",
         "test and train queries pooled",
-        "95% bootstrap intervals",
-        "lines: least squares on log10(parameters)",
+        "95% intervals",
+        "lines: random-effects fit on log10(parameters); light bands: one new model",
         "unresolved: A_id may be 0",
         "unresolved: A_id may be 0 (nearest)",
         "opt (untrained)",
@@ -187,14 +204,14 @@ def test_a_figure_without_fit_partial_data_or_unresolved_gaps_does_not_speak_of_
 ) -> None:
     analysis = replace(ANALYSIS, points=POINTS[:2], fits=())
     text = drawn_text(analysis, changed(GAP), tmp_path)
-    for part in ("unresolved", "partial", "least squares", "untrained", "bands"):
+    for part in ("unresolved", "partial", "random-effects", "untrained", "bands"):
         assert part not in text, part
 
 
 def test_a_fit_is_not_drawn_on_other_axes_than_its_own(tmp_path: Path) -> None:
     text = drawn_text(ANALYSIS, changed(GAP, x="n_params_non_embedding"), tmp_path)
     assert "parameters without embeddings" in text
-    assert "least squares" not in text
+    assert "random-effects" not in text
 
 
 def test_where_every_gap_is_unresolved_the_figure_says_so(tmp_path: Path) -> None:

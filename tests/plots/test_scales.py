@@ -26,7 +26,7 @@ CODEX = replace(point("davinci", "codex", 175_000_000_000, 0.3), size_source="es
 
 
 def against(key: str) -> Analysis:
-    band = tuple(BandPoint(at, Estimate(0.5, 0.4, 0.6)) for at in BANDS[key])
+    band = tuple(BandPoint(at, Estimate(0.5, 0.4, 0.6), (0.3, 0.7)) for at in BANDS[key])
     fit = replace(FIT, against=key, band=band)
     return replace(ANALYSIS, points=(*TRAINED, POINTS[4]), fits=(fit,), against=key)
 
@@ -36,9 +36,9 @@ def against(key: str) -> Analysis:
 )
 def test_a_figure_against_training_has_the_fits_against_it(key, label, tmp_path: Path) -> None:
     words = " ".join(drawn_text(against(key), changed(GAP, x=key), tmp_path).split())
-    assert f"least squares on log10({label})" in words
+    assert f"random-effects fit on log10({label})" in words
     assert f"nearest (no {label})" in words
-    assert "least squares" not in drawn_text(against(key), changed(GAP), tmp_path)
+    assert "random-effects" not in drawn_text(against(key), changed(GAP), tmp_path)
 
 
 def test_compute_has_ticks_that_can_be_read() -> None:

@@ -180,7 +180,7 @@ def test_gaps_against_ood_accuracy_keep_the_unresolved_at_their_accuracy() -> No
 
 def test_the_smooth_gap_has_no_fit_and_names_what_has_no_likelihoods() -> None:
     text = " ".join(words(drawn("smooth_gap_vs_scale", replace(STUDY, fits=ANALYSIS.fits))).split())
-    assert "least squares" not in text
+    assert "random-effects" not in text
     assert "not known: no log-likelihoods (nearest)" in text
     assert "gap unresolved" in text
 

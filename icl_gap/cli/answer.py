@@ -1,0 +1,173 @@
+"""The answer of an analysis in the terminal: one table, then at most twelve lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from icl_gap.cli.console import say, show_table
+from icl_gap.errors import InputError
+from icl_gap.text import shots_text
+
+if TYPE_CHECKING:
+    from icl_gap.analysis import Analysis, GapPoint
+    from icl_gap.analysis.conclusion import QuestionAnswer
+    from icl_gap.results import Results
+
+WIDTH = 80
+MOST_LINES = 12
+"""Most lines of the answer."""
+_TEXT_COLUMNS = (
+    "benchmark", "model", "queries", "family", "families", "exemplars", "verdict",
+    "at the largest", "best form",
+)  # fmt: skip
+
+
+def show_answer(
+    results: Results, analysis: Analysis, *, verbose: bool = False, files: Sequence[str] = ()
+) -> None:
+    """Print the gaps that tell most, or all tables, and the answer below them.
+
+    Args:
+        results: The finished cells.
+        analysis: Analysis of these cells.
+        verbose: Print all tables and notes.
+        files: Lines that say where files are.
+    """
+    from icl_gap.analysis.conclusion import telling_points
+
+    if verbose:
+        _show_tables(analysis)
+        for note in _notes(results, analysis):
+            say(f"note: {note}")
+    else:
+        for benchmark, points in telling_points(analysis).items():
+            first = points[0]
+            title = f"{benchmark}, {shots_text(first.shots)}, {first.query_split} queries"
+            show_table([_row(point) for point in points], title=title, left=("model",))
+    for line in answer_lines(results, analysis, files=files, verbose=verbose):
+        say(line)
+
+
+def answer_lines(
+    results: Results, analysis: Analysis, *, files: Sequence[str], verbose: bool
+) -> list[str]:
+    """Return the answer in at most `MOST_LINES` lines of at most `WIDTH` characters.
+
+    A file's path is not broken, and may be longer. Where lines are too many, reasons are left out,
+    then gaps at the largest size, then whole cases.
+    """
+    from icl_gap.analysis.conclusion import QUESTION, conclude
+
+    conclusion = conclude(analysis)
+    more = [] if verbose else _unshown(results, analysis)
+    single = len(conclusion.answers) == 1
+    opening = _wrapped(QUESTION) + _wrapped(conclusion.lead)
+    for depth in (3, 2, 1):
+        cases = [line for each in conclusion.answers for line in _case(each, depth, single=single)]
+        lines = [*opening, *cases, *more, *files]
+        if len(lines) <= MOST_LINES:
+            return lines
+    room = max(0, MOST_LINES - len(opening) - len(more) - len(files) - 1)
+    shown = conclusion.answers[:room]
+    left = f"  and {len(conclusion.answers) - room} more: see -v"
+    cases = [line for each in shown for line in _case(each, 1, single=False)[:1]]
+    return [*opening, *cases, left, *more, *files]
+
+
+def _case(answer: QuestionAnswer, depth: int, *, single: bool) -> list[str]:
+    """Return the lines of one case: verdict, then gaps at the largest size, then the reason."""
+    sentence = [] if single else [answer.sentence]
+    reason = [f"Why: {answer.because}."] if answer.verdict == "undetermined" else []
+    parts = [*sentence, *[answer.largest][: depth - 1], *reason[: depth - 2]]
+    return [line for part in parts for line in _wrapped(part, indent="  ")]
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _row(point: GapPoint) -> dict[str, str]:
+    from icl_gap.analysis import size_text
+
+    gap = point.gap
+    return {
+        "model": point.model + ("" if point.trained else " (untrained)"),
+        "params": size_text(point),
+        "A_id": f"{point.a_id.value:.3f}",
+        "A_ood": f"{point.a_ood.value:.3f}",
+        "gap": f"{gap.value:.3f}" if gap else "unresolved",
+        "interval": f"[{gap.low:.3f}, {gap.high:.3f}]" if gap else "",
+    }
+
+
+def _show_tables(analysis: Analysis) -> None:
+    from icl_gap import analysis as tables
+    from icl_gap.metrics import METRICS
+
+    match = METRICS[analysis.metric].name
+    scale = tables.SCALES[analysis.against].label
+    rows_of = {
+        f"{match}, {analysis.confidence:.0%} intervals": tables.gap_table(analysis),
+        "further intervals and tests": tables.evidence_table(analysis),
+        f"fit of the gap against scale: {scale}": tables.fit_table(analysis),
+        "the slope by other estimators": tables.estimator_table(analysis),
+        "one slope for several cells": tables.common_table(analysis),
+        "reasoning gap of composed questions": tables.reasoning_table(analysis),
+    }
+    for title, rows in rows_of.items():
+        if rows:
+            show_table(rows, title=title, left=_TEXT_COLUMNS)
+
+
+def _unshown(results: Results, analysis: Analysis) -> list[str]:
+    """Return one line on notes that only `-v` shows."""
+    n = len(list(_notes(results, analysis)))
+    return [f"{n} note{'s' if n > 1 else ''}, and all tables: icl-gap analyze -v"] if n else []
+
+
+def _notes(results: Results, analysis: Analysis) -> Iterator[str]:
+    """Yield remarks: unresolved gaps, notes, precision checks, failures."""
+    from icl_gap.evaluation.precision import read_checks
+
+    if unresolved := [point for point in analysis.points if point.gap is None]:
+        first = unresolved[0]
+        yield (
+            f"{len(unresolved)} gaps are unresolved; {first.label}, {first.query_split} "
+            f"queries: {first.unresolved_because}"
+        )
+    yield from map(str, analysis.notes)
+    yield from map(str, read_checks(results.folder))
+    if results.unfinished:
+        yield f"{len(results.unfinished)} cells of the sweep are not finished"
+    if results.failed:
+        yield f"requests failed in {len(results.failed)} cells; run the sweep again to retry them"
+
+
+def write_csv(analysis: Analysis, folder: Path) -> None:
+    """Write each list of an analysis to a CSV file of its name, one column a field.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    import pandas as pd
+
+    from icl_gap.files import make_folder
+
+    try:
+        make_folder(folder)
+        for name, rows in analysis.to_json().items():
+            if isinstance(rows, tuple | list) and rows:
+                pd.json_normalize(list(rows)).to_csv(folder / f"{name}.csv", index=False)
+    except OSError as error:
+        problem = f"cannot write the tables: {error.strerror}"
+        raise InputError(problem, value=str(folder)) from error
