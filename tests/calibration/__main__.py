@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m calibration", description=__doc__)
     parser.add_argument("--studies", type=int, default=1000, help="in each setting")
     parser.add_argument("--only", default="", help="settings whose group and name hold this text")
-    parser.add_argument("--resamples", type=int, default=500, help="of each study's bootstrap")
+    parser.add_argument("--resamples", type=int, default=400, help="of each study's bootstrap")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--folder", type=Path, default=Path("results/calibration"))
     return parser

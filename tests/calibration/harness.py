@@ -26,6 +26,7 @@ MARGIN = 0.1
 SKIPPED: Mapping[tuple[str, str], Any] = {
     ("icl_gap.analysis.fit", "compare_forms"): (),
     ("icl_gap.analysis.gaps", "mcnemar_tests"): (),
+    ("icl_gap.analysis.gaps", "detectable_gap"): None,
 }
 """Functions that no measure depends on and that take time, with results in place of theirs."""
 
@@ -108,22 +109,25 @@ def truths(truth: StudyTruth, gaps: np.ndarray) -> dict[tuple[int, str], Row]:
     by_shots: dict[int, list[int]] = {}
     found: dict[tuple[int, str], Row] = {}
     for n, cell in enumerate(truth.cells):
-        found[cell.shots, cell.side] = _truth(truth, cell.slope, gaps[n])
+        found[cell.shots, cell.side] = _truth(truth, cell.slope, truth.scatter, gaps[n])
         by_shots.setdefault(cell.shots, []).append(n)
     for shots, members in by_shots.items():
         if len(members) > 1:
             alike = np.ptp(a_id[members], axis=0).max() == 0
             slope = float(np.mean([truth.cells[n].slope for n in members])) if alike else None
+            kept = truth.common + (1 - truth.common) / len(members)
+            scatter = truth.scatter * float(np.sqrt(kept)) if alike else None
             pooled = 1 - ((1 - gaps[members]) * a_id[members]).mean(0) / a_id[members].mean(0)
-            found[shots, "pooled"] = _truth(truth, slope, pooled)
+            found[shots, "pooled"] = _truth(truth, slope, scatter, pooled)
     return found
 
 
-def _truth(truth: StudyTruth, slope: float | None, gaps: np.ndarray) -> Row:
+def _truth(truth: StudyTruth, slope: float | None, scatter: float | None, gaps: np.ndarray) -> Row:
     models = len(truth.sizes)
     return {
         "true_slope": slope,
         "true_change": None if slope is None else slope * truth.decades,
+        "true_scatter": scatter,
         "true_largest": float(gaps[models - 1]),
         "true_unseen": [float(gap) for gap in gaps[models:]],
     }

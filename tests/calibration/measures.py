@@ -38,15 +38,22 @@ def _held(row: Row) -> float | None:
 
 
 def _detected(row: Row) -> float | None:
-    """Return 1 where the slope's interval is on the true slope's side of 0."""
+    """Return 1 where a single side's slope interval is on the true slope's side of 0."""
     slope = row["true_slope"]
-    if row["low"] is None or not slope:
+    if row["low"] is None or not slope or row["side"] == "pooled":
         return None
     return float(row["high"] < 0 if slope < 0 else row["low"] > 0)
 
 
 def _announced(row: Row) -> float | None:
     return None if row["low"] is None else float(not row["low"] <= 0 <= row["high"])
+
+
+def _scatter_held(row: Row) -> float | None:
+    """Return 1 where the interval of the scatter between models holds the truth, to 1e-6."""
+    if row["between_low"] is None or row["true_scatter"] is None:
+        return None
+    return float(row["between_low"] - 1e-6 <= row["true_scatter"] <= row["between_high"] + 1e-6)
 
 
 def _verdict(*starts: str) -> Counted:
@@ -105,6 +112,7 @@ RATES: dict[str, Counted] = {
     "fitted": lambda row: float(row["slope"] is not None),
     "with interval": lambda row: float(row["low"] is not None),
     "slope held": _held,
+    "scatter held": _scatter_held,
     "excludes 0": _announced,
     "power": _detected,
     "narrows": _verdict("narrows"),

@@ -45,6 +45,11 @@ def even(models: int) -> tuple[float, ...]:
 
 
 def rising(low: float, high: float, models: int = 5) -> tuple[float, ...]:
+    """Return accuracies that rise with size by the same factor at each step."""
+    return tuple(map(float, np.geomspace(low, high, models)))
+
+
+def s_shaped(low: float, high: float, models: int = 5) -> tuple[float, ...]:
     """Return accuracies that rise with size, evenly in their log-odds."""
     odds = np.linspace(np.log(low / (1 - low)), np.log(high / (1 - high)), models)
     return tuple(map(float, 1 / (1 + np.exp(-odds))))
@@ -117,6 +122,8 @@ def _accuracies() -> Iterator[SimulatedSetting]:
             yield SimulatedSetting("rising", name, truth, short=low == 0.1)
     truth = family(a_id=rising(0.05, 0.8), queries=1000)
     yield SimulatedSetting("rising", "0.05 to 0.8, tau 0.05, 1000 q", truth)
+    truth = family(a_id=s_shaped(0.05, 0.8))
+    yield SimulatedSetting("rising", "0.05 to 0.8 as an S, tau 0.05", truth)
     for scatter in (0.0, 0.05, 0.1):
         truth = family(scatter=scatter, level=0.3, a_id=0.97)
         yield SimulatedSetting("ceiling", f"0.97, tau {scatter:g}", truth)

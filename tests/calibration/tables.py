@@ -12,12 +12,16 @@ COLUMNS = {
     "slope held": "held",
     "width": "width",
     "bias": "bias",
+    "scatter": "tau",
+    "scatter held": "tau held",
     "excludes 0": "excl. 0",
+    "power": "power",
     "narrows": "narrows",
     "widens": "widens",
     "no change": "no ch.",
     "undetermined": "undet.",
     "false verdict": "false",
+    "false of given": "of given",
     "permutation": "perm.",
     "kendall": "Kendall",
     "new model within": "new in",
@@ -38,7 +42,7 @@ SUMMARY = {
     "new model beyond": "prediction holds, beyond",
     "false closed": "false `closed`",
     "false open": "false `open`",
-    "excludes 0": "slope interval excludes 0",
+    "power": "power of the slope's interval",
 }
 """Measures by group, with their heads."""
 PLAIN = frozenset({"width", "bias", "scatter"})

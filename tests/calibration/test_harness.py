@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calibration import runs
+from calibration import harness, runs
 from calibration.bars import BARS, Miss, allowed, misses
 from calibration.harness import Row, analyze_study, measure, truths
 from calibration.measures import Measured, measures, rate
@@ -26,6 +26,7 @@ def row(**changes: object) -> Row:
         "side": "test",
         "true_slope": 0.0,
         "true_change": 0.0,
+        "true_scatter": 0.05,
         "true_largest": 0.3,
         "true_unseen": [0.3, 0.3],
         "slope": 0.01,
@@ -50,6 +51,7 @@ def test_the_truth_of_pooled_sides_is_that_of_their_mean_accuracies() -> None:
     assert list(found) == [(5, "test"), (5, "train"), (5, "pooled")]
     assert found[5, "pooled"]["true_slope"] == pytest.approx(0.1)
     assert found[5, "pooled"]["true_change"] == pytest.approx(0.2)
+    assert found[5, "pooled"]["true_scatter"] == pytest.approx(0.05 * np.sqrt(0.75))
     assert found[5, "pooled"]["true_largest"] == pytest.approx(gaps[:, 4].mean())
 
 
@@ -77,6 +79,15 @@ def test_what_an_analysis_finds_stands_in_its_rows() -> None:
         assert each["kendall_p"] == fits[each["side"]].trend.kendall_p
 
 
+def test_no_measure_depends_on_the_functions_that_are_left_out(monkeypatch) -> None:
+    truth = in_cells(family(slope=-0.3, queries=100), shots=(5,))
+    studies = simulate(truth, np.random.default_rng(0), 3)
+    rows = measure(studies, resamples=40, seed=0)
+    assert len(harness.SKIPPED) > 0
+    monkeypatch.setattr(harness, "SKIPPED", {})
+    assert measure(studies, resamples=40, seed=0) == rows
+
+
 @pytest.mark.parametrize(
     ("changes", "measured", "value"),
     [
@@ -85,6 +96,7 @@ def test_what_an_analysis_finds_stands_in_its_rows() -> None:
         ({"low": 0.001}, "excludes 0", 1),
         ({"true_slope": -0.1, "high": -0.01}, "power", 1),
         ({"true_slope": -0.1, "low": 0.01}, "power", 0),
+        ({"true_slope": 0.1, "low": 0.01}, "power", 1),
         ({"verdict": "narrows"}, "false verdict", 1),
         ({"verdict": "narrows", "true_slope": -0.1}, "false verdict", 0),
         ({"verdict": "widens", "true_slope": -0.1}, "false trend", 1),
@@ -95,6 +107,9 @@ def test_what_an_analysis_finds_stands_in_its_rows() -> None:
         ({"closed": "closed"}, "false closed", 1),
         ({"closed": "closed", "true_largest": -0.05}, "false closed", 0),
         ({"true_largest": -0.05}, "false open", 1),
+        ({}, "scatter held", 1),
+        ({"between_high": 0.04}, "scatter held", 0),
+        ({"verdict": "narrows"}, "false of given", 1),
         ({}, "permutation", 1),
         ({"permutation_p": 0.051}, "permutation", 0),
         ({}, "new model within", 1),

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 CHUNKS, CELLS = 6, 6
 """Chunks of a setting in one cell; one in six cells gets a third of them."""
-RESAMPLES = 500
+RESAMPLES = 400
 LEVEL = 1e-3
 
 
