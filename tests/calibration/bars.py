@@ -42,6 +42,7 @@ BARS = (
     Bar("new model beyond", 0.92, 0.98, _any),
     Bar("false closed", 0, 0.05, _any),
     Bar("false open", 0, 0.05, _any),
+    Bar("pooled verdict", 0, 0.05, lambda s: s.group == "sides"),
     Bar("power", 0.5, 1, lambda s: s.group == "power"),
 )
 MEDIANS = frozenset({"bias"})

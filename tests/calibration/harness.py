@@ -142,8 +142,8 @@ def described(fit: GapFit | None, truth: StudyTruth, known: Row) -> Row:
         "slope": getattr(fit, "slope", None),
         "low": ends and ends[0],
         "high": ends and ends[1],
-        "verdict": getattr(fit, "verdict", None),
-        "closed": getattr(fit, "closed", None),
+        "verdict": _said(fit, "verdict"),
+        "closed": _said(fit, "closed"),
         "permutation_p": getattr(trend, "permutation_p", None),
         "kendall_p": getattr(trend, "kendall_p", None),
         "between": None if between is None else between.value,
@@ -151,6 +151,11 @@ def described(fit: GapFit | None, truth: StudyTruth, known: Row) -> Row:
         "between_high": None if between is None else between.high,
         "unseen_held": _unseen_held(fit, truth.unseen, known["true_unseen"]),
     }
+
+
+def _said(fit: GapFit | None, name: str) -> str | None:
+    """Return a claim, `withheld` where the fit makes none, None if it has no such attribute."""
+    return (getattr(fit, name) or "withheld") if hasattr(fit, name) else None
 
 
 def _unseen_held(

@@ -81,7 +81,16 @@ def _false_verdict(row: Row) -> float | None:
 
 
 def _false_of_given(row: Row) -> float | None:
-    return None if row["verdict"] in {None, "undetermined"} else _false_verdict(row)
+    return _false_verdict(row) if _given(row) else None
+
+
+def _given(row: Row) -> bool:
+    return row["verdict"] not in {None, "undetermined", "withheld"}
+
+
+def _pooled_verdict(row: Row) -> float | None:
+    """Return 1 where pooled sides have a verdict."""
+    return None if row["verdict"] is None or row["side"] != "pooled" else float(_given(row))
 
 
 def _closed(kind: str) -> Counted:
@@ -118,7 +127,8 @@ RATES: dict[str, Counted] = {
     "narrows": _verdict("narrows"),
     "widens": _verdict("widens"),
     "no change": _verdict("no change"),
-    "undetermined": _verdict("undetermined"),
+    "undetermined": _verdict("undetermined", "withheld"),
+    "pooled verdict": _pooled_verdict,
     "false verdict": _false_verdict,
     "false trend": _false_trend,
     "false no change": _false_no_change,

@@ -22,6 +22,7 @@ COLUMNS = {
     "undetermined": "undet.",
     "false verdict": "false",
     "false of given": "of given",
+    "pooled verdict": "pooled",
     "permutation": "perm.",
     "kendall": "Kendall",
     "new model within": "new in",
@@ -57,13 +58,13 @@ def setting_rows(results: Results) -> Iterator[str]:
     marks = {
         (miss.where, miss.bar.measure): "!" if miss.certain else "?" for miss in misses(results)
     }
-    yield f"{'setting':44}" + "".join(f"{head:>12}" for head in COLUMNS.values())
+    yield f"{'setting':44}" + "".join(f"{head:>13}" for head in COLUMNS.values())
     for setting, found in results:
         where = f"{setting.group}, {setting.name}"
         cells = [
             _with_error(name, found.get(name)) + marks.get((where, name), " ") for name in COLUMNS
         ]
-        yield f"{where:44}" + "".join(f"{cell:>12}" for cell in cells)
+        yield f"{where:44}" + "".join(f"{cell:>13}" for cell in cells)
 
 
 def _with_error(name: str, found: Measured | None) -> str:

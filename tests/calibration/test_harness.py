@@ -110,6 +110,9 @@ def test_no_measure_depends_on_the_functions_that_are_left_out(monkeypatch) -> N
         ({}, "scatter held", 1),
         ({"between_high": 0.04}, "scatter held", 0),
         ({"verdict": "narrows"}, "false of given", 1),
+        ({"verdict": "withheld"}, "undetermined", 1),
+        ({"verdict": "withheld", "side": "pooled"}, "pooled verdict", 0),
+        ({"verdict": "widens", "side": "pooled"}, "pooled verdict", 1),
         ({}, "permutation", 1),
         ({"permutation_p": 0.051}, "permutation", 0),
         ({}, "new model within", 1),
@@ -129,6 +132,7 @@ def test_fits_that_do_not_say_have_no_say() -> None:
     assert "kendall" not in found
     assert "new model beyond" not in found
     assert "false of given" not in found
+    assert "pooled verdict" not in found
 
 
 def test_fits_of_one_study_count_as_one_observation() -> None:

@@ -12,7 +12,7 @@ import pytest
 from calibration import simulator
 from calibration.settings import SETTINGS, family, in_cells
 from calibration.simulator import log_odds_level, simulate
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.special import expit
@@ -29,6 +29,7 @@ def test_it_shares_no_code_with_the_estimators() -> None:
     assert imported - set(sys.stdlib_module_names) == {"numpy"}
 
 
+@settings(max_examples=20)
 @given(st.floats(0.001, 0.999), st.floats(0.1, 4))
 def test_the_level_gives_the_accuracy(accuracy: float, sd: float) -> None:
     level = float(log_odds_level(np.array(accuracy), sd))
