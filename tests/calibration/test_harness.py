@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from calibration import harness, runs
 from calibration.bars import BARS, Miss, allowed, misses
-from calibration.harness import Row, analyze_study, measure, truths
+from calibration.harness import Row, analyze_study, described, measure, truths
 from calibration.measures import Measured, measures, rate
 from calibration.runs import Run, complete
 from calibration.settings import SimulatedSetting, family, in_cells
@@ -77,6 +79,37 @@ def test_what_an_analysis_finds_stands_in_its_rows() -> None:
         assert each["slope"] == fits[each["side"]].slope
         assert (each["low"], each["high"]) == fits[each["side"]].slope_interval
         assert each["kendall_p"] == fits[each["side"]].trend.kendall_p
+
+
+def test_claims_of_a_fit_are_read_and_held_against_unseen_models() -> None:
+    truth = family()
+    gaps = np.array([[0.4] * 5 + [0.5, 0.9]])
+    (known,) = truths(truth, gaps).values()
+    asked = []
+
+    def predict(n_params: int) -> tuple[float, float]:
+        asked.append(n_params)
+        return 0.3, 0.6
+
+    fit: Any = SimpleNamespace(
+        slope=-0.1,
+        slope_interval=(-0.2, 0.0),
+        verdict=None,
+        closed="open",
+        trend=SimpleNamespace(permutation_p=0.2, kendall_p=None),
+        between_model_sd=SimpleNamespace(value=0.05, low=0.0, high=0.1),
+        prediction_interval=predict,
+    )
+    found = described(fit, truth, known)
+    assert found["unseen_held"] == [True, False]
+    assert asked == [round(10**9.3), 10**11]
+    assert (found["verdict"], found["closed"], found["permutation_p"]) == ("withheld", "open", 0.2)
+    assert (found["between"], found["between_low"], found["between_high"]) == (0.05, 0.0, 0.1)
+    fit.prediction_interval = lambda _: None
+    assert described(fit, truth, known)["unseen_held"] == [None, None]
+    nothing = described(None, truth, known)
+    assert nothing.pop("unseen_held") == [None, None]
+    assert set(nothing.values()) == {None}
 
 
 def test_no_measure_depends_on_the_functions_that_are_left_out(monkeypatch) -> None:
