@@ -17,7 +17,7 @@ ELSEWHERE    := $(if $(ICL_GAP_DATA),, and not data)$(if $(HAVE_BROWSER),, and n
 MARKED       := data or browser
 PYTEST       := $(BIN)/pytest -n 2 --dist worksteal --durations=20
 
-.PHONY: quickstart test test-slow test-marked fuzz bench lint format clean
+.PHONY: quickstart test test-slow test-marked calibrate fuzz bench lint format clean
 
 quickstart: $(STAMP)
 	$(BIN)/icl-gap run sweeps/quickstart.yaml
@@ -31,6 +31,10 @@ test-slow: $(STAMP)
 # Just what `make test` leaves out on a bare machine; `.ci/run` runs it after the rest.
 test-marked: $(STAMP)
 	$(PYTEST) -m '($(MARKED)) and not slow'
+
+# An hour on two cores; goes on where it was stopped. `make calibrate ONLY=power` takes some settings.
+calibrate: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m calibration --only '$(ONLY)'
 
 # A minute for each kind of file; `make fuzz FUZZED=sweep` takes one.
 fuzz: $(FUZZ)
