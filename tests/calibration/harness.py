@@ -12,11 +12,10 @@ import numpy as np
 from analysis.test_bootstrap import paired, subject
 from calibration.simulator import CellTruth, SimulatedStudies, StudyTruth
 
-from icl_gap.analysis import GapFit
+from icl_gap.analysis import FitSettings, GapFit
 from icl_gap.analysis.fit import fit_gaps
 from icl_gap.analysis.gaps import estimate_gaps
 from icl_gap.analysis.pairing import PairedOutcomes
-from icl_gap.analysis.scale import SCALES
 
 Row = dict[str, Any]
 """A fit beside its truth, as JSON: None where the fit does not say, or the truth is not defined."""
@@ -24,7 +23,6 @@ Row = dict[str, Any]
 CONFIDENCE = 0.95
 MARGIN = 0.1
 SKIPPED: Mapping[tuple[str, str], Any] = {
-    ("icl_gap.analysis.fit", "compare_forms"): (),
     ("icl_gap.analysis.gaps", "mcnemar_tests"): (),
     ("icl_gap.analysis.gaps", "detectable_gap"): None,
 }
@@ -79,7 +77,7 @@ def analyze_study(
         seed=seed,
         confidence=CONFIDENCE,
     )
-    return fit_gaps(measured, SCALES["n_params"], confidence=CONFIDENCE)[0]
+    return fit_gaps(measured, FitSettings(confidence=CONFIDENCE, margin=MARGIN))[0]
 
 
 def _blocks(truth: StudyTruth, hits: np.ndarray) -> Iterator[PairedOutcomes]:
