@@ -255,12 +255,14 @@ def _explained(cell: FamilyCell, line: LinePosterior) -> float | None:
 
 
 def _band(line: LinePosterior, x: Floats, confidence: float) -> tuple[BandPoint, ...]:
-    found = []
-    for at in np.linspace(x.min(), x.max(), BAND_POINTS):
-        scale = float(10**at)
-        mean = Estimate(line.mean(scale), *line.interval(scale, confidence, new_model=False))
-        found.append(BandPoint(scale, mean, line.interval(scale, confidence, new_model=True)))
-    return tuple(found)
+    scales = [float(10**at) for at in np.linspace(x.min(), x.max(), BAND_POINTS)]
+    means, new = (
+        line.intervals(scales, confidence, new_model=new_model) for new_model in (False, True)
+    )
+    return tuple(
+        BandPoint(scale, Estimate(line.mean(scale), *mean), model)
+        for scale, mean, model in zip(scales, means, new, strict=True)
+    )
 
 
 def _trend(cell: FamilyCell, test: PermutationTest) -> Trend:

@@ -19,7 +19,7 @@ def mixture_quantile(p: float, means: Floats, sds: Floats, weights: Floats) -> F
     """
     ends = means + sds * ndtri(p)
     low, high = ends.min(axis=-1), ends.max(axis=-1)
-    for _ in range(50):
+    for _ in range(40):
         middle = (low + high) / 2
         short = ndtr((middle[..., None] - means) / sds) @ weights < p
         low, high = np.where(short, middle, low), np.where(short, high, middle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log10
 from typing import Literal
@@ -85,25 +85,31 @@ class LinePosterior:
         return sum(weight * (level + x * slope) for weight, level, slope in lines)
 
     def interval(self, scale: float, confidence: float, *, new_model: bool) -> tuple[float, float]:
-        """Return the interval of the line, or of a new model's gap, at one scale.
+        """Return the interval of the line, or of a new model's gap, at one scale."""
+        return self.intervals([scale], confidence, new_model=new_model)[0]
 
-        Its ends are quantiles of the mixture over tau of normal distributions.
+    def intervals(
+        self, scales: Sequence[float], confidence: float, *, new_model: bool
+    ) -> list[tuple[float, float]]:
+        """Return the intervals of the line, or of a new model's gap, at several scales.
+
+        Their ends are quantiles of the mixture over tau of normal distributions.
         """
         import numpy as np
 
         from icl_gap.analysis.mixtures import mixture_quantile
 
-        x = log10(scale) - self.centre
+        x = np.log10(scales)[:, None] - self.centre
         level, both, along = np.array(self.covs).T
         variance = level + 2 * x * both + x**2 * along
         if new_model:
             variance = variance + np.square(self.taus)
-        means = np.array(self.levels) + x * np.array(self.slopes)
+        means, weights = np.array(self.levels) + x * np.array(self.slopes), np.array(self.weights)
         low, high = (
-            float(mixture_quantile(p, means, np.sqrt(variance), np.array(self.weights)))
+            mixture_quantile(p, means, np.sqrt(variance), weights).tolist()
             for p in ((1 - confidence) / 2, (1 + confidence) / 2)
         )
-        return low, high
+        return list(zip(low, high, strict=True))
 
     def __repr__(self) -> str:
         return brief("LinePosterior", f"{len(self.taus)} values of tau")

@@ -57,7 +57,7 @@ def test_cells_add_up() -> None:
     assert together.p_value <= np.median(alone)
     down, up = (CellRegression(cell(0, slope=slope)) for slope in (-0.2, 0.2))
     opposite = permutation_test([[down, up]], 0.0)
-    assert opposite.p_value > 0.2
+    assert opposite.p_value > 0.1
 
 
 def test_many_models_have_random_orders_the_same_each_time() -> None:
