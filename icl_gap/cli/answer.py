@@ -40,8 +40,8 @@ def show_answer(
 
     if verbose:
         _show_tables(analysis)
-        for note in _notes(results, analysis):
-            say(f"note: {note}")
+        for remark in _remarks(results, analysis):
+            say(f"note: {remark}")
     else:
         for benchmark, points in telling_points(analysis).items():
             first = points[0]
@@ -62,7 +62,7 @@ def answer_lines(
     from icl_gap.analysis.conclusion import QUESTION, conclude
 
     conclusion = conclude(analysis)
-    more = [] if verbose else _unshown(results, analysis)
+    more = list(_warnings(results)) if verbose else _unshown(results, analysis)
     single = len(conclusion.answers) == 1
     opening = _wrapped(QUESTION) + _wrapped(conclusion.lead)
     for depth in (3, 2, 1):
@@ -130,13 +130,23 @@ def _show_tables(analysis: Analysis) -> None:
 
 
 def _unshown(results: Results, analysis: Analysis) -> list[str]:
-    """Return one line on notes that only `-v` shows."""
-    n = len(list(_notes(results, analysis)))
-    return [f"{n} note{'s' if n > 1 else ''}, and all tables: icl-gap analyze -v"] if n else []
+    """Return the warnings, and one line on the remarks that only `-v` shows."""
+    n = len(list(_remarks(results, analysis)))
+    hint = f"{n} remark{'s' if n > 1 else ''} and all tables: icl-gap analyze {results.folder} -v"
+    return [*_warnings(results), *([hint] if n else [])]
 
 
-def _notes(results: Results, analysis: Analysis) -> Iterator[str]:
-    """Yield remarks: unresolved gaps, notes, precision checks, failures."""
+def _warnings(results: Results) -> Iterator[str]:
+    """Yield what is missing from the results."""
+    if results.unfinished:
+        yield f"note: {len(results.unfinished)} cells of the sweep are not finished"
+    if results.failed:
+        failed = len(results.failed)
+        yield f"note: requests failed in {failed} cells; run the sweep again to retry them"
+
+
+def _remarks(results: Results, analysis: Analysis) -> Iterator[str]:
+    """Yield remarks on gaps and models: unresolved gaps, notes, precision checks."""
     from icl_gap.evaluation.precision import read_checks
 
     if unresolved := [point for point in analysis.points if point.gap is None]:
@@ -147,10 +157,6 @@ def _notes(results: Results, analysis: Analysis) -> Iterator[str]:
         )
     yield from map(str, analysis.notes)
     yield from map(str, read_checks(results.folder))
-    if results.unfinished:
-        yield f"{len(results.unfinished)} cells of the sweep are not finished"
-    if results.failed:
-        yield f"requests failed in {len(results.failed)} cells; run the sweep again to retry them"
 
 
 def write_csv(analysis: Analysis, folder: Path) -> None:

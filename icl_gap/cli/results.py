@@ -54,7 +54,7 @@ def analyze(
         Path | None, typer.Option(help="Folder to write everything to, as CSV files.")
     ] = None,
 ) -> None:
-    """Say whether scale closes the gap, with all gaps, intervals and fits."""
+    """Say whether scale closes the gap, with all numbers."""
     from icl_gap.cli.answer import show_answer, write_csv
     from icl_gap.results import open_results
 

@@ -50,7 +50,7 @@ def run(
     *,
     verbose: VerboseOption = False,
 ) -> None:
-    """Run or resume a sweep, draw its figures, and say whether scale closes the gap."""
+    """Run or resume a sweep, then show its answer and figures."""
     from icl_gap.cli.answer import show_answer
     from icl_gap.cli.results import analysis_of, figure_line
     from icl_gap.evaluation.config import read_sweep

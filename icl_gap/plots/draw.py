@@ -141,6 +141,8 @@ def draw_fits(
         by_shots: Panels are split by shots, so that a series is a whole family.
     """
     for fit in fits:
+        if not fit.band:
+            continue
         style = styles[series_name(fit.family, None if by_shots else fit.shots)]
         x = [point.scale for point in fit.band]
         place = shifted(ax, style)

@@ -189,16 +189,20 @@ def test_the_fit_table_gives_the_slope_per_factor_of_ten() -> None:
     fit = next(fit for fit in analysis.fits if fit.query_split == "pooled")
     assert row["gap per 10x parameters"].startswith(f"{fit.slope:+.3f} [")
     assert (row["family"], row["benchmark"], row["models"]) == ("opt", "scan/mcd1", "2")
-    assert (row["best form"], row["Page p"], row["without a size"]) == ("-", "-", "-")
+    assert (row["best form"], row["Kendall p"], row["without a model"]) == ("-", "-", "-")
+    assert row["verdict"] == "undetermined"
 
 
 def test_the_common_table_names_the_families() -> None:
+    sizes = [("opt-1", "opt", 10**8, True), ("opt-2", "opt", 10**9, True)]
+    sizes.append(("opt-3", "opt", 10**10, True))
     models: list[Model] = [
-        (m[0].replace("opt", f), f, *m[2:]) for f in ("opt", "pythia") for m in MODELS[:2]
+        (m[0].replace("opt", f), f, *m[2:]) for f in ("opt", "pythia") for m in sizes
     ]
-    results = sweep(models, lambda m, k, c: chance(m.replace("pythia", "opt"), k, c))
-    row = common_table(analyze(results, resamples=100))[0]
-    assert row["families"] == "opt, pythia"
+    results = sweep(models, lambda _, __, c: 0.7 if c == "id" else 0.4)
+    rows = common_table(analyze(results, resamples=100))
+    row = next(row for row in rows if row["families"] == "opt, pythia")
+    assert {row["families"] for row in rows} == {"opt", "pythia", "opt, pythia"}
     assert row["slopes differ, p"] != "-"
 
 

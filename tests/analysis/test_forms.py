@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize
 
-from icl_gap.analysis.forms import FORMS, Form, precision_of, solve, solve_many
+from icl_gap.analysis.forms import FORMS, Form, precision_of, solve
 from icl_gap.analysis.pairing import Floats
 
 X = np.linspace(-1, 1, 6)
@@ -36,29 +35,6 @@ def test_parameters_are_recovered_where_there_is_no_noise(form: Form) -> None:
     assert solve(form, X, values, precision_of(draws.T)) == pytest.approx(TRUE[form.name], abs=1e-3)
 
 
-@each_form
-def test_all_resamples_are_fitted_as_scipy_fits_each(form: Form) -> None:
-    _, draws = data(form, 0.002)
-    precision = precision_of(draws.T)
-    root = np.linalg.cholesky(precision).T
-    found = solve_many(form, X, draws, precision, solve(form, X, draws[0], precision))
-    for values, parameters in list(zip(draws, found, strict=True))[:20]:
-        expected = optimize.least_squares(
-            lambda p, y=values: root @ (y - form.curve(p, X)), TRUE[form.name]
-        )
-        cost = 0.5 * ((root @ (values - form.curve(parameters, X))) ** 2).sum()
-        assert cost == pytest.approx(expected.cost, rel=1e-3)
-
-
-def test_a_resample_that_lacks_a_value_has_no_parameters() -> None:
-    (form,) = (form for form in FORMS if form.name == "linear")
-    _, draws = data(form, 0.01)
-    draws[3, 2] = np.nan
-    found = solve_many(form, X, draws, np.eye(len(X)), np.zeros(2))
-    assert np.isnan(found[3]).all()
-    assert np.isfinite(np.delete(found, 3, axis=0)).all()
-
-
 def test_the_gap_of_accuracies_is_the_one_that_follows_from_them() -> None:
     (form,) = (form for form in FORMS if form.of_accuracies)
     parameters = np.array(TRUE[form.name])
@@ -73,6 +49,12 @@ def test_weights_are_sound_however_alike_the_rows(seed: int, n: int) -> None:
     precision = precision_of(rows)
     assert np.isfinite(precision).all()
     assert (np.linalg.eigvalsh(precision) > 0).all()
+
+
+def test_scatter_is_added_to_the_variances() -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 200_000))
+    found = precision_of(rows, np.array([0.0, 1.0, 3.0]))
+    np.testing.assert_allclose(found, np.diag([1, 1 / 2, 1 / 4]), atol=0.02)
 
 
 def test_independent_rows_weigh_as_the_inverse_of_their_variance() -> None:

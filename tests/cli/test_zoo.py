@@ -66,7 +66,7 @@ def test_what_gaps_are_fitted_against_is_an_option(cli, toy_card, tmp_path, opti
     assert told["against"] == option
     known = option == "n_params_non_embedding"  # the models of this study say nothing of training
     assert {fit["against"] for fit in told["fits"]} == ({option} if known else set())
-    shown = cli("analyze", out, "--against", option, "--estimated-sizes")
+    shown = cli("analyze", out, "--against", option, "--estimated-sizes", "-v")
     assert ("against scale: parameters without embeddings" in shown.out) == known
     report = cli("report", out, "--against", option, "--out", tmp_path / "page.html")
     assert report.code == 0, report.err

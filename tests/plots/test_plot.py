@@ -17,9 +17,9 @@ from icl_gap.analysis import (
     BandPoint,
     Estimate,
     GapFit,
+    GapPoint,
     LackOfFit,
     LinePosterior,
-    GapPoint,
     Metric,
     Trend,
 )
