@@ -42,3 +42,15 @@ def brief(kind: str, *parts: str) -> str:
 def shots_text(shots: int) -> str:
     """Return a number of exemplars as text: `1 shot`, `5 shots`."""
     return f"{shots} shot" if shots == 1 else f"{shots} shots"
+
+
+def signed_number(value: float, digits: int = 2) -> str:
+    """Format a change with its sign and a proper minus; zero has a plus."""
+    text = f"{value:+.{digits}f}"
+    return (f"+{text[1:]}" if not float(text) else text).replace("-", "\u2212")
+
+
+def plain_number(value: float, digits: int = 2) -> str:
+    """Format a number with a proper minus."""
+    text = f"{value:.{digits}f}"
+    return (text.removeprefix("-") if not float(text) else text).replace("-", "\u2212")

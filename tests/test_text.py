@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.text import drop_incomplete_character, printable
+from icl_gap.text import drop_incomplete_character, plain_number, printable, signed_number
 
 
 @given(st.text(st.characters()))
@@ -32,3 +33,13 @@ def test_an_incomplete_character_is_dropped(text, character) -> None:
         assert drop_incomplete_character(f"{text}{end * chr(0xFFFD)}") == text  # one a byte
     assert drop_incomplete_character(f"{text}\ufffd\ufffd\ufffd\ufffd") == f"{text}\ufffd"
     assert drop_incomplete_character(f"\ufffd{text}.") == f"\ufffd{text}."
+
+
+@pytest.mark.parametrize(
+    ("value", "change", "number"),
+    [(0.123, "+0.12", "0.12"), (-0.125001, "\u22120.13", "\u22120.13"), (-0.001, "+0.00", "0.00")],
+)
+def test_numbers_have_a_proper_minus_and_no_negative_zero(
+    value: float, change: str, number: str
+) -> None:
+    assert (signed_number(value), plain_number(value)) == (change, number)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import get_args
 
 from icl_gap.analysis.analyze import Analysis
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import GapPoint
 from icl_gap.analysis.scale import SCALES
-from icl_gap.analysis.slopes import CommonSlope, GapFit, Verdict
-from icl_gap.text import shots_text
+from icl_gap.analysis.slopes import Closed, CommonSlope, GapFit, Verdict
+from icl_gap.text import plain_number, shots_text, signed_number
 
+_CLOSED: Mapping[Closed, str] = MappingProxyType(
+    {"closed": "closed", "open": "open", "undetermined": "neither closed nor open"}
+)
 QUESTION = "Does scale close the compositional generalization gap?"
 
 
@@ -84,18 +88,6 @@ def telling_points(analysis: Analysis) -> Mapping[str, tuple[GapPoint, ...]]:
         return points[0].query_split != "pooled", len(gaps), -width
 
     return {name: tuple(max(cells.values(), key=rank)) for name, cells in groups.items()}
-
-
-def signed_number(value: float, digits: int = 2) -> str:
-    """Format a change with its sign and a proper minus; zero has a plus."""
-    text = f"{value:+.{digits}f}"
-    return (f"+{text[1:]}" if not float(text) else text).replace("-", "\u2212")
-
-
-def plain_number(value: float, digits: int = 2) -> str:
-    """Format a number with a proper minus."""
-    text = f"{value:.{digits}f}"
-    return (text.removeprefix("-") if not float(text) else text).replace("-", "\u2212")
 
 
 def with_interval(estimate: Estimate) -> str:
@@ -167,13 +159,13 @@ def _at_largest(fits: Sequence[GapFit]) -> str:
     """Return the gaps of the largest model at the most shots, and whether they are closed."""
     shots = max(fit.shots for fit in fits)
     here = [fit for fit in fits if fit.shots == shots]
-    gaps = ", ".join(
-        f"{fit.query_split} {with_interval(fit.largest_gap)} {fit.closed}"
+    gaps = "; ".join(
+        f"{fit.query_split} {with_interval(fit.largest_gap)}, {_CLOSED[fit.closed]}"
         if fit.largest_gap
         else f"{fit.query_split} unresolved"
         for fit in here
     )
-    return f"At {here[0].largest}, {shots_text(shots)}, the gap is: {gaps}."
+    return f"At {here[0].largest}, {shots_text(shots)}: {gaps}."
 
 
 def _fit_answer(fit: GapFit) -> FitAnswer:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from icl_gap.analysis.slopes import Closed, Verdict
 from icl_gap.analysis.trends import LEVEL, PermutationTest
+from icl_gap.text import signed_number
 
 EQUIVALENCE = 0.9
 """Confidence of an interval that has to lie within the margin, for a test at 5%."""
@@ -46,15 +47,14 @@ def judge(evidence: SlopeEvidence, margin: float) -> tuple[Verdict, str]:
     reasons = _against_a_trend(evidence)
     if not reasons:
         verdict: Verdict = "narrows" if evidence.slope < 0 else "widens"
-        ends = f"[{evidence.interval[0]:+.3f}, {evidence.interval[1]:+.3f}]"
         return verdict, (
-            f"the 95% interval of the slope, {ends}, excludes 0, and the permutation test has"
-            f" p = {evidence.permutation.p_value:.3f}"
+            f"the 95% interval of the slope, {_ends(evidence.interval)}, excludes 0, and the "
+            f"permutation test has p = {evidence.permutation.p_value:.3f}"
         )
     if within:
         return "no change beyond margin", (
             f"the 90% interval of the change between the smallest and the largest model, "
-            f"[{low:+.3f}, {high:+.3f}], lies within {margin:g}"
+            f"{_ends(evidence.change)}, lies within {margin:g}"
         )
     return "undetermined", "; ".join(reasons)
 
@@ -64,7 +64,7 @@ def _against_a_trend(evidence: SlopeEvidence) -> list[str]:
     reasons = []
     low, high = evidence.interval
     if low <= 0 <= high:
-        reasons.append(f"the 95% interval of the slope, [{low:+.3f}, {high:+.3f}], holds 0")
+        reasons.append(f"the 95% interval of the slope, {_ends(evidence.interval)}, holds 0")
     p, least = evidence.permutation.p_value, evidence.permutation.least
     if least > LEVEL:
         reasons.append(
@@ -80,6 +80,10 @@ def _against_a_trend(evidence: SlopeEvidence) -> list[str]:
     if agreeing < 1:
         reasons.append("the difference of accuracies and the log-odds ratio go the other way")
     return reasons
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    return f"[{', '.join(signed_number(end, 3) for end in interval)}]"
 
 
 def judge_closed(interval: tuple[float, float] | None, margin: float) -> Closed:

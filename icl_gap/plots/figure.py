@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis import Analysis, Estimate, GapFit
+from icl_gap.analysis.conclusion import conclude
 from icl_gap.plots.axes import QUERY_CAPTIONS, X_AXES, Y_AXES, Axis, Scale, limits, set_x
 from icl_gap.plots.content import (
     Mark,
@@ -272,5 +273,6 @@ def _caption(plan: _Plan) -> str:
         else "",
         "larger markers: more parameters" if len({m.weight for m in plan.marks}) > 1 else "",
         f"dotted: gaps of {', '.join(f'{gap:.0%}' for gap in ISO_GAPS)}" if plan.guided else "",
+        conclude(plan.analysis).lead.rstrip(".") if plan.fits else "",
     ]
     return "; ".join(part for part in parts if part)

@@ -26,8 +26,8 @@ def test_all_conditions_together_allow_a_verdict() -> None:
     verdict, because = judge(NARROWS, 0.1)
     assert verdict == "narrows"
     assert because == (
-        "the 95% interval of the slope, [-0.300, -0.100], excludes 0, and the permutation test has"
-        " p = 0.017"
+        "the 95% interval of the slope, [\u22120.300, \u22120.100], excludes 0, and the permutation"
+        " test has p = 0.017"
     )
     mirrored = replace(
         NARROWS,
@@ -42,7 +42,10 @@ def test_all_conditions_together_allow_a_verdict() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"interval": (-0.3, 0.01)}, "the 95% interval of the slope, [-0.300, +0.010], holds 0"),
+        (
+            {"interval": (-0.3, 0.01)},
+            "the 95% interval of the slope, [\u22120.300, +0.010], holds 0",
+        ),
         (
             {"permutation": PermutationTest(0.06, 0.017)},
             "the permutation test has p = 0.060",

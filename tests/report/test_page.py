@@ -59,7 +59,14 @@ def test_the_same_results_give_the_same_page(made, tmp_path) -> None:
 
 
 def test_words_tables_figures_and_provenance_need_no_script(made) -> None:
-    for shown in ("cannot tell", "toy/plain", "<svg", "2026-01-01", "git commit", "data/toy.yaml"):
+    for shown in (
+        "No line is drawn",
+        "toy/plain",
+        "<svg",
+        "2026-01-01",
+        "git commit",
+        "data/toy.yaml",
+    ):
         assert shown in made.partition('<div id="blocks"')[0]
 
 
