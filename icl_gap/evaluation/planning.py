@@ -14,6 +14,7 @@ from icl_gap.evaluation.grid import Cell, group_into_jobs, make_grid
 from icl_gap.evaluation.inputs import SweepModel, identify_models, load_benchmarks
 from icl_gap.evaluation.requests import PromptSizes, RequestBuilder
 from icl_gap.evaluation.shards import into_shards
+from icl_gap.evaluation.spelling import check_spelling
 from icl_gap.models import Request
 from icl_gap.progress import Progress, no_progress
 from icl_gap.text import brief
@@ -56,7 +57,8 @@ def plan_sweep(
 
     Raises:
         InputError: A benchmark, a model or a number of shots cannot be had, two cells are the
-            same, or a prompt does not fit its model's context while `overflow` is `error`.
+            same, a model's tokenizer cannot write a benchmark's targets, or a prompt does not fit
+            its model's context while `overflow` is `error`.
     """
     plan = outline_sweep(sweep, shard=shard, progress=progress)
     prepare_requests(plan, progress=progress)
@@ -74,9 +76,11 @@ def outline_sweep(
         progress: Shows progress.
 
     Raises:
-        InputError: A benchmark or a model cannot be had, or two cells are the same.
+        InputError: A benchmark or a model cannot be had, two cells are the same, or a model's
+            tokenizer cannot write a benchmark's targets.
     """
     benchmarks, models = load_benchmarks(sweep, progress), identify_models(sweep, progress)
+    check_spelling(sweep, benchmarks, models)
     cells = tuple(make_grid(sweep, benchmarks, models))
     builder = RequestBuilder(sweep)
     mine = cells if shard is None else into_shards(cells, shard[1])[shard[0]].cells

@@ -114,6 +114,9 @@ def one_by_one(
 class Tokenizer(Protocol):
     """Cuts text into a model's tokens."""
 
+    eos: frozenset[int]
+    """The ids that end a response."""
+
     def __call__(self, text: str) -> tuple[int, ...]:
         """Return the ids of a text, without special tokens; the same as `encode`."""
 
@@ -129,4 +132,13 @@ class Tokenizer(Protocol):
         Args:
             *parts: The text of the prompt, whole or in parts. Parts that repeat between calls are
                 tokenized once.
+        """
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, special tokens left out."""
+
+    def can_write(self, text: str) -> bool:
+        """Return True if ids without EOS are found that decode to a text.
+
+        White space around the text does not count, as in exact match.
         """

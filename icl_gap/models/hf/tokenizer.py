@@ -12,6 +12,7 @@ from icl_gap.errors import ModelError
 from icl_gap.models.hf.cached_tokenizer import Count, Encode, cached_encoder
 from icl_gap.models.hf.folder import read_optional_json
 from icl_gap.models.hf.remote_code import library_error
+from icl_gap.models.hf.speller import Speller
 from icl_gap.models.spec import BosPolicy
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class TextTokenizer:
         self.eos = eos
         self._codec = codec
         self._texts: dict[int, str] = {}
+        self._speller: Speller | None = None
 
     def __call__(self, text: str) -> tuple[int, ...]:
         """Encode a text without special tokens, as `encode` does."""
@@ -81,6 +83,27 @@ class TextTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Decode ids, leaving special tokens out."""
         return self._codec.decode(ids)
+
+    def can_write(self, text: str) -> bool:
+        """Return True if ids without EOS are found that decode to a text.
+
+        White space around the text does not count, as in exact match. The ids are mostly those that
+        encode it. A tokenizer that changes texts as it encodes them (`NFC`, lower case) may still
+        have others.
+        """
+        ids = self.encode(text)
+        if self.decode(ids).strip() == text.strip() and self.eos.isdisjoint(ids):
+            return True
+        if self._speller is None:
+            tokens = set(range(self._codec.largest_id() + 1)) - self.eos
+            self._speller = Speller(
+                {token: self.token_text(token) for token in tokens},
+                encode=self._codec.encode,
+                decode=self._codec.decode,
+                token_id=self._codec.token_id,
+            )
+        found = self._speller.spell(text)
+        return found is not None and self.eos.isdisjoint(found)
 
     def largest_id(self) -> int:
         """Return the largest id of a prompt whose text spells no added token."""
