@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ from typing import Any
 from icl_gap import data
 from icl_gap.data import DatasetCard
 from icl_gap.errors import DataError, InputError, Place
+from icl_gap.files import replacing
+from icl_gap.metrics import METRICS
 from icl_gap.programs.language import Database, Language
 from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Score
 from icl_gap.scoring.exact import score_batch, score_pair
-from icl_gap.scoring.predictions import Summary, read_predictions, summarize
+from icl_gap.scoring.predictions import Prediction, Summary, read_predictions, summarize
 
 _SHOWN = 5
 """Unknown ids that an error lists."""
@@ -85,36 +89,45 @@ def exact_match_batch(
     )
 
 
-def score_predictions(path: Path, *, dataset: str) -> tuple[Summary, str | None]:
+def score_predictions(
+    path: Path, *, dataset: str, out: Path | None = None
+) -> tuple[Summary, str | None]:
     """Score a file of predictions; memory holds one at a time.
 
     Args:
         path: A file that `read_predictions` can read.
         dataset: As in `exact_match`.
+        out: A file for the scores, one JSON object for each prediction: the number of its `line`
+            in `path`, its `id`, `prediction` and `target`, each metric's outcome (null if it is
+            not known), and the `reason`. It is written as a whole, or not at all.
 
     Returns:
         The summary of the scores; and, if it has no execution match, the cause and the remedy.
 
     Raises:
         DataError: There is no such card.
-        InputError: The file cannot be read, or GeoQuery has no examples of some of the ids.
+        InputError: A file cannot be read or written, or GeoQuery has no examples of some of the
+            ids.
     """
     benchmark = _scored_benchmark(data.load_card(dataset))
     unknown = _UnknownIds(benchmark)
+    with _writing(out, path) as write:
 
-    def scores() -> Iterator[Score]:
-        for line in read_predictions(path):
-            unknown.note(line.id, Place(path, line.line, "id"))
-            yield score_pair(
-                line.prediction,
-                line.target,
-                benchmark.language,
-                database=benchmark.database,
-                example_id=line.id,
-            )
+        def scores() -> Iterator[Score]:
+            for line in read_predictions(path):
+                unknown.note(line.id, Place(path, line.line, "id"))
+                score = score_pair(
+                    line.prediction,
+                    line.target,
+                    benchmark.language,
+                    database=benchmark.database,
+                    example_id=line.id,
+                )
+                write(line, score)
+                yield score
 
-    summary = summarize(scores())
-    unknown.check()
+        summary = summarize(scores())
+        unknown.check()
     if summary.accuracies["execution"] is not None:
         return summary, None
     without = summary.n - summary.n_known["execution"]
@@ -123,6 +136,33 @@ def score_predictions(path: Path, *, dataset: str) -> tuple[Summary, str | None]
         "placeholders stand for; give each line the id of its example, such as "
         f'"{next(iter(benchmark.bindings or ("geo-0",)))}"'
     )
+
+
+@contextmanager
+def _writing(out: Path | None, read: Path) -> Iterator[Callable[[Prediction, Score], object]]:
+    """Open a file for scores, and return the function that writes one."""
+    if out is None:
+        yield lambda _line, _score: None
+        return
+    if out.resolve() == read.resolve():
+        raise InputError(
+            "the scores would replace the predictions", value=str(out), allowed="another file"
+        )
+    try:
+        with replacing(out) as file:
+            yield lambda line, score: file.write(_score_line(line, score))
+    except OSError as error:
+        raise InputError(
+            f"cannot write the scores: {error.strerror or error}",
+            allowed="a file in a folder that exists",
+            place=Place(out),
+        ) from error
+
+
+def _score_line(line: Prediction, score: Score) -> bytes:
+    outcomes: dict[str, bool | None] = {metric: getattr(score, metric) for metric in METRICS}
+    row = {**asdict(line), **outcomes, "reason": score.reason}
+    return json.dumps(row).encode() + b"\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,24 @@ class Summary:
     reasons: dict[str, int]
     """Counts of the reasons, the most frequent first, then by name."""
 
+    def interval(self, metric: Metric) -> tuple[float, float] | None:
+        """Return Wilson's 95 % interval of an accuracy; None unless every outcome is known.
+
+        Predictions count as independent, so the interval is too narrow where many are answers to
+        one query. Sources: Wilson 1927, JASA 22(158); Brown, Cai & DasGupta 2001, Statistical
+        Science 16(2).
+
+        Args:
+            metric: The metric.
+        """
+        from scipy.stats import binomtest
+
+        accuracy = self.accuracies[metric]
+        if accuracy is None:
+            return None
+        found = binomtest(round(accuracy * self.n), self.n).proportion_ci(0.95, "wilson")
+        return float(found.low), float(found.high)
+
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
     """Read a JSONL file of predictions, line by line; empty lines are skipped.

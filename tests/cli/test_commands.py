@@ -190,10 +190,44 @@ def test_score_reads_anyone_s_file(cli, tmp_path) -> None:
     path.write_text("\n".join(json.dumps({"prediction": p, "target": t}) for p, t in pairs))
     outcome = cli("score", path, "--dataset", "scan")
     assert outcome.code == 0
-    assert re.search(r"raw exact match\s+0.2500", outcome.out)
-    assert re.search(r"canonical exact match\s+0.5000", outcome.out)
-    assert re.search(r"execution match\s+0.5000\n", outcome.out)
+    assert re.search(r"raw exact match\s+0.2500  \[0.0456, 0.6994\]\n", outcome.out)
+    assert re.search(r"canonical exact match\s+0.5000  \[0.1500, 0.8500\]\n", outcome.out)
+    assert re.search(r"execution match\s+0.5000 ", outcome.out)
+    assert "95% intervals are Wilson's" in outcome.out
     assert "spacing" in outcome.out
+
+
+def test_score_writes_a_line_for_each_prediction(cli, tmp_path) -> None:
+    path, out = tmp_path / "predictions.jsonl", tmp_path / "scores.jsonl"
+    rows = [
+        {"id": "a", "prediction": "WALK  RUN", "target": "WALK RUN"},
+        {"prediction": "WALK", "target": "WALK", "model": "m"},
+        {"id": 7, "prediction": "\ud800", "target": "WALK"},
+    ]
+    path.write_text("\n\n".join(map(json.dumps, rows)))
+    outcome = cli("score", path, "--dataset", "scan", "--out", out)
+    assert outcome.code == 0
+    assert f"scores: {out}" in outcome.out
+    found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    outcomes = [(row["line"], row["id"], row["raw"], row["canonical"]) for row in found]
+    assert outcomes == [(1, "a", False, True), (3, None, True, True), (5, "7", False, False)]
+    assert [row["reason"] for row in found][:2] == ["spacing", None]
+    assert [row["prediction"] for row in found] == [row["prediction"] for row in rows]
+    assert list(found[0]) == [
+        "id", "prediction", "target", "line", "raw", "canonical", "execution", "reason"
+    ]  # fmt: skip
+
+
+def test_score_replaces_neither_its_input_nor_anything_after_a_fault(cli, tmp_path) -> None:
+    path, out = tmp_path / "predictions.jsonl", tmp_path / "scores.jsonl"
+    path.write_text('{"prediction": "a", "target": "b"}\nno JSON\n', encoding="utf-8")
+    out.write_text("kept", encoding="utf-8")
+    assert cli("score", path, "--dataset", "scan", "--out", out).code == 2
+    assert out.read_text(encoding="utf-8") == "kept"
+    outcome = cli("score", path, "--dataset", "scan", "--out", path)
+    assert (outcome.code, "would replace the predictions" in outcome.err) == (2, True)
+    outcome = cli("score", path, "--dataset", "scan", "--out", tmp_path / "none" / "scores.jsonl")
+    assert (outcome.code, "cannot write the scores" in outcome.err) == (2, True)
 
 
 def score_pairs(cli, folder, rows, dataset="geoquery") -> Any:
@@ -208,7 +242,7 @@ def test_score_runs_the_published_programs(cli, tmp_path) -> None:
     outcome = score_pairs(cli, tmp_path, [{**row, "id": "geo-0"}, {**row, "id": "geo-879"}])
     assert outcome.code == 0
     assert re.search(r"canonical exact match\s+0.0000", outcome.out)
-    assert re.search(r"execution match\s+1.0000\n", outcome.out)
+    assert re.search(r"execution match\s+1.0000 ", outcome.out)
 
 
 @pytest.fixture
@@ -231,7 +265,7 @@ def test_all_metrics_of_a_score_have_one_denominator(cli, tmp_path) -> None:
     outcome = score_pairs(cli, tmp_path, rows)
     assert outcome.code == 0
     assert re.search(r"raw exact match\s+0.2000", outcome.out)
-    assert re.search(r"execution match\s+0.4000\n", outcome.out)
+    assert re.search(r"execution match\s+0.4000 ", outcome.out)
 
 
 @pytest.mark.usefixtures("geography")
@@ -270,7 +304,7 @@ def test_without_the_files_execution_is_unmeasured_and_the_way_is_told(
 def test_ids_are_the_users_own_where_programs_do_not_depend_on_them(cli, tmp_path) -> None:
     rows = [{"prediction": "I_TURN_LEFT " * 3, "target": "I_TURN_RIGHT", "id": "mine"}]
     outcome = score_pairs(cli, tmp_path, rows, "scan")
-    assert re.search(r"execution match\s+1.0000\n", outcome.out)
+    assert re.search(r"execution match\s+1.0000 ", outcome.out)
 
 
 def test_data_commands_work_without_files(cli) -> None:

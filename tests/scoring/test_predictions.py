@@ -87,6 +87,17 @@ def test_summary() -> None:
     assert list(found.reasons) == list(reasons)
 
 
+def test_intervals_are_wilson_s() -> None:
+    found = summarize(Score(raw=n < 2, canonical=True) for n in range(10))
+    low, high = found.interval("raw") or (0.0, 0.0)
+    # Brown, Cai & DasGupta 2001: the ends p solve (x / n - p)^2 = z^2 p (1 - p) / n.
+    for p in (low, high):
+        assert (0.2 - p) ** 2 == pytest.approx(1.959964**2 * p * (1 - p) / 10, rel=1e-6)
+    assert low < 0.2 < high
+    assert found.interval("canonical") == pytest.approx((0.72247, 1.0), abs=1e-5)
+    assert found.interval("execution") is None
+
+
 def judged(*executions: bool | None) -> Summary:
     return summarize(
         Score(raw=False, canonical=False, reason="different program", execution=execution)
