@@ -8,6 +8,7 @@ evidence.py                 further intervals, tests and bounds; the smooth gap
 regression.py, scatter.py   the gap against scale, with scatter between models
 fit.py, families.py, common.py   fits of families, one or several cells together
 forms.py, comparison.py, trends.py, verdicts.py   other curves, tests, and the rule of the verdict
+power.py                    the power of a planned study
 composition.py              the reasoning gap of composed questions
 table.py                    all of it as rows of text
 """

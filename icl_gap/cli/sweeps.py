@@ -95,6 +95,7 @@ def plan(
     ] = None,
 ) -> None:
     """Show a sweep's grid, prompt sizes and cost; run nothing."""
+    from icl_gap.cli.detection import show_power
     from icl_gap.cli.servers import SERVER_COLUMNS, server_row
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.estimates import (
@@ -103,6 +104,7 @@ def plan(
         damaged_weights,
         memory_needs,
         server_uses,
+        shots_without_gap,
     )
     from icl_gap.evaluation.planning import plan_sweep
 
@@ -126,7 +128,8 @@ def plan(
         if rows:
             texts = ("model", "benchmark", "fits here", *SERVER_COLUMNS)
             show_table(rows, title=title, left=texts)
-    for note in damaged_weights(planned):
+    show_power(planned)
+    for note in (*filter(None, [shots_without_gap(planned)]), *damaged_weights(planned)):
         say(f"note: {note}")
 
 

@@ -187,6 +187,35 @@ def memory_needs(plan: Plan) -> Iterator[tuple[str, MemoryFit]]:
             yield model.identity.name, found
 
 
+def count_model_parameters(plan: Plan) -> Iterator[tuple[SweepModel, int | None]]:
+    """Count the parameters of each model of a sweep; no weights are loaded.
+
+    Args:
+        plan: The sweep's plan.
+
+    Yields:
+        A model, and its number of parameters, counted or as stated; None where it is not known.
+    """
+    for model in plan.models:
+        n_params = model.identity.n_params
+        try:
+            footprint = measure_footprint(model.spec, model.identity)
+        except ModelError:
+            footprint = None
+        yield model, n_params if footprint is None else footprint.n_params
+
+
+def shots_without_gap(plan: Plan) -> str | None:
+    """Return a note on prompts without exemplars, which are the same ID and OOD; None without any.
+
+    Args:
+        plan: The sweep's plan.
+    """
+    if {"id", "ood"} <= set(plan.sweep.conditions) and any(0 in m.shots for m in plan.models):
+        return "with 0 shots ID and OOD are one prompt, so there is no gap to estimate"
+    return None
+
+
 def damaged_weights(plan: Plan) -> Iterator[str]:
     """Check the files of weights at hand, which a run would only do as it loads them.
 

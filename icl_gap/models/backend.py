@@ -19,6 +19,8 @@ SpecT = TypeVar("SpecT", bound=ModelSpecBase)
 class Footprint:
     """Memory and computation that a model takes where it runs, known before its weights load."""
 
+    n_params: int
+    """All parameters, shared ones once."""
     non_embedding: int
     """Parameters without embeddings and output layer."""
     layers: int

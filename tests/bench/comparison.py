@@ -87,8 +87,9 @@ class Bench:
     def operations(self) -> float:
         """Of the tokens that are left to compute where what is shared is computed once."""
         shape = self.shape
-        _, inner = count_parameters(self.plain)
+        total, inner = count_parameters(self.plain)
         cost = Footprint(
+            n_params=total,
             non_embedding=inner,
             layers=shape.layers,
             width=shape.hidden_size,

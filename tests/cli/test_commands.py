@@ -171,6 +171,8 @@ def test_plan_shows_the_grid_and_runs_nothing(cli, sweep, tmp_path, monkeypatch)
     assert "400" in outcome.out
     for said in ("tokens written", "after sharing", "TFLOP", "time at that rate"):
         assert said in outcome.out
+    assert "note: with 0 shots ID and OOD are one prompt" in outcome.out
+    assert "80% power" not in outcome.out  # of models that no fit uses
     assert not (tmp_path / "results").exists()
 
 

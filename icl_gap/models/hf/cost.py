@@ -70,6 +70,7 @@ def footprint_from_config(
     quantized_on_disk = getattr(config, "quantization_config", None) is not None
     weights = int((total - packed) * dtype.itemsize + packed * per_packed + buffers)
     return Footprint(
+        n_params=total,
         non_embedding=inner,
         layers=text.num_hidden_layers,
         width=text.hidden_size,
