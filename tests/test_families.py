@@ -17,9 +17,9 @@ from icl_gap.results import open_results
 from icl_gap.specs import check_spec
 
 
-def test_models_of_a_family_are_planned_at_the_place_of_their_entry(toy_card) -> None:
+def test_models_of_a_family_are_planned_at_the_place_of_their_entry() -> None:
     named = ["nearest", {"family": "nano-codegen", "sizes": ["xxs", "s"], "shots": [2]}]
-    plan = plan_sweep(sweep(toy_card, models=named, seeds=[0]))
+    plan = plan_sweep(sweep("scan", models=named, seeds=[0]))
     named = {cell.info.model: cell.model for cell in plan.cells}
     assert list(named) == ["nearest", "nano-codegen-xxs", "nano-codegen-s"]
     assert [each.place for each in named.values()] == ["models[0]", "models[1]", "models[1]"]
