@@ -289,6 +289,10 @@ class CellInfo:
     n_params_non_embedding: int | None
     size_source: SizeSource = "counted"
     training_tokens: int | None = None
+    training_seed: int | None = None
+    """Seed of its training, where several models differ in it alone; None if it is not given."""
+    revision: str | None = None
+    """Branch, tag or commit of its weights; None if it is not given."""
     trained: bool
     dataset: str
     split: str

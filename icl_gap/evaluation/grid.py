@@ -85,6 +85,8 @@ def _cell(
         n_params_non_embedding=identity.n_params_non_embedding,
         size_source=identity.size_source,
         training_tokens=identity.training_tokens,
+        training_seed=identity.training_seed,
+        revision=identity.revision,
         trained=identity.trained,
         dataset=data.name,
         split=data.split,

@@ -47,6 +47,22 @@ class Identity:
     n_params_non_embedding: int | None = None
     """The same without embeddings and output layer."""
     size_source: SizeSource = "counted"
+    training_seed: int | None = None
+    """Seed of its training, as the user states it."""
+    revision: str | None = None
+    """Branch, tag or commit of its weights, as the user gives it."""
+
+
+def checkpoint_name(name: str, *, revision: str | None, training_seed: int | None) -> str:
+    """Return a name that tells the checkpoints of one model apart.
+
+    Args:
+        name: The model's name.
+        revision: Branch, tag or commit of the weights; `main` and None add nothing.
+        training_seed: Seed of the training; None adds nothing.
+    """
+    at = "" if revision in {None, "main"} else f"@{revision}"
+    return f"{name}{at}" if training_seed is None else f"{name}{at}-seed{training_seed}"
 
 
 def tokenizer_files(folder: Path) -> dict[str, str]:

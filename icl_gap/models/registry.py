@@ -17,7 +17,7 @@ from icl_gap.models.baselines.nearest_exemplar import NearestExemplarBackend
 from icl_gap.models.hf.memory import memory_fit
 from icl_gap.models.hf.random_init import RandomInitBackend
 from icl_gap.models.hf.transformers_backend import TransformersBackend
-from icl_gap.models.identity import Identity
+from icl_gap.models.identity import Identity, checkpoint_name
 from icl_gap.models.server.openai_backend import OpenAIBackend
 from icl_gap.models.spec import ModelSpecBase
 from icl_gap.models.zoo import FamilySpec
@@ -64,7 +64,10 @@ def identify(spec: ModelSpec) -> Identity:
         raise ModelError(
             f"cannot read the model's files: {error.strerror}", value=str(error.filename)
         ) from error
-    return replace(found, name=spec.name or found.name, key={"kind": spec.kind, **found.key})
+    checkpoint = checkpoint_name(
+        found.name, revision=found.revision, training_seed=found.training_seed
+    )
+    return replace(found, name=spec.name or checkpoint, key={"kind": spec.kind, **found.key})
 
 
 def load_tokenizer(spec: ModelSpec, identity: Identity) -> Tokenizer | None:

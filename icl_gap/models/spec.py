@@ -84,7 +84,9 @@ class TransformersSpec(ModelSpecBase):
     """Folder, name on the hub (`facebook/opt-350m`), or name of a model that ships with the package
     (`nano-codegen-s`)."""
     revision: str | None = None
-    """Branch, tag or commit on the hub; by default the main branch."""
+    """Branch, tag or commit on the hub; by default the main branch. It becomes part of the name."""
+    training_seed: NonNegativeInt | None = None
+    """Seed of its training, of models that differ in it alone. It becomes part of the name."""
     family: str | None = None
     """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`, or else
     its architecture (`model_type`)."""
@@ -225,6 +227,10 @@ class OpenAISpec(ModelSpecBase):
     n_params_non_embedding: PositiveInt | None = None
     size_source: SizeSource = "stated"
     training_tokens: PositiveInt | None = None
+    revision: str | None = None
+    """Branch, tag or commit of the weights that the server runs. It becomes part of the name."""
+    training_seed: NonNegativeInt | None = None
+    """Seed of its training, of models that differ in it alone. It becomes part of the name."""
     logprobs: PromptLogprobs = "auto"
     """Way in which the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
     `prompt_logprobs` (vLLM); `auto` finds out when the model is loaded."""

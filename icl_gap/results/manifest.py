@@ -34,6 +34,8 @@ class CellLabels:
     n_params_non_embedding: int | None
     training_tokens: int | None
     size_source: SizeSource
+    training_seed: int | None = None
+    revision: str | None = None
 
     def applied_to(self, info: CellInfo) -> CellInfo:
         """Return a cell's description with these labels."""

@@ -117,10 +117,10 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     """Read results into a pandas frame, one row a request.
 
     Columns of the cell: `cell` (its key), `model`, `family`, `n_params`, `n_params_non_embedding`,
-    `size_source`, `training_tokens`, `trained`, `dataset`, `split`, `partial`, `query_split`,
-    `condition`, `shots`, `seed`, `selection`. Columns of the request: the fields of
-    `icl_gap.schema.Record`; its `shots` are `shots_effective`, its `divergence` is three columns
-    (without its `text`), its `usage` two. Lone surrogates in texts become escapes.
+    `size_source`, `training_tokens`, `training_seed`, `revision`, `trained`, `dataset`, `split`,
+    `partial`, `query_split`, `condition`, `shots`, `seed`, `selection`. Columns of the request: the
+    fields of `icl_gap.schema.Record`; its `shots` are `shots_effective`, its `divergence` is three
+    columns (without its `text`), its `usage` two. Lone surrogates in texts become escapes.
 
     Args:
         folder: A folder that `icl-gap run` wrote.

@@ -11,6 +11,7 @@ from toys import sweep
 
 from icl_gap.errors import DataError, InputError, PromptError, SamplingError
 from icl_gap.evaluation.planning import Plan, outline_sweep, plan_sweep, prepare_requests
+from icl_gap.schema import CellInfo
 
 TIGHT = {"kind": "random_init", "family": "opt", "context_length": 60}
 
@@ -32,6 +33,23 @@ def test_a_model_may_have_shots_of_its_own(toy_card) -> None:
     plan = plan_sweep(sweep(toy_card, models=models))
     shots = {(cell.info.model, cell.info.shots) for cell in plan.cells}
     assert shots == {("nearest", 5), ("mock", 0), ("mock", 2)}
+
+
+def test_replicates_of_a_size_are_models_of_their_own() -> None:
+    def cells(*seeds: int | None) -> list[CellInfo]:
+        entries = [{"model": "nano-codegen-xs", "training_seed": seed} for seed in seeds]
+        plan = outline_sweep(sweep("scan", models=entries, shots=[1], seeds=[0], limit=2))
+        return [cell.info for cell in plan.cells]
+
+    one, *_ = cells(None)
+    found = cells(0, 1)
+    assert {(c.model, c.training_seed) for c in found} == {
+        ("nano-codegen-xs-seed0", 0),
+        ("nano-codegen-xs-seed1", 1),
+    }
+    assert (one.model, one.training_seed, one.revision) == ("nano-codegen-xs", None, None)
+    assert {c.family for c in found} == {one.family}
+    assert one.key in {c.key for c in found}  # a label changes no result
 
 
 def test_the_same_sweep_has_the_same_keys(toy_card) -> None:

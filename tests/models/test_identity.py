@@ -18,6 +18,7 @@ from icl_gap.models import (
     identify,
 )
 from icl_gap.models.hf.folder import context_length
+from icl_gap.models.identity import checkpoint_name
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -39,6 +40,29 @@ def test_what_a_folder_tells(folder: Path) -> None:
     json.dumps(identity.key)
     named = identify(TransformersSpec(model=str(folder), name="mine", family="f"))
     assert (named.name, named.family) == ("mine", "f")
+
+
+def test_trainings_that_differ_in_their_seed_have_names_of_their_own(folder: Path) -> None:
+    plain = identify(TransformersSpec(model=str(folder)))
+    seeded = identify(TransformersSpec(model=str(folder), training_seed=3))
+    named = identify(TransformersSpec(model=str(folder), training_seed=3, name="mine"))
+    assert (plain.name, seeded.name, named.name) == ("tiny", "tiny-seed3", "mine")
+    assert (plain.training_seed, seeded.training_seed, named.training_seed) == (None, 3, 3)
+    assert plain.key == seeded.key == named.key  # a folder's files say all
+
+
+@pytest.mark.parametrize(
+    ("revision", "seed", "name"),
+    [
+        (None, None, "a/m"),
+        ("main", None, "a/m"),
+        ("step1000", None, "a/m@step1000"),
+        ("main", 0, "a/m-seed0"),
+        ("step1000", 12, "a/m@step1000-seed12"),
+    ],
+)
+def test_the_name_of_a_checkpoint(revision: str | None, seed: int | None, name: str) -> None:
+    assert checkpoint_name("a/m", revision=revision, training_seed=seed) == name
 
 
 def test_the_key_stays_when_the_folder_moves(folder: Path, tmp_path: Path) -> None:

@@ -203,7 +203,14 @@ def test_an_error_of_the_run_is_not_taken_for_one_of_the_folder(tmp_path) -> Non
 def test_what_is_said_of_a_size_is_that_of_the_last_run(tmp_path) -> None:
     folder = fresh(tmp_path)
     write(folder, SOME)
-    told = replace(INFO, n_params=12, size_source="estimated", training_tokens=7)
+    told = replace(
+        INFO,
+        n_params=12,
+        size_source="estimated",
+        training_tokens=7,
+        training_seed=3,
+        revision="step1000",
+    )
     with open_store(folder, {"name": "x"}, [told]):
         pass
     (cell,) = open_results(folder)

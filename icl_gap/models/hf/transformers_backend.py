@@ -66,6 +66,8 @@ class TransformersBackend(Backend[TransformersSpec]):
             folder=folder,
             tokenizer=tokenizer_digest({"bos": spec.bos, **tokenizer_files(folder)}),
             training_tokens=training_tokens(spec.model) if published else None,
+            training_seed=spec.training_seed,
+            revision=spec.revision,
         )
 
     def tokenizer(self, spec: TransformersSpec, identity: Identity) -> TextTokenizer:

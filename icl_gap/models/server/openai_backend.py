@@ -37,6 +37,10 @@ class OpenAIBackend(Backend[OpenAISpec]):
             "context_length": spec.context_length,
             "logprobs": spec.logprobs,
         }
+        if spec.revision is not None:  # the server may run another one under the same name
+            key["revision"] = spec.revision
+        if spec.training_seed is not None:
+            key["training_seed"] = spec.training_seed
         return Identity(
             name=name,
             family=spec.family or name,
@@ -49,6 +53,8 @@ class OpenAIBackend(Backend[OpenAISpec]):
             n_params=spec.n_params,
             n_params_non_embedding=spec.n_params_non_embedding,
             size_source=spec.size_source,
+            training_seed=spec.training_seed,
+            revision=spec.revision,
         )
 
     def tokenizer(self, spec: OpenAISpec, identity: Identity) -> TextTokenizer | None:

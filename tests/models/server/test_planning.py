@@ -84,10 +84,10 @@ def test_a_plan_names_the_line_of_a_server_that_would_get_the_key_in_plain_text(
     assert (raised.value.place.line, raised.value.place.key) == (7, "models[0].base_url")
 
 
-def test_its_tokenizer_measures_prompts_and_draws_the_exemplars_of_its_model(toy_card) -> None:
+def test_its_tokenizer_measures_prompts_and_draws_the_exemplars_of_its_model() -> None:
     fields = {"tokenizer": NAME, "context_length": 1024}
     served, local = (
-        plan_sweep(sweep(toy_card, models=[model])) for model in ({**AWAY, **fields}, NAME)
+        plan_sweep(sweep("scan", models=[model])) for model in ({**AWAY, **fields}, NAME)
     )
     assert [served.sizes(cell) for cell in served.cells] == [
         local.sizes(cell) for cell in local.cells
@@ -110,6 +110,16 @@ def test_it_has_no_weights_and_the_tokenizer_that_is_named() -> None:
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path) -> None:
     with pytest.raises(ModelError, match="holds no tokenizer"):
         identify(spec(tokenizer=str(tmp_path)))
+
+
+def test_checkpoints_of_a_server_are_models_of_their_own() -> None:
+    plain = identify(spec())
+    step = identify(spec(revision="step1000", training_seed=1))
+    assert step.name == f"{plain.name}@step1000-seed1"
+    assert (step.revision, step.training_seed) == ("step1000", 1)
+    assert plain.key.keys() & {"revision", "training_seed"} == set()
+    assert step.key == {**plain.key, "revision": "step1000", "training_seed": 1}
+    assert step.family == plain.family
 
 
 def test_what_is_stated_of_it_is_known_of_it(monkeypatch) -> None:
