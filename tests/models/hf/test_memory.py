@@ -118,10 +118,8 @@ def test_a_giant_is_measured_without_weights(giant: Path) -> None:
     assert packed[1] < packed[0] < found.weights / 3
 
 
-def test_a_giant_is_refused_at_once_with_its_sizes(
-    giant: Path, toy_card: str, tmp_path: Path
-) -> None:
-    spec = sweep(toy_card, models=[{"model": str(giant)}, "nearest"])
+def test_a_giant_is_refused_at_once_with_its_sizes(giant: Path, tmp_path: Path) -> None:
+    spec = sweep("scan", models=[{"model": str(giant)}, "nearest"])
     began = time.monotonic()
     with pytest.raises(InferenceError, match="opt-175b does not fit in memory") as caught:
         evaluate_sweep(spec, tmp_path / "out")
@@ -134,10 +132,10 @@ def test_a_giant_is_refused_at_once_with_its_sizes(
     assert {cell.info.model for cell in open_results(tmp_path / "out")} == {"nearest"}
 
 
-def test_plan_shows_what_does_not_fit(giant: Path, toy_card: str, tmp_path: Path) -> None:
+def test_plan_shows_what_does_not_fit(giant: Path, tmp_path: Path) -> None:
     path = tmp_path / "sweep.yaml"
     models = [{"model": str(giant)}, "nano-codegen-xxs", "nearest"]
-    fields = {"name": "s", "datasets": [toy_card], "models": models, "shots": [0], "limit": 2}
+    fields = {"name": "s", "datasets": ["scan"], "models": models, "shots": [0], "limit": 2}
     path.write_text(yaml.safe_dump(fields), encoding="utf-8")
     shown = CliRunner().invoke(app, ["plan", str(path)], catch_exceptions=False)
     assert shown.exit_code == 0
