@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from asking import complete
@@ -78,8 +79,8 @@ def test_quantized_weights_run_and_count_in_full(make_model: Any, bits: str) -> 
     assert len(complete(quantized, [PROMPT] * 2, max_new_bytes=3)) == 2
 
 
-QUANTIZED = {"8bit": 0.1, "4bit": 0.6}
-"""The relative error of a gold answer's log-likelihood under quantization of a nano model."""
+QUANTIZED = {"8bit": 0.3, "4bit": 1.2}
+"""The error of a gold answer's log-likelihood under quantization of a nano model, at most."""
 
 
 # On a CPU, bitsandbytes packs 4 bits of matrices of 32, 64, … rows; of this BLOOM's 80 it does not.
@@ -99,9 +100,10 @@ def test_a_quantized_model_answers_a_whole_sweep(tmp_path: Path, name: str, bits
         for mine, theirs in zip(one.records, other.records, strict=True):
             assert theirs.status == "scored"
             assert mine.prompt_sha256 == theirs.prompt_sha256
-            assert theirs.gold_logprob == pytest.approx(mine.gold_logprob, rel=QUANTIZED[bits])
+            assert theirs.gold_logprob == pytest.approx(mine.gold_logprob, abs=QUANTIZED[bits])
     logprobs = [[r.gold_logprob for cell in each for r in cell.records] for each in (plain, packed)]
     assert logprobs[0] != logprobs[1]  # it was quantized indeed
+    assert np.corrcoef(logprobs)[0, 1] > 0.95
 
 
 @pytest.mark.parametrize(
