@@ -8,6 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from icl_gap.models import RandomInitSpec, identify, load_tokenizer
 from icl_gap.models.hf.speller import Speller
 from icl_gap.models.hf.tokenizer import TextTokenizer, rust_codec
 
@@ -91,8 +92,9 @@ def test_bytes_write_what_a_normalizer_changes(
 
 
 def test_gpt2_writes_every_text(gpt2_folder: Path) -> None:
-    rust = Tokenizer.from_file(str(gpt2_folder / "tokenizer.json"))
-    tokenizer = TextTokenizer(rust_codec(rust), (), frozenset())
+    spec = RandomInitSpec(tokenizer=gpt2_folder)
+    tokenizer = load_tokenizer(spec, identify(spec))
+    assert tokenizer is not None
     for text in ("SELECT count(*) WHERE { ?x0 a ns:b.c }", "\N{SNOWMAN} \t\n x", "<|endoftext|>"):
         assert tokenizer.can_write(text)
 
