@@ -63,7 +63,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[quantization,api,ray,embedding]' --group dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt --editable '.[quantization,api,ray,embedding,bayes]' --group dev
 	touch $@
 
 # What the engine is measured against; nothing else needs it.

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.analysis import MARGIN
-from icl_gap.cli.console import say, show_progress, waiting
+from icl_gap.cli.console import say, show_progress, show_table, waiting
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.schema import Metric, ScaleKey
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis
+    from icl_gap.analysis.hierarchical_fit import HierarchicalCheck
     from icl_gap.plots import FigureRecipe
     from icl_gap.results import Results
 
@@ -53,12 +54,17 @@ def analyze(
     csv: Annotated[
         Path | None, typer.Option(help="Folder to write everything to, as CSV files.")
     ] = None,
+    bayes: Annotated[
+        bool,
+        typer.Option("--bayes", help="Add a Bayesian mixed model; needs icl-gap[bayes]."),
+    ] = False,
 ) -> None:
     """Say whether scale closes the gap, with all numbers."""
     from icl_gap.cli.answer import show_answer, write_csv
     from icl_gap.results import open_results
 
     found = open_results(results)
+    check = check_of(found, metric, against, estimated_sizes=estimated_sizes) if bayes else None
     scales = tuple(map(read_count, at or ()))
     analysis = analysis_of(
         found, metric, against, estimated_sizes=estimated_sizes, margin=margin, at=scales
@@ -66,8 +72,11 @@ def analyze(
     if csv is not None:
         write_csv(analysis, csv)
     if as_json:
-        say(json.dumps(analysis.to_json(), indent=1))
+        more = check.to_json() if check else {}
+        say(json.dumps(analysis.to_json() | more, indent=1))
     else:
+        if check:
+            show_check(check)
         show_answer(found, analysis, verbose=verbose)
 
 
@@ -115,6 +124,39 @@ def analysis_of(
             margin=margin,
             at=at,
         )
+
+
+def check_of(
+    results: Results, metric: Metric, against: ScaleKey, *, estimated_sizes: bool
+) -> HierarchicalCheck:
+    """Fit the mixed model to each group of results that has enough sizes."""
+    from icl_gap.analysis.hierarchical import check_hierarchically
+    from icl_gap.analysis.mixed_model import require_bayes
+    from icl_gap.results import OUTCOMES
+
+    require_bayes()
+    frame = results.frame(OUTCOMES, progress=show_progress)
+    return check_hierarchically(
+        frame,
+        metric=metric,
+        against=against,
+        estimated_sizes=estimated_sizes,
+        progress=show_progress,
+    )
+
+
+def show_check(check: HierarchicalCheck) -> None:
+    """Print the table of a hierarchical check, and why some fits are not to be trusted."""
+    from icl_gap.analysis.hierarchical_fit import hierarchical_table
+
+    if check.fits:
+        title = f"hierarchical check (mixed model), {check.confidence:.0%} intervals"
+        show_table(hierarchical_table(check), title=title, left=("family", "benchmark", "queries"))
+    for fit in check.fits:
+        for doubt in fit.doubts:
+            say(f"note: hierarchical check not trusted: {doubt}: {fit.label}")
+    for note in check.notes:
+        say(f"note: {note}")
 
 
 def plot(
