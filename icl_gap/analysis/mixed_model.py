@@ -109,7 +109,7 @@ def require_bayes() -> None:
     """
     if missing := [name for name in LIBRARIES if find_spec(name) is None]:
         raise InputError(
-            f"the hierarchical check needs {' and '.join(missing)}, not installed",
+            f"the hierarchical check: {' and '.join(missing)} not installed",
             allowed="pip install 'icl-gap[bayes]'",
         )
 

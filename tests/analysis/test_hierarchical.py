@@ -156,7 +156,7 @@ def test_groups_of_results_are_fitted_and_the_rest_is_noted() -> None:
 
 
 def test_a_model_at_the_floor_stays_in() -> None:
-    blocks = family(4)
+    blocks = family()
     floor = paired(np.zeros((2, 12)), np.zeros((2, 12)), of=blocks[0].setting)
     fit = fit_hierarchical([floor, *blocks[1:]], sampling=TINY)
     assert fit.gaps[0].a_id.high < 0.5
