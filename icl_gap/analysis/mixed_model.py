@@ -47,7 +47,7 @@ class Sampling:
     chains: int = 4
     warmup: int = 1000
     """Draws of each chain that tune the sampler and are thrown away."""
-    draws: int = 1000
+    draws: int = 2000
     """Draws of each chain that are kept."""
     seed: int = 0
 

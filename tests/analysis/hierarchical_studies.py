@@ -15,14 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 from analysis.test_bootstrap import paired, subject
 from numpy.polynomial.hermite_e import hermegauss
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
+from icl_gap.analysis.fit import fit_gaps
 from icl_gap.analysis.gaps import estimate_gaps
 from icl_gap.analysis.hierarchical import fit_hierarchical
 from icl_gap.analysis.hierarchical_fit import HierarchicalFit
 from icl_gap.analysis.mixed_model import Sampling
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes
+from icl_gap.analysis.slopes import FitSettings
 
 NODES, WEIGHTS = hermegauss(80)
 SHORT = Sampling(chains=2, warmup=300, draws=400)
@@ -108,41 +110,12 @@ def simulated(rng: np.random.Generator, design: Design) -> tuple[list[PairedOutc
     return blocks, Truth(gaps, design.slope)
 
 
-def regression(blocks: Sequence[PairedOutcomes], scale: float = 0.1) -> Floats:
-    """Random-effects regression: gap = a + b x + u + e, u ~ N(0, tau^2), tau half-normal.
-
-    The intercept and the slope have flat priors; tau is integrated on a grid.
-
-    Returns:
-        The 2.5%, 50% and 97.5% quantiles of the slope.
-    """
+def regression(blocks: Sequence[PairedOutcomes]) -> Floats:
+    """The low end, the value and the high end of the slope that `analyze` shows."""
     measured, _ = estimate_gaps(blocks, resamples=1000, seed=0, confidence=0.95)
-    gaps = np.array([1 - each.point.a_ood.value / each.point.a_id.value for each in measured])
-    noise = np.cov([np.nan_to_num(each.gaps, nan=-10.0) for each in measured])
-    x = np.log10([float(block.setting.n_params or 0) for block in blocks])
-    design = np.stack([np.ones_like(x), x - x.mean()], axis=1)
-    logs, means, sds = [], [], []
-    grid = np.linspace(0, 5 * scale, 200)
-    for tau in grid:
-        inverse = np.linalg.inv(noise + tau**2 * np.eye(len(x)))
-        information = design.T @ inverse @ design
-        found = np.linalg.solve(information, design.T @ inverse @ gaps)
-        left = gaps - design @ found
-        logs.append(
-            0.5 * np.linalg.slogdet(inverse)[1]
-            - 0.5 * np.linalg.slogdet(information)[1]
-            - 0.5 * left @ inverse @ left
-            - 0.5 * (tau / scale) ** 2
-        )
-        means.append(found[1])
-        sds.append(np.sqrt(np.linalg.inv(information)[1, 1]))
-    weights = np.exp(np.array(logs) - max(logs))
-    weights /= weights.sum()
-    ends = [
-        optimize.brentq(lambda b, p=p: float(weights @ stats.norm.cdf(b, means, sds)) - p, -50, 50)
-        for p in (0.025, 0.5, 0.975)
-    ]
-    return np.array(ends)
+    (fit,) = fit_gaps(measured, FitSettings())[0]
+    low, high = fit.slope_interval or (-np.inf, np.inf)
+    return np.array([low, fit.slope, high])
 
 
 @dataclass(frozen=True)
