@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from studies import Asked, save_card, save_study
 
+import icl_gap
 from icl_gap.analysis import hierarchical
 from icl_gap.analysis.mixed_model import Sampling
+
+PAGE = Path(icl_gap.__file__).parent / "analysis" / "HIERARCHICAL.md"
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return {"scores": scores, "prediction": asked.gold if right else "no"}
 
     monkeypatch.setattr(hierarchical, "Sampling", lambda: Sampling(chains=2, warmup=60, draws=60))
-    folder = tmp_path / "results"
+    folder = tmp_path / "results" / "quickstart"
     models = ("small", "middle", "large")
     save_study(folder, save_card(tmp_path / "data"), answers, models=models, limit=12)
     return folder
@@ -50,3 +54,10 @@ def test_the_extra_is_named_where_it_is_missing(cli, results: Path, monkeypatch)
     assert ended.code == 2
     assert "numpyro and arviz not installed" in ended.err
     assert "pip install 'icl-gap[bayes]'" in ended.err
+
+
+def test_the_code_of_its_page_runs(results: Path, monkeypatch, capsys) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(results.parents[1])
+    exec(code, {})  # noqa: S102 (the page's own code)
+    assert "toy/plain" in capsys.readouterr().out
