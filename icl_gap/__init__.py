@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from icl_gap.analysis import analyze as analyze
+    from icl_gap.analysis.analyze import analyze as analyze
     from icl_gap.data import load_benchmark as load_benchmark
     from icl_gap.evaluation.config import SweepSpec as SweepSpec
     from icl_gap.evaluation.config import read_sweep as read_sweep

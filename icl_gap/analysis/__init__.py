@@ -4,7 +4,11 @@
 
 pairing.py, outcomes.py     results as arrays; ID and OOD requests paired by query
 gaps.py, bootstrap.py       the gap and its intervals
-evidence.py                 further intervals, tests and bounds; the smooth gap
+resolution.py, small_counts.py   the rule by which a gap is resolved; exact bounds
+sides.py, contrasts.py      flags of pooled gaps; differences of sides, models, shots, selections
+sign_flips.py, multiplicity.py   the test of each gap; adjusted p-values, simultaneous intervals
+seed_variance.py, clusters.py    the part of seeds in the variance; clusters of queries
+evidence.py                 further intervals and bounds; the smooth gap
 regression.py, scatter.py   the gap against scale, with scatter between models
 fit.py, families.py, common.py   fits of families, one or several cells together
 forms.py, comparison.py, trends.py, verdicts.py   other curves, tests, and the rule of the verdict
@@ -17,11 +21,13 @@ from icl_gap.analysis.analyze import Analysis, Note, analyze
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import (
     Accuracies,
+    GapDifference,
     GapPoint,
-    McNemar,
     QuerySplit,
     ReasoningGap,
     Setting,
+    SideContrast,
+    SignFlipTest,
 )
 from icl_gap.analysis.scale import SCALES, Scale
 from icl_gap.analysis.slopes import (
@@ -45,12 +51,14 @@ from icl_gap.analysis.slopes import (
 )
 from icl_gap.analysis.table import (
     common_table,
+    comparison_table,
     estimator_table,
     evidence_table,
     fit_table,
     format_count,
     gap_table,
     reasoning_table,
+    side_table,
     size_text,
 )
 from icl_gap.schema import Metric, ScaleKey
@@ -67,13 +75,13 @@ __all__ = [
     "Estimate",
     "FitSettings",
     "FormFit",
+    "GapDifference",
     "GapFit",
     "GapPoint",
     "LackOfFit",
     "LeaveOneOutSlope",
     "LeftOut",
     "LinePosterior",
-    "McNemar",
     "Metric",
     "Note",
     "PredictedGap",
@@ -83,16 +91,20 @@ __all__ = [
     "Scale",
     "ScaleKey",
     "Setting",
+    "SideContrast",
+    "SignFlipTest",
     "Slope",
     "Trend",
     "Verdict",
     "analyze",
     "common_table",
+    "comparison_table",
     "estimator_table",
     "evidence_table",
     "fit_table",
     "format_count",
     "gap_table",
     "reasoning_table",
+    "side_table",
     "size_text",
 ]

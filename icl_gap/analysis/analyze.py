@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from icl_gap.analysis.points import GapPoint, ReasoningGap
+from icl_gap.analysis.points import GapDifference, GapPoint, ReasoningGap, SideContrast
 from icl_gap.analysis.slopes import MARGIN, CommonSlope, FitSettings, GapFit
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.metrics import METRICS
@@ -15,6 +15,10 @@ from icl_gap.text import brief
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from icl_gap.analysis.gaps import ResampledGap
+    from icl_gap.analysis.pairing import Remarks
+    from icl_gap.results import Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,17 @@ class Analysis:
     """All gaps and fits of a set of results, with the settings of the analysis."""
 
     points: tuple[GapPoint, ...]
+    """Of each setting: the test side, the train side, then both pooled."""
+    sides: tuple[SideContrast, ...]
+    """The test side's gap less the train side's, of each setting that has both."""
     fits: tuple[GapFit, ...]
     common: tuple[CommonSlope, ...]
     """One for each benchmark, number of shots and query split for which several families are
     fitted."""
     reasoning: tuple[ReasoningGap, ...]
     """Reasoning gaps on the benchmarks that have composed questions and their parts."""
+    comparisons: tuple[GapDifference, ...]
+    """Differences between the two models, shots or selections to compare; none by default."""
     notes: tuple[Note, ...]
     metric: Metric
     resamples: int
@@ -55,6 +64,8 @@ class Analysis:
     """True if fits use models whose size is an estimate."""
     margin: float = MARGIN
     """Largest gap, or change of the gap, that counts as none."""
+    cluster: str | None = None
+    """Field by which queries are clustered in every resample; None if they are independent."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dumps`; all numbers are finite."""
@@ -66,7 +77,7 @@ class Analysis:
 
 
 def analyze(
-    results: pd.DataFrame,
+    results: pd.DataFrame | Results,
     *,
     metric: Metric = "raw",
     resamples: int = 5000,
@@ -76,15 +87,17 @@ def analyze(
     estimated_sizes: bool = False,
     margin: float = MARGIN,
     at: Sequence[float] = (),
+    cluster: str | None = None,
+    compare: tuple[str, str] | None = None,
 ) -> Analysis:
     """Estimate relative generalization gaps with intervals, and fit them against scale.
 
     The result depends on the requests alone, not on their order. Formulas, sources and calibration
-    of all estimators are in `icl_gap/analysis/README.md`. Intervals come from resampling: if all
-    requests have the same outcome, they have no width, which does not mean certainty.
+    of all estimators are in `icl_gap/analysis/README.md`.
 
     Args:
-        results: Requests of finished cells, as returned by `load_results`, in any order.
+        results: Requests of finished cells: a frame as returned by `load_results`, in any order, or
+            a folder that `open_results` has opened.
         metric: The match to count: of strings, of normal forms, or of execution results.
         resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
@@ -94,37 +107,64 @@ def analyze(
         estimated_sizes: Also fit models whose size is an estimate by others than its authors.
         margin: Largest gap, or change of the gap, that counts as none; more than 0.
         at: Scales for which the fits predict the gap of a new model, in units of `against`.
+        cluster: Column of the frame that names each query's cluster; whole clusters are resampled
+            in place of queries. Of an opened folder also `template` (the program without its
+            numbers), `target` or `source`, which are read from the benchmark.
+        compare: Two models, or two values `shots=5`, `selection=random`, whose gaps are subtracted
+            in every setting that both have.
 
     Raises:
-        AnalysisError: There are no results, or ID and OOD cells cannot be compared.
+        AnalysisError: There are no results, ID and OOD cells cannot be compared, queries cannot be
+            clustered, or the two to compare have no setting in common.
         InputError: An argument is out of range.
     """
     settings = FitSettings(against, estimated_sizes, confidence, margin, tuple(at))
     _check(metric, resamples, settings)
-    if results.empty:
+    frame = _frame_of(results, cluster)
+    if frame.empty:
         raise AnalysisError("there are no finished cells to analyze; run the sweep first")
-    return _analyze(results, settings, metric=metric, resamples=resamples, seed=seed)
+    return _analyze(
+        frame,
+        settings,
+        metric=metric,
+        resamples=resamples,
+        seed=seed,
+        cluster=cluster,
+        compare=compare,
+    )
 
 
 def _analyze(
-    results: pd.DataFrame, settings: FitSettings, *, metric: Metric, resamples: int, seed: int
+    results: pd.DataFrame,
+    settings: FitSettings,
+    *,
+    metric: Metric,
+    resamples: int,
+    seed: int,
+    cluster: str | None,
+    compare: tuple[str, str] | None,
 ) -> Analysis:
     from icl_gap.analysis.composition import reasoning_gaps
-    from icl_gap.analysis.fit import fit_gaps, with_forms
+    from icl_gap.analysis.contrasts import compare_gaps, parse_comparison, side_contrasts
     from icl_gap.analysis.gaps import estimate_gaps
+    from icl_gap.analysis.multiplicity import adjust_families
     from icl_gap.analysis.pairing import pair
 
-    paired, missing = pair(results, metric)
+    comparison = parse_comparison(*compare) if compare else None
+    paired, missing = pair(results, metric, cluster)
     confidence = settings.confidence
     bootstrap = {"resamples": resamples, "seed": seed}
-    gaps, remarks = estimate_gaps(paired, **bootstrap, confidence=confidence)
+    measured, remarks = estimate_gaps(paired, **bootstrap, confidence=confidence)
+    gaps = adjust_families(measured, confidence=confidence)
     reasoning, incomplete = reasoning_gaps(paired, **bootstrap, confidence=confidence)
-    fits, common, unfitted = fit_gaps(gaps, settings)
+    fits, common, unfitted = _fits(gaps, settings)
     return Analysis(
         points=tuple(each.point for each in gaps),
-        fits=with_forms(fits, gaps),
+        sides=side_contrasts(gaps, confidence=confidence),
+        fits=fits,
         common=common,
         reasoning=reasoning,
+        comparisons=compare_gaps(gaps, comparison, confidence=confidence) if comparison else (),
         notes=_notes([*missing, *remarks, *incomplete, *unfitted]),
         metric=metric,
         resamples=resamples,
@@ -133,7 +173,34 @@ def _analyze(
         against=settings.against,
         estimated_sizes=settings.estimated_sizes,
         margin=settings.margin,
+        cluster=cluster,
     )
+
+
+def _fits(
+    gaps: Sequence[ResampledGap], settings: FitSettings
+) -> tuple[tuple[GapFit, ...], tuple[CommonSlope, ...], Remarks]:
+    """Fit the gaps of each selection of exemplars on their own."""
+    from icl_gap.analysis.fit import fit_gaps, with_forms
+
+    fits: list[GapFit] = []
+    common: list[CommonSlope] = []
+    remarks: Remarks = []
+    for selection in dict.fromkeys(each.point.selection for each in gaps):
+        group = [each for each in gaps if each.point.selection == selection]
+        found, slopes, unfitted = fit_gaps(group, settings)
+        fits += with_forms(found, group)
+        common += slopes
+        remarks += unfitted
+    return tuple(fits), tuple(common), remarks
+
+
+def _frame_of(results: pd.DataFrame | Results, cluster: str | None) -> pd.DataFrame:
+    """Return a frame as it is, and the frame of opened results."""
+    from icl_gap.analysis.clusters import read_outcome_frame
+    from icl_gap.results import Results
+
+    return read_outcome_frame([results], cluster) if isinstance(results, Results) else results
 
 
 def _check(metric: Metric, resamples: int, settings: FitSettings) -> None:

@@ -2,7 +2,8 @@
 
 If each query has exemplars of its own, drawn from the seed and the query's id, seeds are nested
 within queries: queries are resampled with replacement, each with all its requests (the cluster
-bootstrap: Davison & Hinkley 1997, "Bootstrap Methods and their Application", 3.8).
+bootstrap: Davison & Hinkley 1997, "Bootstrap Methods and their Application", 3.8). If queries are
+clustered, by their template for example, whole clusters are resampled in their place.
 
 If all queries of a cell share their exemplars, a good set raises the accuracy of all of them, so
 seeds are crossed with queries. Resampling both and multiplying the weights (the pigeonhole
@@ -34,7 +35,6 @@ from scipy import stats
 
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes
-from icl_gap.schema import Split
 from icl_gap.text import brief
 
 CHUNK = 2_000_000
@@ -63,7 +63,7 @@ def resample(
     """Resample paired outcomes.
 
     Args:
-        blocks: The outcomes; blocks of the same queries share their query weights.
+        blocks: The outcomes; blocks of the same queries and clusters share their query weights.
         resamples: Number of resamples B.
         seed: Seed of the bootstrap.
         confidence: Confidence of the intervals made from the draws; it sets c of the module's
@@ -74,14 +74,13 @@ def resample(
         draws do not depend on chunks, threads or the order of sums.
     """
     sums = np.empty((len(blocks), resamples, 6))
-    streams: dict[tuple[str, str, Split, tuple[str, ...]], list[int]] = defaultdict(list)
+    streams: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for n, block in enumerate(blocks):
-        key = (block.setting.dataset, block.setting.split, block.query_split, block.query_ids)
-        streams[key].append(n)
-    for (*benchmark, query_ids), members in streams.items():
-        totals = np.stack([_outcomes(blocks[n]).sum(axis=1) for n in members])
-        stream = generator(seed, *benchmark, query_ids)
-        for rows, weights in weight_chunks(stream, resamples, len(query_ids)):
+        streams[_query_coordinates(block)].append(n)
+    for coordinates, members in streams.items():
+        totals = np.stack([blocks[n].by_cluster(_outcomes(blocks[n]).sum(axis=1)) for n in members])
+        stream = generator(seed, *coordinates)
+        for rows, weights in weight_chunks(stream, resamples, totals.shape[2]):
             sums[members, rows] = np.tensordot(totals, weights, axes=(2, 1)).transpose(0, 2, 1)
     means = _means(np.moveaxis(sums, 2, 0))
     for n, block in enumerate(blocks):
@@ -89,6 +88,13 @@ def resample(
             means[:, n] += _seed_shifts(block, resamples, seed, confidence)
     a_id, a_ood = means[:2].clip(0, 1)
     return [Draws(*each) for each in zip(a_id, a_ood, *means[2:], strict=True)]
+
+
+def _query_coordinates(block: PairedOutcomes) -> tuple[object, ...]:
+    """Return the coordinates of the stream that resamples a block's queries or clusters."""
+    of = block.setting
+    coordinates = (of.dataset, of.split, block.query_split, block.query_ids)
+    return coordinates if block.clusters is None else (*coordinates, tuple(block.clusters.tolist()))
 
 
 def percentile_interval(
@@ -139,16 +145,21 @@ def _seed_shifts(block: PairedOutcomes, resamples: int, seed: int, confidence: f
     stream = generator(seed, block.setting.dataset, block.setting.split, block.seeds)
     sums = totals @ _weights(stream, resamples, n_seeds).T
     shifts = _means(sums) - _means(totals.sum(axis=1))[:, None]
-    accuracy = _seed_part(outcomes[:2], outcomes[2])
-    likelihood = _seed_part(outcomes[3:5], outcomes[5])
+    accuracy = seed_part(outcomes[:2], outcomes[2])
+    likelihood = seed_part(outcomes[3:5], outcomes[5])
     parts = np.array([accuracy, accuracy, likelihood, likelihood])
-    end = (1 + confidence) / 2
-    few = stats.t.ppf(end, n_seeds - 1) / stats.norm.ppf(end)
+    few = few_seeds_factor(n_seeds, confidence)
     scale: Floats = few * np.sqrt(parts * n_seeds / (n_seeds - 1))
     return shifts * scale[:, None]
 
 
-def _seed_part(outcomes: Floats, answered: Floats) -> float:
+def few_seeds_factor(n_seeds: int, confidence: float) -> float:
+    """Return the ratio of the quantiles of Student's t, with S - 1 degrees of freedom, and of z."""
+    end = (1 + confidence) / 2
+    return float(stats.t.ppf(end, n_seeds - 1) / stats.norm.ppf(end))
+
+
+def seed_part(outcomes: Floats, answered: Floats) -> float:
     """Return the part of the variance between seeds that is not variance within requests.
 
     In [0, 1]; the larger one of ID and OOD, so that both shift together.

@@ -7,6 +7,7 @@ less the accuracy expected if the two parts were answered independently.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import hypot
 from typing import get_args
 
 import numpy as np
@@ -16,6 +17,8 @@ from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes, Remarks
 from icl_gap.analysis.points import ReasoningGap
+from icl_gap.analysis.resolution import accuracy_estimate
+from icl_gap.analysis.small_counts import FEW
 from icl_gap.schema import Condition
 
 COMPOSED, PARTS = "composed", ("first", "second")
@@ -28,7 +31,8 @@ def reasoning_gaps(
 ) -> tuple[tuple[ReasoningGap, ...], Remarks]:
     """Estimate the reasoning gap of each model on each benchmark with all three splits.
 
-    Intervals resample pairs of questions, each with all its requests.
+    Intervals resample pairs of questions, each with all its requests; or whole clusters of
+    composed questions.
 
     Args:
         blocks: Paired outcomes of all splits.
@@ -56,8 +60,9 @@ def reasoning_gaps(
     return tuple(found), remarks
 
 
-def _group_of(block: PairedOutcomes) -> tuple[str, str, int, str]:
-    return block.setting.dataset, block.setting.model, block.setting.shots, block.query_split
+def _group_of(block: PairedOutcomes) -> tuple[object, ...]:
+    of = block.setting
+    return of.dataset, of.model, of.shots, of.selection, block.query_split
 
 
 def _gaps(
@@ -72,8 +77,9 @@ def _gaps(
         confidence: Confidence of all intervals.
     """
     names = sorted({_pair(id_) for block in three for id_ in block.query_ids})
-    numbers = {name: n for n, name in enumerate(names)}
-    hits, answered = np.zeros((2, 3, len(names))), np.zeros((3, len(names)))
+    numbers = dict(zip(names, _clusters_of(names, three[0]), strict=True))
+    n = len(set(numbers.values()))
+    hits, answered = np.zeros((2, 3, n)), np.zeros((3, n))
     for row, block in enumerate(three):
         columns = [numbers[_pair(id_)] for id_ in block.query_ids]
         for side, right in enumerate((block.hits_id, block.hits_ood)):
@@ -81,16 +87,20 @@ def _gaps(
         np.add.at(answered[row], columns, block.answered.sum(axis=0))
     of = three[0].setting
     drawn = np.empty((2, 3, resamples))
-    stream = generator(seed, of.dataset, three[0].query_split, names)
-    for rows, weights in weight_chunks(stream, resamples, len(names)):
+    clusters = () if three[0].clusters is None else (list(numbers.values()),)
+    stream = generator(seed, of.dataset, three[0].query_split, names, *clusters)
+    for rows, weights in weight_chunks(stream, resamples, n):
         drawn[..., rows] = _shares(hits @ weights.T, answered @ weights.T)
     shares = _shares(hits.sum(axis=2), answered.sum(axis=1))
     for condition, values, draws in zip(get_args(Condition), shares, drawn, strict=True):
+        few = np.minimum(values, 1 - values) * n < FEW
         composed, first, second = (
-            Estimate(float(value), *percentile_interval(each, confidence, worst=(0.0, 1.0)))
-            for value, each in zip(values, draws, strict=True)
+            accuracy_estimate(float(value), each, n, few=bool(small), confidence=confidence)
+            for value, each, small in zip(values, draws, few, strict=True)
         )
         ends = percentile_interval(_loss(draws), confidence, worst=(-1.0, 1.0))
+        if few.any() or ends[0] == ends[1]:
+            ends = _widened(ends, float(_loss(values)), composed, first, second)
         yield ReasoningGap(
             model=of.model,
             n_params=of.n_params,
@@ -104,6 +114,28 @@ def _gaps(
             gap=Estimate(float(_loss(values)), *ends),
             n_pairs=len(names),
         )
+
+
+def _clusters_of(names: Sequence[str], composed: PairedOutcomes) -> list[int]:
+    """Return the number of each pair's cluster: that of its composed question, or its own."""
+    if composed.clusters is None:
+        return list(range(len(names)))
+    known = dict(zip(map(_pair, composed.query_ids), composed.clusters.tolist(), strict=True))
+    alone = iter(range(composed.n_clusters, composed.n_clusters + len(names)))
+    return [known[name] if name in known else next(alone) for name in names]
+
+
+def _widened(
+    ends: tuple[float, float], loss: float, composed: Estimate, first: Estimate, second: Estimate
+) -> tuple[float, float]:
+    """Return an interval widened to one made from those of the three accuracies.
+
+    MOVER (Zou & Donner 2008, Statistics in Medicine 27(10), 1693-1702), without correlations.
+    """
+    expected = first.value * second.value
+    down = hypot(composed.value - composed.low, first.high * second.high - expected)
+    up = hypot(composed.high - composed.value, expected - first.low * second.low)
+    return min(ends[0], loss - down), max(ends[1], loss + up)
 
 
 def _pair(query_id: str) -> str:

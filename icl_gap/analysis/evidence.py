@@ -1,10 +1,8 @@
-"""Evidence beside a gap's bootstrap interval: Fieller, McNemar, bounds, power, the smooth gap."""
+"""Evidence beside a gap's bootstrap interval: Fieller, bounds, power, the smooth gap."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -14,7 +12,7 @@ from icl_gap.analysis.bootstrap import Draws, percentile_interval
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes
-from icl_gap.analysis.points import GapPoint, McNemar
+from icl_gap.analysis.resolution import relative_gap
 
 POWER = 0.8
 """Power at which detectable gaps and sample sizes are stated."""
@@ -53,17 +51,24 @@ def fieller(
     return float(1 - (b + root) / a), float(1 - (b - root) / a)
 
 
-def detectable_gap(gaps: Floats, *, confidence: float) -> float:
+def detectable_gap(gap: Estimate, draws: Draws, *, exact: bool, confidence: float) -> float:
     """Return the smallest gap that an experiment of this size would detect with power `POWER`.
 
-    The bootstrap's standard error times `standard_errors_to_detect`; it assumes that a smaller gap
-    has the same standard error.
+    The standard error times `standard_errors_to_detect`; it assumes that a smaller gap has the same
+    standard error. That of the bootstrap; with exact bounds, at least that of an interval of the
+    same width.
 
     Args:
-        gaps: (B,) gaps under all resamples.
+        gap: The gap.
+        draws: Its draws.
+        exact: True if the gap has exact bounds.
         confidence: Confidence of the interval that has to exclude zero.
     """
-    return standard_errors_to_detect(confidence) * float(np.nanstd(gaps, ddof=1))
+    error = float(np.nanstd(relative_gap(draws.a_id, draws.a_ood), ddof=1))
+    if exact:
+        z = float(stats.norm.ppf((1 + confidence) / 2))
+        error = max(error, (gap.high - gap.low) / (2 * z))
+    return standard_errors_to_detect(confidence) * error
 
 
 def bounds_from_unanswered(
@@ -121,52 +126,3 @@ def smooth_gap(
     drawn = 1 - np.exp(draws.logprob_ood - draws.logprob_id)
     ends = percentile_interval(drawn, confidence, worst=(-np.inf, 1.0))
     return Estimate(float(1 - np.exp(difference)), *ends)
-
-
-def mcnemar_tests(parts: Sequence[PairedOutcomes]) -> tuple[McNemar, ...]:
-    """Return McNemar's exact test of A_id = A_ood for each seed.
-
-    If the exemplars make no difference, a query that is right under one condition alone is right
-    under either with probability 1/2 (McNemar 1947, Psychometrika 12(2), 153-157). The counts of
-    two benchmark sides are added.
-    """
-    tests = []
-    for n, seed in enumerate(parts[0].seeds):
-        only_id = sum(int((p.hits_id[n] * (1 - p.hits_ood[n])).sum()) for p in parts)
-        only_ood = sum(int((p.hits_ood[n] * (1 - p.hits_id[n])).sum()) for p in parts)
-        of = only_id + only_ood
-        p_value = float(stats.binomtest(only_id, of).pvalue) if of else 1.0
-        tests.append(McNemar(seed, only_id, only_ood, p_value, p_value))
-    return tuple(tests)
-
-
-def adjust_p_values(points: Sequence[GapPoint]) -> list[GapPoint]:
-    """Return the points with p-values adjusted within each family of tests.
-
-    A family is all tests on the same queries of one benchmark: those of all models, numbers of
-    shots and seeds (Holm 1979, "A simple sequentially rejective multiple test procedure",
-    Scandinavian Journal of Statistics 6(2), 65-70).
-    """
-    families: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for point in points:
-        families[point.benchmark, point.query_split] += [test.p_value for test in point.tests]
-    found = {family: iter(holm(np.array(p_values))) for family, p_values in families.items()}
-    return [
-        replace(
-            point,
-            tests=tuple(
-                replace(test, p_holm=float(next(found[point.benchmark, point.query_split])))
-                for test in point.tests
-            ),
-        )
-        for point in points
-    ]
-
-
-def holm(p_values: Floats) -> Floats:
-    """Return Holm's adjusted p-values, in the order given."""
-    order = np.argsort(p_values, kind="stable")
-    steps = p_values[order] * np.arange(len(p_values), 0, -1)
-    found = np.empty_like(p_values)
-    found[order] = np.minimum(1.0, np.maximum.accumulate(steps))
-    return found

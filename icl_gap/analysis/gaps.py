@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 
-from icl_gap.analysis.bootstrap import Draws, percentile_interval, resample
-from icl_gap.analysis.estimate import Estimate
+from icl_gap.analysis.bootstrap import Draws, resample
 from icl_gap.analysis.evidence import (
-    adjust_p_values,
     bounds_from_unanswered,
     detectable_gap,
     fieller,
-    mcnemar_tests,
     smooth_gap,
 )
 from icl_gap.analysis.outcomes import Floats
@@ -25,13 +22,27 @@ from icl_gap.analysis.points import (
     GapPoint,
     QuerySplit,
     Setting,
+    SignFlipTest,
 )
+from icl_gap.analysis.resolution import (
+    accuracy_estimate,
+    gap_estimate,
+    relative_gap,
+    why_unresolved,
+)
+from icl_gap.analysis.seed_variance import seed_share
+from icl_gap.analysis.sides import at_floor, flags_of
+from icl_gap.analysis.sign_flips import sign_flip_test
+from icl_gap.analysis.small_counts import count_pairs
 from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, Split
 from icl_gap.text import brief
 
-FOLDS = 10
-"""Number of parts that the queries are divided into for Page's trend test."""
+MIN_SHARED_SEEDS = 3
+"""Least number of seeds where all queries share their exemplars, for intervals without a note."""
+MIN_CLUSTERS = 20
+"""Number of clusters below which resampling them understates the variance (Cameron & Miller 2015,
+"A Practitioner's Guide to Cluster-Robust Inference", Journal of Human Resources 50(2), 317-372)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +51,11 @@ class ResampledGap:
 
     point: GapPoint
     draws: Draws
-    folds: Floats
-    """(FOLDS,): the gap of each part of the queries; NaN where a part has no ID hit."""
 
     @property
     def gaps(self) -> Floats:
         """(B,) gaps under all resamples; NaN where a resample has no ID hit."""
-        return _gap(self.draws.a_id, self.draws.a_ood)
+        return relative_gap(self.draws.a_id, self.draws.a_ood)
 
     def __repr__(self) -> str:
         return brief("ResampledGap", f"{len(self.draws.a_id):,} resamples", repr(self.point))
@@ -69,9 +78,9 @@ def estimate_gaps(
     A_ood) / A_id. The pooled gap uses A_id = mean(te->te, tr->tr) and A_ood = mean(tr->te, te->tr),
     with equal weights for both sides, however many queries they have.
 
-    A gap is unresolved if the interval of A_id starts at 0. Otherwise a few resamples, fewer than
-    lie beyond one end of the interval, may lack an ID hit. They count as the worst value at both
-    ends of the gap's interval, which stays finite.
+    A gap is unresolved if A_id is too uncertain to divide by (`icl_gap.analysis.resolution`).
+    Otherwise a few resamples, fewer than lie beyond one end of the interval, may lack an ID hit.
+    They count as the worst value at both ends of the gap's interval, which stays finite.
 
     Args:
         blocks: Paired outcomes; blocks of one setting are neighbours.
@@ -80,7 +89,8 @@ def estimate_gaps(
         confidence: Confidence of all intervals.
 
     Returns:
-        The gaps in the order of `blocks`, a setting's pooled gap last; and remarks.
+        The gaps in the order of `blocks`, a setting's pooled gap last, with p-values not yet
+        adjusted for others (`icl_gap.analysis.multiplicity`); and remarks.
     """
     remarks: Remarks = []
     groups = _sides(blocks, remarks)
@@ -88,11 +98,9 @@ def estimate_gaps(
     drawn = resample(list(parts.values()), resamples=resamples, seed=seed, confidence=confidence)
     draws = dict(zip(parts, drawn, strict=True))
     found = [_estimate(group, draws, confidence) for group in groups]
-    points = adjust_p_values([each.point for each in found])
-    gaps = [replace(each, point=point) for each, point in zip(found, points, strict=True)]
-    for point in points:
-        remarks += _remarks(point)
-    return gaps, remarks
+    for group, each in zip(groups, found, strict=True):
+        remarks += _remarks(group, each.point)
+    return found, remarks
 
 
 _Key = tuple[Setting, Split, tuple[int, ...]]
@@ -139,61 +147,50 @@ def _pool(sides: Sequence[PairedOutcomes], remarks: Remarks) -> _Sides | None:
 
 
 def _estimate(group: _Sides, drawn: Mapping[_Key, Draws], confidence: float) -> ResampledGap:
-    parts = group.parts
-    draws = Draws(*np.mean([astuple(drawn[_key(part)]) for part in parts], axis=0))
+    parts, at = group.parts, {"confidence": confidence}
+    each_drawn = [drawn[_key(part)] for part in parts]
+    draws = Draws(*np.mean([astuple(each) for each in each_drawn], axis=0))
     answered = [part.answered.sum() for part in parts]
     hits = [(part.hits_id.sum(), part.hits_ood.sum()) for part in parts]
-    id_value, ood_value = np.mean(np.asarray(hits).T / answered, axis=1)
-    a_id = Estimate(float(id_value), *percentile_interval(draws.a_id, confidence, worst=(0.0, 1.0)))
-    a_ood = Estimate(
-        float(ood_value), *percentile_interval(draws.a_ood, confidence, worst=(0.0, 1.0))
-    )
-    gaps = _gap(draws.a_id, draws.a_ood)
-    gap = None
-    if a_id.low > 0:
-        ends = percentile_interval(gaps, confidence, worst=(-np.inf, np.inf))
-        gap = Estimate(1 - a_ood.value / a_id.value, *ends)
+    id_value, ood_value = map(float, np.mean(np.asarray(hits).T / answered, axis=1))
+    counts = count_pairs(parts)
+    gap, exact = None, False
+    if (why := why_unresolved(parts, id_value, draws, counts.n, **at)) is None:
+        gap, exact = gap_estimate(id_value, ood_value, draws, counts, **at)
+    p_value = sign_flip_test(parts, draws)
+    clustered = parts[0].clusters is not None
     point = GapPoint(
         **asdict(parts[0].setting),
         query_split=group.query_split,
-        a_id=a_id,
-        a_ood=a_ood,
+        a_id=accuracy_estimate(id_value, draws.a_id, counts.n, few=counts.few_id, **at),
+        a_ood=accuracy_estimate(ood_value, draws.a_ood, counts.n, few=counts.few_ood, **at),
         gap=gap,
-        unresolved_because=None if gap else _why(a_id, parts, confidence),
-        fieller=fieller(a_id.value, a_ood.value, draws, confidence=confidence) if gap else None,
-        detectable=detectable_gap(gaps, confidence=confidence) if gap else None,
+        unresolved_because=why,
+        flags=flags_of(parts, each_drawn, **at),
+        exact=exact,
+        simultaneous=None,
+        fieller=None if gap is None or exact else fieller(id_value, ood_value, draws, **at),
+        detectable=None if gap is None else detectable_gap(gap, draws, exact=exact, **at),
         bounds=bounds_from_unanswered(parts),
-        smooth=smooth_gap(parts, draws, confidence=confidence),
-        tests=mcnemar_tests(parts),
+        smooth=None if _floored(group) else smooth_gap(parts, draws, **at),
+        test=SignFlipTest(p_value, p_value, p_value),
         accuracies=_accuracies(parts),
         n_queries=sum(int(part.answered.any(axis=0).sum()) for part in parts),
+        n_clusters=sum(part.n_clusters for part in parts) if clustered else None,
         n_seeds=len(parts[0].seeds),
+        seed_share=None if gap is None else seed_share(parts, ood_value / id_value, **at),
         n_skipped=sum(int(part.skipped.sum()) for part in parts),
         n_failed=sum(int(part.failed.sum()) for part in parts),
         shots_effective=_mean([part.shots for part in parts], answered),
         coverage_id=_mean([part.coverage_id for part in parts], answered),
         coverage_ood=_mean([part.coverage_ood for part in parts], answered),
     )
-    return ResampledGap(point, draws, _folds(parts))
+    return ResampledGap(point, draws)
 
 
-def _gap(inside: Floats, outside: Floats) -> Floats:
-    """Return (A_id - A_ood) / A_id; NaN where A_id is 0."""
-    return 1 - outside / np.where(inside > 0, inside, np.nan)
-
-
-def _folds(parts: Sequence[PairedOutcomes]) -> Floats:
-    """Return the gap of each of `FOLDS` parts of the queries; parts are the same for all models."""
-    sides = []
-    for part in parts:
-        which = np.arange(len(part.query_ids)) % FOLDS
-        mine = (which == np.arange(FOLDS)[:, None]).astype(float)
-        counts = [
-            (mine * each.sum(axis=0)).sum(axis=1)
-            for each in (part.hits_id, part.hits_ood, part.answered)
-        ]
-        sides.append(np.array(counts[:2]) / np.where(counts[2] > 0, counts[2], np.nan))
-    return _gap(*np.mean(sides, axis=0))
+def _floored(group: _Sides) -> bool:
+    """Return whether two sides are pooled of which one is at its floor."""
+    return len(group.parts) > 1 and any(map(at_floor, group.parts))
 
 
 def _accuracies(parts: Sequence[PairedOutcomes]) -> dict[Metric, Accuracies]:
@@ -214,20 +211,10 @@ def _mean(totals: Sequence[Floats], answered: Sequence[np.float64]) -> float:
     return float(np.mean(sides))
 
 
-def _why(a_id: Estimate, parts: Sequence[PairedOutcomes], confidence: float) -> str:
-    """Return the reason why a gap is unresolved."""
-    hits = sum(int(part.hits_id.sum()) for part in parts)
-    answered = sum(int(part.answered.sum()) for part in parts)
-    return (
-        f"A_id not resolved from 0: {hits} of {answered} requests right,"
-        f" {confidence:.0%} interval [{a_id.low:.4f}, {a_id.high:.4f}]"
-    )
-
-
-def _remarks(point: GapPoint) -> Remarks:
+def _remarks(group: _Sides, point: GapPoint) -> Remarks:
     """Return the remarks on one gap."""
     where = f"{point.label}, {point.query_split} queries"
-    remarks: Remarks = []
+    remarks = _reservations(group, point, where)
     if point.n_seeds == 1:
         text = "one seed only, so the intervals do not include variation between seeds"
         remarks.append((text, where))
@@ -245,4 +232,25 @@ def _remarks(point: GapPoint) -> Remarks:
         remarks.append((text, f"{point.benchmark} ({point.partial})"))
     if not point.trained:
         remarks.append(("untrained weights, which no fit uses", point.model))
+    return remarks
+
+
+def _reservations(group: _Sides, point: GapPoint, where: str) -> Remarks:
+    """Return the remarks on what an interval, or a pooled number, is worth."""
+    remarks: Remarks = []
+    if point.n_seeds < MIN_SHARED_SEEDS and any(part.crossed for part in group.parts):
+        text = (
+            f"all queries share their exemplars, and fewer than {MIN_SHARED_SEEDS} seeds say too "
+            "little of how much these matter; number of seeds"
+        )
+        remarks.append((text, f"{point.n_seeds} in {where}"))
+    if point.n_clusters is not None and point.n_clusters < MIN_CLUSTERS:
+        text = f"fewer than {MIN_CLUSTERS} clusters of queries, so intervals are too narrow; number"
+        remarks.append((text, f"{point.n_clusters} in {where}"))
+    if point.flags and point.gap is not None:
+        text = "the pooled gap hides its sides; see them in its place"
+        remarks.append((text, f"{point.label}: {'; '.join(point.flags)}"))
+    if _floored(group) and all(part.has_logprob.any() for part in group.parts):
+        text = "no pooled smooth gap: a side is at its floor"
+        remarks.append((text, point.label))
     return remarks

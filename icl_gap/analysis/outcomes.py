@@ -46,6 +46,8 @@ class CellOutcomes:
     """1, 0, or NaN if unknown, by metric."""
     logprob: Floats
     """Mean log-likelihood of the gold target's tokens, in nats; NaN if unknown."""
+    clusters: NDArray[np.int64] | None = None
+    """Number of the query's cluster; None if queries are independent."""
 
     @property
     def sent(self) -> NDArray[np.bool_]:
@@ -65,18 +67,21 @@ class CellOutcomes:
         return brief("CellOutcomes", f"{len(self.queries):,} requests", self.name)
 
 
-def read_outcomes(results: pd.DataFrame) -> tuple[list[CellOutcomes], NDArray[np.object_]]:
+def read_outcomes(
+    results: pd.DataFrame, cluster: str | None = None
+) -> tuple[list[CellOutcomes], NDArray[np.object_]]:
     """Split a frame of results into cells.
 
     Args:
         results: Frame as returned by `load_results`, all of its rows or some, in any order.
+        cluster: Column that names each query's cluster; None if queries are independent.
 
     Returns:
         The cells, and the sorted ids of all queries, to which their `queries` are indices.
 
     Raises:
         InputError: The frame lacks a column.
-        AnalysisError: A cell holds a query twice.
+        AnalysisError: A cell holds a query twice, or a query has no cluster.
     """
     needed = (*_SETTING_FIELDS, *_CELL_FIELDS, *OUTCOMES)
     if missing := [name for name in needed if name not in results.columns]:
@@ -91,6 +96,8 @@ def read_outcomes(results: pd.DataFrame) -> tuple[list[CellOutcomes], NDArray[np
     starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
     heads = results.iloc[order[starts]]
     arrays = _arrays(results, codes)
+    if cluster is not None:
+        arrays["clusters"] = _cluster_codes(results, cluster)
     described = heads.astype(object).where(heads.notna(), None).to_dict("records")
     cells = [
         _cell(
@@ -106,6 +113,22 @@ def _ranks(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[np.object
     values = np.asarray(column.cat.categories, dtype=object)
     order = np.argsort(values)
     return np.argsort(order)[column.cat.codes], values[order]
+
+
+def _cluster_codes(results: pd.DataFrame, cluster: str) -> NDArray[np.int64]:
+    """Return the number of each row's cluster, the same in any order of rows."""
+    if cluster not in results.columns:
+        raise InputError(
+            "the results have no such field to cluster queries by",
+            value=cluster,
+            allowed="a column of the frame; for an opened results folder also `template`, `target` "
+            "and `source`",
+        )
+    codes, _ = pd.factorize(results[cluster].astype("string"), sort=True)
+    if (unknown := codes < 0).any():
+        query = results["query_id"].iloc[int(unknown.argmax())]
+        raise AnalysisError(f"query `{query}` has no `{cluster}`, so it is in no cluster")
+    return np.asarray(codes, dtype=np.int64)
 
 
 def _arrays(results: pd.DataFrame, codes: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from icl_gap.analysis.comparability import check_models, check_pair
 from icl_gap.analysis.outcomes import CellOutcomes, Floats, read_outcomes
 from icl_gap.analysis.points import Setting
 from icl_gap.errors import AnalysisError
@@ -63,6 +64,22 @@ class PairedOutcomes:
     coverage_id: Floats
     """(S,): sum of the coverage over the answered queries."""
     coverage_ood: Floats
+    clusters: NDArray[np.int64] | None = field(default=None, kw_only=True)
+    """(Q,): number of each query's cluster, from 0; None if queries are independent."""
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters, C; that of queries if they are independent."""
+        return len(self.query_ids) if self.clusters is None else int(self.clusters.max()) + 1
+
+    def by_cluster(self, values: Floats) -> Floats:
+        """Return (..., C) sums over each cluster of (..., Q) values."""
+        if self.clusters is None:
+            return values
+        order = np.argsort(self.clusters, kind="stable")
+        starts = np.searchsorted(self.clusters[order], np.arange(self.n_clusters))
+        sums: Floats = np.add.reduceat(values[..., order], starts, axis=-1)
+        return sums
 
     def under(self, seeds: Sequence[int]) -> PairedOutcomes:
         """Return the outcomes under some of the seeds."""
@@ -80,25 +97,28 @@ class PairedOutcomes:
         return brief("PairedOutcomes", size, self.setting.label)
 
 
-_DESCRIPTION = {"setting", "query_split", "seeds", "query_ids", "crossed", "matches"}
+_DESCRIPTION = {"setting", "query_split", "seeds", "query_ids", "crossed", "matches", "clusters"}
 
 
-def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[PairedOutcomes], Remarks]:
+def pair(
+    results: pd.DataFrame, metric: Metric, cluster: str | None = None
+) -> tuple[list[PairedOutcomes], Remarks]:
     """Pair the ID and OOD outcomes of every setting, query split and seed, by query id.
 
     Args:
         results: Frame as returned by `load_results`, in any order.
         metric: The match that counts as a hit.
+        cluster: Column that names each query's cluster; None if queries are independent.
 
     Returns:
         The outcomes of each setting and query split that has both conditions under at least one
         seed, sorted; and remarks on what is left out.
 
     Raises:
-        AnalysisError: Two cells have the same coordinates, describe their model differently, or
-            cannot be compared query by query.
+        AnalysisError: Two cells have the same coordinates, describe their model differently,
+            cannot be compared query by query, or have no usable clusters.
     """
-    cells, queries = read_outcomes(results)
+    cells, queries = read_outcomes(results, cluster)
     groups: dict[tuple[Setting, Split], dict[tuple[Condition, int], CellOutcomes]] = defaultdict(
         dict
     )
@@ -110,7 +130,7 @@ def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[PairedOutcomes], R
                 "two cells have the same coordinates; keep one of them, or analyze them apart\n"
                 f"  {twin.name}\n  {cell.name}"
             )
-    _check_models(cells)
+    check_models(cells)
     remarks: Remarks = []
     paired = [
         _paired(found, seeds, metric, queries)
@@ -121,7 +141,7 @@ def pair(results: pd.DataFrame, metric: Metric) -> tuple[list[PairedOutcomes], R
 
 
 def _order(group: tuple[tuple[Setting, Split], object]) -> tuple[str | int, ...]:
-    """Return the sort key of a group: benchmark, family, size, model, shots, query split."""
+    """Return the sort key of a group: benchmark, model by size, shots, selection, query split."""
     setting, query_split = group[0]
     size = -1 if setting.n_params is None else setting.n_params
     return (
@@ -131,33 +151,9 @@ def _order(group: tuple[tuple[Setting, Split], object]) -> tuple[str | int, ...]
         size,
         setting.model,
         setting.shots,
+        setting.selection or "",
         query_split,
     )
-
-
-_MODEL_FIELDS = (
-    "family",
-    "n_params",
-    "n_params_non_embedding",
-    "size_source",
-    "training_tokens",
-    "trained",
-    "partial",
-)
-
-
-def _check_models(cells: Sequence[CellOutcomes]) -> None:
-    """Check that the cells of one model on one benchmark describe both in the same way."""
-    seen: dict[tuple[str, str], CellOutcomes] = {}
-    for cell in cells:
-        first = seen.setdefault((cell.setting.model, cell.setting.benchmark), cell)
-        for name in _MODEL_FIELDS:
-            mine, other = getattr(cell.setting, name), getattr(first.setting, name)
-            if mine != other:
-                raise AnalysisError(
-                    f"two cells that belong together differ in `{name}`: {other!r} and {mine!r}\n"
-                    f"  {first.name}\n  {cell.name}"
-                )
 
 
 def _common_seeds(cells: CellPairs, where: str, remarks: Remarks) -> tuple[int, ...]:
@@ -181,7 +177,7 @@ def _paired(
 ) -> PairedOutcomes:
     pairs = [(cells["id", seed], cells["ood", seed]) for seed in seeds]
     for inside, outside in pairs:
-        _check_pair(inside, outside, names)
+        check_pair(inside, outside, names)
     queries = np.unique(np.concatenate([inside.queries for inside, _ in pairs]))
     cube = np.zeros((6, len(seeds), len(queries)))
     sums = []
@@ -200,6 +196,7 @@ def _paired(
         )
         sums.append(_sums(inside, outside, kept, hits))
     first = pairs[0][0]
+    clusters = _clusters([cell for both in pairs for cell in both], queries, names)
     return PairedOutcomes(
         first.setting,
         first.query_split,
@@ -209,7 +206,32 @@ def _paired(
         _matches(pairs),
         *cube,
         **{name: np.array([each[name] for each in sums]) for name in sums[0]},
+        clusters=clusters,
     )
+
+
+def _clusters(
+    cells: Sequence[CellOutcomes], queries: NDArray[np.int64], names: NDArray[np.object_]
+) -> NDArray[np.int64] | None:
+    """Return (Q,) numbers of the queries' clusters, from 0; None if cells have none."""
+    found = np.full(len(queries), -1)
+    for cell in cells:
+        if cell.clusters is None:
+            return None
+        columns = np.searchsorted(queries, cell.queries)
+        if (apart := (found[columns] >= 0) & (found[columns] != cell.clusters)).any():
+            raise AnalysisError(
+                f"query `{names[cell.queries[apart.argmax()]]}` is in two clusters; cluster by "
+                f"a field of queries, not of requests or cells\n  {cells[0].name}\n  {cell.name}"
+            )
+        found[columns] = cell.clusters
+    distinct, numbers = np.unique(found, return_inverse=True)
+    if len(distinct) < 2:
+        raise AnalysisError(
+            "all queries are in one cluster, so there is nothing to resample; cluster by a field "
+            f"that differs between queries\n  {cells[0].name}"
+        )
+    return numbers
 
 
 def _matches(pairs: Sequence[tuple[CellOutcomes, CellOutcomes]]) -> dict[Metric, Floats]:
@@ -248,34 +270,6 @@ def _sums(
         found[f"unanswered_{condition}"] = np.count_nonzero(~cell.answered)
         found[f"coverage_{condition}"] = cell.coverage[kept].sum()
     return {name: float(value) for name, value in found.items()}
-
-
-def _check_pair(inside: CellOutcomes, outside: CellOutcomes, names: NDArray[np.object_]) -> None:
-    """Check that two cells hold the same queries with the same effective shots.
-
-    Raises:
-        AnalysisError: A query is missing or skipped in one cell alone, or its effective shots
-            differ.
-    """
-    problem = None
-    if len(odd := np.setxor1d(inside.queries, outside.queries)):
-        missing = "OOD" if odd[0] in inside.queries else "ID"
-        problem = f"the {missing} cell lacks query `{names[odd[0]]}`"
-    elif (apart := inside.sent != outside.sent).any():
-        n = int(apart.argmax())
-        skipper = "OOD" if inside.sent[n] else "ID"
-        problem = f"query `{names[inside.queries[n]]}` was skipped in the {skipper} cell alone"
-    elif (apart := inside.sent & (inside.shots != outside.shots)).any():
-        n = int(apart.argmax())
-        problem = (
-            f"query `{names[inside.queries[n]]}` has {inside.shots[n]:.0f} effective shots ID"
-            f" and {outside.shots[n]:.0f} OOD"
-        )
-    if problem:
-        raise AnalysisError(
-            f"ID and OOD cannot be compared: {problem}; run both cells again under one sweep\n"
-            f"  {inside.name}\n  {outside.name}"
-        )
 
 
 def _hits(cell: CellOutcomes, metric: Metric, names: NDArray[np.object_]) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from icl_gap.analysis.estimate import Estimate
@@ -15,7 +15,7 @@ QuerySplit = Literal["train", "test", "pooled"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One model on one benchmark with one number of shots: what a gap is measured for."""
+    """One model on one benchmark with one number of shots and one selection of exemplars."""
 
     model: str
     family: str
@@ -36,6 +36,8 @@ class Setting:
     """The part of the published split that is used; None if all of it is."""
     shots: int
     """Number of exemplars that the sweep asks for."""
+    selection: str | None = field(default=None, kw_only=True)
+    """The strategy that selects exemplars; None if the results do not say."""
 
     @property
     def benchmark(self) -> str:
@@ -52,18 +54,20 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class McNemar:
-    """McNemar's exact test of A_id = A_ood under one seed."""
+class SignFlipTest:
+    """Exact test of A_id = A_ood, over all seeds; see `icl_gap.analysis.sign_flips`.
 
-    seed: int
-    only_id: int
-    """Number of queries that are right with ID exemplars alone."""
-    only_ood: int
-    """Number of queries that are right with OOD exemplars alone."""
+    Adjusted p-values are for all questions on the same queries of one benchmark: those of all
+    models, numbers of shots and selections.
+    """
+
     p_value: float
     """Two-sided p-value."""
     p_holm: float
-    """p-value adjusted by Holm's method for all tests on the same queries."""
+    """p-value adjusted by Holm's method, which controls the family-wise error rate."""
+    p_bh: float
+    """p-value adjusted by Benjamini and Hochberg's method, which controls the false discovery
+    rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,17 @@ class GapPoint(Setting):
     """(A_id - A_ood) / A_id, at most 1; None if it is unresolved."""
     unresolved_because: str | None
     """Reason why `gap` is None, with the numbers; None if the gap is resolved."""
+    flags: tuple[str, ...]
+    """Reasons why a pooled gap hides its sides, with the numbers; no verdict should rest on a
+    flagged gap. Empty for a single side."""
+    exact: bool
+    """True if so few queries distinguish ID from OOD that the gap's interval includes exact
+    bounds (`icl_gap.analysis.small_counts`)."""
+    simultaneous: tuple[float, float] | None
+    """Interval that holds together with those of all gaps on the same queries of the benchmark
+    (max-t band); None if the gap is unresolved."""
     fieller: tuple[float, float] | None
-    """Fieller's interval of the gap; None if it is unbounded or the gap is unresolved."""
+    """Fieller's interval of the gap; None if it is unbounded, the gap is unresolved, or `exact`."""
     detectable: float | None
     """Smallest gap that an experiment of this size would detect with 80% power; None if the gap is
     unresolved."""
@@ -97,13 +110,18 @@ class GapPoint(Setting):
     None if A_id would be 0 there; None if all requests are answered."""
     smooth: Estimate | None
     """Smooth gap, from the likelihood of the gold programs' tokens; None if it is unknown."""
-    tests: tuple[McNemar, ...]
-    """One test for each seed."""
+    test: SignFlipTest
+    """Test of A_id = A_ood."""
     accuracies: Mapping[Metric, Accuracies]
     """Accuracies under each metric that is known for all requests."""
     n_queries: int
     """Number of distinct queries answered under at least one seed."""
+    n_clusters: int | None
+    """Number of clusters of queries that are resampled; None if queries are."""
     n_seeds: int
+    seed_share: float | None
+    """Share of the variance of the gap that more seeds would remove, in [0, 1]; None for one seed
+    or an unresolved gap."""
     n_skipped: int
     """Number of requests left out of both conditions because a prompt did not fit the context."""
     n_failed: int
@@ -118,6 +136,56 @@ class GapPoint(Setting):
     def __repr__(self) -> str:
         gap = "unresolved" if self.gap is None else f"gap {self.gap.value:.3f}"
         return brief("GapPoint", gap, f"{self.query_split} queries", self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class SideContrast(Setting):
+    """Difference between the gaps of the two sides of a benchmark in one setting."""
+
+    contrast: Estimate | None
+    """g_test - g_train, from the shared resamples; None if a side's gap is unresolved."""
+    unresolved_because: str | None
+    """Reason why `contrast` is None; None if there is one."""
+
+    def __repr__(self) -> str:
+        found = "unresolved" if self.contrast is None else f"{self.contrast.value:+.3f}"
+        return brief("SideContrast", found, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class GapDifference:
+    """Difference between the gaps of two models, numbers of shots or selections, all else equal."""
+
+    varied: Literal["model", "shots", "selection"]
+    """The field that differs."""
+    first: str
+    """Its value for the first gap."""
+    second: str
+    """Its value for the second gap."""
+    dataset: str
+    split: str
+    query_split: QuerySplit
+    model: str | None
+    """None if it is `varied`."""
+    shots: int | None
+    """None if it is `varied`."""
+    selection: str | None
+    """None if it is `varied`, or unknown."""
+    difference: Estimate | None
+    """Gap of the first less gap of the second, from the shared resamples; None if one of them is
+    unresolved."""
+    unresolved_because: str | None
+    """Reason why `difference` is None; None if there is one."""
+
+    @property
+    def benchmark(self) -> str:
+        """Dataset and split, e.g. `scan/mcd1`."""
+        return f"{self.dataset}/{self.split}"
+
+    def __repr__(self) -> str:
+        found = "unresolved" if self.difference is None else f"{self.difference.value:+.3f}"
+        between = f"{self.first} less {self.second}"
+        return brief("GapDifference", found, between, f"{self.query_split} queries", self.benchmark)
 
 
 @dataclass(frozen=True, slots=True)

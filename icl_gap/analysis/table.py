@@ -15,16 +15,19 @@ from icl_gap.metrics import METRICS
 def gap_table(analysis: Analysis) -> list[dict[str, str]]:
     """Return one row for each gap: benchmark, model, shots, queries, A_id, A_ood, gap.
 
-    There is a column for the smooth gap if any is known.
+    There is a column for the smooth gap if any is known, and for selections if there are several. A
+    pooled gap that hides its sides has a mark.
     """
     smooth = any(point.smooth for point in analysis.points)
+    several = len({point.selection for point in analysis.points}) > 1
     return [
         {
             "benchmark": point.benchmark + (" (partial)" if point.partial else ""),
             "model": point.model + ("" if point.trained else " (untrained)"),
             "params": size_text(point),
             "shots": str(point.shots),
-            "queries": point.query_split,
+            **({"selection": str(point.selection)} if several else {}),
+            "queries": point.query_split + (" (flagged)" if point.flags else ""),
             "A_id": _text(point.a_id),
             "A_ood": _text(point.a_ood),
             "gap": "unresolved" if point.gap is None else _text(point.gap),
@@ -36,22 +39,61 @@ def gap_table(analysis: Analysis) -> list[dict[str, str]]:
 
 def evidence_table(analysis: Analysis) -> list[dict[str, str]]:
     """Return one row for each gap: further intervals, tests and bounds."""
-    skips = any(point.bounds for point in analysis.points)
-    metrics = [m for m in METRICS if any(m in point.accuracies for point in analysis.points)]
+    points = analysis.points
+    skips = any(point.bounds for point in points)
+    several = len({point.selection for point in points}) > 1
+    metrics = [m for m in METRICS if any(m in point.accuracies for point in points)]
     return [
         {
             "benchmark": point.benchmark,
             "model": point.model,
             "shots": str(point.shots),
+            **({"selection": str(point.selection)} if several else {}),
             "queries": point.query_split,
             **{f"{metric} ID/OOD": _both(point.accuracies.get(metric)) for metric in metrics},
+            "simultaneous": _ends(point.simultaneous),
             "Fieller": _ends(point.fieller),
             "detectable gap": _number(point.detectable),
-            "McNemar p": " ".join(_p_value(test.p_value) for test in point.tests),
-            "Holm": " ".join(_p_value(test.p_holm) for test in point.tests),
+            "p": _p_value(point.test.p_value),
+            "Holm": _p_value(point.test.p_holm),
+            "BH": _p_value(point.test.p_bh),
+            "seeds' share": _number(point.seed_share),
+            **({} if analysis.cluster is None else {"clusters": str(point.n_clusters)}),
             **({"bounds if unanswered": _ends(point.bounds)} if skips else {}),
         }
-        for point in analysis.points
+        for point in points
+    ]
+
+
+def side_table(analysis: Analysis) -> list[dict[str, str]]:
+    """Return one row for each contrast of the gaps of two sides."""
+    several = len({each.selection for each in analysis.sides}) > 1
+    return [
+        {
+            "benchmark": each.benchmark,
+            "model": each.model,
+            "params": size_text(each),
+            "shots": str(each.shots),
+            **({"selection": str(each.selection)} if several else {}),
+            "g_test - g_train": _signed(each.contrast),
+        }
+        for each in analysis.sides
+    ]
+
+
+def comparison_table(analysis: Analysis) -> list[dict[str, str]]:
+    """Return one row for each difference between the gaps of two models, shots or selections."""
+    several = len({each.selection for each in analysis.comparisons}) > 1
+    return [
+        {
+            "benchmark": each.benchmark,
+            **({} if each.model is None else {"model": each.model}),
+            **({} if each.shots is None else {"shots": str(each.shots)}),
+            **({"selection": str(each.selection)} if several else {}),
+            "queries": each.query_split,
+            f"gap of {each.first} less gap of {each.second}": _signed(each.difference),
+        }
+        for each in analysis.comparisons
     ]
 
 
@@ -184,6 +226,12 @@ def _text(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _signed(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "unresolved"
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"
 
 
 def _slope_title(analysis: Analysis) -> str:

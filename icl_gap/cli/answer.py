@@ -20,7 +20,7 @@ WIDTH = 80
 MOST_LINES = 12
 """Most lines of the answer."""
 _TEXT_COLUMNS = (
-    "benchmark", "model", "queries", "family", "families", "exemplars", "verdict",
+    "benchmark", "model", "selection", "queries", "family", "families", "exemplars", "verdict",
     "at the largest", "best form",
 )  # fmt: skip
 
@@ -36,6 +36,7 @@ def show_answer(
         verbose: Print all tables and notes.
         files: Lines that say where files are.
     """
+    from icl_gap.analysis import comparison_table
     from icl_gap.analysis.conclusion import telling_points
 
     if verbose:
@@ -43,6 +44,8 @@ def show_answer(
         for remark in _remarks(results, analysis):
             say(f"note: {remark}")
     else:
+        if rows := comparison_table(analysis):
+            show_table(rows, title="difference of gaps", left=_TEXT_COLUMNS)
         for benchmark, points in telling_points(analysis).items():
             first = points[0]
             title = f"{benchmark}, {shots_text(first.shots)}, {first.query_split} queries"
@@ -118,6 +121,8 @@ def _show_tables(analysis: Analysis) -> None:
     scale = tables.SCALES[analysis.against].label
     rows_of = {
         f"{match}, {analysis.confidence:.0%} intervals": tables.gap_table(analysis),
+        "difference between the gaps of the two sides": tables.side_table(analysis),
+        "difference of gaps": tables.comparison_table(analysis),
         "further intervals and tests": tables.evidence_table(analysis),
         f"fit of the gap against scale: {scale}": tables.fit_table(analysis),
         "the slope by other estimators": tables.estimator_table(analysis),

@@ -37,6 +37,33 @@ EstimatedSizes = Annotated[
     bool, typer.Option("--estimated-sizes", help="Also fit models whose size is an estimate.")
 ]
 
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Field by which queries are resampled together: `template`, `target`, `source` of "
+        "the query, or a column of frames of results.",
+        show_default="each query alone",
+    ),
+]
+CompareOption = Annotated[
+    tuple[str, str] | None,
+    typer.Option(
+        metavar="A B",
+        help="Subtract the gaps of two models, or of `shots=5 shots=10`, or of "
+        "`selection=random selection=bm25`, all else equal.",
+        show_default=False,
+    ),
+]
+BesideOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="RESULTS",
+        help="Further results folder to analyze in one with the first, such as one with another "
+        "selection.",
+        show_default=False,
+    ),
+]
+
 
 def analyze(
     results: Folder,
@@ -49,6 +76,9 @@ def analyze(
         list[str] | None,
         typer.Option(help="Predict the gap of a new model of this scale, e.g. 70b; repeatable."),
     ] = None,
+    cluster: ClusterOption = None,
+    compare: CompareOption = None,
+    beside: BesideOption = None,
     verbose: VerboseOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     csv: Annotated[
@@ -67,7 +97,15 @@ def analyze(
     check = check_of(found, metric, against, estimated_sizes=estimated_sizes) if bayes else None
     scales = tuple(map(read_count, at or ()))
     analysis = analysis_of(
-        found, metric, against, estimated_sizes=estimated_sizes, margin=margin, at=scales
+        found,
+        metric,
+        against,
+        estimated_sizes=estimated_sizes,
+        margin=margin,
+        at=scales,
+        cluster=cluster,
+        compare=compare,
+        beside=[open_results(folder) for folder in beside or ()],
     )
     if csv is not None:
         write_csv(analysis, csv)
@@ -109,12 +147,15 @@ def analysis_of(
     estimated_sizes: bool = False,
     margin: float = MARGIN,
     at: Sequence[float] = (),
+    cluster: str | None = None,
+    compare: tuple[str, str] | None = None,
+    beside: Sequence[Results] = (),
 ) -> Analysis:
     """Analyze results; only the columns that the analysis needs are read."""
     from icl_gap.analysis import analyze as analyze_frame
-    from icl_gap.results import OUTCOMES
+    from icl_gap.analysis.clusters import read_outcome_frame
 
-    frame = results.frame(OUTCOMES, progress=show_progress)
+    frame = read_outcome_frame([results, *beside], cluster, progress=show_progress)
     with waiting("resampling"):
         return analyze_frame(
             frame,
@@ -123,6 +164,8 @@ def analysis_of(
             estimated_sizes=estimated_sizes,
             margin=margin,
             at=at,
+            cluster=cluster,
+            compare=compare,
         )
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import asdict, astuple, fields
 from itertools import count
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, unescape
@@ -85,7 +85,7 @@ def embed_tooltips(svg: str) -> str:
 
 _PARTS = {
     **dict.fromkeys(("a_id", "a_ood", "gap", "smooth"), ("", "_low", "_high")),
-    **dict.fromkeys(("fieller", "bounds"), ("_low", "_high")),
+    **dict.fromkeys(("fieller", "bounds", "simultaneous"), ("_low", "_high")),
 }
 """Fields that become several columns, with the endings of these."""
 
@@ -98,10 +98,10 @@ def _flat(point: GapPoint) -> dict[str, str]:
         elif name == "accuracies":
             for metric in METRICS:
                 row |= _columns(metric, value.get(metric), ("_id", "_ood"))
-        elif name == "tests":
-            for column in ("p_value", "p_holm"):
-                each = (getattr(test, column) for test in point.tests)
-                row[f"mcnemar_{column}"] = " ".join(map(_digits, each))
+        elif name == "test":
+            row |= asdict(point.test)
+        elif name == "flags":
+            row[name] = "; ".join(point.flags)
         else:
             row[name] = value
     return {name: _text(value) for name, value in row.items()}

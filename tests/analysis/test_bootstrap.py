@@ -79,7 +79,7 @@ def random_block(seed: int, shape: tuple[int, int] = (3, 7), **changes: object) 
 
 
 def seed_part(hits: Floats) -> float:
-    return bootstrap._seed_part(np.stack([hits, hits]), np.ones_like(hits))
+    return bootstrap.seed_part(np.stack([hits, hits]), np.ones_like(hits))
 
 
 def drawn(blocks: list[PairedOutcomes], *, resamples: int = 50, seed: int = 0) -> list[Draws]:

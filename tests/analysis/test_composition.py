@@ -9,6 +9,7 @@ import pytest
 from analysis.synthetic import analyze, cell
 
 from icl_gap.analysis import ReasoningGap, reasoning_table
+from icl_gap.analysis import analyze as analyze_frame
 from icl_gap.analysis.composition import reasoning_gaps
 from icl_gap.analysis.pairing import pair
 from icl_gap.results import frame_of
@@ -62,6 +63,37 @@ def test_pairs_are_resampled_with_all_their_questions() -> None:
 def test_what_nothing_answers_right_has_no_gap() -> None:
     found = gaps(study([True] * 4, [True] * 4, [True] * 4))["ood"]
     assert found.gap.value == 0
+
+
+@pytest.mark.parametrize("condition", ["id", "ood"])
+def test_answers_that_agree_have_bounds_nevertheless(condition: str) -> None:
+    found = gaps(study([True] * 20, [True] * 20, [True] * 20), resamples=100)[condition]
+    share = 0.025 ** (1 / 20)  # Clopper and Pearson's bound of 20 of 20.
+    if condition == "id":
+        assert (found.composed.low, found.composed.high) == (pytest.approx(share), 1)
+        assert found.gap.low == pytest.approx(share - 1)
+        assert found.gap.high == pytest.approx(1 - share**2)
+    else:
+        assert (found.composed.low, found.composed.high) == (0, pytest.approx(1 - share))
+        assert found.gap.low < 0 < found.gap.high
+
+
+def test_clusters_of_composed_questions_are_resampled_whole() -> None:
+    """Four copies of each pair in one cluster are worth one pair."""
+    rng = np.random.default_rng(0)
+    once = [(rng.random(40) < p).tolist() for p in (0.5, 0.8, 0.7)]
+    copies = [[hit for hit in hits for _ in range(4)] for hits in once]
+    frame = frame_of(study(*copies))
+    number = frame["query_id"].astype(str).str.extract(r"test(\d+)")[0].astype(int)
+    frame["group"] = (number // 4).astype(str)
+    (four, *_), (one, *_) = (
+        analyze_frame(each, resamples=2000, cluster=cluster).reasoning
+        for each, cluster in ((frame, "group"), (frame_of(study(*once)), None))
+    )
+    assert (four.n_pairs, one.n_pairs) == (160, 40)
+    assert four.gap.value == one.gap.value
+    assert four.gap.low == pytest.approx(one.gap.low, abs=0.03)
+    assert four.gap.high == pytest.approx(one.gap.high, abs=0.03)
 
 
 @pytest.mark.parametrize("truth", [pytest.param(0.0, marks=pytest.mark.slow), -0.2])

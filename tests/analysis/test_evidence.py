@@ -8,13 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from analysis.synthetic import analyze, cell, record
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from icl_gap.analysis import Accuracies, GapPoint
 from icl_gap.analysis.bootstrap import Draws
-from icl_gap.analysis.evidence import fieller, holm
+from icl_gap.analysis.evidence import fieller
 from icl_gap.analysis.pairing import Floats
 from icl_gap.schema import CellResult, Metric
 
@@ -63,55 +61,6 @@ def test_fieller_stands_beside_the_bootstrap_and_near_it() -> None:
     found = point(*both(solved.tolist(), (solved & (rng.random(400) < 0.6)).tolist()))
     assert found.gap is not None
     assert found.fieller == pytest.approx((found.gap.low, found.gap.high), abs=0.01)
-
-
-def test_mcnemar_by_hand() -> None:
-    # Right under one condition alone: 5 ID, 1 OOD; P(at most 1 or at least 5 heads of 6) = 14/64.
-    inside = [True] * 5 + [False] + [True] * 10 + [False] * 4
-    outside = [False] * 5 + [True] + [True] * 10 + [False] * 4
-    (test,) = point(*both(inside, outside)).tests
-    assert (test.seed, test.only_id, test.only_ood) == (0, 5, 1)
-    assert test.p_value == pytest.approx(14 / 64)
-
-
-def test_mcnemar_without_a_query_that_tells_is_certain_of_nothing() -> None:
-    (test,) = point(*both([True] * 4, [True] * 4)).tests
-    assert (test.only_id, test.only_ood, test.p_value, test.p_holm) == (0, 0, 1, 1)
-
-
-def test_a_pooled_test_adds_the_counts_of_both_sides() -> None:
-    results = both([True] * 3, [False] * 3) + both([True] * 4, [False] * 4, query_split="train")
-    found = point(*results)
-    assert found.query_split == "pooled"
-    assert [(t.only_id, t.only_ood) for t in found.tests] == [(7, 0)]
-    assert found.tests[0].p_value == pytest.approx(2 / 2**7)
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_holm_as_it_was_published(raw: list[float]) -> None:
-    p_values = np.array(raw)
-    found = holm(p_values)
-    order = np.argsort(p_values, kind="stable")
-    assert (found >= p_values).all()
-    assert (found <= 1).all()
-    assert (np.diff(found[order]) >= 0).all()
-    for level in (0.01, 0.05, 0.3):
-        # Step down: reject while the i-th smallest is at most level / (m - i + 1).
-        rejected = 0
-        while rejected < len(raw) and p_values[order][rejected] * (len(raw) - rejected) <= level:
-            rejected += 1
-        assert (found <= level).sum() == rejected
-
-
-def test_tests_are_adjusted_within_a_benchmark_and_not_across() -> None:
-    one = both([True] * 8, [False] * 8)
-    alone = point(*one).tests[0]
-    assert alone.p_holm == alone.p_value == pytest.approx(2 / 2**8)
-    beside = [*one, *both([True] * 8, [False] * 8, seed=1)]
-    tests = point(*beside).tests
-    assert [t.p_holm for t in tests] == pytest.approx([4 / 2**8] * 2)
-    other = [*one, *both([True] * 8, [False] * 8, dataset="cfq")]
-    assert all(p.tests[0].p_holm == alone.p_value for p in analyze(other, resamples=100).points)
 
 
 def test_what_was_skipped_bounds_the_gap_both_ways() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from icl_gap.schema import CellResult
 
 
 def points(results: list[CellResult], **options: object) -> dict[str, GapPoint]:
-    analysis = analyze(results, resamples=200, **options)  # type: ignore[arg-type]
+    analysis = analyze(results, **({"resamples": 200} | options))  # type: ignore[arg-type]
     return {point.query_split: point for point in analysis.points}
 
 
@@ -22,26 +23,27 @@ def both(id_hits: list[bool], ood_hits: list[bool], **changes: object) -> list[C
 
 
 def test_the_gap_of_one_query_split_by_hand() -> None:
-    results = both([1, 1, 1, 0], [1, 0, 0, 0]) + both([1, 1, 0, 0], [0, 1, 0, 0], seed=1)
+    results = both([1, 1, 1, 0] * 9, [1, 0, 0, 0] * 9)
+    results += both([1, 1, 0, 0] * 9, [0, 1, 0, 0] * 9, seed=1)
     (point,) = points(results).values()
     assert point.a_id.value == 5 / 8
     assert point.a_ood.value == 2 / 8
     assert point.gap is not None
     assert point.gap.value == pytest.approx(0.6)
-    assert (point.n_queries, point.n_seeds, point.n_skipped) == (4, 2, 0)
+    assert (point.n_queries, point.n_seeds, point.n_skipped) == (36, 2, 0)
     assert (point.coverage_id, point.coverage_ood, point.shots_effective) == (0.5, 0.5, 5)
 
 
 def test_pooling_weighs_both_sides_the_same_whatever_their_size() -> None:
-    results = both([1, 1, 1, 0], [1, 0, 1, 0], query_split="test")
-    results += both([1, 0], [0, 0], query_split="train")
+    results = both([1, 1, 1, 0] * 9, [1, 0, 1, 0] * 9, query_split="test")
+    results += both([1, 0] * 9, [0, 0] * 9, query_split="train")
     pooled = points(results)["pooled"]
     # A_id = mean(te->te, tr->tr) = mean(3/4, 1/2); A_ood = mean(tr->te, te->tr) = mean(1/2, 0).
     assert pooled.a_id.value == 0.625
     assert pooled.a_ood.value == 0.25
     assert pooled.gap is not None
     assert pooled.gap.value == pytest.approx(1 - 0.25 / 0.625)
-    assert pooled.n_queries == 6
+    assert pooled.n_queries == 54
 
 
 def test_a_gap_may_be_negative() -> None:
@@ -69,14 +71,27 @@ def test_a_gap_is_unresolved_where_the_id_accuracy_is_not_resolved_from_zero(hit
     assert point.gap is None
     assert point.a_id.low == 0
     assert point.unresolved_because is not None
-    assert f"{hits} of 50 requests right, 95% interval [0.0000" in point.unresolved_because
+    assert f"{hits} of 50 requests right" in point.unresolved_because
 
 
-def test_a_gap_is_defined_once_its_id_accuracy_is_resolved() -> None:
-    (point,) = points(both([n < 10 for n in range(50)], [False] * 50)).values()
+def test_a_gap_is_resolved_once_the_interval_of_its_id_accuracy_is_half_of_it() -> None:
+    # z sqrt((1 - A) / (A n)) of 10 and of 20 right of 50: 0.55 and 0.34.
+    (point,) = points(both([n < 10 for n in range(50)], [False] * 50), resamples=5000).values()
+    assert point.gap is None
+    found = re.fullmatch(
+        r"A_id not resolved from 0: 10 of 50 requests right; the half-width of its 95% interval is"
+        r" (\d\d)% of it \(allowed: below 50%\)",
+        point.unresolved_because or "",
+    )
+    assert found is not None
+    assert int(found[1]) == pytest.approx(55, abs=2)
+    (point,) = points(both([n < 20 for n in range(50)], [False] * 50)).values()
     assert point.unresolved_because is None
     assert point.gap is not None
-    assert (point.gap.low, point.gap.value, point.gap.high) == (1, 1, 1)
+    assert point.exact
+    assert (point.gap.value, point.gap.high) == (1, 1)
+    # Of 20 queries right ID, at most 17% stay right OOD, and hardly more are gained.
+    assert 0.7 < point.gap.low < 0.84
 
 
 def test_skipped_requests_are_left_out_and_counted() -> None:
@@ -131,4 +146,5 @@ def test_pooling_uses_the_seeds_that_both_sides_have() -> None:
 def test_zero_shots_have_no_gap_to_speak_of() -> None:
     (point,) = points(both([1, 0] * 20, [1, 0] * 20, shots=0)).values()
     assert point.gap is not None
-    assert (point.gap.low, point.gap.value, point.gap.high) == (0, 0, 0)
+    assert point.gap.low < point.gap.value == 0 < point.gap.high
+    assert point.test.p_value == 1

@@ -128,6 +128,32 @@ def test_results_are_analyzed_and_plotted_on_their_own(cli, sweep, tmp_path) -> 
         assert {row["model"] for row in csv.DictReader(file)} >= {"nearest"}
 
 
+def test_analyze_compares_and_clusters(cli, sweep, tmp_path) -> None:
+    fields = {**yaml.safe_load(sweep.read_text()), "models": ["nearest"], "shots": [1, 2]}
+    for name, selection in (("one", "oracle_coverage"), ("two", "random")):
+        changed = tmp_path / f"{name}.yaml"
+        changed.write_text(yaml.safe_dump({**fields, "selection": selection, "figures": []}))
+        assert cli("run", changed, "--out", tmp_path / name).code == 0
+    one, two = tmp_path / "one", tmp_path / "two"
+    compared = cli("analyze", one, "--compare", "shots=1", "shots=2", "--json")
+    assert compared.code == 0
+    found = json.loads(compared.out)["comparisons"]
+    assert [(each["model"], each["first"], each["second"]) for each in found] == [
+        ("nearest", "1", "2")
+    ] * 3
+    arguments = ("--beside", two, "--compare", "selection=random", "selection=oracle_coverage")
+    both = cli("analyze", one, *arguments, "--cluster", "template", "--json")
+    assert both.code == 0
+    analysis = json.loads(both.out)
+    assert {point["selection"] for point in analysis["points"]} == {"random", "oracle_coverage"}
+    assert analysis["cluster"] == "template"
+    assert all(1 < each["n_clusters"] <= each["n_queries"] for each in analysis["points"])
+    assert len(analysis["comparisons"]) == 2 * 3
+    unknown = cli("analyze", one, "--compare", "nearest", "opt-350m")
+    assert unknown.code == 2
+    assert "no gap has this `model`" in unknown.err
+
+
 def test_plot_without_a_recipe_draws_all_that_have_something_to_show(cli, sweep, tmp_path) -> None:
     fields = {**yaml.safe_load(sweep.read_text()), "models": ["nearest"], "figures": []}
     sweep.write_text(yaml.safe_dump(fields))

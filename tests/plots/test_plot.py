@@ -21,6 +21,7 @@ from icl_gap.analysis import (
     LackOfFit,
     LinePosterior,
     Metric,
+    SignFlipTest,
     Trend,
 )
 from icl_gap.errors import AnalysisError, InputError
@@ -57,7 +58,12 @@ def point(model: str, family: str, n_params: int | None, gap: float | None) -> G
         detectable=None,
         bounds=None,
         smooth=None,
-        tests=(),
+        test=SignFlipTest(0.01, 0.02, 0.02),
+        flags=(),
+        exact=False,
+        simultaneous=None,
+        n_clusters=None,
+        seed_share=None,
         accuracies={"raw": Accuracies(0.5, 0.25), "canonical": Accuracies(0.5, 0.25)},
         n_queries=90,
         n_seeds=5,
@@ -122,9 +128,11 @@ FIT = GapFit(
 )
 ANALYSIS = Analysis(
     points=POINTS,
+    sides=(),
     fits=(FIT,),
     common=(),
     reasoning=(),
+    comparisons=(),
     notes=(),
     metric="raw",
     resamples=5000,
