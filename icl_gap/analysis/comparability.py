@@ -16,6 +16,7 @@ _MODEL_FIELDS = (
     "n_params_non_embedding",
     "size_source",
     "training_tokens",
+    "training_seed",
     "trained",
     "partial",
 )

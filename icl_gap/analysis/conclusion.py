@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+from math import log10
 from typing import get_args
 
 from icl_gap.analysis.analyze import Analysis
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import GapPoint
 from icl_gap.analysis.scale import SCALES
-from icl_gap.analysis.slopes import Closed, CommonSlope, GapFit, Verdict
+from icl_gap.analysis.slopes import CommonSlope, GapFit, Verdict
 from icl_gap.text import plain_number, shots_text, signed_number
 
-_CLOSED: Mapping[Closed, str] = MappingProxyType(
-    {"closed": "closed", "open": "open", "undetermined": "neither closed nor open"}
-)
+REMEDY_SLOPE = -0.1
+"""Slope that a remedy is to detect: a tenth of the gap for ten times the scale."""
 QUESTION = "Does scale close the compositional generalization gap?"
 
 
@@ -46,6 +45,10 @@ class QuestionAnswer:
     """The reason for the verdict."""
     largest: str
     """The gap at the largest size, on each side, and whether it is closed."""
+    sides: str
+    """The contrast of the two sides there; empty if a side is unresolved."""
+    remedy: str
+    """The cheapest way to detect a slope of `REMEDY_SLOPE`; empty if the verdict is determined."""
     fits: tuple[FitAnswer, ...]
 
 
@@ -100,7 +103,7 @@ def _lead(answers: Sequence[QuestionAnswer], margin: float) -> str:
     if not answers:
         return "These results cannot tell: no family has gaps at two or more sizes."
     if len(answers) == 1:
-        return answers[0].sentence
+        return f"{answers[0].sentence[0].upper()}{answers[0].sentence[1:]}"
     counts = {
         verdict: sum(each.verdict == verdict for each in answers) for verdict in get_args(Verdict)
     }
@@ -111,7 +114,7 @@ def _lead(answers: Sequence[QuestionAnswer], margin: float) -> str:
         "undetermined": "is undetermined in",
     }
     if counts["undetermined"] == len(answers):
-        return f"Undetermined in all {len(answers)} cases (a case is a family on a benchmark)."
+        return f"Undetermined in all {len(answers)} cases (a family on a benchmark each)."
     parts = [f"{names[verdict]} {n}" for verdict, n in counts.items() if n]
     listed = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
     return f"Of {len(answers)} cases (a family on a benchmark), the gap {listed}."
@@ -129,23 +132,27 @@ def _answer(
         sentence=_sentence(slope, fits[0].family, analysis.margin),
         because=slope.because,
         largest=_at_largest(single or fits),
+        sides=" ".join(_between_sides(analysis, single)),
+        remedy=_remedy(analysis, single or fits) if slope.verdict == "undetermined" else "",
         fits=tuple(_fit_answer(fit) for fit in fits),
     )
 
 
 def _sentence(slope: GapFit | CommonSlope, family: str, margin: float) -> str:
     """Return the verdict on a slope with its numbers."""
-    about = f"the gap of {family} on {slope.benchmark}"
-    change = f"{_change(slope)} for ten times the {SCALES[slope.against].label}"
+    start = f"{family} on {slope.benchmark}"
     if isinstance(slope, GapFit) and slope.unsupported is not None:
-        return f"No line is drawn for {about}: {slope.unsupported}."
-    match slope.verdict:
-        case "narrows" | "widens":
-            return f"{about[0].upper()}{about[1:]} {slope.verdict} with scale: {change}."
-        case "no change beyond margin":
-            return f"{about[0].upper()}{about[1:]} does not change beyond {margin:g}: {change}."
-        case "undetermined":
-            return f"Undetermined whether {about} changes with scale: {change}."
+        return f"{start}: no line is drawn, {slope.unsupported}."
+    verdicts: Mapping[Verdict, str] = {
+        "narrows": "the gap narrows",
+        "widens": "the gap widens",
+        "no change beyond margin": f"no change beyond {margin:g}",
+        "undetermined": "undetermined",
+    }
+    return (
+        f"{start}: {verdicts[slope.verdict]}, {_change(slope)} per 10x "
+        f"{SCALES[slope.against].label}."
+    )
 
 
 def _change(slope: GapFit | CommonSlope) -> str:
@@ -156,16 +163,58 @@ def _change(slope: GapFit | CommonSlope) -> str:
 
 
 def _at_largest(fits: Sequence[GapFit]) -> str:
-    """Return the gaps of the largest model at the most shots, and whether they are closed."""
+    """Return whether the gaps of the largest model at the most shots are closed."""
     shots = max(fit.shots for fit in fits)
     here = [fit for fit in fits if fit.shots == shots]
-    gaps = "; ".join(
-        f"{fit.query_split} {with_interval(fit.largest_gap)}, {_CLOSED[fit.closed]}"
+    gaps = ", ".join(
+        f"{fit.query_split} {with_interval(fit.largest_gap)} {fit.closed}"
         if fit.largest_gap
         else f"{fit.query_split} unresolved"
         for fit in here
     )
-    return f"At {here[0].largest}, {shots_text(shots)}: {gaps}."
+    return f"Closed at {here[0].largest}, {shots_text(shots)}? {gaps}."
+
+
+def _between_sides(analysis: Analysis, fits: Sequence[GapFit]) -> Iterable[str]:
+    """Yield the contrast of the sides at the largest model and the most shots, if there is one."""
+    shots = max((fit.shots for fit in fits), default=0)
+    for fit in fits[:1]:
+        for side in analysis.sides:
+            here = (side.model, side.benchmark, side.shots) == (fit.largest, fit.benchmark, shots)
+            if here and side.contrast is not None:
+                low, high = signed_number(side.contrast.low), signed_number(side.contrast.high)
+                yield f"Test less train: {signed_number(side.contrast.value)} [{low}, {high}]."
+
+
+def _remedy(analysis: Analysis, fits: Sequence[GapFit]) -> str:
+    """Return what it would take to detect a slope of `REMEDY_SLOPE` in the cell that tells most.
+
+    The standard error of a gap is taken from the median width of the resolved gaps' intervals.
+    """
+    from statistics import NormalDist, median
+
+    from icl_gap.analysis.power import FEWEST_MODELS, find_remedy
+
+    widths: dict[int, list[float]] = {n: [] for n in range(len(fits))}
+    n_queries = 0
+    for number, fit in enumerate(fits):
+        for point in analysis.points:
+            place = (point.benchmark, point.shots, point.query_split)
+            if place == (fit.benchmark, fit.shots, fit.query_split) and point.model in fit.models:
+                n_queries = max(n_queries, point.n_queries)
+                widths[number] += [point.gap.high - point.gap.low] if point.gap else []
+    number = max(widths, key=lambda n: (len(widths[n]), -sum(widths[n])))
+    fit, known = fits[number], widths[number]
+    if len(set(fit.scales)) < FEWEST_MODELS or not known:
+        return "It takes models of at least three sizes that solve some queries."
+    error = median(known) / (2 * NormalDist().inv_cdf((1 + analysis.confidence) / 2))
+    return find_remedy(
+        [log10(scale) for scale in fit.scales],
+        error,
+        n_queries,
+        slope=REMEDY_SLOPE,
+        between_model_sd=round(fit.between_model_sd.value, 2),
+    ).sentence
 
 
 def _fit_answer(fit: GapFit) -> FitAnswer:

@@ -17,6 +17,9 @@ from icl_gap.analysis.scale import ESTIMATED, Scale
 from icl_gap.analysis.slopes import LeftOut
 from icl_gap.text import brief, shots_text
 
+MIN_REPLICATES = 3
+"""Fewest trainings beyond the first of their size that estimate the scatter between trainings."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyCell:
@@ -43,6 +46,14 @@ class FamilyCell:
         return len(set(self.x))
 
     @property
+    def replicated(self) -> bool:
+        """True if trainings of the same sizes, told apart by their seeds, can estimate tau."""
+        sizes = [
+            x for x, e in zip(self.x, self.used, strict=True) if e.point.training_seed is not None
+        ]
+        return len(sizes) - len(set(sizes)) >= MIN_REPLICATES
+
+    @property
     def question(self) -> tuple[str, str, bool]:
         """Family and benchmark, and whether both sides are pooled: cells of one question."""
         point = self.first
@@ -65,7 +76,8 @@ def family_cells(
     groups: dict[tuple[object, ...], list[ResampledGap]] = defaultdict(list)
     for each in measured:
         point = each.point
-        groups[point.family, point.benchmark, point.shots, point.query_split].append(each)
+        if point.shots:
+            groups[point.family, point.benchmark, point.shots, point.query_split].append(each)
     cells, remarks = [], Remarks()
     for group in groups.values():
         used, left_out = _split(group, scale, estimated_sizes=estimated_sizes)

@@ -79,7 +79,9 @@ def fit_gaps(
         families[family, pooled].append(cell)
         questions[cell.question].append(cell)
     likelihoods = {
-        key: scatter_likelihood([cell.regression for cell in group])
+        key: scatter_likelihood(
+            [cell.regression for cell in group], by_size=all(cell.replicated for cell in group)
+        )
         for key, group in families.items()
     }
     scatters = {key: posterior(each) for key, each in likelihoods.items()}
@@ -133,7 +135,7 @@ def _fit(
             n_models=len(x),
             leave_one_out=[each.slope for each in without],
             other_scales=others,
-            doubts=[unsupported] if unsupported else [],
+            doubts=[unsupported] if unsupported else _flags(cell),
         ),
         settings.margin,
     )
@@ -154,7 +156,7 @@ def _fit(
         query_split=point.query_split,
         intercept=line.mean(10**line.centre) - value * line.centre,
         between_model_sd=Estimate(scatter.mean, scatter.quantile(0.025), scatter.quantile(0.975)),
-        between_model_sd_from="residuals",
+        between_model_sd_from="replicates" if cell.replicated else "residuals",
         lack_of_fit=_lack_of_fit(cell),
         r_squared=_explained(cell, line),
         classical=_classical(cell, settings.confidence),
@@ -205,6 +207,16 @@ def _unsupported(cell: FamilyCell, scatter: Scatter, scale: Scale, *, bounded: b
     if stats.chi2.sf(chi2, free) < REFUTED:
         return "the gaps lie further from the line than the scatter of models can explain"
     return None
+
+
+def _flags(cell: FamilyCell) -> list[str]:
+    """Return the reasons why pooled gaps hide their sides, which then get no verdict."""
+    flagged = [each.point for each in cell.used if each.point.flags]
+    if not flagged:
+        return []
+    first = flagged[0]
+    more = f", and {len(flagged) - 1} more models" if len(flagged) > 1 else ""
+    return [f"pooling hides the sides: {first.model}, {'; '.join(first.flags)}{more}"]
 
 
 def _leave_one_out(cell: FamilyCell, scatter: Scatter) -> tuple[LeaveOneOutSlope, ...]:

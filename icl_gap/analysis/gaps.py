@@ -40,6 +40,7 @@ from icl_gap.text import brief
 
 MIN_SHARED_SEEDS = 3
 """Least number of seeds where all queries share their exemplars, for intervals without a note."""
+ONE_PROMPT = "without exemplars ID and OOD are one prompt"
 MIN_CLUSTERS = 20
 """Number of clusters below which resampling them understates the variance (Cameron & Miller 2015,
 "A Practitioner's Guide to Cluster-Robust Inference", Journal of Human Resources 50(2), 317-372)."""
@@ -155,7 +156,10 @@ def _estimate(group: _Sides, drawn: Mapping[_Key, Draws], confidence: float) -> 
     id_value, ood_value = map(float, np.mean(np.asarray(hits).T / answered, axis=1))
     counts = count_pairs(parts)
     gap, exact = None, False
-    if (why := why_unresolved(parts, id_value, draws, counts.n, **at)) is None:
+    why = why_unresolved(parts, id_value, draws, counts.n, **at)
+    if parts[0].setting.shots == 0:
+        why = ONE_PROMPT
+    if why is None:
         gap, exact = gap_estimate(id_value, ood_value, draws, counts, **at)
     p_value = sign_flip_test(parts, draws)
     clustered = parts[0].clusters is not None
@@ -215,6 +219,8 @@ def _remarks(group: _Sides, point: GapPoint) -> Remarks:
     """Return the remarks on one gap."""
     where = f"{point.label}, {point.query_split} queries"
     remarks = _reservations(group, point, where)
+    if point.shots == 0:
+        remarks.append((f"no gap: {ONE_PROMPT}", point.label))
     if point.n_seeds == 1:
         text = "one seed only, so the intervals do not include variation between seeds"
         remarks.append((text, where))

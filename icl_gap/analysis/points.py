@@ -38,6 +38,8 @@ class Setting:
     """Number of exemplars that the sweep asks for."""
     selection: str | None = field(default=None, kw_only=True)
     """The strategy that selects exemplars; None if the results do not say."""
+    training_seed: int | None = field(default=None, kw_only=True)
+    """Seed of the model's training, which tells replicates of one size apart; None without one."""
 
     @property
     def benchmark(self) -> str:

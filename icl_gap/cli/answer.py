@@ -13,7 +13,6 @@ from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis, GapPoint
-    from icl_gap.analysis.conclusion import QuestionAnswer
     from icl_gap.results import Results
 
 WIDTH = 80
@@ -43,6 +42,7 @@ def show_answer(
         _show_tables(analysis)
         for remark in _remarks(results, analysis):
             say(f"note: {remark}")
+        _show_details(analysis)
     else:
         if rows := comparison_table(analysis):
             show_table(rows, title="difference of gaps", left=_TEXT_COLUMNS)
@@ -54,38 +54,42 @@ def show_answer(
         say(line)
 
 
+def _show_details(analysis: Analysis) -> None:
+    """Print the reason, the sides and the remedy of each case."""
+    from icl_gap.analysis.conclusion import conclude
+
+    for each in conclude(analysis).answers:
+        for text in (each.sentence, each.sides, f"Reason: {each.because}.", each.remedy):
+            for line in _wrapped(text):
+                say(line)
+
+
 def answer_lines(
     results: Results, analysis: Analysis, *, files: Sequence[str], verbose: bool
 ) -> list[str]:
     """Return the answer in at most `MOST_LINES` lines of at most `WIDTH` characters.
 
-    A file's path is not broken, and may be longer. Where lines are too many, reasons are left out,
-    then gaps at the largest size, then whole cases.
+    A file's path is not broken, and may be longer. Where lines are too many, the remedy is left
+    out, then the gaps at the largest size, then whole cases.
     """
     from icl_gap.analysis.conclusion import QUESTION, conclude
 
     conclusion = conclude(analysis)
-    more = list(_warnings(results)) if verbose else _unshown(results, analysis)
-    single = len(conclusion.answers) == 1
+    more = [*_warnings(results), *([] if verbose else _unshown(results, analysis)), *files]
     opening = _wrapped(QUESTION) + _wrapped(conclusion.lead)
-    for depth in (3, 2, 1):
-        cases = [line for each in conclusion.answers for line in _case(each, depth, single=single)]
-        lines = [*opening, *cases, *more, *files]
-        if len(lines) <= MOST_LINES:
-            return lines
-    room = max(0, MOST_LINES - len(opening) - len(more) - len(files) - 1)
-    shown = conclusion.answers[:room]
-    left = f"  and {len(conclusion.answers) - room} more: see -v"
-    cases = [line for each in shown for line in _case(each, 1, single=False)[:1]]
-    return [*opening, *cases, left, *more, *files]
-
-
-def _case(answer: QuestionAnswer, depth: int, *, single: bool) -> list[str]:
-    """Return the lines of one case: verdict, then gaps at the largest size, then the reason."""
-    sentence = [] if single else [answer.sentence]
-    reason = [f"Why: {answer.because}."] if answer.verdict == "undetermined" else []
-    parts = [*sentence, *[answer.largest][: depth - 1], *reason[: depth - 2]]
-    return [line for part in parts for line in _wrapped(part, indent="  ")]
+    told = [] if len(conclusion.answers) == 1 else [each.sentence for each in conclusion.answers]
+    remedies = [_wrapped(each.remedy) for each in conclusion.answers if each.remedy][:1]
+    for with_largest, with_remedy in ((True, True), (True, False), (False, True), (False, False)):
+        lines = list(opening)
+        for number, each in enumerate(conclusion.answers):
+            lines += _wrapped(told[number], "  ") if told else []
+            lines += _wrapped(each.largest, "  ") if with_largest else []
+        lines += [line for remedy in remedies if with_remedy for line in remedy]
+        if len(lines) + len(more) <= MOST_LINES:
+            return [*lines, *more]
+    room = max(0, MOST_LINES - len(opening) - len(more) - 1)
+    cases = [_wrapped(sentence, "  ")[0] for sentence in told[:room]]
+    return [*opening, *cases, f"  and {len(told) - len(cases)} more, with -v", *more]
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
@@ -135,10 +139,10 @@ def _show_tables(analysis: Analysis) -> None:
 
 
 def _unshown(results: Results, analysis: Analysis) -> list[str]:
-    """Return the warnings, and one line on the remarks that only `-v` shows."""
+    """Return a line on the remarks and tables that only `-v` shows."""
     n = len(list(_remarks(results, analysis)))
-    hint = f"{n} remark{'s' if n > 1 else ''} and all tables: icl-gap analyze {results.folder} -v"
-    return [*_warnings(results), *([hint] if n else [])]
+    remarks = "" if not n else f"{n} remark{'s' if n > 1 else ''} and "
+    return [f"{remarks}all tables: icl-gap analyze {results.folder} -v"]
 
 
 def _warnings(results: Results) -> Iterator[str]:

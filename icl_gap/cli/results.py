@@ -256,7 +256,9 @@ def _draw(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> None:
     say(figure_line(plot_analysis(analysis, recipe, folder)))
 
 
-def figure_line(files: Sequence[Path]) -> str:
-    """Return a line with the path of a figure's first file, and the suffixes of the others."""
-    names = ", ".join(file.suffix.removeprefix(".") for file in files[1:])
-    return f"figure: {files[0]} (also {names})"
+def figure_line(*figures: Sequence[Path]) -> str:
+    """Return a line with the paths of figures' first files, and the suffixes of the others."""
+    first, *others = (files[0] for files in figures)
+    names = ", ".join([str(first), *(path.name for path in others)])
+    suffixes = ", ".join(file.suffix.removeprefix(".") for file in figures[0][1:])
+    return f"figure{'s' if others else ''}: {names} (also {suffixes})"

@@ -75,13 +75,15 @@ def run(
         warn(f"to go on: icl-gap run {sweep}{chosen}")
         raise typer.Exit(INTERRUPTED) from None
     analysis = analysis_of(found)
-    files = []
-    for recipe, drawn in draw_figures(analysis, recipes, folder / FIGURES):
-        if isinstance(drawn, AnalysisError):
-            files.append(f"note: {recipe.name} is not drawn: {drawn}")
-        else:
-            files.append(figure_line(drawn))
-    files.append(f"records: {folder / 'cells'}; page: icl-gap report {folder}")
+    drawn = list(draw_figures(analysis, recipes, folder / FIGURES))
+    files = [
+        f"note: {recipe.name} is not drawn: {found}"
+        for recipe, found in drawn
+        if isinstance(found, AnalysisError)
+    ]
+    if figures := [found for _, found in drawn if not isinstance(found, AnalysisError)]:
+        files.append(figure_line(*figures))
+    files.append(f"records: {folder / 'cells'}; as a page: icl-gap report {folder}")
     show_answer(found, analysis, verbose=verbose, files=files)
 
 

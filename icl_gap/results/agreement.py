@@ -13,6 +13,7 @@ DESCRIPTION = (
     "n_params_non_embedding",
     "size_source",
     "training_tokens",
+    "training_seed",
     "trained",
     "partial",
 )
