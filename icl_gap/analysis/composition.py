@@ -7,7 +7,6 @@ less the accuracy expected if the two parts were answered independently.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import get_args
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from icl_gap.schema import Condition
 COMPOSED, PARTS = "composed", ("first", "second")
 """Splits of a benchmark with composed questions. A composed question and its parts have ids that
 differ after the last `-` alone."""
+_CONDITIONS: tuple[Condition, Condition] = ("id", "ood")
 
 
 def reasoning_gaps(
@@ -85,7 +85,7 @@ def _gaps(
     for rows, weights in weight_chunks(stream, resamples, len(names)):
         drawn[..., rows] = _shares(hits @ weights.T, answered @ weights.T)
     shares = _shares(hits.sum(axis=2), answered.sum(axis=1))
-    for condition, values, draws in zip(get_args(Condition), shares, drawn, strict=True):
+    for condition, values, draws in zip(_CONDITIONS, shares, drawn, strict=True):
         composed, first, second = (
             Estimate(float(value), *percentile_interval(each, confidence, worst=(0.0, 1.0)))
             for value, each in zip(values, draws, strict=True)
