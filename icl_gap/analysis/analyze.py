@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from icl_gap.analysis.points import GapPoint, ReasoningGap
+from icl_gap.analysis.points import GapPoint, MatchedContrast, ReasoningGap
 from icl_gap.analysis.slopes import MARGIN, CommonSlope, FitSettings, GapFit
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.metrics import METRICS
@@ -55,6 +55,8 @@ class Analysis:
     """True if fits use models whose size is an estimate."""
     margin: float = MARGIN
     """Largest gap, or change of the gap, that counts as none."""
+    matched: tuple[MatchedContrast, ...] = ()
+    """Gaps that remain where OOD exemplars cover their queries as ID ones do (`ood_matched`)."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dumps`; all numbers are finite."""
@@ -112,6 +114,7 @@ def _analyze(
     from icl_gap.analysis.composition import reasoning_gaps
     from icl_gap.analysis.fit import fit_gaps, with_forms
     from icl_gap.analysis.gaps import estimate_gaps
+    from icl_gap.analysis.matched import matched_contrasts
     from icl_gap.analysis.pairing import pair
 
     paired, missing = pair(results, metric)
@@ -119,13 +122,15 @@ def _analyze(
     bootstrap = {"resamples": resamples, "seed": seed}
     gaps, remarks = estimate_gaps(paired, **bootstrap, confidence=confidence)
     reasoning, incomplete = reasoning_gaps(paired, **bootstrap, confidence=confidence)
+    matched, unmatched = matched_contrasts(results, metric, **bootstrap, confidence=confidence)
     fits, common, unfitted = fit_gaps(gaps, settings)
     return Analysis(
         points=tuple(each.point for each in gaps),
         fits=with_forms(fits, gaps),
         common=common,
         reasoning=reasoning,
-        notes=_notes([*missing, *remarks, *incomplete, *unfitted]),
+        matched=matched,
+        notes=_notes([*missing, *remarks, *incomplete, *unmatched, *unfitted]),
         metric=metric,
         resamples=resamples,
         seed=seed,
