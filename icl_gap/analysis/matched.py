@@ -152,8 +152,10 @@ def _numbers(
         for value, each in ((a_ood, drawn[1]), (a_matched, drawn[2]))
     ]
     cov = np.cov([drawn[2] - drawn[1], drawn[0] - drawn[1]])
-    vanished = ratio(a_matched - a_ood, a_id - a_ood, cov, confidence)
+    vanished = ratio(a_matched - a_ood, a_id - a_ood, cov, confidence) if cov[0, 0] > 0 else None
     because = None if vanished else "the ordinary gap is not resolved from 0"
+    if cov[0, 0] == 0:  # an interval without width would feign certainty
+        because = "no answer differs between ordinary and matched exemplars"
     ordinary, remaining = gaps
     return replace(
         found, ordinary=ordinary, remaining=remaining, vanished=vanished, because=because

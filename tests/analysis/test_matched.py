@@ -58,10 +58,11 @@ def test_queries_without_a_match_are_counted_and_left_out() -> None:
     flags = [q % 4 != 0 for q in range(40)]
     hits = {"id": [True] * 40, "ood": [q % 4 == 0 for q in range(40)]}
     cells = [cell(name, some) for name, some in hits.items()]
-    contrast = analyze([*cells, matched(flags, [True] * 40)]).matched[0]
+    again = [q % 3 == 0 for q in range(40)]
+    contrast = analyze([*cells, matched(flags, again)]).matched[0]
     assert (contrast.n_matched, contrast.n_unmatched) == (30, 10)
     assert contrast.a_ood.value == 0  # the right ones are those without a match
-    assert contrast.vanished.value == 1
+    assert contrast.vanished.value == pytest.approx(1 / 3)
     none = analyze([*cells, matched([False] * 40, [True] * 40)]).matched[0]
     assert (none.n_matched, none.n_unmatched, none.remaining) == (0, 40, None)
     assert none.because == "no request is matched"
@@ -90,9 +91,12 @@ def test_each_side_has_its_own_and_seeds_count_as_requests() -> None:
 
 
 def test_a_gap_that_is_not_resolved_has_no_share() -> None:
-    contrast = analyze(three(50, 25, 25, 25)).matched[0]
+    contrast = analyze(three(50, 25, 24, 23)).matched[0]
     assert contrast.vanished is None
     assert contrast.because == "the ordinary gap is not resolved from 0"
+    contrast = analyze(three(50, 25, 5, 5)).matched[0]
+    assert contrast.vanished is None
+    assert contrast.because == "no answer differs between ordinary and matched exemplars"
     contrast = analyze(three(50, 0, 0, 0)).matched[0]
     assert contrast.ordinary is contrast.remaining is None
     assert contrast.because == "A_id is not resolved from 0"
