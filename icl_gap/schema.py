@@ -15,7 +15,9 @@ from typing import Annotated, Any, Literal, get_args
 from icl_gap.text import brief
 
 Split = Literal["train", "test"]
-Condition = Literal["id", "ood"]
+Condition = Literal["id", "ood", "ood_matched"]
+"""Exemplars of a query: from its own side, from the other, or from the other and such that they
+cover the query as its ID exemplars do."""
 FinishReason = Literal["stop", "eos", "length"]
 Status = Literal["scored", "skipped", "failed"]
 SizeSource = Literal["counted", "stated", "estimated"]
@@ -96,6 +98,9 @@ class Exemplars:
     coverage: tuple[float, ...]
     """Entry k is the share of the query's primitives that the first k exemplars hold; length
     `len(examples) + 1`."""
+    matched: tuple[bool, ...] | None = None
+    """Under `ood_matched`: whether the first 0, 1, … exemplars cover the query as those of its ID
+    twin do (`icl_gap.sampling.matching`)."""
 
     def first(self, shots: int) -> Exemplars:
         """Return the same query with its first exemplars.
@@ -105,7 +110,8 @@ class Exemplars:
         """
         if shots > len(self.examples):
             raise ValueError(f"{shots} shots requested, {len(self.examples)} drawn")
-        return Exemplars(self.query, self.examples[:shots], self.coverage[: shots + 1])
+        matched = None if self.matched is None else self.matched[: shots + 1]
+        return Exemplars(self.query, self.examples[:shots], self.coverage[: shots + 1], matched)
 
     def __repr__(self) -> str:
         return brief("Exemplars", self.query.id, f"{len(self.examples)} drawn")
@@ -249,6 +255,9 @@ class Record:
     status: Status
     """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries.
     `failed`: there is no response, for the `reason` given."""
+    matched: bool | None = None
+    """Under `ood_matched`: whether its exemplars cover the query as those of its ID twin do, within
+    the tolerance of `icl_gap.sampling.matching`; None under the other conditions."""
     exemplar_target_ids: tuple[str, ...] | None = None
     """The ids of the examples that the exemplars' targets are taken from, where they are others'
     (`control: shuffled_targets`); None where each exemplar shows its own."""

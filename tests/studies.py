@@ -77,6 +77,7 @@ def save_study(
     shots: Sequence[int] = (2,),
     seeds: Sequence[int] = (0,),
     limit: int = 6,
+    conditions: Sequence[Condition] = ("id", "ood"),
     more: Sequence[str] = (),
 ) -> Results:
     """Write the finished cells of a sweep.
@@ -89,6 +90,7 @@ def save_study(
         shots: As in a sweep.
         seeds: As in a sweep.
         limit: As in a sweep.
+        conditions: As in a sweep.
         more: Models whose cells are not finished.
     """
     card = load_card(benchmark)
@@ -97,7 +99,7 @@ def save_study(
         at: sample_exemplars(
             loaded, query_split=at[0], condition=at[1], shots=at[2], seed=at[3], limit=limit
         )
-        for at in product(_SPLITS, _CONDITIONS, shots, seeds)
+        for at in product(_SPLITS, conditions, shots, seeds)
     }
     template = prompts.Template(**card.template)
     about = {"fingerprint": loaded.fingerprint}
@@ -115,7 +117,6 @@ def save_study(
 
 
 _SPLITS: tuple[Split, ...] = ("test", "train")
-_CONDITIONS: tuple[Condition, ...] = ("id", "ood")
 _At = tuple[Split, Condition, int, int]
 
 
@@ -171,6 +172,7 @@ def _write(
                 "exemplar_ids": tuple(example.id for example in shown.examples),
                 "shots": len(shown.examples),
                 "coverage": shown.coverage[-1],
+                "matched": None if shown.matched is None else shown.matched[-1],
                 "prompt_sha256": prompt.sha256,
                 "prompt_tokens": None,
                 "status": "scored",

@@ -13,6 +13,7 @@ regression.py, scatter.py   the gap against scale, with scatter between models
 fit.py, families.py, common.py   fits of families, one or several cells together
 forms.py, comparison.py, trends.py, verdicts.py   other curves, tests, and the rule of the verdict
 power.py                    the power of a planned study
+matched.py                  the gap that remains under `ood_matched`
 composition.py              the reasoning gap of composed questions
 table.py                    all of it as rows of text
 """
@@ -23,6 +24,7 @@ from icl_gap.analysis.points import (
     Accuracies,
     GapDifference,
     GapPoint,
+    MatchedContrast,
     QuerySplit,
     ReasoningGap,
     Setting,
@@ -82,6 +84,7 @@ __all__ = [
     "LeaveOneOutSlope",
     "LeftOut",
     "LinePosterior",
+    "MatchedContrast",
     "Metric",
     "Note",
     "PredictedGap",

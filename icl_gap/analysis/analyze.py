@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
-from icl_gap.analysis.points import GapDifference, GapPoint, ReasoningGap, SideContrast
+from icl_gap.analysis.points import (
+    GapDifference,
+    GapPoint,
+    MatchedContrast,
+    ReasoningGap,
+    SideContrast,
+)
 from icl_gap.analysis.slopes import MARGIN, CommonSlope, FitSettings, GapFit
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.metrics import METRICS
@@ -66,6 +72,8 @@ class Analysis:
     """Largest gap, or change of the gap, that counts as none."""
     cluster: str | None = None
     """Field by which queries are clustered in every resample; None if they are independent."""
+    matched: tuple[MatchedContrast, ...] = ()
+    """Gaps that remain where OOD exemplars cover their queries as ID ones do (`ood_matched`)."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dumps`; all numbers are finite."""
@@ -147,6 +155,7 @@ def _analyze(
     from icl_gap.analysis.composition import reasoning_gaps
     from icl_gap.analysis.contrasts import compare_gaps, parse_comparison, side_contrasts
     from icl_gap.analysis.gaps import estimate_gaps
+    from icl_gap.analysis.matched import matched_contrasts
     from icl_gap.analysis.multiplicity import adjust_families
     from icl_gap.analysis.pairing import pair
 
@@ -157,6 +166,7 @@ def _analyze(
     measured, remarks = estimate_gaps(paired, **bootstrap, confidence=confidence)
     gaps = adjust_families(measured, confidence=confidence)
     reasoning, incomplete = reasoning_gaps(paired, **bootstrap, confidence=confidence)
+    matched, unmatched = matched_contrasts(results, metric, **bootstrap, confidence=confidence)
     fits, common, unfitted = _fits(gaps, settings)
     return Analysis(
         points=tuple(each.point for each in gaps),
@@ -165,7 +175,8 @@ def _analyze(
         common=common,
         reasoning=reasoning,
         comparisons=compare_gaps(gaps, comparison, confidence=confidence) if comparison else (),
-        notes=_notes([*missing, *remarks, *incomplete, *unfitted]),
+        matched=matched,
+        notes=_notes([*missing, *remarks, *incomplete, *unmatched, *unfitted]),
         metric=metric,
         resamples=resamples,
         seed=seed,

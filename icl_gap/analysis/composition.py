@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import hypot
-from typing import get_args
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from icl_gap.schema import Condition
 COMPOSED, PARTS = "composed", ("first", "second")
 """Splits of a benchmark with composed questions. A composed question and its parts have ids that
 differ after the last `-` alone."""
+_CONDITIONS: tuple[Condition, Condition] = ("id", "ood")
 
 
 def reasoning_gaps(
@@ -92,7 +92,7 @@ def _gaps(
     for rows, weights in weight_chunks(stream, resamples, n):
         drawn[..., rows] = _shares(hits @ weights.T, answered @ weights.T)
     shares = _shares(hits.sum(axis=2), answered.sum(axis=1))
-    for condition, values, draws in zip(get_args(Condition), shares, drawn, strict=True):
+    for condition, values, draws in zip(_CONDITIONS, shares, drawn, strict=True):
         few = np.minimum(values, 1 - values) * n < FEW
         composed, first, second = (
             accuracy_estimate(float(value), each, n, few=bool(small), confidence=confidence)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.schema import Condition, Metric, SizeSource
+from icl_gap.schema import Condition, Metric, SizeSource, Split
 from icl_gap.text import brief, shots_text
 
 QuerySplit = Literal["train", "test", "pooled"]
@@ -214,3 +214,30 @@ class ReasoningGap:
     def __repr__(self) -> str:
         at = f"{self.query_split} queries, {self.condition}, {shots_text(self.shots)}"
         return brief("ReasoningGap", f"gap {self.gap.value:.3f}", at, self.dataset, self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedContrast(Setting):
+    """Gaps of one benchmark side with ordinary and with matched OOD exemplars, same requests."""
+
+    query_split: Split
+    n_matched: int
+    """Number of requests (query and seed) that are compared."""
+    n_unmatched: int
+    """Number of requests left out because no exemplars were found that cover the query alike."""
+    a_id: Estimate | None
+    """Accuracies of the matched requests; None if there are none."""
+    a_ood: Estimate | None
+    a_matched: Estimate | None
+    ordinary: Estimate | None
+    """Relative gap of the matched requests under `ood`; None if A_id is not resolved from 0."""
+    remaining: Estimate | None
+    """Their relative gap under `ood_matched`."""
+    vanished: Estimate | None
+    """Share of the ordinary gap that vanishes; None if that gap is not resolved from 0."""
+    because: str | None
+    """Why an estimate is missing."""
+
+    def __repr__(self) -> str:
+        numbers = f"{self.n_matched:,} matched, {self.n_unmatched:,} not"
+        return brief("MatchedContrast", self.label, self.query_split, numbers)

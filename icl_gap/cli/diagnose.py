@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +15,7 @@ from icl_gap.cli.results import Folder, MetricOption
 
 if TYPE_CHECKING:
     from icl_gap.analysis.estimate import Estimate
-    from icl_gap.diagnosis import Diagnosis, RequestGroup
+    from icl_gap.diagnosis import Diagnosis, Explanation, RequestGroup
 
 TEXT_COLUMNS = ("benchmark", "model", "queries", "exemplars")
 
@@ -42,13 +44,16 @@ def diagnose(
         "coverage of queries by their exemplars (means)": _coverage(found),
         "divergence of the queries from the pool (0 to 1)": _divergences(found),
         "the gap at equal coverage: all pairs, and matched pairs; 95% intervals": _matched(found),
-        "part of the gap explained by each factor; 95% intervals": _explained(found),
+        "exemplars matched by experiment (ood_matched): the gap that remains; 95% intervals": (
+            _remaining(found)
+        ),
+        "part of the gap explained by each factor; 95% intervals, E-values": _explained(found),
         "wrong answers by error type": _error_types(found),
     }
     for title, rows in tables.items():
         if rows:
             show_table(rows, title=title, left=TEXT_COLUMNS)
-    for note in found.notes:
+    for note in (*_untold(found), *found.notes):
         say(f"note: {note}")
 
 
@@ -81,13 +86,49 @@ def _matched(found: Diagnosis) -> list[dict[str, str]]:
     ]
 
 
+def _remaining(found: Diagnosis) -> list[dict[str, str]]:
+    return [
+        {"model": each.model, "benchmark": each.benchmark, "queries": each.query_split}
+        | {"shots": str(each.shots), "matched": f"{each.n_matched:,}"}
+        | {"unmatched": f"{each.n_unmatched:,}", "gap": _estimate(each.ordinary)}
+        | {"remains": _estimate(each.remaining)}
+        | {"share vanished": "cannot tell" if each.vanished is None else _estimate(each.vanished)}
+        for each in found.matched
+    ]
+
+
 def _explained(found: Diagnosis) -> list[dict[str, str]]:
     return [
         {"model": model, **_described(group), "gap": _estimate(each.gap)}
-        | {name: _estimate(part) for name, part in each.explained.items()}
+        | {name: _part(factor) for name, factor in each.explained.items()}
         for (model, group), each in found.explained.items()
         if each.explained
     ]
+
+
+def _part(factor: Explanation) -> str:
+    """Return part and interval, and the E-value where the interval excludes 0."""
+    if factor.part is None:
+        return "cannot tell"
+    held = factor.e_value is None or factor.part.low <= 0 <= factor.part.high
+    strength = "" if held else f" E {factor.e_value:.1f}"
+    return f"{_estimate(factor.part)}{strength}"
+
+
+def _untold(found: Diagnosis) -> Iterator[str]:
+    """Yield why some numbers cannot be told, each reason once; `--json` has all of them."""
+    factors: dict[str, dict[str, int]] = {}
+    for each in found.explained.values():
+        for name, factor in each.explained.items():
+            if factor.cannot_tell is not None:
+                names = factors.setdefault(factor.cannot_tell.partition(":")[0], {})
+                names[name] = names.get(name, 0) + 1
+    for reason, names in factors.items():
+        listed = ", ".join(f"{name} ({count} gaps)" for name, count in names.items())
+        yield f"cannot tell what a factor explains, because {reason}: {listed}"
+    contrasts = Counter(each.because for each in found.matched if each.because is not None)
+    for because, count in contrasts.items():
+        yield f"cannot tell which share of the gap vanished, because {because}: {count} gaps"
 
 
 def _estimate(found: Estimate | None) -> str:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from icl_gap.analysis.matched import matched_contrasts
+from icl_gap.analysis.points import MatchedContrast
 from icl_gap.diagnosis.coverage import MEASURES, CoverageMeter
 from icl_gap.diagnosis.decomposition import (
     RESAMPLES,
@@ -21,12 +23,13 @@ from icl_gap.diagnosis.decomposition import (
     decompose_gap,
 )
 from icl_gap.diagnosis.error_types import error_type
+from icl_gap.diagnosis.explanation import CONFIDENCE
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint, read_texts
 from icl_gap.files import replacing
 from icl_gap.programs.divergence import atom_divergence, compound_divergence, trees_of
 from icl_gap.progress import Progress, no_progress
-from icl_gap.results import Results
+from icl_gap.results import OUTCOMES, Results
 from icl_gap.schema import CellInfo, Condition, Metric, Record
 from icl_gap.text import brief
 
@@ -74,6 +77,8 @@ class Diagnosis:
     diverged: Mapping[tuple[str, RequestGroup, Condition], float]
     """Median position at which wrong answers leave the gold program, as a share of its length: 0 at
     its first token, 1 at its end."""
+    matched: tuple[MatchedContrast, ...]
+    """Gaps that remain under `ood_matched`, for sweeps with that condition."""
     notes: tuple[str, ...]
     """Cells that are left out, and why."""
 
@@ -98,6 +103,7 @@ class Diagnosis:
                 | {"diverged": self.diverged.get(key)}
                 for key, counts in self.error_types.items()
             ],
+            "matched": [asdict(each) for each in self.matched],
             "notes": list(self.notes),
         }
 
@@ -213,8 +219,17 @@ def _diagnose(
         },
         error_types=collected.error_types,
         diverged={key: float(np.median(found)) for key, found in collected.diverged.items()},
+        matched=_contrasts(results, metric, resamples),
         notes=tuple(missing),
     )
+
+
+def _contrasts(results: Results, metric: Metric, resamples: int) -> tuple[MatchedContrast, ...]:
+    if not any(info.condition == "ood_matched" for info in results.infos):
+        return ()
+    frame = results.frame(OUTCOMES)
+    bootstrap = {"resamples": resamples, "seed": 0}
+    return matched_contrasts(frame, metric, **bootstrap, confidence=CONFIDENCE)[0]
 
 
 def _collect(

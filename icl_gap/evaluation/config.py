@@ -64,7 +64,8 @@ class SweepSpec(Spec):
     query_splits: tuple[Split, ...] = Field(default=("test", "train"), min_length=1)
     """The sides that queries come from; the pooled gap needs both."""
     conditions: tuple[Condition, ...] = Field(default=("id", "ood"), min_length=1)
-    """`id` takes exemplars from the query's own side, `ood` from the other."""
+    """`id` takes exemplars from the query's own side, `ood` from the other, `ood_matched` from the
+    other such that they cover the query as its `id` exemplars do; see below."""
     shots: tuple[Shots, ...] = Field(default=(1, 5, 10), min_length=1)
     """The numbers of exemplars in a prompt."""
     seeds: tuple[Whole, ...] = Field(default=(0, 1, 2, 3, 4), min_length=1)
@@ -154,6 +155,12 @@ class SweepSpec(Spec):
             raise ValueError(
                 f"`selection: {self.selection}` shows all queries one set, so it cannot hold out "
                 "each query's template; use `hold_out: source`"
+            )
+        if self.sampler.shares_exemplars and "ood_matched" in self.conditions:
+            raise ValueError(
+                f"`selection: {self.selection}` shows all queries one set, so `ood_matched` cannot "
+                "follow the coverage of each query; use another selection, or leave out "
+                "`ood_matched`"
             )
         return self
 

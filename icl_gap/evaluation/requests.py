@@ -11,10 +11,9 @@ from icl_gap import prompts, sampling
 from icl_gap.errors import PromptError, SamplingError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
-from icl_gap.evaluation.inputs import SweepBenchmark, SweepModel
 from icl_gap.models import Request
-from icl_gap.programs.trees import Structures
-from icl_gap.schema import Condition, Exemplars, Split
+from icl_gap.programs.trees import Structures, local_structures
+from icl_gap.schema import Condition, Example, Exemplars
 from icl_gap.text import brief, shots_text
 
 
@@ -89,6 +88,7 @@ class RequestBuilder:
             cell=cell.info.key,
             target=target,
             coverage=exemplars.coverage[-1],
+            matched=None if exemplars.matched is None else exemplars.matched[-1],
             tokens=fitted.tokens,
             fits=fitted.fits,
         )
@@ -151,12 +151,8 @@ class RequestBuilder:
             queries = benchmark.queries[info.query_split]
             if benchmark.embed is not None:  # all at once: many times faster than one by one
                 benchmark.embed([query.source for query in queries])
-            pool = self._pool(benchmark, model, sampling.pool_split(info.query_split, condition))
             try:
-                exemplars = [
-                    sampling.sample(self._sweep.sampler, pool, query, shots=shots, seed=info.seed)
-                    for query in queries
-                ]
+                exemplars = self._sample(cell, condition, queries, shots)
             except SamplingError as error:
                 error.at(key=model.shots_place)
                 raise
@@ -164,19 +160,35 @@ class RequestBuilder:
             self._drawn[key] = _DrawnExemplars(exemplars, order, info.seed)
         return self._drawn[key]
 
+    def _sample(
+        self, cell: Cell, condition: Condition, queries: Sequence[Example], shots: int
+    ) -> list[Exemplars]:
+        sampler, seed = self._sweep.sampler, cell.info.seed
+        pool = self._pool(cell, condition)
+        if condition == "ood_matched":
+            twins, own = self._draw(cell, "id").exemplars, self._pool(cell, "id")
+            return [sampling.sample_matched(sampler, pool, each, own, seed=seed) for each in twins]
+        return [sampling.sample(sampler, pool, query, shots=shots, seed=seed) for query in queries]
+
     def _key(self, cell: Cell, condition: Condition) -> tuple[object, ...]:
         """Return a key that cells with the same exemplars share."""
         model, info = cell.model, cell.info
         tokenizer, shots = model.identity.tokenizer, max(model.shots)
         return cell.benchmark, tokenizer, info.query_split, condition, info.seed, shots
 
-    def _pool(self, benchmark: SweepBenchmark, model: SweepModel, split: Split) -> sampling.Pool:
+    def _pool(self, cell: Cell, condition: Condition) -> sampling.Pool:
+        benchmark, model = cell.benchmark, cell.model
+        split = sampling.pool_split(cell.info.query_split, condition)
         key = (benchmark, model.identity.tokenizer, split)
         if key not in self._pools:
-            tokenize = str.split if model.tokenizer is None else model.tokenizer
-            structures = Structures(benchmark.language.lenient_tree)
+            tree_of = benchmark.language.lenient_tree
             self._pools[key] = sampling.Pool(
-                benchmark.exemplar_source, split, tokenize, structures, benchmark.embed
+                benchmark.exemplar_source,
+                split,
+                str.split if model.tokenizer is None else model.tokenizer,
+                Structures(tree_of),
+                benchmark.embed,
+                pairs=lambda target: sorted(local_structures(tree_of(target))),
             )
         return self._pools[key]
 

@@ -102,6 +102,7 @@ def _without_response(request: Request) -> Record:
         exemplar_target_ids=None if targets == ids else targets,
         shots=prompt.shots,
         coverage=request.coverage,
+        matched=request.matched,
         prompt_sha256=prompt.sha256,
         prompt_tokens=request.tokens,
         status="skipped",

@@ -38,6 +38,8 @@ class Request:
     """The gold target of its query."""
     coverage: float = 0.0
     """The share of the query's primitives that its exemplars hold, in [0, 1]."""
+    matched: bool | None = None
+    """Under `ood_matched`, whether its exemplars cover the query as its ID twin's do."""
     tokens: int | None = None
     """The length of the prompt in tokens, BOS included; None where the model has no tokenizer."""
     fits: bool = True

@@ -158,7 +158,8 @@ function outcomeTest(value) {
   return (row) => {
     const twin = report.twin[row];
     if (twin < 0) return false;
-    const isBetter = report.cells[report.cellOf[row]].condition === better;
+    const isId = report.cells[report.cellOf[row]].condition === "id";
+    const isBetter = isId === (better === "id");
     return report.outcome[row] === (isBetter ? mine : theirs)
       && report.outcome[twin] === (isBetter ? theirs : mine);
   };

@@ -15,13 +15,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from itertools import chain, count
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from icl_gap.analysis import Metric
 from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint
 from icl_gap.metrics import METRICS
 from icl_gap.report.compressed import CompressedBlocks, browser_json
-from icl_gap.schema import CellInfo, CellResult, Example, Record
+from icl_gap.schema import CellInfo, CellResult, Condition, Example, Record
 
 T = TypeVar("T")
 
@@ -42,6 +43,11 @@ CELL_FIELDS = (
     "key", "model", "family", "n_params", "trained", "dataset", "split", "query_split", "condition",
     "shots", "seed",
 )  # fmt: skip
+
+TWINS: Mapping[Condition, Condition] = MappingProxyType(
+    {"id": "ood", "ood": "id", "ood_matched": "id"}
+)
+"""Condition whose requests the page shows beside those of each."""
 
 ExampleKey = str | tuple[str, str]
 """The id of an example; or those of the two that its source and its target are taken from."""
@@ -67,7 +73,8 @@ class RequestData:
         self._known: dict[str, Mapping[str, Example]] = {}
         self._query, self._outcome, self._divergence = array("I"), array("B"), array("i")
         self._cells: list[dict[str, Any]] = []
-        self._first_of_pair: dict[str, int] = {}
+        self._peers: defaultdict[str, dict[Condition, int]] = defaultdict(dict)
+        """Cells that differ in their condition alone."""
         self._outcomes = {name: n for n, name in enumerate(OUTCOMES)}
         self._templates: dict[str, int] = {}
 
@@ -134,16 +141,16 @@ class RequestData:
         here = len(self._cells)
         spec = {key: value for key, value in info.spec.items() if key != "condition"}
         both = (info.model, info.dataset, info.split, info.query_split, info.shots, info.seed)
-        twin = self._first_of_pair.setdefault(browser_json([*both, spec]), here)
+        peers = self._peers[browser_json([*both, spec])]
         template = browser_json(info.spec.get("template"))
         described = {name: getattr(info, name) for name in CELL_FIELDS}
         described["rows"] = rows
         described["template"] = self._templates.setdefault(template, len(self._templates))
         described["info"] = self._blocks.add_json({"spec": info.spec, "made with": info.provenance})
-        described["twin"] = None
-        if twin != here and self._cells[twin]["condition"] != info.condition:
-            described["twin"], self._cells[twin]["twin"] = twin, here
         self._cells.append(described)
+        peers[info.condition] = here
+        for condition, number in peers.items():
+            self._cells[number]["twin"] = peers.get(TWINS[condition])
 
     def _keep_texts(self) -> tuple[int, list[int]]:
         """Add the texts, those of queries first, and the position of each example's text."""

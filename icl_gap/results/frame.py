@@ -23,7 +23,10 @@ from icl_gap.schema import SCHEMA_VERSION, CellInfo, CellResult, Metric, Record,
 if TYPE_CHECKING:
     import pandas as pd
 
-OUTCOMES = ("query_id", "status", "shots_effective", "coverage", *get_args(Metric), "gold_logprob")
+OUTCOMES = (
+    "query_id", "status", "shots_effective", "coverage", "matched", *get_args(Metric),
+    "gold_logprob",
+)  # fmt: skip
 """Columns of requests that `analyze` needs."""
 _STATUSES = pa.array(get_args(Status))
 _CELL_TYPES = {pa.string(): "category", pa.int64(): "Int64", pa.bool_(): "bool"}

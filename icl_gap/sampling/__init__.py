@@ -9,6 +9,7 @@ from icl_gap.sampling.exemplars import (
     queries,
     sample,
     sample_exemplars,
+    sample_matched,
 )
 from icl_gap.sampling.pool import Embed, Pool, Tokenize
 from icl_gap.sampling.strategies import SHARING, Selection
@@ -27,4 +28,5 @@ __all__ = [
     "queries",
     "sample",
     "sample_exemplars",
+    "sample_matched",
 ]

@@ -7,13 +7,15 @@ queries, on their order or on the number of workers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
-from typing import ClassVar, Literal, assert_never
+from types import MappingProxyType
+from typing import ClassVar, Literal, assert_never, get_args
 
 from icl_gap.errors import SamplingError
-from icl_gap.sampling.pool import Embed, HoldOut, Pool, Tokenize, is_reserved
+from icl_gap.sampling.matching import covers, nearest_cover
+from icl_gap.sampling.pool import Embed, HoldOut, Pool, Tokenize, is_reserved, word_pairs
 from icl_gap.sampling.strategies import SHARING, STRATEGIES, Selection
 from icl_gap.sampling.stream import Stream, rank
 from icl_gap.schema import Benchmark, Condition, Example, Exemplars, Split
@@ -75,6 +77,44 @@ def sample(spec: SamplerSpec, pool: Pool, query: Example, *, shots: int, seed: i
     taken = pool.held_out(query, spec.hold_out)
     key = () if spec.shares_exemplars else (query.id,)
     positions = STRATEGIES[spec.selection](pool, query, taken, Stream(seed, pool.name, *key))
+    return _exemplars(spec, pool, query, positions, shots)
+
+
+def sample_matched(
+    spec: SamplerSpec, pool: Pool, twin: Exemplars, twin_pool: Pool, *, seed: int
+) -> Exemplars:
+    """Draw the exemplars of one query so that they cover it as those of its ID twin do.
+
+    Args:
+        spec: What is held out; the strategy is the twin's alone.
+        pool: The pool to draw from.
+        twin: The query's exemplars under `id`, in the order of selection.
+        twin_pool: The pool that these come from.
+        seed: The cell's seed.
+
+    Returns:
+        As many exemplars as the twin has, in the order of selection.
+
+    Raises:
+        SamplingError: The pool holds too few examples besides those held out.
+    """
+    query, shots = twin.query, len(twin.examples)
+    ids = [example.id for example in twin.examples]
+    if shots and (beyond := twin.examples[-1].target_id) is not None:
+        ids.append(beyond)  # `shuffled_targets` selects one more than it shows
+    goals = covers(twin_pool, query, twin_pool.positions_of(ids))
+    stream = Stream("ood_matched", seed, pool.name, query.id)
+    taken = pool.held_out(query, spec.hold_out)
+    found = list(nearest_cover(pool, query, goals, taken, stream))
+    exemplars = _exemplars(spec, pool, query, found, shots)
+    pairs = zip(covers(pool, query, found[:shots]), goals[:shots], strict=True)
+    return replace(exemplars, matched=(True, *(one.matches(other) for one, other in pairs)))
+
+
+def _exemplars(
+    spec: SamplerSpec, pool: Pool, query: Example, positions: Iterable[int], shots: int
+) -> Exemplars:
+    """Return the first `shots` examples of a selection."""
     beyond = int(spec.shuffled_targets and shots > 0)
     selected = list(islice(positions, shots + beyond))
     if len(selected) < shots + beyond:
@@ -143,10 +183,20 @@ def queries(
     return sorted(candidates, key=lambda example: rank("query", example.id))[:limit]
 
 
+_OTHER: Mapping[Split, Split] = MappingProxyType({"train": "test", "test": "train"})
+_POOLS: Mapping[Condition, Mapping[Split, Split]] = MappingProxyType(
+    {
+        "id": MappingProxyType({"train": "train", "test": "test"}),
+        "ood": _OTHER,
+        "ood_matched": _OTHER,
+    }
+)
+"""By condition: the side that the exemplars of each side's queries come from."""
+
+
 def pool_split(query_split: Split, condition: Condition) -> Split:
     """Return the side that exemplars come from: the query's own (ID) or the other (OOD)."""
-    other: dict[Split, Split] = {"train": "test", "test": "train"}
-    return query_split if condition == "id" else other[query_split]
+    return _POOLS[condition][query_split]
 
 
 def sample_exemplars(
@@ -160,6 +210,7 @@ def sample_exemplars(
     tokenize: Tokenize = str.split,
     structures: Tokenize = str.split,
     embed: Embed | None = None,
+    pairs: Tokenize = word_pairs,
     limit: int | None = None,
 ) -> list[Exemplars]:
     """Draw the exemplars of all queries of a split.
@@ -167,7 +218,8 @@ def sample_exemplars(
     Args:
         benchmark: The benchmark.
         query_split: The side that queries come from.
-        condition: `id` to draw exemplars from the same side, `ood` from the other.
+        condition: `id` to draw exemplars from the same side, `ood` from the other, `ood_matched`
+            from the other with the coverage of those from the same side.
         shots: Exemplars per query, ≥ 0.
         seed: Any integer.
         selection: See `SamplerSpec`.
@@ -175,6 +227,7 @@ def sample_exemplars(
             al. 2022.
         structures: A function from a target to its local structures, for `cover_ls`.
         embed: A function from texts to their embeddings, for `embedding`.
+        pairs: A function from a target to its local structures of two nodes, for `ood_matched`.
         limit: The largest number of queries; None for all.
 
     Returns:
@@ -185,15 +238,34 @@ def sample_exemplars(
         SamplingError: A value is out of range, or the pool holds too few examples.
     """
     _check("query_split", query_split, ("train", "test"))
-    _check("condition", condition, ("id", "ood"))
+    _check("condition", condition, get_args(Condition))
     _check("selection", selection, tuple(STRATEGIES))
     for name, number in (("shots", shots), ("limit", limit)):
         if number is not None and number < 0:
             raise SamplingError(f"{name} is negative", value=number, allowed="0 or more")
     spec = SamplerSpec(selection=selection)
-    pool = Pool(benchmark, pool_split(query_split, condition), tokenize, structures, embed)
-    drawn = queries(benchmark, query_split, spec, limit)
-    return [sample(spec, pool, query, shots=shots, seed=seed) for query in drawn]
+    asked = queries(benchmark, query_split, spec, limit)
+
+    def pool_of(condition: Condition) -> Pool:
+        side = pool_split(query_split, condition)
+        return Pool(benchmark, side, tokenize, structures, embed, pairs=pairs)
+
+    pool = pool_of(condition)
+    if condition != "ood_matched":
+        return [sample(spec, pool, query, shots=shots, seed=seed) for query in asked]
+    _check_matchable(spec)
+    own = pool_of("id")
+    twins = (sample(spec, own, query, shots=shots, seed=seed) for query in asked)
+    return [sample_matched(spec, pool, twin, own, seed=seed) for twin in twins]
+
+
+def _check_matchable(spec: SamplerSpec) -> None:
+    if spec.shares_exemplars:
+        raise SamplingError(
+            "`ood_matched` follows each query's coverage, but this selection shows all one set",
+            value=spec.selection,
+            allowed=tuple(name for name in STRATEGIES if name not in SHARING),
+        )
 
 
 def _coverage(pool: Pool, query: Example, selected: Sequence[int]) -> tuple[float, ...]:

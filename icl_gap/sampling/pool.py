@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -49,6 +50,11 @@ def is_reserved(example: Example) -> bool:
     return rank("reserved", example.source)[0] < 256 * _RESERVED_SHARE
 
 
+def word_pairs(target: str) -> Sequence[Hashable]:
+    """Return the pairs of neighbouring words of a target."""
+    return list(pairwise(target.split()))
+
+
 class QueryPrimitives(NamedTuple):
     """The primitives of a query, and those of them that a pool holds."""
 
@@ -69,6 +75,8 @@ class Pool:
         structures: A function from a target to its local structures, for `cover_ls`; by default
             its words.
         embed: A function from texts to their embeddings, for `embedding`.
+        pairs: A function from a target to its local structures of two nodes, for `ood_matched`; by
+            default the pairs of neighbouring words.
     """
 
     def __init__(
@@ -78,13 +86,17 @@ class Pool:
         tokenize: Tokenize = str.split,
         structures: Tokenize = str.split,
         embed: Embed | None = None,
+        *,
+        pairs: Tokenize = word_pairs,
     ) -> None:
         self.name = f"{benchmark.name}/{benchmark.split}/{split}"
         self.examples = benchmark.examples(split)
         self.tokenize = tokenize
         self.structures_of = structures
+        self.pairs_of = pairs
         self._embed = embed
         self._query_primitives: dict[tuple[str, str], QueryPrimitives] = {}
+        self._shuffled_postings: dict[tuple[InvertedIndex, int], NDArray[np.int64]] = {}
         self._scored: tuple[str | None, Scores] = (None, np.zeros(0, np.float32))
         """The last query's source and its scores (400 kB for a pool of CFQ)."""
 
@@ -111,6 +123,11 @@ class Pool:
     def structure_index(self) -> InvertedIndex:
         """The index of the examples by the local structures of their targets."""
         return InvertedIndex(dict.fromkeys(self.structures_of(e.target)) for e in self.examples)
+
+    @cached_property
+    def pair_index(self) -> InvertedIndex:
+        """The index of the examples by the local structures of two nodes of their targets."""
+        return InvertedIndex(dict.fromkeys(self.pairs_of(e.target)) for e in self.examples)
 
     def relevance(self, query: Example) -> Scores:
         """Return the BM25 score of each example's source for the words of a query's source."""
@@ -169,6 +186,29 @@ class Pool:
         return np.array([len(e.source.split()) for e in self.examples], np.float32)
 
     @cached_property
+    def shuffled(self) -> NDArray[np.int64]:
+        """The positions of all examples, in the order of a hash of their ids."""
+        ids = [rank("shuffled", example.id) for example in self.examples]
+        return np.array(sorted(range(len(ids)), key=ids.__getitem__), np.int64)
+
+    def shuffled_posting(self, index: InvertedIndex, number: int) -> NDArray[np.int64]:
+        """Return where the examples that hold an item stand in `shuffled`, in ascending order."""
+        key = index, number
+        if key not in self._shuffled_postings:
+            places = np.sort(self._shuffled_places[np.asarray(index.postings[number])])
+            self._shuffled_postings[key] = places
+        return self._shuffled_postings[key]
+
+    @cached_property
+    def _shuffled_places(self) -> NDArray[np.int64]:
+        return np.argsort(self.shuffled)
+
+    @cached_property
+    def target_lengths(self) -> NDArray[np.int32]:
+        """The number of words of each example's target."""
+        return np.array([len(e.target.split()) for e in self.examples], np.int32)
+
+    @cached_property
     def reserved(self) -> Sequence[int]:
         """The positions of the examples that are reserved for shared exemplar sets."""
         return [i for i, example in enumerate(self.examples) if is_reserved(example)]
@@ -183,6 +223,10 @@ class Pool:
         if hold_out == "template":
             positions.update(self._by_template.get(program_template(query.target), ()))
         return positions
+
+    def positions_of(self, ids: Iterable[str]) -> list[int]:
+        """Return the positions of the examples with some ids."""
+        return [self._by_id[id_][0] for id_ in ids]
 
     @cached_property
     def _by_id(self) -> Mapping[str, Sequence[int]]:

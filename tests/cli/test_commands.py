@@ -105,7 +105,14 @@ def test_results_are_diagnosed(cli, sweep, tmp_path) -> None:
     for title in ("coverage of queries by their exemplars", "divergence of", "at equal coverage"):
         assert title in told.out
     found = json.loads(cli("diagnose", out, "--json").out)
-    assert found.keys() == {"coverage", "divergences", "explained", "error_types", "notes"}
+    assert found.keys() == {
+        "coverage",
+        "divergences",
+        "explained",
+        "error_types",
+        "matched",
+        "notes",
+    }
 
 
 def test_a_renamed_command_answers_with_its_new_name(cli, tmp_path) -> None:

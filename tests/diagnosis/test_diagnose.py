@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 import pytest
 from studies import Asked, save_card, save_study
 
-from icl_gap.diagnosis import COLUMNS, MEASURES, RequestGroup, diagnose
+from icl_gap.diagnosis import COLUMNS, MEASURES, Diagnosis, RequestGroup, diagnose
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.results import Results
 
@@ -109,6 +110,24 @@ def test_all_of_it_is_json(study) -> None:
     assert {row["condition"] for row in told["coverage"]} == {"id", "ood"}
     assert len(told["explained"]) == 2 * 2 * 2
     assert told["error_types"][0]["counts"] == {"ran on": 3}
+
+
+def test_the_experiment_stands_beside_the_regression(tmp_path) -> None:
+    """Digits alone can be covered from the other side, so no query of the toy is matched."""
+    card = save_card(tmp_path / "data")
+    study = save_study(
+        tmp_path / "s", card, half_right, conditions=("id", "ood", "ood_matched"), models=["one"]
+    )
+    found = diagnose(study, resamples=40)
+    assert {condition for _, condition in found.coverage} == {"id", "ood", "ood_matched"}
+    assert [(each.n_matched, each.n_unmatched) for each in found.matched] == [(0, 6), (0, 6)]
+    assert found.explained == diagnose_without(tmp_path / "t", card).explained
+    told = json.loads(json.dumps(found.to_json()))
+    assert [row["because"] for row in told["matched"]] == ["no request is matched"] * 2
+
+
+def diagnose_without(folder: Path, card: str) -> Diagnosis:
+    return diagnose(save_study(folder, card, half_right, models=["one"]), resamples=40)
 
 
 def test_without_the_texts_it_says_what_to_do(study, tmp_path) -> None:

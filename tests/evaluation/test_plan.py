@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -127,6 +127,62 @@ def test_both_conditions_ask_the_same_with_as_many_shots(toy_card, shots, policy
             assert request.prompt.shots <= shots
             # the longest answer is " A 9\n": five bytes
             assert (request.tokens + 5 <= context) or not request.fits
+
+
+THREE = ("id", "ood", "ood_matched")
+
+
+def test_a_third_condition_leaves_the_keys_of_the_others(toy_card) -> None:
+    two, three = plan_sweep(sweep(toy_card)), plan_sweep(sweep(toy_card, conditions=THREE))
+    assert set(keys(two)) < set(keys(three))
+    assert len(keys(three)) == len(set(keys(three))) == len(keys(two)) * 3 // 2
+
+
+@pytest.mark.parametrize("control", [None, "shuffled_targets"])
+@pytest.mark.parametrize("order", [*permutations(THREE)])
+def test_matched_exemplars_depend_neither_on_other_cells_nor_on_more_shots(
+    toy_card, order, control
+) -> None:
+    def shown(**changes: object) -> dict[tuple[object, ...], list[tuple[object, ...]]]:
+        plan = plan_sweep(sweep(toy_card, control=control, **changes))
+        return {
+            (cell.info.query_split, cell.info.seed): [
+                (each.prompt.exemplars, each.coverage, each.matched) for each in plan.requests(cell)
+            ]
+            for cell in plan.cells
+            if (cell.info.condition, cell.info.shots) == ("ood_matched", 2)
+        }
+
+    alone = shown(conditions=["ood_matched"], shots=[2])
+    assert alone == shown(conditions=order, shots=[5, 2])
+    assert all(len(exemplars) == 2 for rows in alone.values() for exemplars, _, _ in rows)
+
+
+def test_only_matched_requests_say_whether_they_are(toy_card) -> None:
+    plan = plan_sweep(sweep(toy_card, conditions=THREE, shots=[0, 1]))
+    found = {
+        (cell.info.condition, cell.info.shots): {each.matched for each in plan.requests(cell)}
+        for cell in plan.cells
+    }
+    none = {(name, shots): {None} for name in ("id", "ood") for shots in (0, 1)}
+    assert none.items() <= found.items()
+    assert found["ood_matched", 0] == {True}
+    assert found["ood_matched", 1] <= {True, False}
+
+
+def test_a_matched_prompt_that_is_too_long_shortens_all_three(toy_card) -> None:
+    model = TIGHT | {"context_length": 80}
+    changes = {"models": [model], "shots": [9], "conditions": THREE, "overflow": "drop_shots"}
+    plan = plan_sweep(sweep(toy_card, **changes))
+    shots = {
+        (cell.info.query_split, cell.info.seed, cell.info.condition): [
+            request.prompt.shots for request in plan.requests(cell)
+        ]
+        for cell in plan.cells
+    }
+    for side, seed, _ in shots:
+        assert len({tuple(shots[side, seed, name]) for name in THREE}) == 1
+    assert min(map(min, shots.values())) < 9
 
 
 @pytest.mark.parametrize("families", [("opt", "bloom", "codegen"), ("codegen", "bloom", "opt")])

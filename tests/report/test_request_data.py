@@ -8,6 +8,7 @@ import json
 from array import array
 from base64 import b64decode
 from dataclasses import fields
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -76,6 +77,19 @@ def test_twins_are_the_same_cell_under_the_other_condition(study) -> None:
         twin = about["cells"][cell["twin"]]
         assert twin["twin"] == n
         assert {twin["condition"], cell["condition"]} == {"id", "ood"}
+        same = ("model", "dataset", "split", "query_split", "shots", "seed")
+        assert all(twin[name] == cell[name] for name in same)
+
+
+@pytest.mark.parametrize("order", [*permutations(("id", "ood", "ood_matched"))])
+def test_a_matched_request_stands_beside_its_id_twin(tmp_path, order) -> None:
+    card = save_card(tmp_path / "data")
+    study = save_study(tmp_path / "s", card, conditions=order)
+    about, _ = embed(study, SweepTexts())
+    twins = {"id": "ood", "ood": "id", "ood_matched": "id"}
+    for cell in about["cells"]:
+        twin = about["cells"][cell["twin"]]
+        assert twin["condition"] == twins[cell["condition"]]
         same = ("model", "dataset", "split", "query_split", "shots", "seed")
         assert all(twin[name] == cell[name] for name in same)
 
