@@ -31,7 +31,8 @@ def draw_legend(
     """
     handles = _handles(marks, styles)
     width = figure.get_size_inches()[0]
-    title = "\n".join(textwrap.wrap(caption, max(30, int(width / LETTER))))
+    letters = max(30, int(width / LETTER))
+    title = "\n".join(textwrap.wrap(caption, letters, break_on_hyphens=False))
     for columns in range(min(len(handles), 8), 0, -1):
         legend = _legend(figure, handles, title, columns)
         if columns == 1 or legend.get_window_extent().width <= width * figure.dpi:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from stored import INFO
 
-from icl_gap.analysis.pairing import _MODEL_FIELDS
+from icl_gap.analysis.comparability import _MODEL_FIELDS
 from icl_gap.results.agreement import DESCRIPTION, disagreements
 
 
