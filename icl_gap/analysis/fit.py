@@ -31,6 +31,7 @@ from icl_gap.analysis.scatter import (
 from icl_gap.analysis.slopes import (
     BandPoint,
     ClassicalSlope,
+    Closed,
     CommonSlope,
     FitSettings,
     GapFit,
@@ -172,9 +173,7 @@ def _fit(
         trend=_trend(cell, test),
         largest=largest,
         largest_gap=largest_gap,
-        closed=judge_closed(
-            (largest_gap.low, largest_gap.high) if largest_gap else None, settings.margin
-        ),
+        closed=_closed(cell, largest_gap, settings.margin),
         margin=settings.margin,
         predicted=() if unsupported else tuple(_predict(line, at, settings) for at in settings.at),
     )
@@ -290,6 +289,13 @@ def _largest(cell: FamilyCell) -> tuple[str, Estimate | None]:
         return last.point.model, None
     ends = percentile_interval(last.gaps, EQUIVALENCE, worst=(-np.inf, np.inf))
     return last.point.model, Estimate(last.point.gap.value, *ends)
+
+
+def _closed(cell: FamilyCell, gap: Estimate | None, margin: float) -> Closed:
+    """Return whether the gap of the largest model is closed; a flagged pooled gap says nothing."""
+    if gap is None or cell.used[-1].point.flags:
+        return "undetermined"
+    return judge_closed((gap.low, gap.high), margin)
 
 
 def _predict(line: LinePosterior, at: float, settings: FitSettings) -> PredictedGap:
