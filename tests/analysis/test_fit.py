@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from analysis.synthetic import Model, analyze, cell, sweep
@@ -317,3 +319,66 @@ def test_the_cells_of_a_question_share_a_slope() -> None:
 
 def test_one_cell_has_nothing_in_common() -> None:
     assert analyze(families(("opt", 20)), resamples=100).common == ()
+
+
+def test_replicates_of_a_size_give_the_scatter() -> None:
+    """Two trainings a size agree, while the sizes lie on no line."""
+    kept = {8: 100, 9: 40, 10: 110}
+    trainings = [
+        (f"opt-{size}-seed{seed}", "opt", 10**size, seed, solved)
+        for size, solved in kept.items()
+        for seed in (1, 2)
+    ]
+
+    def cells(*, seeded: bool) -> list[CellResult]:
+        return [
+            cell(
+                condition,
+                [n < right for n in range(200)],
+                model=name,
+                n_params=n_params,
+                training_seed=seed if seeded else None,
+            )
+            for name, _, n_params, seed, solved in trainings
+            for condition, right in (("id", 160), ("ood", solved))
+        ]
+
+    (replicated,) = analyze(cells(seeded=True), resamples=400).fits
+    (other,) = analyze(cells(seeded=False), resamples=400).fits
+    assert replicated.between_model_sd_from == "replicates"
+    assert other.between_model_sd_from == "residuals"
+    assert replicated.between_model_sd.value < other.between_model_sd.value / 2
+
+
+def test_a_pooled_fit_of_sides_that_disagree_gets_no_verdict() -> None:
+    def chance(model: str, _: int, condition: Condition) -> float:
+        return 0.7 if condition == "id" else 0.2 + 0.1 * int(model.removeprefix("opt-"))
+
+    both = sweep(SIX, chance, queries=200)
+    floored = [
+        replace(
+            each,
+            records=tuple(
+                replace(r, scores={"raw": False, "canonical": False}) for r in each.records
+            ),
+        )
+        if each.info.query_split == "train" and each.info.model == "opt-0"
+        else each
+        for each in both
+    ]
+    fits = {fit.query_split: fit for fit in analyze(floored, resamples=400).fits}
+    assert fits["test"].verdict == "narrows"
+    assert fits["pooled"].verdict == "undetermined"
+    assert fits["pooled"].because.startswith("pooling hides the sides: opt-0, the train side")
+
+
+def test_without_exemplars_nothing_is_fitted() -> None:
+    cells = [r for m in SIX for r in exact(m, 160, 160, of=200)]
+    bare = [
+        replace(each, info=replace(each.info, shots=0, key=f"{n:064x}"))
+        for n, each in enumerate(cells)
+    ]
+    analysis = analyze(bare, resamples=100)
+    assert analysis.fits == ()
+    assert {point.gap for point in analysis.points} == {None}
+    assert any("ID and OOD are one prompt" in note.text for note in analysis.notes)
