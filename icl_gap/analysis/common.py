@@ -1,4 +1,4 @@
-"""One slope for several cells: of a family on a benchmark, or of several families."""
+"""One slope for several curves: of a family on a benchmark, or of several families."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from icl_gap.analysis.families import FamilyCell, other_scale_slopes
+from icl_gap.analysis.families import ScalingCurve, other_scale_slopes
 from icl_gap.analysis.scatter import (
     Scatter,
     joint_slope,
@@ -24,45 +24,45 @@ ALIKE = 0.05
 
 
 def common_slopes(
-    cells: Sequence[FamilyCell],
+    curves: Sequence[ScalingCurve],
     scatters: Mapping[tuple[str, bool], Scatter],
     settings: FitSettings,
 ) -> tuple[CommonSlope, ...]:
-    """Fit one slope to the cells of each question, and to the families of each cell.
+    """Fit one slope to the curves of each question, and to those of several families.
 
     Args:
-        cells: Cells with lines.
+        curves: Curves with lines.
         scatters: Scatter of models, by family and whether sides are pooled.
         settings: The scale, the confidence and the margin.
 
     Returns:
-        For each family and benchmark with several cells of single sides, their common slope; then,
-        for each cell of several families, the slope common to these.
+        For each family and benchmark with several curves of single sides, their common slope; then,
+        for each side and number of shots with several families, the slope common to these.
     """
-    questions: dict[tuple[str, str], list[FamilyCell]] = defaultdict(list)
-    families: dict[tuple[object, ...], list[FamilyCell]] = defaultdict(list)
-    for cell in cells:
-        point = cell.first
+    questions: dict[tuple[str, str], list[ScalingCurve]] = defaultdict(list)
+    families: dict[tuple[object, ...], list[ScalingCurve]] = defaultdict(list)
+    for curve in curves:
+        point = curve.first
         if point.query_split != "pooled":
-            questions[point.family, point.benchmark].append(cell)
-        families[point.benchmark, point.shots, point.query_split].append(cell)
+            questions[point.family, point.benchmark].append(curve)
+        families[point.benchmark, point.shots, point.query_split].append(curve)
     found = []
     for (family, _), group in questions.items():
         if len(group) > 1:
             found.append(_common(group, scatters[family, False], settings))
     for group in families.values():
         if len(group) > 1:
-            scatter = posterior(scatter_likelihood([cell.regression for cell in group]))
+            scatter = posterior(scatter_likelihood([curve.regression for curve in group]))
             found.append(_common(group, scatter, settings))
     return tuple(found)
 
 
-def _common(cells: Sequence[FamilyCell], scatter: Scatter, settings: FitSettings) -> CommonSlope:
-    regressions = [cell.regression for cell in cells]
-    points = [cell.first for cell in cells]
-    names = dict.fromkeys(name for each in regressions for name in each.cell.models)
+def _common(curves: Sequence[ScalingCurve], scatter: Scatter, settings: FitSettings) -> CommonSlope:
+    regressions = [curve.regression for curve in curves]
+    points = [curve.first for curve in curves]
+    names = dict.fromkeys(name for each in regressions for name in each.accuracies.models)
     by_family = {
-        family: [cell.regression for cell in cells if cell.first.family == family]
+        family: [curve.regression for curve in curves if curve.first.family == family]
         for family in dict.fromkeys(point.family for point in points)
     }
     fit = joint_slope(regressions, scatter)
@@ -70,11 +70,11 @@ def _common(cells: Sequence[FamilyCell], scatter: Scatter, settings: FitSettings
     without = tuple(
         LeaveOneOutSlope(name, slope_without(regressions, name, scatter))
         for name in names
-        if all(len(set(each.cell.x)) > 2 for each in regressions)
+        if all(len(set(each.accuracies.x)) > 2 for each in regressions)
     )
-    slopes = [other_scale_slopes(cell, scatter.mean) for cell in cells]
+    slopes = [other_scale_slopes(curve, scatter.mean) for curve in curves]
     others = {name: float(np.mean([each[name] for each in slopes])) for name in slopes[0]}
-    longest = max(float(np.ptp(cell.x)) for cell in cells)
+    longest = max(float(np.ptp(curve.x)) for curve in curves)
     low, high = fit.interval(EQUIVALENCE)
     verdict, because = judge(
         SlopeEvidence(
@@ -85,7 +85,7 @@ def _common(cells: Sequence[FamilyCell], scatter: Scatter, settings: FitSettings
             n_models=len(names),
             leave_one_out=[each.slope for each in without],
             other_scales=others,
-            doubts=[f"the slopes of the cells differ (p = {fit.differ_p:.3f})"]
+            doubts=[f"the slopes of the curves differ (p = {fit.differ_p:.3f})"]
             if fit.differ_p < ALIKE
             else [],
         ),

@@ -187,7 +187,7 @@ def _between_sides(analysis: Analysis, fits: Sequence[GapFit]) -> Iterable[str]:
 
 
 def _remedy(analysis: Analysis, fits: Sequence[GapFit]) -> str:
-    """Return what it would take to detect a slope of `REMEDY_SLOPE` in the cell that tells most.
+    """Return what it would take to detect a slope of `REMEDY_SLOPE` on the curve that tells most.
 
     The standard error of a gap is taken from the median width of the resolved gaps' intervals.
     """

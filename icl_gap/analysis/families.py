@@ -1,4 +1,4 @@
-"""The cells of a family that its fits against scale use."""
+"""The curves of a family that its fits against scale use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from icl_gap.analysis.gaps import ResampledGap
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Remarks
 from icl_gap.analysis.points import GapPoint
-from icl_gap.analysis.regression import CellAccuracies, CellRegression
+from icl_gap.analysis.regression import CurveAccuracies, CurveRegression
 from icl_gap.analysis.scale import ESTIMATED, Scale
 from icl_gap.analysis.slopes import LeftOut
 from icl_gap.text import brief, shots_text
@@ -22,23 +22,23 @@ MIN_REPLICATES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FamilyCell:
+class ScalingCurve:
     """One family on one query split of a benchmark, with one number of shots."""
 
     used: tuple[ResampledGap, ...]
     """The models of the fit, smallest first."""
     left_out: tuple[LeftOut, ...]
-    regression: CellRegression
+    regression: CurveRegression
 
     @property
     def first(self) -> GapPoint:
-        """The point of the smallest model, which describes the cell."""
+        """The point of the smallest model, which describes the curve."""
         return self.used[0].point
 
     @property
     def x(self) -> Floats:
         """(M,): log10 of the models' scale."""
-        return self.regression.cell.x
+        return self.regression.accuracies.x
 
     @property
     def n_sizes(self) -> int:
@@ -55,18 +55,20 @@ class FamilyCell:
 
     @property
     def question(self) -> tuple[str, str, bool]:
-        """Family and benchmark, and whether both sides are pooled: cells of one question."""
+        """Family and benchmark, and whether both sides are pooled: curves of one question."""
         point = self.first
         return point.family, point.benchmark, point.query_split == "pooled"
 
     def __repr__(self) -> str:
-        return brief("FamilyCell", self.first.family, f"{len(self.used)} models", self.first.label)
+        return brief(
+            "ScalingCurve", self.first.family, f"{len(self.used)} models", self.first.label
+        )
 
 
-def family_cells(
+def scaling_curves(
     measured: Sequence[ResampledGap], scale: Scale, *, estimated_sizes: bool
-) -> tuple[list[FamilyCell], Remarks]:
-    """Return the cells of all families that have at least two sizes; and remarks on the others.
+) -> tuple[list[ScalingCurve], Remarks]:
+    """Return the curves of all families that have at least two sizes; and remarks on the others.
 
     Args:
         measured: Gaps with their draws, all with the same number of resamples.
@@ -78,29 +80,29 @@ def family_cells(
         point = each.point
         if point.shots:
             groups[point.family, point.benchmark, point.shots, point.query_split].append(each)
-    cells, remarks = [], Remarks()
+    curves, remarks = [], Remarks()
     for group in groups.values():
         used, left_out = _split(group, scale, estimated_sizes=estimated_sizes)
         remarks += [
             (f"left out of fits, {ESTIMATED}", e.model) for e in left_out if e.reason == ESTIMATED
         ]
         if len({scale.of(each.point) for each in used}) > 1:
-            cells.append(FamilyCell(used, left_out, CellRegression(_accuracies(used, scale))))
+            curves.append(ScalingCurve(used, left_out, CurveRegression(_accuracies(used, scale))))
         elif any(e.point.trained and scale.of(e.point) is not None for e in group):
             point = group[0].point
             text = f"no fit: fewer than two {scale.steps} of a trained model"
             where = f"{point.family} on {point.benchmark}, {shots_text(point.shots)}"
             remarks.append((text, f"{where}, {point.query_split} queries"))
-    return cells, remarks
+    return curves, remarks
 
 
-def other_scale_slopes(cell: FamilyCell, tau: float) -> Mapping[str, float]:
+def other_scale_slopes(curve: ScalingCurve, tau: float) -> Mapping[str, float]:
     """Return the slopes of the difference of accuracies, and of the log-odds ratio.
 
     Both are weighted least squares against x. A weight is the inverse of the sampling variance
     and of tau squared, carried over from the relative gap by its derivative.
     """
-    data = cell.regression.cell
+    data = curve.regression.accuracies
     m, half = len(data.x), 0.5 * np.sqrt(data.least)
     inside, outside = (np.clip(a, half, 1 - half) for a in (data.a_id, data.a_ood))
     drawn = np.clip(data.draws, np.tile(half, 2)[:, None], 1 - np.tile(half, 2)[:, None])
@@ -138,13 +140,13 @@ def _split(
     return tuple(sorted(used, key=lambda each: scale.of(each.point) or 0)), tuple(left_out)
 
 
-def _accuracies(used: Sequence[ResampledGap], scale: Scale) -> CellAccuracies:
+def _accuracies(used: Sequence[ResampledGap], scale: Scale) -> CurveAccuracies:
     points = [each.point for each in used]
     first = points[0]
     values = np.array([[p.a_id.value for p in points], [p.a_ood.value for p in points]])
     draws = np.stack([*(each.draws.a_id for each in used), *(each.draws.a_ood for each in used)])
     n_requests = np.array([point.n_queries * point.n_seeds for point in points])
-    return CellAccuracies(
+    return CurveAccuracies(
         x=np.log10([float(scale.of(point) or 0) for point in points]),
         models=tuple(point.model for point in points),
         a_id=values[0],

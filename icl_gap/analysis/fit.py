@@ -14,7 +14,7 @@ from icl_gap.analysis.bootstrap import percentile_interval
 from icl_gap.analysis.common import common_slopes
 from icl_gap.analysis.comparison import compare_forms
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.families import FamilyCell, family_cells, other_scale_slopes
+from icl_gap.analysis.families import ScalingCurve, other_scale_slopes, scaling_curves
 from icl_gap.analysis.gaps import ResampledGap
 from icl_gap.analysis.mixtures import mixture_quantile
 from icl_gap.analysis.outcomes import Floats
@@ -60,8 +60,8 @@ def fit_gaps(
 ) -> tuple[tuple[GapFit, ...], tuple[CommonSlope, ...], Remarks]:
     """Fit each family's gaps on each benchmark, number of shots and query split.
 
-    `icl_gap.analysis.regression` has the model of a cell, and `icl_gap.analysis.scatter` that of
-    the scatter between models, which is estimated from all cells of a family together.
+    `icl_gap.analysis.regression` has the model of a curve, and `icl_gap.analysis.scatter` that of
+    the scatter between models, which is estimated from all curves of a family together.
 
     Args:
         measured: Gaps with their draws, all with the same number of resamples.
@@ -72,16 +72,16 @@ def fit_gaps(
         `common_slopes`; and remarks on families with fewer sizes.
     """
     scale = SCALES[settings.against]
-    cells, remarks = family_cells(measured, scale, estimated_sizes=settings.estimated_sizes)
-    families: dict[tuple[str, bool], list[FamilyCell]] = defaultdict(list)
-    questions: dict[tuple[str, str, bool], list[FamilyCell]] = defaultdict(list)
-    for cell in cells:
-        family, _, pooled = cell.question
-        families[family, pooled].append(cell)
-        questions[cell.question].append(cell)
+    curves, remarks = scaling_curves(measured, scale, estimated_sizes=settings.estimated_sizes)
+    families: dict[tuple[str, bool], list[ScalingCurve]] = defaultdict(list)
+    questions: dict[tuple[str, str, bool], list[ScalingCurve]] = defaultdict(list)
+    for curve in curves:
+        family, _, pooled = curve.question
+        families[family, pooled].append(curve)
+        questions[curve.question].append(curve)
     likelihoods = {
         key: scatter_likelihood(
-            [cell.regression for cell in group], by_size=all(cell.replicated for cell in group)
+            [curve.regression for curve in group], by_size=all(curve.replicated for curve in group)
         )
         for key, group in families.items()
     }
@@ -90,8 +90,8 @@ def fit_gaps(
     for question, group in questions.items():
         key = question[0], question[2]
         test = permutation_test([[c.regression for c in group]], scatters[key].mean)
-        fits += [_fit(cell, likelihoods[key], test, scale, settings) for cell in group]
-    lines = [cell for cell in cells if cell.n_sizes >= MIN_SIZES]
+        fits += [_fit(curve, likelihoods[key], test, scale, settings) for curve in group]
+    lines = [curve for curve in curves if curve.n_sizes >= MIN_SIZES]
     return tuple(fits), common_slopes(lines, scatters, settings), remarks
 
 
@@ -112,20 +112,20 @@ def with_forms(fits: Sequence[GapFit], measured: Sequence[ResampledGap]) -> tupl
 
 
 def _fit(
-    cell: FamilyCell,
+    curve: ScalingCurve,
     likelihood: Floats,
     test: PermutationTest,
     scale: Scale,
     settings: FitSettings,
 ) -> GapFit:
-    scatter, regression, point = posterior(likelihood), cell.regression, cell.first
-    line = _line(cell, scatter)
+    scatter, regression, point = posterior(likelihood), curve.regression, curve.first
+    line = _line(curve, scatter)
     slope = regression.slope(scatter.taus, scatter.weights)
     bounded = bool(np.isfinite(slope.interval(max(0.95, settings.confidence))).all())
-    unsupported = _unsupported(cell, scatter, scale, bounded=bounded)
+    unsupported = _unsupported(curve, scatter, scale, bounded=bounded)
     interval = slope.interval(settings.confidence) if bounded else None
-    value, x = slope.quantile(0.5), cell.x
-    without, others = _leave_one_out(cell, scatter), other_scale_slopes(cell, scatter.mean)
+    value, x = slope.quantile(0.5), curve.x
+    without, others = _leave_one_out(curve, scatter), other_scale_slopes(curve, scatter.mean)
     low, high = slope.interval(EQUIVALENCE)
     verdict, because = judge(
         SlopeEvidence(
@@ -136,11 +136,11 @@ def _fit(
             n_models=len(x),
             leave_one_out=[each.slope for each in without],
             other_scales=others,
-            doubts=[unsupported] if unsupported else _flags(cell),
+            doubts=[unsupported] if unsupported else _flags(curve),
         ),
         settings.margin,
     )
-    largest, largest_gap = _largest(cell)
+    largest, largest_gap = _largest(curve)
     return GapFit(
         dataset=point.dataset,
         split=point.split,
@@ -157,36 +157,36 @@ def _fit(
         query_split=point.query_split,
         intercept=line.mean(10**line.centre) - value * line.centre,
         between_model_sd=Estimate(scatter.mean, scatter.quantile(0.025), scatter.quantile(0.975)),
-        between_model_sd_from="replicates" if cell.replicated else "residuals",
-        lack_of_fit=_lack_of_fit(cell),
-        r_squared=_explained(cell, line),
-        classical=_classical(cell, settings.confidence),
-        sensitivity=_sensitivity(cell, likelihood, settings.confidence),
+        between_model_sd_from="replicates" if curve.replicated else "residuals",
+        lack_of_fit=_lack_of_fit(curve),
+        r_squared=_explained(curve, line),
+        classical=_classical(curve, settings.confidence),
+        sensitivity=_sensitivity(curve, likelihood, settings.confidence),
         n_points=len(x),
-        models=tuple(each.point.model for each in cell.used),
-        scales=tuple(float(scale.of(each.point) or 0) for each in cell.used),
-        left_out=cell.left_out,
+        models=tuple(each.point.model for each in curve.used),
+        scales=tuple(float(scale.of(each.point) or 0) for each in curve.used),
+        left_out=curve.left_out,
         unsupported=unsupported,
         line=line,
         band=() if unsupported else _band(line, x, settings.confidence),
         forms=(),
-        trend=_trend(cell, test),
+        trend=_trend(curve, test),
         largest=largest,
         largest_gap=largest_gap,
-        closed=_closed(cell, largest_gap, settings.margin),
+        closed=_closed(curve, largest_gap, settings.margin),
         margin=settings.margin,
         predicted=() if unsupported else tuple(_predict(line, at, settings) for at in settings.at),
     )
 
 
-def _line(cell: FamilyCell, scatter: Scatter) -> LinePosterior:
+def _line(curve: ScalingCurve, scatter: Scatter) -> LinePosterior:
     """Return the line under all plausible values of tau."""
     kept = scatter.weights > LEAST_WEIGHT
     taus, weights = scatter.taus[kept], scatter.weights[kept]
-    found = cell.regression.line(taus)
+    found = curve.regression.line(taus)
     covs = ((c[0, 0], c[0, 1], c[1, 1]) for c in found.cov)
     return LinePosterior(
-        cell.regression.centre,
+        curve.regression.centre,
         tuple(map(float, taus)),
         tuple(map(float, weights / weights.sum())),
         tuple(map(float, found.coefficients[:, 0])),
@@ -195,22 +195,24 @@ def _line(cell: FamilyCell, scatter: Scatter) -> LinePosterior:
     )
 
 
-def _unsupported(cell: FamilyCell, scatter: Scatter, scale: Scale, *, bounded: bool) -> str | None:
+def _unsupported(
+    curve: ScalingCurve, scatter: Scatter, scale: Scale, *, bounded: bool
+) -> str | None:
     """Return the reason why no line is drawn; None if one is."""
-    if cell.n_sizes < MIN_SIZES:
+    if curve.n_sizes < MIN_SIZES:
         return f"fewer than {MIN_SIZES} {scale.steps}, which always lie on a line"
     if not bounded:
         return "the accuracies are too low to bound the slope"
     widest = np.array([scatter.quantile(0.975)])
-    chi2, free = float(cell.regression.line(widest).q[0]), len(cell.x) - 2
+    chi2, free = float(curve.regression.line(widest).q[0]), len(curve.x) - 2
     if stats.chi2.sf(chi2, free) < REFUTED:
         return "the gaps lie further from the line than the scatter of models can explain"
     return None
 
 
-def _flags(cell: FamilyCell) -> list[str]:
+def _flags(curve: ScalingCurve) -> list[str]:
     """Return the reasons why pooled gaps hide their sides, which then get no verdict."""
-    flagged = [each.point for each in cell.used if each.point.flags]
+    flagged = [each.point for each in curve.used if each.point.flags]
     if not flagged:
         return []
     first = flagged[0]
@@ -218,34 +220,34 @@ def _flags(cell: FamilyCell) -> list[str]:
     return [f"pooling hides the sides: {first.model}, {'; '.join(first.flags)}{more}"]
 
 
-def _leave_one_out(cell: FamilyCell, scatter: Scatter) -> tuple[LeaveOneOutSlope, ...]:
+def _leave_one_out(curve: ScalingCurve, scatter: Scatter) -> tuple[LeaveOneOutSlope, ...]:
     """Return the slope without each model, to show a slope that depends on a single one."""
     found = []
-    for n, each in enumerate(cell.used):
-        if len(set(np.delete(cell.x, n))) > 1:
-            slope = slope_without([cell.regression], each.point.model, scatter)
+    for n, each in enumerate(curve.used):
+        if len(set(np.delete(curve.x, n))) > 1:
+            slope = slope_without([curve.regression], each.point.model, scatter)
             found.append(LeaveOneOutSlope(each.point.model, slope))
     return tuple(found)
 
 
-def _lack_of_fit(cell: FamilyCell) -> LackOfFit:
-    q, free = float(cell.regression.line(np.zeros(1)).q[0]), len(cell.x) - 2
+def _lack_of_fit(curve: ScalingCurve) -> LackOfFit:
+    q, free = float(curve.regression.line(np.zeros(1)).q[0]), len(curve.x) - 2
     return LackOfFit(q, float(stats.chi2.sf(q, free)) if free > 0 else None)
 
 
-def _classical(cell: FamilyCell, confidence: float) -> ClassicalSlope | None:
-    if cell.n_sizes < MIN_SIZES:
+def _classical(curve: ScalingCurve, confidence: float) -> ClassicalSlope | None:
+    if curve.n_sizes < MIN_SIZES:
         return None
-    return ClassicalSlope(*cell.regression.paule_mandel(confidence))
+    return ClassicalSlope(*curve.regression.paule_mandel(confidence))
 
 
 def _sensitivity(
-    cell: FamilyCell, likelihood: Floats, confidence: float
+    curve: ScalingCurve, likelihood: Floats, confidence: float
 ) -> tuple[PriorSensitivity, ...]:
     """Return the slope's interval under half and twice the scale of the prior."""
     tail, found = (1 - confidence) / 2, []
     for prior_sd in (PRIOR_SD / 2, 2 * PRIOR_SD):
-        line = _line(cell, posterior(likelihood, prior_sd))
+        line = _line(curve, posterior(likelihood, prior_sd))
         slopes, sds = np.array(line.slopes), np.sqrt([cov[2] for cov in line.covs])
         ends = (mixture_quantile(p, slopes, sds, np.array(line.weights)) for p in (tail, 1 - tail))
         low, high = map(float, ends)
@@ -253,11 +255,11 @@ def _sensitivity(
     return tuple(found)
 
 
-def _explained(cell: FamilyCell, line: LinePosterior) -> float | None:
+def _explained(curve: ScalingCurve, line: LinePosterior) -> float | None:
     """Return R squared of the resolved gaps; None if they do not vary."""
     pairs = [
         (each.point.gap.value, line.mean(10**x))
-        for each, x in zip(cell.used, cell.x, strict=True)
+        for each, x in zip(curve.used, curve.x, strict=True)
         if each.point.gap
     ]
     y, fitted = np.array(pairs).reshape(-1, 2).T
@@ -276,24 +278,26 @@ def _band(line: LinePosterior, x: Floats, confidence: float) -> tuple[BandPoint,
     )
 
 
-def _trend(cell: FamilyCell, test: PermutationTest) -> Trend:
-    known = [(x, e.point.gap.value) for x, e in zip(cell.x, cell.used, strict=True) if e.point.gap]
+def _trend(curve: ScalingCurve, test: PermutationTest) -> Trend:
+    known = [
+        (x, e.point.gap.value) for x, e in zip(curve.x, curve.used, strict=True) if e.point.gap
+    ]
     x, gaps = np.array(known).reshape(-1, 2).T
     return Trend(test.p_value, test.least, *kendall(x, gaps))
 
 
-def _largest(cell: FamilyCell) -> tuple[str, Estimate | None]:
+def _largest(curve: ScalingCurve) -> tuple[str, Estimate | None]:
     """Return the largest model, and its gap with the interval of the test of equivalence."""
-    last = cell.used[-1]
+    last = curve.used[-1]
     if last.point.gap is None:
         return last.point.model, None
     ends = percentile_interval(last.gaps, EQUIVALENCE, worst=(-np.inf, np.inf))
     return last.point.model, Estimate(last.point.gap.value, *ends)
 
 
-def _closed(cell: FamilyCell, gap: Estimate | None, margin: float) -> Closed:
+def _closed(curve: ScalingCurve, gap: Estimate | None, margin: float) -> Closed:
     """Return whether the gap of the largest model is closed; a flagged pooled gap says nothing."""
-    if gap is None or cell.used[-1].point.flags:
+    if gap is None or curve.used[-1].point.flags:
         return "undetermined"
     return judge_closed((gap.low, gap.high), margin)
 

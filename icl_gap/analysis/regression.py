@@ -1,6 +1,6 @@
-"""Regression of one cell's gaps on scale, fitted to accuracies.
+"""Regression of one curve's gaps on scale, fitted to accuracies.
 
-The gap of model m in cell c (one benchmark side with one number of shots) is
+The gap of model m in curve c (one benchmark side with one number of shots) is
 
     g_cm = a_c + b_c x_m + u_cm,    u ~ N(0, tau^2),
 
@@ -39,13 +39,13 @@ _REACH = np.array([0.0, 0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1, 2.5, 3.0, 4.0, 6.0, 1
 
 
 @dataclass(frozen=True, slots=True)
-class CellAccuracies:
-    """Accuracies of the M models of one cell, to which a line of the gap is fitted."""
+class CurveAccuracies:
+    """Accuracies of the M models of one curve, to which a line of the gap is fitted."""
 
     x: Floats
     """(M,): log10 of the scale."""
     models: tuple[str, ...]
-    """(M,): names; models of one name share their scatter between cells."""
+    """(M,): names; models of one name share their scatter between curves."""
     a_id: Floats
     """(M,): accuracies with ID exemplars."""
     a_ood: Floats
@@ -55,18 +55,18 @@ class CellAccuracies:
     least: Floats
     """(M,): least variance of an accuracy: that of one hit among the requests."""
     queries: object
-    """Key of the queries; cells of different queries are independent."""
+    """Key of the queries; curves of different queries are independent."""
 
     @property
     def cov(self) -> Floats:
         """(2 M, 2 M): covariance of the estimated accuracies."""
         return np.cov(self.draws) + np.diag(np.tile(self.least, 2))
 
-    def without(self, row: int) -> CellAccuracies:
+    def without(self, row: int) -> CurveAccuracies:
         """Return the accuracies of all models but one."""
         m = len(self.x)
         kept = np.flatnonzero(np.arange(m) != row)
-        return CellAccuracies(
+        return CurveAccuracies(
             self.x[kept],
             tuple(self.models[n] for n in kept),
             self.a_id[kept],
@@ -77,7 +77,7 @@ class CellAccuracies:
         )
 
     def __repr__(self) -> str:
-        return brief("CellAccuracies", f"{len(self.x)} models")
+        return brief("CurveAccuracies", f"{len(self.x)} models")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Confidence:
 
 @dataclass(frozen=True, slots=True)
 class _Contrasts:
-    """D, its derivatives and its precision for N lines of one cell."""
+    """D, its derivatives and its precision for N lines of one curve."""
 
     value: Floats
     """(N, M)."""
@@ -134,7 +134,7 @@ class _Contrasts:
 
 @dataclass(frozen=True, slots=True)
 class LineFits:
-    """Fits of one cell's line under each of T values of tau."""
+    """Fits of one curve's line under each of T values of tau."""
 
     coefficients: Floats
     """(T, k)."""
@@ -147,27 +147,27 @@ class LineFits:
         return brief("LineFits", f"{len(self.q)} values of tau")
 
 
-class CellRegression:
-    """The regression of one cell: contrasts, lines and profiles under given values of tau.
+class CurveRegression:
+    """The regression of one curve: contrasts, lines and profiles under given values of tau.
 
     Args:
-        cell: The accuracies of its models.
+        accuracies: The accuracies of its models.
     """
 
-    def __init__(self, cell: CellAccuracies) -> None:
-        self.cell = cell
-        self.centre = float(cell.x.mean())
+    def __init__(self, accuracies: CurveAccuracies) -> None:
+        self.accuracies = accuracies
+        self.centre = float(accuracies.x.mean())
         """Place of the level: the mean of log10 of the scale."""
-        m, cov = len(cell.x), cell.cov
+        m, cov = len(accuracies.x), accuracies.cov
         self._inside, self._across, self._outside = cov[:m, :m], cov[:m, m:], cov[m:, m:]
-        self._design = np.column_stack([np.ones(m), cell.x - self.centre])
+        self._design = np.column_stack([np.ones(m), accuracies.x - self.centre])
 
     def line(self, taus: Floats) -> LineFits:
         """Fit level (at the centre) and slope for each tau."""
-        cell = self.cell
-        level = 1 - cell.a_ood.sum() / max(cell.a_id.sum(), 1e-9)
+        data = self.accuracies
+        level = 1 - data.a_ood.sum() / max(data.a_id.sum(), 1e-9)
         start = np.tile([np.clip(level, -1.0, 1.0), 0.0], (len(taus), 1))
-        return self._descend(start, self._design, np.zeros((1, len(cell.x))), taus)
+        return self._descend(start, self._design, np.zeros((1, len(data.x))), taus)
 
     def fitted(self, taus: Floats) -> Floats:
         """Return (T, M): the gaps on the fitted line for each tau."""
@@ -182,7 +182,7 @@ class CellRegression:
         distribution.
         """
         taus = np.linspace(0, 1, 201)
-        free = len(self.cell.x) - 2
+        free = len(self.accuracies.x) - 2
         line = self.line(taus)
         at = int(np.argmax(line.q <= free)) if (line.q <= free).any() else len(taus) - 1
         slope, variance = float(line.coefficients[at, 1]), float(line.cov[at, 1, 1])
@@ -192,26 +192,26 @@ class CellRegression:
 
     def deviations(self, tau: float) -> Floats:
         """Return (M,) deviations of the gaps from their best constant, in standard errors."""
-        cell, taus = self.cell, np.array([tau])
+        data, taus = self.accuracies, np.array([tau])
         level = self.line(taus).coefficients[:, :1]
-        flat = self._descend(level, self._design[:, :1], np.zeros((1, len(cell.x))), taus)
-        found = self.contrasts(np.tile(flat.coefficients, len(cell.x)), taus)
+        flat = self._descend(level, self._design[:, :1], np.zeros((1, len(data.x))), taus)
+        found = self.contrasts(np.tile(flat.coefficients, len(data.x)), taus)
         sds = np.sqrt(np.einsum("mm->m", np.linalg.inv(found.precision[0])))
         return np.asarray(-found.value[0] / sds)
 
     def contrasts(self, gaps: Floats, taus: Floats) -> _Contrasts:
         """Return the contrasts under N lines, given as gaps, (N, M), and N values of tau."""
-        cell, kept = self.cell, 1 - gaps
+        data, kept = self.accuracies, 1 - gaps
         ratio = kept[:, :, None]
         mixed = ratio * self._across
         cov = self._outside - mixed - mixed.swapaxes(1, 2)
         cov += ratio * self._inside * kept[:, None, :]
-        np.einsum("nmm->nm", cov)[...] += (taus[:, None] * cell.a_id) ** 2
+        np.einsum("nmm->nm", cov)[...] += (taus[:, None] * data.a_id) ** 2
         precision = np.asarray(np.linalg.inv(cov), dtype=np.float64)
-        value = cell.a_ood - kept * cell.a_id
+        value = data.a_ood - kept * data.a_id
         with_d = self._across - self._inside * kept[:, None, :]  # Cov(A_id, D)
         fall = np.einsum("nml,nlk,nk->nm", with_d, precision, value)
-        return _Contrasts(value, cell.a_id - fall, precision)
+        return _Contrasts(value, data.a_id - fall, precision)
 
     def _descend(self, start: Floats, design: Floats, fixed: Floats, taus: Floats) -> LineFits:
         """Minimize Q over the coefficients of `design`, (M, k), by damped Gauss-Newton steps.

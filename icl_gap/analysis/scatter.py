@@ -1,9 +1,9 @@
-"""Scatter of models about the line of their gaps, estimated from all cells of a family.
+"""Scatter of models about the line of their gaps, estimated from all curves of a family.
 
-u_cm, the deviation of model m in cell c from its line, has the standard deviation tau, and the
-correlation rho between two cells of a model. Both have the restricted likelihood of the contrasts
-of all cells together (Patterson & Thompson 1971, Biometrika 58(3), 545-554), linear in the
-coefficients around each cell's fitted line. tau has a half-normal prior, rho a uniform one
+u_cm, the deviation of model m in curve c from its line, has the standard deviation tau, and the
+correlation rho between two curves of a model. Both have the restricted likelihood of the contrasts
+of all curves together (Patterson & Thompson 1971, Biometrika 58(3), 545-554), linear in the
+coefficients around each curve's fitted line. tau has a half-normal prior, rho a uniform one
 (Roever et al. 2021, Research Synthesis Methods 12(4), 448-474). Both are integrated by quadrature.
 """
 
@@ -19,7 +19,7 @@ from scipy.linalg import block_diag
 
 from icl_gap.analysis.mixtures import mixture_quantile
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import LEAST_WEIGHT, CellRegression
+from icl_gap.analysis.regression import LEAST_WEIGHT, CurveRegression
 from icl_gap.text import brief
 
 PRIOR_SD = 0.12
@@ -29,7 +29,7 @@ TAUS = 0.8 * (np.arange(18) / 17) ** 2
 RHOS = np.array([0.05, 0.35, 0.65, 0.95])
 """Nodes of the quadrature over rho."""
 _RIDGE = 1e-9
-"""Added to normal equations, for cells in which no request is right."""
+"""Added to normal equations, for curves in which no request is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,15 @@ class Scatter:
         return brief("Scatter", f"mean {self.mean:.3f}")
 
 
-def scatter_likelihood(cells: Sequence[CellRegression], *, by_size: bool = False) -> Floats:
+def scatter_likelihood(curves: Sequence[CurveRegression], *, by_size: bool = False) -> Floats:
     """Return the restricted log-likelihood at the nodes of tau and rho, (T, R), up to a constant.
 
     Args:
-        cells: The cells; of one alone, rho has no meaning, and R is 1.
+        curves: The curves; of one alone, rho has no meaning, and R is 1.
         by_size: Fit a gap of its own to each size, so that tau comes from replicates of a size.
     """
-    joint = _JointModel(cells, by_size=by_size)
-    rhos = RHOS if len(cells) > 1 else RHOS[:1]
+    joint = _JointModel(curves, by_size=by_size)
+    rhos = RHOS if len(curves) > 1 else RHOS[:1]
     columns = [joint.fit(TAUS, np.full(len(TAUS), rho)).log_likelihood for rho in rhos]
     return np.column_stack(columns)
 
@@ -95,7 +95,7 @@ def posterior(likelihood: Floats, prior_sd: float = PRIOR_SD) -> Scatter:
 
 @dataclass(frozen=True, slots=True)
 class JointSlope:
-    """One slope for all cells."""
+    """One slope for all curves."""
 
     slope: float
     means: Floats
@@ -119,26 +119,26 @@ class JointSlope:
         return brief("JointSlope", f"slope {self.slope:.3f}")
 
 
-def joint_slope(cells: Sequence[CellRegression], scatter: Scatter) -> JointSlope:
-    """Fit one slope to several cells, with a level for each, by generalized least squares."""
-    joint, own = _JointModel(cells, common_slope=True), _JointModel(cells)
+def joint_slope(curves: Sequence[CurveRegression], scatter: Scatter) -> JointSlope:
+    """Fit one slope to several curves, with a level for each, by generalized least squares."""
+    joint, own = _JointModel(curves, common_slope=True), _JointModel(curves)
     rows, columns = np.nonzero(scatter.joint > LEAST_WEIGHT)
     fits = joint.fit(TAUS[rows], RHOS[columns])
     weights = scatter.joint[rows, columns] / scatter.joint[rows, columns].sum()
     mean = np.array([scatter.mean]), np.array([scatter.mean_rho])
     rise = float(joint.fit(*mean).chi2[0] - own.fit(*mean).chi2[0])
-    differ = stats.chi2.sf(max(0.0, rise), len(cells) - 1) if len(cells) > 1 else 1.0
+    differ = stats.chi2.sf(max(0.0, rise), len(curves) - 1) if len(curves) > 1 else 1.0
     slope = float(weights @ fits.slope)
     return JointSlope(slope, fits.slope, np.sqrt(fits.variance), weights, float(differ))
 
 
-def slope_without(cells: Sequence[CellRegression], model: str, scatter: Scatter) -> float:
-    """Return the slope that is common to all cells without one model."""
+def slope_without(curves: Sequence[CurveRegression], model: str, scatter: Scatter) -> float:
+    """Return the slope that is common to all curves without one model."""
     rest = [
-        CellRegression(cell.cell.without(cell.cell.models.index(model)))
-        if model in cell.cell.models
-        else cell
-        for cell in cells
+        CurveRegression(curve.accuracies.without(curve.accuracies.models.index(model)))
+        if model in curve.accuracies.models
+        else curve
+        for curve in curves
     ]
     joint = _JointModel(rest, common_slope=True)
     return float(joint.fit(np.array([scatter.mean]), np.array([scatter.mean_rho])).slope[0])
@@ -146,7 +146,7 @@ def slope_without(cells: Sequence[CellRegression], model: str, scatter: Scatter)
 
 @dataclass(frozen=True, slots=True)
 class _JointFits:
-    """Fits of all cells under N values of tau and rho."""
+    """Fits of all curves under N values of tau and rho."""
 
     log_likelihood: Floats
     """(N,): restricted log-likelihood, up to a constant."""
@@ -159,27 +159,27 @@ class _JointFits:
 
 
 class _JointModel:
-    """The contrasts of all cells, linear in the coefficients around each cell's fitted line.
+    """The contrasts of all curves, linear in the coefficients around each curve's fitted line.
 
     Args:
-        cells: The cells.
-        by_size: Give each size of a cell a gap of its own.
-        common_slope: Give all cells one slope.
+        curves: The curves.
+        by_size: Give each size of a curve a gap of its own.
+        common_slope: Give all curves one slope.
     """
 
     def __init__(
         self,
-        cells: Sequence[CellRegression],
+        curves: Sequence[CurveRegression],
         *,
         by_size: bool = False,
         common_slope: bool = False,
     ) -> None:
-        parts = [_Residuals.of(cell) for cell in cells]
+        parts = [_Residuals.of(curve) for curve in curves]
         self._loading = np.concatenate([part.loading for part in parts])
         value = np.concatenate([part.value for part in parts])
-        where = np.repeat(np.arange(len(cells)), [len(part.value) for part in parts])
-        x = np.concatenate([cell.cell.x for cell in cells])
-        own = (where[:, None] == np.arange(len(cells))).astype(float)
+        where = np.repeat(np.arange(len(curves)), [len(part.value) for part in parts])
+        x = np.concatenate([curve.accuracies.x for curve in curves])
+        own = (where[:, None] == np.arange(len(curves))).astype(float)
         if common_slope:
             # Contrasts at gaps of 0 for all, so that one slope is fitted to all of them.
             slopes = np.concatenate([part.gaps for part in parts])
@@ -187,13 +187,16 @@ class _JointModel:
             columns = np.column_stack([own, x - x.mean()])
         elif by_size:
             columns = block_diag(
-                *((c.cell.x[:, None] == np.unique(c.cell.x)).astype(float) for c in cells)
+                *(
+                    (c.accuracies.x[:, None] == np.unique(c.accuracies.x)).astype(float)
+                    for c in curves
+                )
             )
         else:
             columns = np.column_stack([own, own * (x - x.mean())[:, None]])
         self._columns = np.column_stack([self._loading[:, None] * columns, value])
-        self._sampled = _joint_covariance(cells, parts, where)
-        names = np.array([name for cell in cells for name in cell.cell.models])
+        self._sampled = _joint_covariance(curves, parts, where)
+        names = np.array([name for curve in curves for name in curve.accuracies.models])
         self._one_model = names[:, None] == names
         self._within = (where[:, None] == where) & self._one_model
 
@@ -219,7 +222,7 @@ class _JointModel:
 
 @dataclass(frozen=True, slots=True)
 class _Residuals:
-    """A cell's contrasts at its fitted line."""
+    """A curve's contrasts at its fitted line."""
 
     gaps: Floats
     """(M,): the line."""
@@ -231,22 +234,22 @@ class _Residuals:
     """(M, B)."""
 
     @classmethod
-    def of(cls, regression: CellRegression) -> _Residuals:
-        """Return the residuals of a cell."""
-        cell, tau = regression.cell, np.array([PRIOR_SD / 2])
+    def of(cls, regression: CurveRegression) -> _Residuals:
+        """Return the residuals of a curve."""
+        curve, tau = regression.accuracies, np.array([PRIOR_SD / 2])
         gaps = regression.fitted(tau)
         found = regression.contrasts(gaps, tau)
-        m, kept = len(cell.x), 1 - gaps[0]
-        drawn = cell.draws[m:] - kept[:, None] * cell.draws[:m]
+        m, kept = len(curve.x), 1 - gaps[0]
+        drawn = curve.draws[m:] - kept[:, None] * curve.draws[:m]
         return cls(gaps[0], found.value[0], found.purified[0], drawn)
 
 
 def _joint_covariance(
-    cells: Sequence[CellRegression], parts: Sequence[_Residuals], where: NDArray[np.int64]
+    curves: Sequence[CurveRegression], parts: Sequence[_Residuals], where: NDArray[np.int64]
 ) -> Floats:
-    """Return the sampling covariance of the contrasts of all cells; 0 between other queries."""
+    """Return the sampling covariance of the contrasts of all curves; 0 between other queries."""
     cov = np.atleast_2d(np.cov(np.concatenate([part.drawn for part in parts])))
-    keys = [cell.cell.queries for cell in cells]
+    keys = [curve.accuracies.queries for curve in curves]
     together = np.array([[one == other for other in keys] for one in keys])
-    least = np.concatenate([cell.cell.least for cell in cells])
+    least = np.concatenate([curve.accuracies.least for curve in curves])
     return np.asarray(cov * together[where][:, where] + 2 * np.diag(least))

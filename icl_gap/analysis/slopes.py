@@ -153,7 +153,7 @@ class Trend:
     """Tests of a monotone trend of the gap with scale; p-values are two-sided."""
 
     permutation_p: float
-    """Permutation test over the models, jointly for all cells of a family on a benchmark."""
+    """Permutation test over the models, jointly for all curves of a family on a benchmark."""
     least_permutation_p: float
     """Smallest p-value that the permutation test can have with these models."""
     kendall_tau: float | None
@@ -308,9 +308,9 @@ class GapFit(Slope):
 
 @dataclass(frozen=True, slots=True)
 class CommonSlope(Slope):
-    """One slope for several cells, with an intercept for each.
+    """One slope for several curves, with an intercept for each.
 
-    The cells are those of one family on one benchmark (all shots, both sides), or those of several
+    The curves are those of one family on one benchmark (all shots, both sides), or those of several
     families with the same shots and side.
     """
 
@@ -319,11 +319,11 @@ class CommonSlope(Slope):
     query_splits: tuple[QuerySplit, ...]
     n_models: int
     differ_p: float
-    """p-value of a test of equal slopes of all cells."""
+    """p-value of a test of equal slopes of all curves."""
 
     def __repr__(self) -> str:
-        cells = f"{len(self.shots)} shots, {len(self.query_splits)} query splits"
+        curves = f"{len(self.shots)} shots, {len(self.query_splits)} query splits"
         families = f"{len(self.families)} families"
         return brief(
-            "CommonSlope", f"slope {self.slope:.3f}", self.verdict, families, cells, self.benchmark
+            "CommonSlope", f"slope {self.slope:.3f}", self.verdict, families, curves, self.benchmark
         )

@@ -145,7 +145,7 @@ def estimator_table(analysis: Analysis) -> list[dict[str, str]]:
 
 
 def common_table(analysis: Analysis) -> list[dict[str, str]]:
-    """Return one row for each slope that is common to several cells."""
+    """Return one row for each slope that is common to several curves."""
     return [
         {
             "families": ", ".join(fit.families),

@@ -12,7 +12,7 @@ from scipy import stats
 
 from icl_gap.analysis.bootstrap import generator
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import CellRegression
+from icl_gap.analysis.regression import CurveRegression
 from icl_gap.text import brief
 
 LEVEL = 0.05
@@ -36,12 +36,12 @@ class PermutationTest:
         return brief("PermutationTest", f"p {self.p_value:.3f}, at least {self.least:.3f}")
 
 
-def permutation_test(families: Sequence[Sequence[CellRegression]], tau: float) -> PermutationTest:
-    """Test jointly over cells whether the gap changes with scale.
+def permutation_test(families: Sequence[Sequence[CurveRegression]], tau: float) -> PermutationTest:
+    """Test jointly over curves whether the gap changes with scale.
 
-    T = sum over cells c and models m of x_m z_cm. z_cm is the gap's deviation from the constant
-    that fits the cell best, in its standard errors, scatter between models included, so that
-    deviations have one variance. The sizes are permuted among the models of a family, in all cells
+    T = sum over curves c and models m of x_m z_cm. z_cm is the gap's deviation from the constant
+    that fits the curve best, in its standard errors, scatter between models included, so that
+    deviations have one variance. The sizes are permuted among the models of a family, in all curves
     together: in all orders for one family of up to `MOST_EXACT` models, else in `ORDERS` random
     ones (Pitman 1937, Supplement to JRSS 4(1), 119-130; studentized after Janssen 1997, Statistics
     & Probability Letters 36(1), 9-21).
@@ -52,9 +52,9 @@ def permutation_test(families: Sequence[Sequence[CellRegression]], tau: float) -
     """
     exact = len(families) == 1 and len(_names(families[0])) <= MOST_EXACT
     totals: Floats | float = 0.0
-    for cells in families:
-        x, z = _places_and_deviations(cells, tau)
-        totals = totals + _orders(x, _names(cells), exact=exact) @ z
+    for curves in families:
+        x, z = _places_and_deviations(curves, tau)
+        totals = totals + _orders(x, _names(curves), exact=exact) @ z
     found = np.asarray(totals)
     slack = 1e-9 * np.abs(found).max() + 1e-12
     ends = [
@@ -64,17 +64,17 @@ def permutation_test(families: Sequence[Sequence[CellRegression]], tau: float) -
     return PermutationTest(min(1.0, 2 * ends[0]), min(1.0, 2 * min(ends[1:])))
 
 
-def _names(cells: Sequence[CellRegression]) -> tuple[str, ...]:
-    """Return the names of the models of some cells, each once."""
-    return tuple(dict.fromkeys(name for cell in cells for name in cell.cell.models))
+def _names(curves: Sequence[CurveRegression]) -> tuple[str, ...]:
+    """Return the names of the models of some curves, each once."""
+    return tuple(dict.fromkeys(name for curve in curves for name in curve.accuracies.models))
 
 
-def _places_and_deviations(cells: Sequence[CellRegression], tau: float) -> tuple[Floats, Floats]:
-    """Return x of each model, centred, and the sum over cells of its deviations."""
-    x, z = dict.fromkeys(_names(cells), 0.0), dict.fromkeys(_names(cells), 0.0)
-    for cell in cells:
-        data = cell.cell
-        for name, place, deviation in zip(data.models, data.x, cell.deviations(tau), strict=True):
+def _places_and_deviations(curves: Sequence[CurveRegression], tau: float) -> tuple[Floats, Floats]:
+    """Return x of each model, centred, and the sum over curves of its deviations."""
+    x, z = dict.fromkeys(_names(curves), 0.0), dict.fromkeys(_names(curves), 0.0)
+    for curve in curves:
+        data = curve.accuracies
+        for name, place, deviation in zip(data.models, data.x, curve.deviations(tau), strict=True):
             x[name], z[name] = float(place), z[name] + float(deviation)
     places = np.array(list(x.values()))
     return places - places.mean(), np.array(list(z.values()))

@@ -130,7 +130,7 @@ def _show_tables(analysis: Analysis) -> None:
         "further intervals and tests": tables.evidence_table(analysis),
         f"fit of the gap against scale: {scale}": tables.fit_table(analysis),
         "the slope by other estimators": tables.estimator_table(analysis),
-        "one slope for several cells": tables.common_table(analysis),
+        "one slope for several curves": tables.common_table(analysis),
         "reasoning gap of composed questions": tables.reasoning_table(analysis),
     }
     for title, rows in rows_of.items():

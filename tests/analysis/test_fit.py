@@ -302,7 +302,7 @@ def test_families_that_fall_otherwise_are_told_apart() -> None:
     (common,) = analyze(families(("opt", 45), ("bloom", 0)), resamples=400).common
     assert common.differ_p < 0.001
     assert common.verdict == "undetermined"
-    assert common.because.startswith("the slopes of the cells differ")
+    assert common.because.startswith("the slopes of the curves differ")
 
 
 def test_the_cells_of_a_question_share_a_slope() -> None:

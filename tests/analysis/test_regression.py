@@ -1,4 +1,4 @@
-"""The regression of one cell on scale, against direct computations."""
+"""The regression of one curve on scale, against direct computations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import CellAccuracies, CellRegression
+from icl_gap.analysis.regression import CurveAccuracies, CurveRegression
 
 TAUS = np.array([0.0, 0.05, 0.3])
 
 
-def cell(
+def curve(
     seed: int = 0, models: int = 5, noise: float = 0.03, slope: float = -0.1
-) -> CellAccuracies:
+) -> CurveAccuracies:
     """Accuracies about a line of the gap, with draws that share noise between models."""
     rng = np.random.default_rng(seed)
     models, noise = 5, 0.03
@@ -27,7 +27,7 @@ def cell(
     truth = np.concatenate([a_id, (1 - 0.4 - slope * (x - 9)) * a_id])
     mixed = noise * (np.eye(2 * models) + 0.3)
     seen = truth + mixed @ rng.normal(size=2 * models)
-    return CellAccuracies(
+    return CurveAccuracies(
         x=x,
         models=tuple(f"m{n}" for n in range(models)),
         a_id=seen[:models],
@@ -38,7 +38,7 @@ def cell(
     )
 
 
-def direct_q(data: CellAccuracies, gaps: Floats, tau: float) -> float:
+def direct_q(data: CurveAccuracies, gaps: Floats, tau: float) -> float:
     """Q from its definition, by an explicit matrix of contrasts."""
     m, kept = len(data.x), 1 - gaps
     contrast = np.hstack([-np.diag(kept), np.eye(m)])
@@ -52,16 +52,16 @@ def direct_q(data: CellAccuracies, gaps: Floats, tau: float) -> float:
 def test_contrasts_are_those_of_the_definition(
     seed: int, level: float, slope: float, tau: float
 ) -> None:
-    data = cell(seed)
+    data = curve(seed)
     gaps = level + slope * (data.x - data.x.mean())
-    found = CellRegression(data).contrasts(gaps[None], np.array([tau]))
+    found = CurveRegression(data).contrasts(gaps[None], np.array([tau]))
     assert found.q[0] == pytest.approx(direct_q(data, gaps, tau), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_line_is_where_q_is_least(seed: int) -> None:
-    data = cell(seed)
-    fits = CellRegression(data).line(TAUS)
+    data = curve(seed)
+    fits = CurveRegression(data).line(TAUS)
     away = data.x - data.x.mean()
     for tau, (level, slope), q in zip(TAUS, fits.coefficients, fits.q, strict=True):
         best = optimize.minimize(
@@ -75,20 +75,20 @@ def test_the_line_is_where_q_is_least(seed: int) -> None:
 
 
 def test_without_scatter_the_slope_s_interval_is_that_of_the_profile() -> None:
-    data = cell(3)
+    data = curve(3)
     away = data.x - data.x.mean()
-    found = CellRegression(data).slope(np.zeros(1), np.ones(1))
+    found = CurveRegression(data).slope(np.zeros(1), np.ones(1))
 
     def profile(slope: float) -> float:
         return float(optimize.minimize_scalar(lambda a: direct_q(data, a + slope * away, 0.0)).fun)
 
-    least = CellRegression(data).line(np.zeros(1)).q[0]
+    least = CurveRegression(data).line(np.zeros(1)).q[0]
     for end in found.interval(0.95):
         assert profile(end) - least == pytest.approx(stats.chi2.ppf(0.95, 1), abs=0.15)
 
 
 def test_scatter_widens_the_slope_s_interval() -> None:
-    regression = CellRegression(cell())
+    regression = CurveRegression(curve())
     widths = [np.ptp(regression.slope(np.array([tau]), np.ones(1)).interval(0.95)) for tau in TAUS]
     assert widths == sorted(widths)
     assert widths[-1] > 2 * widths[0]
@@ -97,7 +97,7 @@ def test_scatter_widens_the_slope_s_interval() -> None:
 @given(st.permutations(range(5)), st.integers(0, 20))
 @settings(max_examples=15, deadline=None)
 def test_the_order_of_models_does_not_matter(order: list[int], seed: int) -> None:
-    data, rows = cell(seed), np.array(order)
+    data, rows = curve(seed), np.array(order)
     other = replace(
         data,
         x=data.x[rows],
@@ -107,12 +107,12 @@ def test_the_order_of_models_does_not_matter(order: list[int], seed: int) -> Non
         draws=data.draws[np.concatenate([rows, rows + 5])],
     )
     weights = np.full(3, 1 / 3)
-    one, two = (CellRegression(each).slope(TAUS, weights) for each in (data, other))
+    one, two = (CurveRegression(each).slope(TAUS, weights) for each in (data, other))
     assert one.interval(0.95) == pytest.approx(two.interval(0.95), abs=1e-6)
 
 
 def test_a_model_without_hits_changes_nothing() -> None:
-    data = cell(1)
+    data = curve(1)
     silent = replace(
         data,
         x=np.append(data.x, 7.0),
@@ -122,22 +122,22 @@ def test_a_model_without_hits_changes_nothing() -> None:
         draws=np.insert(data.draws, [5, 10], 0.0, axis=0),
         least=np.append(data.least, 1e-6),
     )
-    one, two = (CellRegression(each).line(TAUS) for each in (data, silent))
+    one, two = (CurveRegression(each).line(TAUS) for each in (data, silent))
     slopes = [each.coefficients[:, 1] for each in (one, two)]
     assert slopes[0] == pytest.approx(slopes[1], abs=1e-3)
 
 
 def test_accuracies_near_zero_leave_the_slope_unbounded() -> None:
-    data = cell()
+    data = curve()
     faint = replace(data, a_id=data.a_id / 200, a_ood=data.a_ood / 200)
-    low, high = CellRegression(faint).slope(TAUS, np.full(3, 1 / 3)).interval(0.95)
+    low, high = CurveRegression(faint).slope(TAUS, np.full(3, 1 / 3)).interval(0.95)
     assert (low, high) == (-np.inf, np.inf)
 
 
 def test_paule_and_mandel_make_q_equal_to_its_degrees_of_freedom() -> None:
-    scattered = cell(2)
+    scattered = curve(2)
     scattered = replace(scattered, a_ood=scattered.a_ood + np.array([0.1, -0.1, 0.1, -0.1, 0.1]))
-    regression = CellRegression(scattered)
+    regression = CurveRegression(scattered)
     slope, (low, high), tau = regression.paule_mandel(0.95)
     assert regression.line(np.array([tau])).q[0] == pytest.approx(3, rel=0.1)
     line = regression.line(np.array([tau]))
@@ -146,6 +146,6 @@ def test_paule_and_mandel_make_q_equal_to_its_degrees_of_freedom() -> None:
 
 
 def test_deviations_are_counted_in_their_standard_errors() -> None:
-    found = np.array([CellRegression(cell(n, slope=0.0)).deviations(0.0) for n in range(200)])
+    found = np.array([CurveRegression(curve(n, slope=0.0)).deviations(0.0) for n in range(200)])
     assert np.abs(found.mean(axis=0)).max() < 0.25
     assert found.std(axis=0) == pytest.approx(np.ones(5), abs=0.35)
