@@ -20,6 +20,7 @@ table.py                    all of it as rows of text
 
 from icl_gap.analysis.analyze import Analysis, Note, analyze
 from icl_gap.analysis.estimate import Estimate
+from icl_gap.analysis.line_posterior import LinePosterior
 from icl_gap.analysis.points import (
     Accuracies,
     GapDifference,
@@ -44,7 +45,6 @@ from icl_gap.analysis.slopes import (
     LackOfFit,
     LeaveOneOutSlope,
     LeftOut,
-    LinePosterior,
     PredictedGap,
     PriorSensitivity,
     Slope,

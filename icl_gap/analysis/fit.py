@@ -16,20 +16,18 @@ from icl_gap.analysis.comparison import compare_forms
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.families import ScalingCurve, other_scale_slopes, scaling_curves
 from icl_gap.analysis.gaps import ResampledGap
-from icl_gap.analysis.mixtures import mixture_quantile
+from icl_gap.analysis.line_posterior import LinePosterior
+from icl_gap.analysis.lines import line_band, line_posterior, predict_gap, prior_sensitivity
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Remarks
-from icl_gap.analysis.regression import LEAST_WEIGHT
 from icl_gap.analysis.scale import SCALES, Scale
 from icl_gap.analysis.scatter import (
-    PRIOR_SD,
     Scatter,
     posterior,
     scatter_likelihood,
     slope_without,
 )
 from icl_gap.analysis.slopes import (
-    BandPoint,
     ClassicalSlope,
     Closed,
     CommonSlope,
@@ -37,15 +35,11 @@ from icl_gap.analysis.slopes import (
     GapFit,
     LackOfFit,
     LeaveOneOutSlope,
-    LinePosterior,
-    PredictedGap,
-    PriorSensitivity,
     Trend,
 )
 from icl_gap.analysis.trends import PermutationTest, kendall, permutation_test
 from icl_gap.analysis.verdicts import EQUIVALENCE, SlopeEvidence, judge, judge_closed
 
-BAND_POINTS = 25
 MIN_SIZES = 3
 """Least number of sizes for a line: fewer always lie on one."""
 REFUTED = 0.01
@@ -119,7 +113,7 @@ def _fit(
     settings: FitSettings,
 ) -> GapFit:
     scatter, regression, point = posterior(likelihood), curve.regression, curve.first
-    line = _line(curve, scatter)
+    line = line_posterior(curve, scatter)
     slope = regression.slope(scatter.taus, scatter.weights)
     bounded = bool(np.isfinite(slope.interval(max(0.95, settings.confidence))).all())
     unsupported = _unsupported(curve, scatter, scale, bounded=bounded)
@@ -161,37 +155,23 @@ def _fit(
         lack_of_fit=_lack_of_fit(curve),
         r_squared=_explained(curve, line),
         classical=_classical(curve, settings.confidence),
-        sensitivity=_sensitivity(curve, likelihood, settings.confidence),
+        sensitivity=prior_sensitivity(curve, likelihood, settings.confidence),
         n_points=len(x),
         models=tuple(each.point.model for each in curve.used),
         scales=tuple(float(scale.of(each.point) or 0) for each in curve.used),
         left_out=curve.left_out,
         unsupported=unsupported,
         line=line,
-        band=() if unsupported else _band(line, x, settings.confidence),
+        band=() if unsupported else line_band(line, x, settings.confidence),
         forms=(),
         trend=_trend(curve, test),
         largest=largest,
         largest_gap=largest_gap,
         closed=_closed(curve, largest_gap, settings.margin),
         margin=settings.margin,
-        predicted=() if unsupported else tuple(_predict(line, at, settings) for at in settings.at),
-    )
-
-
-def _line(curve: ScalingCurve, scatter: Scatter) -> LinePosterior:
-    """Return the line under all plausible values of tau."""
-    kept = scatter.weights > LEAST_WEIGHT
-    taus, weights = scatter.taus[kept], scatter.weights[kept]
-    found = curve.regression.line(taus)
-    covs = ((c[0, 0], c[0, 1], c[1, 1]) for c in found.cov)
-    return LinePosterior(
-        curve.regression.centre,
-        tuple(map(float, taus)),
-        tuple(map(float, weights / weights.sum())),
-        tuple(map(float, found.coefficients[:, 0])),
-        tuple(map(float, found.coefficients[:, 1])),
-        tuple((float(a), float(b), float(c)) for a, b, c in covs),
+        predicted=()
+        if unsupported
+        else tuple(predict_gap(line, at, settings) for at in settings.at),
     )
 
 
@@ -241,20 +221,6 @@ def _classical(curve: ScalingCurve, confidence: float) -> ClassicalSlope | None:
     return ClassicalSlope(*curve.regression.paule_mandel(confidence))
 
 
-def _sensitivity(
-    curve: ScalingCurve, likelihood: Floats, confidence: float
-) -> tuple[PriorSensitivity, ...]:
-    """Return the slope's interval under half and twice the scale of the prior."""
-    tail, found = (1 - confidence) / 2, []
-    for prior_sd in (PRIOR_SD / 2, 2 * PRIOR_SD):
-        line = _line(curve, posterior(likelihood, prior_sd))
-        slopes, sds = np.array(line.slopes), np.sqrt([cov[2] for cov in line.covs])
-        ends = (mixture_quantile(p, slopes, sds, np.array(line.weights)) for p in (tail, 1 - tail))
-        low, high = map(float, ends)
-        found.append(PriorSensitivity(prior_sd, (low, high)))
-    return tuple(found)
-
-
 def _explained(curve: ScalingCurve, line: LinePosterior) -> float | None:
     """Return R squared of the resolved gaps; None if they do not vary."""
     pairs = [
@@ -265,17 +231,6 @@ def _explained(curve: ScalingCurve, line: LinePosterior) -> float | None:
     y, fitted = np.array(pairs).reshape(-1, 2).T
     spread = ((y - y.mean()) ** 2).sum() if len(y) else 0.0
     return float(1 - ((y - fitted) ** 2).sum() / spread) if spread > 0 else None
-
-
-def _band(line: LinePosterior, x: Floats, confidence: float) -> tuple[BandPoint, ...]:
-    scales = [float(10**at) for at in np.linspace(x.min(), x.max(), BAND_POINTS)]
-    means, new = (
-        line.intervals(scales, confidence, new_model=new_model) for new_model in (False, True)
-    )
-    return tuple(
-        BandPoint(scale, Estimate(line.mean(scale), *mean), model)
-        for scale, mean, model in zip(scales, means, new, strict=True)
-    )
 
 
 def _trend(curve: ScalingCurve, test: PermutationTest) -> Trend:
@@ -300,9 +255,3 @@ def _closed(curve: ScalingCurve, gap: Estimate | None, margin: float) -> Closed:
     if gap is None or curve.used[-1].point.flags:
         return "undetermined"
     return judge_closed((gap.low, gap.high), margin)
-
-
-def _predict(line: LinePosterior, at: float, settings: FitSettings) -> PredictedGap:
-    gap = Estimate(line.mean(at), *line.interval(at, settings.confidence, new_model=True))
-    within = line.interval(at, EQUIVALENCE, new_model=True)
-    return PredictedGap(at, gap, judge_closed(within, settings.margin))
