@@ -151,7 +151,7 @@ def _sentence(slope: GapFit | CommonSlope, family: str, margin: float) -> str:
     }
     return (
         f"{start}: {verdicts[slope.verdict]}, {_change(slope)} per 10x "
-        f"{SCALES[slope.against].label}."
+        f"{SCALES[slope.against].short}."
     )
 
 

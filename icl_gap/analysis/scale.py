@@ -21,6 +21,8 @@ class Scale:
     """Noun phrase for a sentence: `ten times the training tokens`."""
     steps: str
     """Noun for several values of it."""
+    short: str
+    """Noun for the end of a short line: `per 10x size`."""
     of: Callable[[Setting], float | None]
     """Return the value of a model; None if it is unknown."""
     lacking: str
@@ -58,11 +60,19 @@ SCALES: Mapping[ScaleKey, Scale] = MappingProxyType(
     {
         scale.key: scale
         for scale in (
-            Scale("n_params", "parameters", "sizes", lambda s: s.n_params, "no parameter count"),
+            Scale(
+                "n_params",
+                "parameters",
+                "sizes",
+                "size",
+                lambda s: s.n_params,
+                "no parameter count",
+            ),
             Scale(
                 "n_params_non_embedding",
                 "parameters without embeddings",
                 "sizes without embeddings",
+                "size",
                 lambda s: s.n_params_non_embedding,
                 "no parameter count without embeddings",
             ),
@@ -70,6 +80,7 @@ SCALES: Mapping[ScaleKey, Scale] = MappingProxyType(
                 "training_tokens",
                 "training tokens",
                 "numbers of training tokens",
+                "training tokens",
                 lambda s: s.training_tokens,
                 "no number of training tokens",
                 of_size=False,
@@ -78,6 +89,7 @@ SCALES: Mapping[ScaleKey, Scale] = MappingProxyType(
                 "training_flops",
                 "training FLOPs",
                 "amounts of training compute",
+                "training FLOPs",
                 training_flops,
                 "no training tokens, or no parameter count without embeddings",
             ),

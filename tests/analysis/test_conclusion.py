@@ -41,7 +41,7 @@ def test_the_answer_is_that_of_the_rule(verdict: str) -> None:
     low, high = common.slope_interval or (0.0, 0.0)
     change = (
         f"{signed_number(common.slope)} [{signed_number(low)}, {signed_number(high)}]"
-        " per 10x parameters."
+        " per 10x size."
     )
     starts = {
         "narrows": "the gap narrows, ",
