@@ -234,6 +234,8 @@ def _fit_sentences(fit: GapFit) -> Iterable[str]:
         yield f"Models scatter about the line by {with_interval(fit.between_model_sd)}."
         if fit.forms_rejected:
             yield "Without that scatter, all forms are rejected."
+        if fit.trend.kendall_tau is not None and fit.trend.kendall_p is None:
+            yield f"Kendall's test cannot reach 0.05 with {fit.n_points} models."
     yield _at_largest([fit])
     for each in fit.predicted:
         yield (

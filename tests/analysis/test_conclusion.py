@@ -40,8 +40,7 @@ def test_the_answer_is_that_of_the_rule(verdict: str) -> None:
     assert said.lead == "Opt" + answer.sentence.removeprefix("opt")
     low, high = common.slope_interval or (0.0, 0.0)
     change = (
-        f"{signed_number(common.slope)} [{signed_number(low)}, {signed_number(high)}]"
-        " per 10x size."
+        f"{signed_number(common.slope)} [{signed_number(low)}, {signed_number(high)}] per 10x size."
     )
     starts = {
         "narrows": "the gap narrows, ",
@@ -68,6 +67,12 @@ def test_the_largest_gap_is_given_for_both_sides_with_its_verdict() -> None:
         assert fit.largest_gap is not None
         assert f"{plain_number(fit.largest_gap.value)} [" in answer.largest
         assert f"] {fit.closed}" in answer.largest
+
+
+def test_a_test_that_cannot_reach_its_level_says_so() -> None:
+    (few,), (enough,) = (conclude(analysis_of(SIZES[:n], 0.1)).answers for n in (4, 5))
+    assert all("Kendall's test cannot reach 0.05 with 4 models." in f.text for f in few.fits)
+    assert not any("Kendall" in fit.text for fit in enough.fits)
 
 
 def test_several_cases_are_counted() -> None:
