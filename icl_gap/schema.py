@@ -31,7 +31,7 @@ ANSWER_MARK = "####"
 Metric = Literal["raw", "canonical", "execution"]
 """A way in which a prediction can match its target; see `Score` and `icl_gap.metrics`."""
 ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
-"""Scales that a gap can be fitted against; see `icl_gap.analysis.scale`."""
+"""Scales that a gap can be fitted against; see `icl_gap.analysis.scaling.scale`."""
 
 SCHEMA_VERSION = 5
 """Version of the files in a results folder; a change that alters a key or a field raises it."""

@@ -9,9 +9,9 @@ sides.py, contrasts.py      flags of pooled gaps; differences of sides, models, 
 sign_flips.py, multiplicity.py   the test of each gap; adjusted p-values, simultaneous intervals
 seed_variance.py, clusters.py    the part of seeds in the variance; clusters of queries
 evidence.py                 further intervals and bounds; the smooth gap
-regression.py, scatter.py   the gap against scale, with scatter between models
-fit.py, families.py, common.py   fits of families, one or several cells together
-forms.py, comparison.py, trends.py, verdicts.py   other curves, tests, and the rule of the verdict
+scaling/                    the gap against scale: fits, tests of a trend, verdicts
+bayes/                      the hierarchical check
+conclusion.py               the answer in sentences
 power.py                    the power of a planned study
 matched.py                  the gap that remains under `ood_matched`
 composition.py              the reasoning gap of composed questions
@@ -20,7 +20,6 @@ table.py                    all of it as rows of text
 
 from icl_gap.analysis.analyze import Analysis, Note, analyze
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.line_posterior import LinePosterior
 from icl_gap.analysis.points import (
     Accuracies,
     GapDifference,
@@ -32,8 +31,9 @@ from icl_gap.analysis.points import (
     SideContrast,
     SignFlipTest,
 )
-from icl_gap.analysis.scale import SCALES, Scale
-from icl_gap.analysis.slopes import (
+from icl_gap.analysis.scaling.line_posterior import LinePosterior
+from icl_gap.analysis.scaling.scale import SCALES, Scale
+from icl_gap.analysis.scaling.slopes import (
     MARGIN,
     BandPoint,
     ClassicalSlope,

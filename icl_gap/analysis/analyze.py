@@ -13,7 +13,7 @@ from icl_gap.analysis.points import (
     ReasoningGap,
     SideContrast,
 )
-from icl_gap.analysis.slopes import MARGIN, CommonSlope, FitSettings, GapFit
+from icl_gap.analysis.scaling.slopes import MARGIN, CommonSlope, FitSettings, GapFit
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, ScaleKey
@@ -111,7 +111,7 @@ def analyze(
         seed: Seed of the bootstrap.
         confidence: Confidence of all intervals, in (0, 1).
         against: The scale to fit against: all parameters, parameters without embeddings, training
-            tokens, or training FLOPs (`icl_gap.analysis.scale`).
+            tokens, or training FLOPs (`icl_gap.analysis.scaling.scale`).
         estimated_sizes: Also fit models whose size is an estimate by others than its authors.
         margin: Largest gap, or change of the gap, that counts as none; more than 0.
         at: Scales for which the fits predict the gap of a new model, in units of `against`.
@@ -192,7 +192,7 @@ def _fits(
     gaps: Sequence[ResampledGap], settings: FitSettings
 ) -> tuple[tuple[GapFit, ...], tuple[CommonSlope, ...], Remarks]:
     """Fit the gaps of each selection of exemplars on their own."""
-    from icl_gap.analysis.fit import fit_gaps, with_forms
+    from icl_gap.analysis.scaling.fit import fit_gaps, with_forms
 
     fits: list[GapFit] = []
     common: list[CommonSlope] = []

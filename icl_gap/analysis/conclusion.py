@@ -1,7 +1,7 @@
 """The answer of an analysis in sentences: does scale close the gap?
 
 A question is one family on one benchmark. No sentence claims more than the rule of
-`icl_gap.analysis.verdicts` allows.
+`icl_gap.analysis.scaling.verdicts` allows.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import get_args
 from icl_gap.analysis.analyze import Analysis
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import GapPoint
-from icl_gap.analysis.scale import SCALES
-from icl_gap.analysis.slopes import CommonSlope, GapFit, Verdict
+from icl_gap.analysis.scaling.scale import SCALES
+from icl_gap.analysis.scaling.slopes import CommonSlope, GapFit, Verdict
 from icl_gap.text import plain_number, shots_text, signed_number
 
 REMEDY_SLOPE = -0.1

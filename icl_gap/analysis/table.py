@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from icl_gap.analysis.analyze import Analysis
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import Accuracies, Setting
-from icl_gap.analysis.scale import SCALES
-from icl_gap.analysis.slopes import GapFit, Slope
+from icl_gap.analysis.scaling.scale import SCALES
+from icl_gap.analysis.scaling.slopes import GapFit, Slope
 from icl_gap.metrics import METRICS
 
 

@@ -17,7 +17,7 @@ from icl_gap.schema import Metric, ScaleKey
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis
-    from icl_gap.analysis.hierarchical_fit import HierarchicalCheck
+    from icl_gap.analysis.bayes.hierarchical_fit import HierarchicalCheck
     from icl_gap.plots import FigureRecipe
     from icl_gap.results import Results
 
@@ -173,8 +173,8 @@ def check_of(
     results: Results, metric: Metric, against: ScaleKey, *, estimated_sizes: bool
 ) -> HierarchicalCheck:
     """Fit the mixed model to each group of results that has enough sizes."""
-    from icl_gap.analysis.hierarchical import check_hierarchically
-    from icl_gap.analysis.mixed_model import require_bayes
+    from icl_gap.analysis.bayes.hierarchical import check_hierarchically
+    from icl_gap.analysis.bayes.mixed_model import require_bayes
     from icl_gap.results import OUTCOMES
 
     require_bayes()
@@ -190,7 +190,7 @@ def check_of(
 
 def show_check(check: HierarchicalCheck) -> None:
     """Print the table of a hierarchical check, and why some fits are not to be trusted."""
-    from icl_gap.analysis.hierarchical_fit import hierarchical_table
+    from icl_gap.analysis.bayes.hierarchical_fit import hierarchical_table
 
     if check.fits:
         title = f"hierarchical check (mixed model), {check.confidence:.0%} intervals"

@@ -10,11 +10,11 @@ from analysis.test_bootstrap import paired, subject
 from scipy import stats
 from scipy.special import expit
 
-from icl_gap.analysis.fit import fit_gaps, with_forms
 from icl_gap.analysis.gaps import estimate_gaps
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes
-from icl_gap.analysis.slopes import FitSettings, GapFit
+from icl_gap.analysis.scaling.fit import fit_gaps, with_forms
+from icl_gap.analysis.scaling.slopes import FitSettings, GapFit
 
 pytestmark = pytest.mark.slow
 

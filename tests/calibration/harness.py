@@ -13,9 +13,9 @@ from analysis.test_bootstrap import paired, subject
 from calibration.simulator import CellTruth, SimulatedStudies, StudyTruth
 
 from icl_gap.analysis import FitSettings, GapFit
-from icl_gap.analysis.fit import fit_gaps
 from icl_gap.analysis.gaps import estimate_gaps
 from icl_gap.analysis.pairing import PairedOutcomes
+from icl_gap.analysis.scaling.fit import fit_gaps
 
 Row = dict[str, Any]
 """A fit beside its truth, as JSON: None where the fit does not say, or the truth is not defined."""

@@ -10,10 +10,10 @@ import pytest
 from studies import Asked, save_card, save_study
 
 import icl_gap
-from icl_gap.analysis import hierarchical
-from icl_gap.analysis.mixed_model import Sampling
+from icl_gap.analysis.bayes import hierarchical
+from icl_gap.analysis.bayes.mixed_model import Sampling
 
-PAGE = Path(icl_gap.__file__).parent / "analysis" / "HIERARCHICAL.md"
+PAGE = Path(icl_gap.__file__).parent / "analysis" / "bayes" / "README.md"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_without_the_option_there_is_no_check(cli, results: Path) -> None:
 
 
 def test_the_extra_is_named_where_it_is_missing(cli, results: Path, monkeypatch) -> None:
-    monkeypatch.setattr("icl_gap.analysis.mixed_model.find_spec", lambda _: None)
+    monkeypatch.setattr("icl_gap.analysis.bayes.mixed_model.find_spec", lambda _: None)
     ended = cli("analyze", results, "--bayes")
     assert ended.code == 2
     assert "numpyro and arviz not installed" in ended.err

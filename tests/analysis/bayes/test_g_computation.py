@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysis.posteriors import X, counts, posterior
+from analysis.bayes.posteriors import X, counts, posterior
 from scipy.special import expit
 
-from icl_gap.analysis import g_computation
-from icl_gap.analysis.g_computation import marginal_accuracies
+from icl_gap.analysis.bayes import g_computation
+from icl_gap.analysis.bayes.g_computation import marginal_accuracies
 
 NOTHING = counts(np.zeros((2, 3, 40)), 2)
 

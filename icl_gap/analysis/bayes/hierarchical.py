@@ -1,7 +1,7 @@
 """The hierarchical check: gaps and their slope by a Bayesian logistic mixed model of requests.
 
-`icl_gap.analysis.mixed_model` holds the model; this module prepares counts, turns draws into gaps
-by g-computation, and says whether to trust them.
+`icl_gap.analysis.bayes.mixed_model` holds the model; this module prepares counts, turns draws into
+gaps by g-computation, and says whether to trust them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from icl_gap.analysis.analyze import Note
-from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.fit import MIN_SIZES
-from icl_gap.analysis.g_computation import marginal_accuracies
-from icl_gap.analysis.hierarchical_fit import HierarchicalCheck, HierarchicalFit, ModelGap
-from icl_gap.analysis.mixed_model import (
+from icl_gap.analysis.bayes.g_computation import marginal_accuracies
+from icl_gap.analysis.bayes.hierarchical_fit import HierarchicalCheck, HierarchicalFit, ModelGap
+from icl_gap.analysis.bayes.mixed_model import (
     Counts,
     Posterior,
     Sampling,
@@ -25,10 +23,12 @@ from icl_gap.analysis.mixed_model import (
     require_bayes,
     sample_posterior,
 )
+from icl_gap.analysis.bayes.predictive import PredictiveCheck, check_predictions
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes, pair
-from icl_gap.analysis.predictive import PredictiveCheck, check_predictions
-from icl_gap.analysis.scale import ESTIMATED, SCALES, Scale
+from icl_gap.analysis.scaling.fit import MIN_SIZES
+from icl_gap.analysis.scaling.scale import ESTIMATED, SCALES, Scale
 from icl_gap.errors import AnalysisError
 from icl_gap.progress import Progress, no_progress
 from icl_gap.schema import Metric, ScaleKey

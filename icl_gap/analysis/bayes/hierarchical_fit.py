@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from icl_gap.analysis.analyze import Note
+from icl_gap.analysis.bayes.predictive import PredictiveCheck
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.predictive import PredictiveCheck
 from icl_gap.schema import ScaleKey, Split
 from icl_gap.text import brief, shots_text
 
@@ -41,7 +41,7 @@ class HierarchicalFit:
     """Gaps of the models, by scale."""
     slope: Estimate
     """Change of the gap with a tenfold scale, for typical models: effects of single models left
-    out. The counterpart of the slope of `icl_gap.analysis.fit`."""
+    out. The counterpart of the slope of `icl_gap.analysis.scaling.fit`."""
     slope_of_these: Estimate
     """The same for these very models, with their own effects."""
     between_model_sd: Estimate

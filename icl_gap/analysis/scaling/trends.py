@@ -12,7 +12,7 @@ from scipy import stats
 
 from icl_gap.analysis.bootstrap import generator
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import CurveRegression
+from icl_gap.analysis.scaling.regression import CurveRegression
 from icl_gap.text import brief
 
 LEVEL = 0.05

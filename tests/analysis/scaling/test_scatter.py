@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from analysis.test_regression import curve
+from analysis.scaling.test_regression import curve
 from scipy import stats
 
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import CurveAccuracies, CurveRegression
-from icl_gap.analysis.scatter import (
+from icl_gap.analysis.scaling.regression import CurveAccuracies, CurveRegression
+from icl_gap.analysis.scaling.scatter import (
     PRIOR_SD,
     RHOS,
     TAUS,

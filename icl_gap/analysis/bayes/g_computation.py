@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
+from icl_gap.analysis.bayes.mixed_model import Counts, Posterior
 from icl_gap.analysis.bootstrap import generator
-from icl_gap.analysis.mixed_model import Counts, Posterior
 from icl_gap.analysis.outcomes import Floats
 
 _CHUNK = 200

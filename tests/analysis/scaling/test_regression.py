@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import CurveAccuracies, CurveRegression
+from icl_gap.analysis.scaling.regression import CurveAccuracies, CurveRegression
 
 TAUS = np.array([0.0, 0.05, 0.3])
 

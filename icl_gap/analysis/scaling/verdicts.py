@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from icl_gap.analysis.slopes import Closed, Verdict
-from icl_gap.analysis.trends import LEVEL, PermutationTest
+from icl_gap.analysis.scaling.slopes import Closed, Verdict
+from icl_gap.analysis.scaling.trends import LEVEL, PermutationTest
 from icl_gap.text import signed_number
 
 EQUIVALENCE = 0.9

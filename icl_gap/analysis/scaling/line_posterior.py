@@ -42,7 +42,7 @@ class LinePosterior:
         """
         import numpy as np
 
-        from icl_gap.analysis.mixtures import mixture_quantile
+        from icl_gap.analysis.scaling.mixtures import mixture_quantile
 
         x = np.log10(scales)[:, None] - self.centre
         level, both, along = np.array(self.covs).T

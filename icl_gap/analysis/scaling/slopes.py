@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.line_posterior import LinePosterior
 from icl_gap.analysis.points import QuerySplit
+from icl_gap.analysis.scaling.line_posterior import LinePosterior
 from icl_gap.schema import ScaleKey
 from icl_gap.text import brief, shots_text
 
 Verdict = Literal["narrows", "widens", "no change beyond margin", "undetermined"]
-"""Change of the gap with scale; `icl_gap.analysis.verdicts` has the rule."""
+"""Change of the gap with scale; `icl_gap.analysis.scaling.verdicts` has the rule."""
 Closed = Literal["closed", "open", "undetermined"]
 """Whether the gap is closed, within a margin, at the largest size."""
 ScatterSource = Literal["residuals", "replicates"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
+from icl_gap.analysis.bayes.mixed_model import Counts, Posterior
 from icl_gap.analysis.bootstrap import generator
-from icl_gap.analysis.mixed_model import Counts, Posterior
 from icl_gap.analysis.outcomes import Floats
 
 REPLICATES = 500

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.analysis.forms import FORMS, Form, precision_of, solve
 from icl_gap.analysis.pairing import Floats
+from icl_gap.analysis.scaling.forms import FORMS, Form, precision_of, solve
 
 X = np.linspace(-1, 1, 6)
 TRUE = {

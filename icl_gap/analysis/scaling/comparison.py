@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from icl_gap.analysis import forms
-from icl_gap.analysis.forms import FORMS, Form
 from icl_gap.analysis.gaps import ResampledGap
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.slopes import FormFit
+from icl_gap.analysis.scaling import forms
+from icl_gap.analysis.scaling.forms import FORMS, Form
+from icl_gap.analysis.scaling.slopes import FormFit
 
 
 @dataclass(frozen=True, slots=True)

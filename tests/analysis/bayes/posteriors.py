@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from icl_gap.analysis.mixed_model import Counts, Posterior
+from icl_gap.analysis.bayes.mixed_model import Counts, Posterior
 from icl_gap.analysis.outcomes import Floats
 
 X = np.array([-1.0, 0.0, 1.0])

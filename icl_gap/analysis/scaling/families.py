@@ -12,9 +12,9 @@ from icl_gap.analysis.gaps import ResampledGap
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Remarks
 from icl_gap.analysis.points import GapPoint
-from icl_gap.analysis.regression import CurveAccuracies, CurveRegression
-from icl_gap.analysis.scale import ESTIMATED, Scale
-from icl_gap.analysis.slopes import LeftOut
+from icl_gap.analysis.scaling.regression import CurveAccuracies, CurveRegression
+from icl_gap.analysis.scaling.scale import ESTIMATED, Scale
+from icl_gap.analysis.scaling.slopes import LeftOut
 from icl_gap.text import brief, shots_text
 
 MIN_REPLICATES = 3

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from analysis.posteriors import counts, posterior
+from analysis.bayes.posteriors import counts, posterior
 from scipy.special import expit
 
+from icl_gap.analysis.bayes.predictive import PredictiveCheck, check_predictions
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.predictive import PredictiveCheck, check_predictions
 
 MODELS = ("small", "middle", "large")
 SEEDS, QUERIES = 3, 150

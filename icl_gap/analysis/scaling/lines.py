@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.families import ScalingCurve
-from icl_gap.analysis.line_posterior import LinePosterior
-from icl_gap.analysis.mixtures import mixture_quantile
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import LEAST_WEIGHT
-from icl_gap.analysis.scatter import PRIOR_SD, Scatter, posterior
-from icl_gap.analysis.slopes import BandPoint, FitSettings, PredictedGap, PriorSensitivity
-from icl_gap.analysis.verdicts import EQUIVALENCE, judge_closed
+from icl_gap.analysis.scaling.families import ScalingCurve
+from icl_gap.analysis.scaling.line_posterior import LinePosterior
+from icl_gap.analysis.scaling.mixtures import mixture_quantile
+from icl_gap.analysis.scaling.regression import LEAST_WEIGHT
+from icl_gap.analysis.scaling.scatter import PRIOR_SD, Scatter, posterior
+from icl_gap.analysis.scaling.slopes import BandPoint, FitSettings, PredictedGap, PriorSensitivity
+from icl_gap.analysis.scaling.verdicts import EQUIVALENCE, judge_closed
 
 BAND_POINTS = 25
 

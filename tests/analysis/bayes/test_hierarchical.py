@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from analysis.hierarchical_studies import DESIGNS, outcomes, simulated, summary
+from analysis.bayes.hierarchical_studies import DESIGNS, outcomes, simulated, summary
 from analysis.synthetic import sweep
 from analysis.test_bootstrap import paired, subject
 
-from icl_gap.analysis import hierarchical
-from icl_gap.analysis.hierarchical import (
+from icl_gap.analysis.bayes import hierarchical
+from icl_gap.analysis.bayes.hierarchical import (
     HierarchicalFit,
     check_hierarchically,
     count,
     fit_hierarchical,
 )
-from icl_gap.analysis.mixed_model import Sampling
+from icl_gap.analysis.bayes.mixed_model import Sampling
 from icl_gap.analysis.pairing import PairedOutcomes
-from icl_gap.analysis.scale import SCALES
+from icl_gap.analysis.scaling.scale import SCALES
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.results import frame_of
 
@@ -125,7 +125,8 @@ def test_shared_exemplars_are_a_reason_for_doubt() -> None:
 @pytest.mark.parametrize("missing", ["numpyro", "arviz"])
 def test_the_extra_is_named_where_it_is_missing(monkeypatch, missing: str) -> None:
     monkeypatch.setattr(
-        "icl_gap.analysis.mixed_model.find_spec", lambda name: None if name == missing else name
+        "icl_gap.analysis.bayes.mixed_model.find_spec",
+        lambda name: None if name == missing else name,
     )
     with pytest.raises(InputError, match=missing) as error:
         fit_hierarchical(family(), sampling=TINY)

@@ -14,7 +14,7 @@ same (a, b) is the profile likelihood over the true accuracies: the continuously
 (Hansen, Heaton & Yaron 1996, Journal of Business & Economic Statistics 14(3), 262-280). log |V| is
 left out of it, as its slope in (a, b) would bias the line where accuracy rises with scale.
 
-`icl_gap.analysis.scatter` estimates tau. The slope has the confidence distribution
+`icl_gap.analysis.scaling.scatter` estimates tau. The slope has the confidence distribution
 sum_k w_k Phi(r_k), with w_k the posterior probability of tau_k, and r_k the signed root of the rise
 of Q from its least value to its least value at one slope.
 """

@@ -11,23 +11,23 @@ import numpy as np
 from scipy import stats
 
 from icl_gap.analysis.bootstrap import percentile_interval
-from icl_gap.analysis.common import common_slopes
-from icl_gap.analysis.comparison import compare_forms
 from icl_gap.analysis.estimate import Estimate
-from icl_gap.analysis.families import ScalingCurve, other_scale_slopes, scaling_curves
 from icl_gap.analysis.gaps import ResampledGap
-from icl_gap.analysis.line_posterior import LinePosterior
-from icl_gap.analysis.lines import line_band, line_posterior, predict_gap, prior_sensitivity
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import Remarks
-from icl_gap.analysis.scale import SCALES, Scale
-from icl_gap.analysis.scatter import (
+from icl_gap.analysis.scaling.common import common_slopes
+from icl_gap.analysis.scaling.comparison import compare_forms
+from icl_gap.analysis.scaling.families import ScalingCurve, other_scale_slopes, scaling_curves
+from icl_gap.analysis.scaling.line_posterior import LinePosterior
+from icl_gap.analysis.scaling.lines import line_band, line_posterior, predict_gap, prior_sensitivity
+from icl_gap.analysis.scaling.scale import SCALES, Scale
+from icl_gap.analysis.scaling.scatter import (
     Scatter,
     posterior,
     scatter_likelihood,
     slope_without,
 )
-from icl_gap.analysis.slopes import (
+from icl_gap.analysis.scaling.slopes import (
     ClassicalSlope,
     Closed,
     CommonSlope,
@@ -37,8 +37,8 @@ from icl_gap.analysis.slopes import (
     LeaveOneOutSlope,
     Trend,
 )
-from icl_gap.analysis.trends import PermutationTest, kendall, permutation_test
-from icl_gap.analysis.verdicts import EQUIVALENCE, SlopeEvidence, judge, judge_closed
+from icl_gap.analysis.scaling.trends import PermutationTest, kendall, permutation_test
+from icl_gap.analysis.scaling.verdicts import EQUIVALENCE, SlopeEvidence, judge, judge_closed
 
 MIN_SIZES = 3
 """Least number of sizes for a line: fewer always lie on one."""
@@ -54,8 +54,8 @@ def fit_gaps(
 ) -> tuple[tuple[GapFit, ...], tuple[CommonSlope, ...], Remarks]:
     """Fit each family's gaps on each benchmark, number of shots and query split.
 
-    `icl_gap.analysis.regression` has the model of a curve, and `icl_gap.analysis.scatter` that of
-    the scatter between models, which is estimated from all curves of a family together.
+    The module `regression` has the model of a curve, and `scatter` that of the scatter between
+    models, which is estimated from all curves of a family together.
 
     Args:
         measured: Gaps with their draws, all with the same number of resamples.

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.linalg import block_diag
 
-from icl_gap.analysis.mixtures import mixture_quantile
 from icl_gap.analysis.outcomes import Floats
-from icl_gap.analysis.regression import LEAST_WEIGHT, CurveRegression
+from icl_gap.analysis.scaling.mixtures import mixture_quantile
+from icl_gap.analysis.scaling.regression import LEAST_WEIGHT, CurveRegression
 from icl_gap.text import brief
 
 PRIOR_SD = 0.12

@@ -7,10 +7,10 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from analysis.test_regression import curve
+from analysis.scaling.test_regression import curve
 
-from icl_gap.analysis.regression import CurveAccuracies, CurveRegression
-from icl_gap.analysis.trends import ORDERS, kendall, permutation_test
+from icl_gap.analysis.scaling.regression import CurveAccuracies, CurveRegression
+from icl_gap.analysis.scaling.trends import ORDERS, kendall, permutation_test
 
 
 def first(data: CurveAccuracies, models: int) -> CurveAccuracies:

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from icl_gap.analysis.families import ScalingCurve, other_scale_slopes
-from icl_gap.analysis.scatter import (
+from icl_gap.analysis.scaling.families import ScalingCurve, other_scale_slopes
+from icl_gap.analysis.scaling.scatter import (
     Scatter,
     joint_slope,
     posterior,
     scatter_likelihood,
     slope_without,
 )
-from icl_gap.analysis.slopes import CommonSlope, FitSettings, LeaveOneOutSlope
-from icl_gap.analysis.trends import permutation_test
-from icl_gap.analysis.verdicts import EQUIVALENCE, SlopeEvidence, judge
+from icl_gap.analysis.scaling.slopes import CommonSlope, FitSettings, LeaveOneOutSlope
+from icl_gap.analysis.scaling.trends import permutation_test
+from icl_gap.analysis.scaling.verdicts import EQUIVALENCE, SlopeEvidence, judge
 
 ALIKE = 0.05
 """Level of the test of equal slopes, below which one slope says nothing."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from analysis.scaling.test_fit import families, shrinking
 from analysis.synthetic import analyze
-from analysis.test_fit import families, shrinking
 
 from icl_gap.analysis import format_count
 from icl_gap.errors import InputError

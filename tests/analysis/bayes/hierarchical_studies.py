@@ -1,6 +1,6 @@
 """Simulated studies of known truth for the hierarchical check, beside a regression of the gaps.
 
-    PYTHONPATH=.:tests python tests/analysis/hierarchical_studies.py [STUDIES]
+    PYTHONPATH=.:tests python tests/analysis/bayes/hierarchical_studies.py [STUDIES]
 
 The simulator shares no code with the estimator: queries, models and requests are drawn from their
 definitions, and true accuracies are exact by quadrature.
@@ -17,14 +17,14 @@ from analysis.test_bootstrap import paired, subject
 from numpy.polynomial.hermite_e import hermegauss
 from scipy import optimize, special
 
-from icl_gap.analysis.fit import fit_gaps
+from icl_gap.analysis.bayes.hierarchical import fit_hierarchical
+from icl_gap.analysis.bayes.hierarchical_fit import HierarchicalFit
+from icl_gap.analysis.bayes.mixed_model import Sampling
 from icl_gap.analysis.gaps import estimate_gaps
-from icl_gap.analysis.hierarchical import fit_hierarchical
-from icl_gap.analysis.hierarchical_fit import HierarchicalFit
-from icl_gap.analysis.mixed_model import Sampling
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes
-from icl_gap.analysis.slopes import FitSettings
+from icl_gap.analysis.scaling.fit import fit_gaps
+from icl_gap.analysis.scaling.slopes import FitSettings
 
 NODES, WEIGHTS = hermegauss(80)
 SHORT = Sampling(chains=2, warmup=300, draws=400)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.analysis.trends import PermutationTest
-from icl_gap.analysis.verdicts import SlopeEvidence, judge, judge_closed
+from icl_gap.analysis.scaling.trends import PermutationTest
+from icl_gap.analysis.scaling.verdicts import SlopeEvidence, judge, judge_closed
 
 NARROWS = SlopeEvidence(
     slope=-0.2,
