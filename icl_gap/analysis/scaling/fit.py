@@ -86,7 +86,23 @@ def fit_gaps(
         test = permutation_test([[c.regression for c in group]], scatters[key].mean)
         fits += [_fit(curve, likelihoods[key], test, scale, settings) for curve in group]
     lines = [curve for curve in curves if curve.n_sizes >= MIN_SIZES]
-    return tuple(fits), common_slopes(lines, scatters, settings), remarks
+    return _without_hidden_trends(fits), common_slopes(lines, scatters, settings), remarks
+
+
+def _without_hidden_trends(fits: Sequence[GapFit]) -> tuple[GapFit, ...]:
+    """Return the fits; a pooled one has no verdict where its sides have opposite trends."""
+    signs: dict[tuple[str, str, int], set[bool]] = defaultdict(set)
+    for fit in fits:
+        ends = fit.slope_interval
+        if fit.query_split != "pooled" and ends is not None and ends[0] * ends[1] > 0:
+            signs[fit.family, fit.benchmark, fit.shots].add(fit.slope > 0)
+    because = "pooling hides the sides, whose slopes have opposite signs"
+    return tuple(
+        replace(fit, verdict="undetermined", because=because)
+        if fit.query_split == "pooled" and len(signs[fit.family, fit.benchmark, fit.shots]) > 1
+        else fit
+        for fit in fits
+    )
 
 
 def with_forms(fits: Sequence[GapFit], measured: Sequence[ResampledGap]) -> tuple[GapFit, ...]:

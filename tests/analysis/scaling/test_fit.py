@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -370,6 +371,27 @@ def test_a_pooled_fit_of_sides_that_disagree_gets_no_verdict() -> None:
     assert fits["test"].verdict == "narrows"
     assert fits["pooled"].verdict == "undetermined"
     assert fits["pooled"].because.startswith("pooling hides the sides: opt-0, the train side")
+
+
+def test_a_pooled_fit_of_sides_with_opposite_trends_gets_no_verdict() -> None:
+    def cells(query_split: Literal["test", "train"], step: int) -> list[CellResult]:
+        return [
+            replace(each, info=replace(each.info, query_split=query_split, key=f"{n:x}" * 64))
+            for n, m in enumerate(SIX)
+            for each in exact(m, 320, 200 + step * (2 * n - 5), of=400)
+        ]
+
+    results = [
+        replace(each, info=replace(each.info, key=f"{n:064x}"))
+        for n, each in enumerate(cells("test", 15) + cells("train", -15))
+    ]
+    fits = {fit.query_split: fit for fit in analyze(results, resamples=400).fits}
+    falling, rising = fits["test"].slope_interval, fits["train"].slope_interval
+    assert falling is not None
+    assert rising is not None
+    assert falling[1] < 0 < rising[0]
+    assert fits["pooled"].verdict == "undetermined"
+    assert fits["pooled"].because == "pooling hides the sides, whose slopes have opposite signs"
 
 
 def test_without_exemplars_nothing_is_fitted() -> None:
