@@ -12,8 +12,7 @@ from typing import Any
 
 from icl_gap.data import DatasetCard, list_cards
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
-from icl_gap.models import OpenAISpec, RandomInitSpec, TransformersSpec
-from icl_gap.models.zoo import FamilySpec
+from icl_gap.models import FamilySpec, OpenAISpec, RandomInitSpec, TransformersSpec
 from icl_gap.plots import CurveRecipe, HeatmapRecipe
 from icl_gap.specs import Spec
 

@@ -31,6 +31,10 @@ def models(
     about = zoo()[family]
     say(about.title)
     say(f"licence: {about.licence}\nsource: {about.source}")
+    if about.chat:
+        say("tuned to chat" + (", and to think first" if about.thinking else ""))
+    if about.training_seeds:
+        say(f"training seeds: {', '.join(map(str, about.training_seeds))}")
     if about.note:
         say(f"note: {about.note}")
     show_table([_details(each) for each in members(family)], left=_TEXT_COLUMNS)
@@ -50,7 +54,6 @@ def _row(each: ZooModel) -> dict[str, str]:
         "parameters": format_count(each.n_params),
         "non-embedding": format_count(each.n_params_non_embedding),
         "known": each.size_source,
-        "context": _whole(each.context_length),
         "tokens": format_count(each.training_tokens),
         "licence": each.licence,
     }
@@ -59,11 +62,15 @@ def _row(each: ZooModel) -> dict[str, str]:
 def _details(each: ZooModel) -> dict[str, str]:
     """Return a row of the table of one family, with exact numbers."""
     row = _row(each)
-    row.pop("family")
-    return row | {
+    return {
+        "size": row["size"],
+        "model": row["model"],
         "parameters": _whole(each.n_params),
         "non-embedding": _whole(each.n_params_non_embedding),
+        "known": row["known"],
+        "context": _whole(each.context_length),
         "tokens": _whole(each.training_tokens),
+        "licence": row["licence"],
     }
 
 

@@ -10,6 +10,7 @@ from icl_gap.models.base import Model, Outcome, Request, RequestId, Tokenizer
 from icl_gap.models.baselines.mock import MockSpec
 from icl_gap.models.baselines.nearest_exemplar import NearestExemplarSpec
 from icl_gap.models.embedding import Embedder, EmbedderSpec, find_embedder
+from icl_gap.models.family_spec import FamilySpec, expand
 from icl_gap.models.hf.random_init import save_random_init
 from icl_gap.models.identity import Identity
 from icl_gap.models.registry import (
@@ -22,7 +23,6 @@ from icl_gap.models.registry import (
     measure_footprint,
 )
 from icl_gap.models.spec import OpenAISpec, RandomInitSpec, TransformersSpec
-from icl_gap.models.zoo import FamilySpec, expand
 
 __all__ = [
     "BACKENDS",

@@ -56,13 +56,16 @@ class Identity:
 def checkpoint_name(name: str, *, revision: str | None, training_seed: int | None) -> str:
     """Return a name that tells the checkpoints of one model apart.
 
+    A name that ends in the seed, as `EleutherAI/pythia-14m-seed3`, does not get it twice.
+
     Args:
         name: The model's name.
         revision: Branch, tag or commit of the weights; `main` and None add nothing.
         training_seed: Seed of the training; None adds nothing.
     """
     at = "" if revision in {None, "main"} else f"@{revision}"
-    return f"{name}{at}" if training_seed is None else f"{name}{at}-seed{training_seed}"
+    seed = "" if training_seed is None else f"-seed{training_seed}"
+    return f"{name}{at}" if name.endswith(seed) else f"{name}{at}{seed}"
 
 
 def tokenizer_files(folder: Path) -> dict[str, str]:

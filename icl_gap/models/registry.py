@@ -14,13 +14,13 @@ from icl_gap.models.backend import Backend, Footprint
 from icl_gap.models.base import Model, Tokenizer
 from icl_gap.models.baselines.mock import MockBackend
 from icl_gap.models.baselines.nearest_exemplar import NearestExemplarBackend
+from icl_gap.models.family_spec import FamilySpec
 from icl_gap.models.hf.memory import memory_fit
 from icl_gap.models.hf.random_init import RandomInitBackend
 from icl_gap.models.hf.transformers_backend import TransformersBackend
 from icl_gap.models.identity import Identity, checkpoint_name
 from icl_gap.models.server.openai_backend import OpenAIBackend
 from icl_gap.models.spec import ModelSpecBase
-from icl_gap.models.zoo import FamilySpec
 
 BACKENDS: Mapping[str, Backend[Any]] = MappingProxyType(
     {

@@ -36,6 +36,14 @@ def test_one_family_is_shown_in_full(cli) -> None:
     assert "bloom" not in outcome.out
 
 
+def test_what_a_family_is_tuned_for_is_said(cli) -> None:
+    assert "tuned to chat, and to think first" in cli("models", "qwen-3-instruct").out
+    instruct = cli("models", "llama-3-instruct").out
+    assert "tuned to chat\n" in instruct
+    assert "chat" not in cli("models", "qwen-3").out
+    assert "training seeds: 1, 2, 3, 4, 5, 6, 7, 8, 9" in cli("models", "polypythias").out
+
+
 def test_who_estimates_a_size_is_said(cli) -> None:
     outcome = cli("models", "codex")
     assert "estimated" in outcome.out

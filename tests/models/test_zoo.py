@@ -1,4 +1,4 @@
-"""The zoo's numbers, counted again from published configurations; entries that name families."""
+"""The zoo's numbers, counted again from published configurations."""
 
 from __future__ import annotations
 
@@ -9,22 +9,16 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from icl_gap.errors import InputError
-from icl_gap.evaluation.config import SweepSpec
 from icl_gap.models import (
-    FamilySpec,
-    OpenAISpec,
     RandomInitSpec,
     TransformersSpec,
-    expand,
     identify,
     load_model,
     save_random_init,
 )
 from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.shipped import shipped_folder, shipped_models
-from icl_gap.models.zoo import ZooModel, members, training_tokens, zoo
-from icl_gap.specs import check_spec
+from icl_gap.models.zoo import ZooModel, find_zoo_model, members, training_tokens, zoo
 
 Shape = tuple[str, dict[str, Any]]
 EVERY = {f"{each.family}-{each.size}": each for family in zoo() for each in members(family)}
@@ -77,6 +71,11 @@ def gemma(shape: tuple[int, ...], head_dim: int) -> Shape:
     eyes |= {"intermediate_size": 4304, "image_size": 896, "patch_size": 14}
     eyes |= {"vision_use_head": False}
     return "gemma3", {"text_config": text, "vision_config": eyes, "mm_tokens_per_image": 256}
+
+
+def gpt_oss(layers: int, experts: int) -> Shape:
+    kind, config = gated("gpt_oss", 201088, (2880, layers, 64, 8, 2880), head_dim=64)
+    return kind, config | {"num_local_experts": experts}
 
 
 CODEGEN = {
@@ -133,12 +132,43 @@ CONFIGS: dict[str, Shape] = {
     "qwen-3-4b": gated("qwen3", 151936, (2560, 36, 32, 8, 9728), tied=True, head_dim=128),
     "qwen-3-8b": gated("qwen3", 151936, (4096, 36, 32, 8, 12288), head_dim=128),
     "qwen-3-14b": gated("qwen3", 151936, (5120, 40, 40, 8, 17408), head_dim=128),
+    "qwen-3-instruct-32b": gated("qwen3", 151936, (5120, 64, 64, 8, 25600), head_dim=128),
+    "olmo-3-7b": gated("olmo3", 100278, (4096, 32, 32, 32, 11008)),
+    "olmo-3-32b": gated("olmo3", 100278, (5120, 64, 40, 8, 27648)),
+    "smollm2-135m": gated("llama", 49152, (576, 30, 9, 3, 1536), tied=True),
+    "smollm2-360m": gated("llama", 49152, (960, 32, 15, 5, 2560), tied=True),
+    "smollm2-1.7b": gated("llama", 49152, (2048, 24, 32, 32, 8192), tied=True),
+    "gpt-oss-20b": gpt_oss(24, 32),
+    "gpt-oss-120b": gpt_oss(36, 128),
+    "polypythias-14m": pythia(128, 6, 4),
+    "polypythias-31m": pythia(256, 6, 8),
+    "gemma-3-270m": gated("gemma3_text", 262144, (640, 18, 4, 1, 2048), tied=True, head_dim=256),
     "gemma-3-1b": gated("gemma3_text", 262144, (1152, 26, 4, 1, 6912), tied=True, head_dim=256),
     "gemma-3-4b": gemma((2560, 34, 8, 4, 10240), 256),
     "gemma-3-12b": gemma((3840, 48, 16, 8, 15360), 256),
     "gemma-3-27b": gemma((5376, 62, 32, 16, 21504), 128),
 }
 """The published configurations, as far as parameters depend on them."""
+SAME_SHAPE = {
+    "gemma-3-it": "gemma-3",
+    "llama-3-instruct": "llama-3",
+    "llama-3.3-instruct": "llama-3",
+    "olmo-2-instruct": "olmo-2",
+    "olmo-3-instruct": "olmo-3",
+    "olmo-3-think": "olmo-3",
+    "polypythias": "pythia",
+    "qwen-2.5-coder": "qwen-2.5",
+    "qwen-2.5-coder-instruct": "qwen-2.5",
+    "qwen-3-instruct": "qwen-3",
+    "smollm2-instruct": "smollm2",
+}
+"""Families whose sizes have the shapes of another's, but for those that `CONFIGS` names."""
+CONFIGS |= {
+    f"{family}-{each.size}": CONFIGS[f"{shape}-{each.size}"]
+    for family, shape in SAME_SHAPE.items()
+    for each in members(family)
+    if f"{family}-{each.size}" not in CONFIGS
+}
 
 
 def counted(kind: str, config: dict[str, Any]) -> tuple[int, int]:
@@ -183,6 +213,30 @@ def test_a_family_goes_from_the_smallest_to_the_largest(family) -> None:
     assert sizes == sorted(set(sizes))
 
 
+def test_what_is_tuned_to_chat_or_thinks_is_said() -> None:
+    chat = {name for name, family in zoo().items() if family.chat}
+    assert {name for name in zoo() if name.endswith(("-instruct", "-it", "-think"))} <= chat
+    assert not chat & {"qwen-3", "gemma-3", "olmo-3", "smollm2", "qwen-2.5-coder"}
+    qwen = find_zoo_model("Qwen/Qwen3-0.6B")
+    assert qwen is not None
+    assert (qwen.family, qwen.chat) == ("qwen-3-instruct", True)
+    assert qwen.thinking == ("<think>", "</think>")
+    thinks = {name for name, family in zoo().items() if family.thinking}
+    assert thinks == {"qwen-3-instruct", "olmo-3-think", "gpt-oss"}
+    assert thinks <= chat
+    assert find_zoo_model("Qwen/Qwen3-0.6B-GGUF") is None
+
+
+def test_a_family_has_seeds_where_its_names_have_a_place_for_them() -> None:
+    for each in EVERY.values():
+        assert ("{seed}" in each.model) == (each.training_seeds is not None)
+    for seed in range(1, 10):
+        each = find_zoo_model(f"EleutherAI/pythia-410m-seed{seed}")
+        assert each == EVERY["polypythias-410m"]
+    assert find_zoo_model("EleutherAI/pythia-410m-seed10") is None
+    assert training_tokens("EleutherAI/pythia-14m-seed1") == 299_892_736_000
+
+
 def test_no_model_stands_twice() -> None:
     assert len({each.model for each in EVERY.values()}) == len(EVERY)
 
@@ -194,80 +248,6 @@ def test_what_a_size_says_comes_before_what_its_family_says() -> None:
     assert training_tokens("bigscience/bloom") == 366 * 10**9
     assert training_tokens("openai-community/gpt2") is None
     assert training_tokens("./bloom") is None
-
-
-def entry(**fields: object) -> FamilySpec:
-    spec = check_spec({"name": "s", "datasets": ["scan"], "models": [fields]}, SweepSpec)
-    (found,) = spec.models
-    assert isinstance(found, FamilySpec)
-    return found
-
-
-def test_a_family_stands_for_its_sizes() -> None:
-    models = expand(entry(family="opt"))
-    assert [m.model for m in models] == [each.model for each in members("opt")]
-    assert {m.family for m in models} == {"opt"}
-    mono = expand(entry(family="codegen-mono", sizes=["6b", "350m"]))
-    assert [m.model for m in mono] == ["Salesforce/codegen-6B-mono", "Salesforce/codegen-350M-mono"]
-    assert {m.family for m in mono} == {"codegen-mono"}
-
-
-def test_all_other_keys_go_to_each_of_them() -> None:
-    options = {"dtype": "bfloat16", "device_map": "auto", "shots": [1, 5], "revision": "main"}
-    for model in expand(entry(family="opt", sizes=["1.3b", "6.7b"], **options)):
-        assert model.model_dump(mode="json", include=set(options)) == options
-    (named,) = expand(entry(family="opt", sizes=["1.3b"], quantization="8bit", name="small"))
-    assert (named.name, named.quantization) == ("small", "8bit")
-
-
-def test_an_entry_is_kept_as_written() -> None:
-    fields = {"family": "opt", "sizes": ["125m"], "dtype": "float16"}
-    assert entry(**fields).model_dump(mode="json") == {"kind": "zoo", **fields}
-
-
-@pytest.mark.parametrize(
-    ("fields", "key", "said"),
-    [
-        ({"family": "opps"}, "family", "opt, bloom, codegen-nl"),
-        ({"family": "opt", "sizes": ["125m", "7b"]}, "sizes[1]", "125m, 350m, 1.3b"),
-        ({"family": "opt", "sizes": []}, "sizes", "at least 1"),
-        ({"family": "opt", "sizes": ["125m", "125m"]}, "", "twice"),
-        ({"family": "opt", "dtype": "int3"}, "dtype", "bfloat16"),
-        ({"family": "opt", "dtpye": "x"}, "dtpye", "dtype, device"),
-        ({"family": "opt", "shots": [1, 1]}, "shots", "twice"),
-        ({"family": "opt", "device": "cpu", "device_map": "auto"}, "", "not both"),
-        ({"family": "opt", "name": "one"}, "", "pick one"),
-        ({"kind": "zoo", "family": "opt", "model": "m"}, "", "leave `model` out"),
-        ({"kind": "zoo"}, "family", "missing"),
-        ({"family": "codex", "max_cost": 1.0}, "", "price"),
-        (
-            {"family": "opt", "base_url": "http://h/v1", "dtype": "float16"},
-            "",
-            "not for models that",
-        ),
-        ({"family": "opt", "concurrency": 3}, "", "`concurrency` is for models that a server runs"),
-        ({"family": "opt", "base_ulr": "http://h/v1"}, "base_ulr", "base_url"),
-        ({"family": "opt", "batch_tokens": 9}, "batch_tokens", "is now `kv_cache_tokens`"),
-        ({"family": "codex", "tries": 9}, "tries", "is now `max_attempts`"),
-    ],
-)
-def test_faults_are_placed_in_the_entry(fields, key, said) -> None:
-    with pytest.raises(InputError, match=said) as caught:
-        check_spec({"name": "s", "datasets": ["scan"], "models": ["nearest", fields]}, SweepSpec)
-    assert caught.value.place.key == "models[1]" + (f".{key}" if key else "")
-    assert "more)" not in str(caught.value)
-
-
-def test_codex_is_asked_behind_an_api() -> None:
-    entry = {"family": "codex", "base_url": "http://127.0.0.1:1/v1", "concurrency": 2}
-    fields = {"name": "s", "datasets": ["scan"], "models": [entry]}
-    (read,) = check_spec(fields, SweepSpec).models
-    cushman, davinci = expand(read)
-    assert isinstance(cushman, OpenAISpec)
-    assert (cushman.model, cushman.family) == ("code-cushman-001", "codex")
-    assert (cushman.base_url, cushman.concurrency) == ("http://127.0.0.1:1/v1", 2)
-    assert isinstance(davinci, OpenAISpec)
-    assert (davinci.n_params, davinci.size_source) == (175_000_000_000, "estimated")
 
 
 def test_a_folder_by_the_name_of_a_model_of_the_zoo_has_its_tokens(tmp_path, monkeypatch) -> None:
