@@ -30,14 +30,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-NEEDS = {"data_root": "data", "browser": "browser"}
+NEEDS = {"data_root": "data", "models_root": "models", "browser": "browser"}
 """Fixtures that not every machine can give, and the mark of the tests that need them."""
 DATA = os.environ.get("ICL_GAP_DATA")
+MODELS = os.environ.get("ICL_GAP_MODELS")
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that needs the benchmark files or a browser, so that none can forget to."""
+    """Mark every test that needs files from elsewhere or a browser, so that none can forget to."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         for fixture, mark in NEEDS.items():
@@ -54,6 +55,16 @@ def data_root() -> Path:
         pytest.skip("ICL_GAP_DATA is not set: it names the folder of published benchmark files")
     root = Path(DATA).resolve()
     assert root.is_dir(), f"ICL_GAP_DATA names {root}, which is no folder"
+    return root
+
+
+@pytest.fixture(scope="session")
+def models_root() -> Path:
+    """Return the folder of pretrained models, each a GGUF file of a known name."""
+    if not MODELS:
+        pytest.skip("ICL_GAP_MODELS is not set: it names the folder of pretrained models")
+    root = Path(MODELS).resolve()
+    assert root.is_dir(), f"ICL_GAP_MODELS names {root}, which is no folder"
     return root
 
 

@@ -18,8 +18,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from icl_gap.cache_folder import cache_root
 from icl_gap.data.examples import Sides
-from icl_gap.data.locations import cache_root, sha256_of
+from icl_gap.data.locations import sha256_of
 from icl_gap.files import read_regular, remove_temporaries, write_atomically
 from icl_gap.schema import Example
 

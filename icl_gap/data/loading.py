@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from icl_gap.cache_folder import cache_root
 from icl_gap.data import cache
 from icl_gap.data import hub_datasets as hub
 from icl_gap.data.cards import DatasetCard, HubSource, SplitSpec, load_card
 from icl_gap.data.checksums import check_fetched
 from icl_gap.data.examples import Sides, compute_fingerprint, sides_from_pairs
 from icl_gap.data.loaders import SplitInputs, geoquery, get_loader
-from icl_gap.data.locations import SourceFolder, cache_root, find_sources, missing_data
+from icl_gap.data.locations import SourceFolder, find_sources, missing_data
 from icl_gap.data.text_files import find_file
 from icl_gap.errors import DataError
 from icl_gap.programs.language import Database

@@ -10,6 +10,7 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, assert_never
 
+from icl_gap.cache_folder import cache_root
 from icl_gap.data.cards import (
     RECEIPT,
     DatasetCard,
@@ -20,8 +21,7 @@ from icl_gap.data.cards import (
     UrlSource,
 )
 from icl_gap.data.paths import expanded, is_folder
-from icl_gap.errors import DataError, InputError
-from icl_gap.specs import user_path
+from icl_gap.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +38,6 @@ def data_root(root: Path | None) -> Path | None:
         return expanded(root)
     named = os.environ.get("ICL_GAP_DATA")
     return expanded(named) if named else None
-
-
-def cache_root() -> Path:
-    """Return the cache folder: `ICL_GAP_CACHE`, else `~/.cache/icl_gap`.
-
-    Raises:
-        InputError: There is neither.
-    """
-    if named := os.environ.get("ICL_GAP_CACHE"):
-        return expanded(named)
-    try:
-        return user_path("~/.cache/icl_gap")
-    except InputError:
-        raise InputError(
-            "there is no home folder to keep a cache in",
-            allowed="a folder named by ICL_GAP_CACHE, or by HOME",
-        ) from None
 
 
 def fetched_folder(card: DatasetCard, source: UrlSource | HubSource) -> Path:

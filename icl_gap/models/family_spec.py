@@ -150,8 +150,9 @@ class FamilySpec(Spec):
     ) -> ModelSpecBase:
         options = self.model_extra or {}
         kind: Kind = "openai" if "base_url" in options else each.kind
-        if "model" in options:
-            raise ValueError("a family defines its models itself: leave `model` out")
+        for key in ("model", "gguf"):
+            if key in options:
+                raise ValueError(f"a family defines its models itself: leave `{key}` out")
         if not alone and options.get("name") is not None:
             raise ValueError("`name` would give several models one name: pick one of the `sizes`")
         known = {"kind": kind} | {field: getattr(each, field) for field in _FILLED_IN[kind]}

@@ -83,6 +83,9 @@ class TransformersSpec(ModelSpecBase):
     model: str
     """Folder, name on the hub (`facebook/opt-350m`), or name of a model that ships with the package
     (`nano-codegen-s`)."""
+    gguf: str | None = Field(default=None, min_length=1, pattern=r"^[^/\\][^\\]*$")
+    """GGUF file in that folder or repository, which holds weights and tokenizer (extra `gguf`). Its
+    sha256 is the model's identity. Quantized weights are unpacked to `dtype`."""
     revision: str | None = None
     """Branch, tag or commit on the hub; by default the main branch. It becomes part of the name."""
     training_seed: NonNegativeInt | None = None
@@ -130,6 +133,10 @@ class TransformersSpec(ModelSpecBase):
             raise ValueError("give `device` or `device_map`, not both")
         if self.max_memory is not None and self.device_map is None:
             raise ValueError("`max_memory` needs `device_map`, as `device_map: auto`")
+        if self.gguf is not None and self.quantization is not None:
+            raise ValueError("weights of a GGUF file are unpacked: leave `quantization` out")
+        if self.gguf is not None and ".." in self.gguf.split("/"):
+            raise ValueError("`gguf` names a file inside the folder or repository: leave `..` out")
         return self
 
 

@@ -94,6 +94,7 @@ def test_an_entry_is_kept_as_written(fields) -> None:
         ({"family": "opt", "device": "cpu", "device_map": "auto"}, "", "not both"),
         ({"family": "opt", "name": "one"}, "", "pick one"),
         ({"kind": "zoo", "family": "opt", "model": "m"}, "", "leave `model` out"),
+        ({"family": "opt", "gguf": "m.gguf"}, "", "leave `gguf` out"),
         ({"kind": "zoo"}, "family", "missing"),
         ({"family": "codex", "max_cost": 1.0}, "", "price"),
         ({"family": "opt", "training_seeds": [1]}, "", "one training each.*polypythias"),

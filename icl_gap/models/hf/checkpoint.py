@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from icl_gap.errors import ModelError
 from icl_gap.models.hf.folder import check_weights, is_safe, weight_files
+from icl_gap.models.hf.gguf_folder import reading_gguf
 from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.spec import Quantization, TransformersSpec
@@ -27,18 +28,19 @@ _OLD_BUFFERS = (".causal_mask", ".attn.bias", ".masked_bias", ".inv_freq", ".pos
 """Ends of the names of buffers that old versions of transformers saved beside the weights."""
 
 
-def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
+def load_weights(spec: TransformersSpec, folder: Path, gguf: Path | None = None) -> PreTrainedModel:
     """Load a model onto its device, ready to run.
 
     Args:
         spec: The model.
         folder: The folder of its files.
+        gguf: The GGUF file of its weights, where they are in one.
 
     Raises:
         ModelError: The weights are damaged or do not fit the architecture; or a device, a library
             or the permission to run code is missing.
     """
-    files = weight_files(folder)
+    files = () if gguf is not None else weight_files(folder)
     check_weights(files)
     if not spec.trust_remote_code:
         refuse_code(folder)
@@ -46,13 +48,23 @@ def load_weights(spec: TransformersSpec, folder: Path) -> PreTrainedModel:
     options: dict[str, Any] = {
         "dtype": "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype),
         "trust_remote_code": spec.trust_remote_code,
-        "use_safetensors": is_safe(files),
+        "use_safetensors": None if gguf is not None else is_safe(files),
         "output_loading_info": True,
         "ignore_mismatched_sizes": True,  # they are in the report, which is checked
     }
     if spec.quantization is not None:
         options["quantization_config"] = _quantization(spec.quantization, options["dtype"])
         options["device_map"] = {"": str(device)}
+    if gguf is None:
+        return _placed(spec, folder, options, device)
+    with reading_gguf(gguf) as (source, name):
+        return _placed(spec, Path(source), {**options, **_unpacking(folder, name)}, device)
+
+
+def _placed(
+    spec: TransformersSpec, folder: Path, options: Mapping[str, Any], device: torch.device | None
+) -> PreTrainedModel:
+    """Load a model onto a device, or where there is none, as its `device_map` says."""
     if device is None:
         return _spread(spec, folder, options)
     model = _load(folder, options)
@@ -161,6 +173,19 @@ def _quantization(bits: Quantization, dtype: Any) -> Any:
             return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=compute)
         case _:
             assert_never(bits)
+
+
+def _unpacking(folder: Path, name: str) -> dict[str, Any]:
+    """Return the options that unpack all weights of a GGUF file, whatever kernels are installed."""
+    from transformers import AutoConfig
+    from transformers.utils import quantization_config
+
+    config = AutoConfig.from_pretrained(str(folder))
+    options: dict[str, Any] = {"config": config, "gguf_file": name}
+    packed = getattr(quantization_config, "GgufConfig", None)  # transformers 5.24 and later
+    if packed is not None:
+        options["quantization_config"] = packed(dequantize=True)
+    return options
 
 
 def _check_report(report: Mapping[str, Any], folder: Path) -> None:

@@ -75,6 +75,26 @@ def fetch_weights(model: str, commit: str) -> Path:
     return _with_weights(model, commit, _SAFE, _PICKLED)
 
 
+def fetch_file(model: str, name: str, revision: str | None) -> Path:
+    """Fetch one file of a model.
+
+    Args:
+        model: The name on the hub.
+        name: The file's path in the repository.
+        revision: A branch, tag or commit; None for the main branch.
+
+    Returns:
+        The file in the local cache.
+
+    Raises:
+        ModelError: See `resolve`; or there is no such file.
+    """
+    folder = _snapshot(model, revision, (name,))
+    if not (folder / name).is_file():
+        raise ModelError("the hub holds no such file", value=f"{name} of {model}").at(key="gguf")
+    return folder / name
+
+
 def fetch_embedder(model: str, revision: str | None) -> Path:
     """Fetch a model of sentence-transformers: its small files, and the weights of all its parts.
 

@@ -22,8 +22,11 @@ from icl_gap.models.hf.folder import (
     context_length,
     fingerprints,
     read_config,
+    sha256,
     weight_files,
 )
+from icl_gap.models.hf.gguf_folder import check_gguf, gguf_folder, gguf_path
+from icl_gap.models.hf.gguf_header import read_gguf_header
 from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
@@ -39,6 +42,8 @@ class TransformersBackend(Backend[TransformersSpec]):
 
     def identify(self, spec: TransformersSpec) -> Identity:
         """Return the identity of a folder by its files, of a model on the hub by its commit."""
+        if spec.gguf is not None:
+            return self._identify_gguf(spec, spec.gguf)
         local = hub.local_folder(spec.model)
         if local is not None:
             if spec.revision is not None:
@@ -70,9 +75,27 @@ class TransformersBackend(Backend[TransformersSpec]):
             revision=spec.revision,
         )
 
+    def _identify_gguf(self, spec: TransformersSpec, name: str) -> Identity:
+        """Return the identity of a GGUF file by its content."""
+        path = gguf_path(spec.model, name, spec.revision)
+        header = read_gguf_header(path)
+        check_gguf(header, path)
+        digest = sha256(path)
+        return Identity(
+            name=path.stem,
+            family=spec.family or header.family,
+            context_length=header.context_length,
+            trained=True,
+            key={"gguf": digest, **_settings(spec)},
+            folder=path.parent,
+            tokenizer=tokenizer_digest({"bos": spec.bos, "gguf": digest}),
+            training_seed=spec.training_seed,
+            revision=spec.revision,
+        )
+
     def tokenizer(self, spec: TransformersSpec, identity: Identity) -> TextTokenizer:
-        """Return the tokenizer of the model's folder."""
-        return _tokenizer(spec, _folder(identity))
+        """Return the tokenizer of the model's folder, or of its GGUF file."""
+        return _tokenizer(spec, _folder(spec, identity))
 
     def footprint(self, spec: TransformersSpec, identity: Identity) -> Footprint:
         """Return the footprint of the model that `config.json` describes."""
@@ -80,7 +103,7 @@ class TransformersBackend(Backend[TransformersSpec]):
 
         from icl_gap.models.hf.cost import UNUSABLE_CONFIG, footprint_from_config
 
-        folder = _folder(identity)
+        folder = _folder(spec, identity)
         if not spec.trust_remote_code:
             refuse_code(folder)
         with silence_transformers():
@@ -98,18 +121,23 @@ class TransformersBackend(Backend[TransformersSpec]):
         from icl_gap.models.hf.checkpoint import load_weights
         from icl_gap.models.hf.transformers_model import huggingface_model
 
-        folder = _folder(identity)
+        folder = _folder(spec, identity)
         if "commit" in identity.key:
             folder = hub.fetch_weights(spec.model, identity.key["commit"])
         tokenizer = _tokenizer(spec, folder)
-        model = load_weights(spec, folder)
+        weights = None if spec.gguf is None else gguf_path(spec.model, spec.gguf, spec.revision)
+        model = load_weights(spec, folder, weights)
         return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
 
 
-def _folder(identity: Identity) -> Path:
+def _folder(spec: TransformersSpec, identity: Identity) -> Path:
+    """Return the folder of configuration and tokenizer, which a GGUF file is given by us."""
     if identity.folder is None:
         raise ValueError(f"{identity.name} has no files")
-    return identity.folder
+    if spec.gguf is None:
+        return identity.folder
+    path = gguf_path(spec.model, spec.gguf, spec.revision)
+    return gguf_folder(path, identity.key["gguf"], read_gguf_header(path))
 
 
 def _tokenizer(spec: TransformersSpec, folder: Path) -> TextTokenizer:
