@@ -63,7 +63,9 @@ class _Terminal(logging.Handler):
 
 def show_log() -> None:
     """Print the log of the package to standard error."""
-    logging.getLogger("icl_gap").handlers = [_Terminal()]
+    log = logging.getLogger("icl_gap")
+    log.handlers = [_Terminal()]
+    log.setLevel(logging.INFO)
 
 
 def show_table(

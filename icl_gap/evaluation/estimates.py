@@ -197,12 +197,12 @@ def count_model_parameters(plan: Plan) -> Iterator[tuple[SweepModel, int | None]
         A model, and its number of parameters, counted or as stated; None where it is not known.
     """
     for model in plan.models:
-        n_params = model.identity.n_params
+        stated = model.identity.n_params
         try:
-            footprint = measure_footprint(model.spec, model.identity)
+            footprint = measure_footprint(model.spec, model.identity) if stated is None else None
         except ModelError:
             footprint = None
-        yield model, n_params if footprint is None else footprint.n_params
+        yield model, stated if footprint is None else footprint.n_params
 
 
 def shots_without_gap(plan: Plan) -> str | None:

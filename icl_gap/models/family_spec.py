@@ -155,6 +155,10 @@ class FamilySpec(Spec):
                 raise ValueError(f"a family defines its models itself: leave `{key}` out")
         if not alone and options.get("name") is not None:
             raise ValueError("`name` would give several models one name: pick one of the `sizes`")
+        if not alone and options.get("n_params") is not None:
+            raise ValueError(
+                "`n_params` would give several models one size: pick one of the `sizes`"
+            )
         known = {"kind": kind} | {field: getattr(each, field) for field in _FILLED_IN[kind]}
         known["model"] = each.named(seed)
         if seed is not None:

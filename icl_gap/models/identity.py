@@ -43,7 +43,7 @@ class Identity:
     training_tokens: int | None = None
     """Number of training tokens that the model's makers state; None where it is not known."""
     n_params: int | None = None
-    """Number of parameters that the user states for a model whose weights are not here."""
+    """Number of parameters that the user states; None where they are counted, or not known."""
     n_params_non_embedding: int | None = None
     """The same without embeddings and output layer."""
     size_source: SizeSource = "counted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -15,12 +16,15 @@ from icl_gap.models.base import Model, Tokenizer
 from icl_gap.models.baselines.mock import MockBackend
 from icl_gap.models.baselines.nearest_exemplar import NearestExemplarBackend
 from icl_gap.models.family_spec import FamilySpec
-from icl_gap.models.hf.memory import memory_fit
+from icl_gap.models.hf.memory import format_bytes, memory_fit
 from icl_gap.models.hf.random_init import RandomInitBackend
 from icl_gap.models.hf.transformers_backend import TransformersBackend
 from icl_gap.models.identity import Identity, checkpoint_name
 from icl_gap.models.server.openai_backend import OpenAIBackend
 from icl_gap.models.spec import ModelSpecBase
+from icl_gap.progress import said_if_slow
+
+_log = logging.getLogger(__name__)
 
 BACKENDS: Mapping[str, Backend[Any]] = MappingProxyType(
     {
@@ -59,7 +63,8 @@ def identify(spec: ModelSpec) -> Identity:
         ModelError: The model does not exist, or some of its files are missing.
     """
     try:
-        found = BACKENDS[spec.kind].identify(spec)
+        with said_if_slow(_log, f"reading {_entry_name(spec)}"):
+            found = BACKENDS[spec.kind].identify(spec)
     except OSError as error:
         raise ModelError(
             f"cannot read the model's files: {error.strerror}", value=str(error.filename)
@@ -119,4 +124,11 @@ def load_model(spec: ModelSpec, identity: Identity) -> Model:
         fit = None
     if fit is not None:
         fit.check(identity.name)
-    return BACKENDS[spec.kind].load(spec, identity)
+    size = "" if fit is None else f", {format_bytes(fit.weights)} in memory"
+    source = "" if identity.folder is None else f" from {identity.folder}"
+    with said_if_slow(_log, f"loading {identity.name}{source}{size}"):
+        return BACKENDS[spec.kind].load(spec, identity)
+
+
+def _entry_name(spec: ModelSpecBase) -> str:
+    return str(spec.name or getattr(spec, "model", spec.kind))

@@ -87,12 +87,20 @@ class TransformersSpec(ModelSpecBase):
     """GGUF file in that folder or repository, which holds weights and tokenizer (extra `gguf`). Its
     sha256 is the model's identity. Quantized weights are unpacked to `dtype`."""
     revision: str | None = None
-    """Branch, tag or commit on the hub; by default the main branch. It becomes part of the name."""
+    """Branch, tag or commit on the hub, by default the main branch; of a folder, the one that it
+    holds. It becomes part of the name."""
     training_seed: NonNegativeInt | None = None
     """Seed of its training, of models that differ in it alone. It becomes part of the name."""
+    training_tokens: PositiveInt | None = None
+    """Number of tokens that it was trained on; by default as the zoo knows it by its name."""
+    n_params: PositiveInt | None = None
+    """Number of parameters, where those of the files should not count; by default counted."""
+    n_params_non_embedding: PositiveInt | None = None
+    """The same without embeddings and output layer."""
     family: str | None = None
-    """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`, or else
-    its architecture (`model_type`)."""
+    """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`, or the
+    zoo's family of the model that a folder comes from (`_name_or_path`), or else its architecture
+    (`model_type`)."""
     dtype: Dtype = "float32"
     """Precision of the weights and of the computation; `auto` takes that of `config.json`."""
     device: str | None = None

@@ -93,6 +93,7 @@ def test_an_entry_is_kept_as_written(fields) -> None:
         ({"family": "opt", "shots": [1, 1]}, "shots", "twice"),
         ({"family": "opt", "device": "cpu", "device_map": "auto"}, "", "not both"),
         ({"family": "opt", "name": "one"}, "", "pick one"),
+        ({"family": "opt", "n_params": 7}, "", "one size: pick one"),
         ({"kind": "zoo", "family": "opt", "model": "m"}, "", "leave `model` out"),
         ({"family": "opt", "gguf": "m.gguf"}, "", "leave `gguf` out"),
         ({"kind": "zoo"}, "family", "missing"),

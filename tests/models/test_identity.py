@@ -16,6 +16,7 @@ from icl_gap.models import (
     RandomInitSpec,
     TransformersSpec,
     identify,
+    load_model,
 )
 from icl_gap.models.hf.folder import context_length
 from icl_gap.models.identity import checkpoint_name
@@ -237,6 +238,32 @@ def test_models_share_a_tokenizer_where_all_its_files_are_equal(
     assert len({identify(RandomInitSpec(family=family)).tokenizer for family in families}) == 3
 
 
-def test_a_folder_has_no_revisions(folder: Path) -> None:
-    with pytest.raises(ModelError, match="no revisions"):
-        identify(TransformersSpec(model=str(folder), revision="main"))
+def test_a_folder_may_state_which_revision_it_holds(folder: Path) -> None:
+    plain = identify(TransformersSpec(model=str(folder)))
+    found = identify(TransformersSpec(model=str(folder), revision="step1000", training_seed=2))
+    assert (found.name, found.revision) == ("tiny@step1000-seed2", "step1000")
+    assert found.key == plain.key  # its files say all
+
+
+def test_what_a_folder_states_comes_before_what_is_known(folder: Path) -> None:
+    stated = {"training_tokens": 5, "n_params": 7, "n_params_non_embedding": 3}
+    spec = TransformersSpec(model=str(folder), **stated)
+    found, plain = identify(spec), identify(TransformersSpec(model=str(folder)))
+    assert (found.training_tokens, found.n_params, found.size_source) == (5, 7, "stated")
+    assert (plain.training_tokens, plain.n_params, plain.size_source) == (None, None, "counted")
+    assert found.key == plain.key
+    info = load_model(spec, found).info
+    assert (info.n_params, info.n_params_non_embedding, info.training_tokens) == (7, 3, 5)
+    assert info.size_source == "stated"
+
+
+def test_a_folder_is_of_the_family_of_the_model_that_it_comes_from(folder: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for base, family in {
+        "EleutherAI/pythia-70m-seed3": "polypythias",
+        "someone/finetuned": "opt",
+        "": "opt",
+    }.items():
+        path.write_text(json.dumps({**config, "_name_or_path": base}), encoding="utf-8")
+        assert identify(TransformersSpec(model=str(folder))).family == family

@@ -11,6 +11,7 @@ the precision of the computation when they load.
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -28,8 +29,10 @@ from icl_gap.models.hf import hub
 from icl_gap.models.hf.gguf_header import GGUFHeader
 from icl_gap.models.hf.remote_code import library_error
 from icl_gap.models.hf.silence import silence_transformers
+from icl_gap.progress import said_if_slow
 
 _FILE = "model.gguf"
+_log = logging.getLogger(__name__)
 
 
 def gguf_path(model: str, name: str, revision: str | None) -> Path:
@@ -98,7 +101,8 @@ def gguf_folder(path: Path, digest: str, header: GGUFHeader) -> Path:
         make_folder(folder.parent)
         made = Path(tempfile.mkdtemp(dir=folder.parent))
         try:
-            _write_small_files(path, made)
+            with said_if_slow(_log, f"converting the tokenizer of {path}, once for this file"):
+                _write_small_files(path, made)
             with suppress(OSError):  # another process was first
                 made.rename(folder)
         finally:

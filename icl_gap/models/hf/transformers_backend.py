@@ -8,6 +8,7 @@ Torch is imported when a footprint is measured or weights load, and not before.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,8 +32,9 @@ from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
+from icl_gap.models.shipped import shipped_folder
 from icl_gap.models.spec import TransformersSpec
-from icl_gap.models.zoo import training_tokens
+from icl_gap.models.zoo import find_zoo_model, training_tokens
 
 
 class TransformersBackend(Backend[TransformersSpec]):
@@ -46,9 +48,11 @@ class TransformersBackend(Backend[TransformersSpec]):
             return self._identify_gguf(spec, spec.gguf)
         local = hub.local_folder(spec.model)
         if local is not None:
-            if spec.revision is not None:
+            if spec.revision is not None and shipped_folder(spec.model) is not None:
                 raise ModelError(
-                    "a folder has no revisions", value=spec.revision, allowed="a name on the hub"
+                    "a model that ships has no revisions",
+                    value=spec.revision,
+                    allowed="a folder, or a name on the hub",
                 ).at(key="revision")
             folder, name = local, local.resolve().name
             source: dict[str, Any] = {"files": _local_files(local)}
@@ -62,17 +66,17 @@ class TransformersBackend(Backend[TransformersSpec]):
         trained = not config.get(UNTRAINED_MARK, False)
         # Another revision may be an earlier step of the training.
         published = trained and spec.revision in {None, "main"}
+        known = training_tokens(spec.model) if published else None
         return Identity(
             name=name,
-            family=spec.family or config.get(FAMILY_MARK) or config["model_type"],
+            family=spec.family or _family(config, from_hub=local is None),
             context_length=context_length(config),
             trained=trained,
             key={**source, **_settings(spec)},
             folder=folder,
             tokenizer=tokenizer_digest({"bos": spec.bos, **tokenizer_files(folder)}),
-            training_tokens=training_tokens(spec.model) if published else None,
-            training_seed=spec.training_seed,
-            revision=spec.revision,
+            training_tokens=spec.training_tokens or known,
+            **_stated(spec),
         )
 
     def _identify_gguf(self, spec: TransformersSpec, name: str) -> Identity:
@@ -89,8 +93,8 @@ class TransformersBackend(Backend[TransformersSpec]):
             key={"gguf": digest, **_settings(spec)},
             folder=path.parent,
             tokenizer=tokenizer_digest({"bos": spec.bos, "gguf": digest}),
-            training_seed=spec.training_seed,
-            revision=spec.revision,
+            training_tokens=spec.training_tokens,
+            **_stated(spec),
         )
 
     def tokenizer(self, spec: TransformersSpec, identity: Identity) -> TextTokenizer:
@@ -128,6 +132,27 @@ class TransformersBackend(Backend[TransformersSpec]):
         weights = None if spec.gguf is None else gguf_path(spec.model, spec.gguf, spec.revision)
         model = load_weights(spec, folder, weights)
         return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
+
+
+def _stated(spec: TransformersSpec) -> dict[str, Any]:
+    """Return the fields of an identity that are as the user states them."""
+    sizes = (spec.n_params, spec.n_params_non_embedding)
+    return {
+        "n_params": spec.n_params,
+        "n_params_non_embedding": spec.n_params_non_embedding,
+        "size_source": "counted" if sizes == (None, None) else "stated",
+        "training_seed": spec.training_seed,
+        "revision": spec.revision,
+    }
+
+
+def _family(config: Mapping[str, Any], *, from_hub: bool) -> str:
+    """Return the family of a model whose entry names none."""
+    marked, base = config.get(FAMILY_MARK), config.get("_name_or_path")
+    if not marked and not from_hub and isinstance(base, str):
+        known = find_zoo_model(base)
+        marked = None if known is None else known.family
+    return str(marked or config["model_type"])
 
 
 def _folder(spec: TransformersSpec, identity: Identity) -> Path:

@@ -52,10 +52,11 @@ class HuggingFaceModel:
         self.info = ModelInfo(
             name=identity.name,
             family=identity.family,
-            n_params=total,
-            n_params_non_embedding=inner,
+            n_params=identity.n_params or total,
+            n_params_non_embedding=identity.n_params_non_embedding or inner,
             context_length=identity.context_length,
             trained=identity.trained,
+            size_source=identity.size_source,
             training_tokens=identity.training_tokens,
             device=_devices(model),
             shares_prefixes=runner.shares_prefixes,
