@@ -103,6 +103,7 @@ def gguf_folder(path: Path, digest: str, header: GGUFHeader) -> Path:
         try:
             with said_if_slow(_log, f"converting the tokenizer of {path}, once for this file"):
                 _write_small_files(path, made)
+            made.chmod(0o755)
             with suppress(OSError):  # another process was first
                 made.rename(folder)
         finally:
