@@ -138,3 +138,11 @@ def test_what_is_stated_of_it_is_known_of_it(monkeypatch) -> None:
     assert (info.n_params, info.n_params_non_embedding) == (12_000_000_000, 11_000_000_000)
     assert (info.size_source, info.training_tokens) == ("estimated", 100_000_000_000)
     assert info.trained
+
+
+@pytest.mark.parametrize("end", ["/chat/completions", "/completions", "/chat/completions/"])
+def test_an_address_that_ends_in_an_endpoint_is_told_what_to_be(end) -> None:
+    with pytest.raises(ModelError, match="base_url ends in") as raised:
+        identify(spec(base_url=f"https://example.invalid/v1{end}"))
+    assert raised.value.allowed == "`base_url: https://example.invalid/v1`"
+    assert raised.value.place.key == "base_url"
