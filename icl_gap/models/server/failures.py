@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -12,12 +13,16 @@ from openai import APIStatusError
 
 from icl_gap.errors import InferenceError
 from icl_gap.models.server.api_keys import without_key
+from icl_gap.models.server.parameters import REFUSABLE
 from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 from icl_gap.text import printable
 
 _PASSING = frozenset({408, 409, 429})
 """Statuses below 500 after which the same request may succeed."""
+_REFUSING = frozenset({400, 422})
+"""Statuses by which servers refuse a parameter."""
+_PARAMETER = re.compile(rf"(?<!\w)({'|'.join(REFUSABLE)})(?!\w)")
 _MESSAGES = ("message", "detail", "msg", "error", "title")
 """Keys of a message in the body of an error."""
 LONGEST_REASON = 200
@@ -33,14 +38,21 @@ class RequestError(InferenceError):
         reason: Reason of the failure.
         status: Status of the response; None if there was no response.
         usage: Tokens that the server says the request took.
+        parameter: Name of the parameter that the server refuses.
     """
 
     def __init__(
-        self, reason: str, status: int | None = None, *, usage: Usage | None = None
+        self,
+        reason: str,
+        status: int | None = None,
+        *,
+        usage: Usage | None = None,
+        parameter: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.status = status
         self.usage = usage
+        self.parameter = parameter
 
 
 class PassingError(RequestError):
@@ -93,7 +105,7 @@ def status_error(error: APIStatusError, spec: OpenAISpec, key: str | None) -> Re
     reason = redacted(f"status {status}: {message}", key)
     if status in _PASSING or status >= 500:
         return PassingError(reason, status, wait=retry_after(error.response.headers))
-    return RequestError(reason, status)
+    return RequestError(reason, status, parameter=_refused_parameter(error))
 
 
 def redacted(reason: str, key: str | None, longest: int = LONGEST_REASON) -> str:
@@ -155,6 +167,17 @@ def _message(error: APIStatusError) -> str:
     if isinstance(inner, str):
         return inner
     return json.dumps(inner, ensure_ascii=False) if inner else ""
+
+
+def _refused_parameter(error: APIStatusError) -> str | None:
+    """Return the parameter that a server refuses: its `param`, or the first in its message."""
+    if error.status_code not in _REFUSING:
+        return None
+    named = error.body.get("param") if isinstance(error.body, dict) else None
+    if named in REFUSABLE:
+        return str(named)
+    found = _PARAMETER.search(_message(error))
+    return None if found is None else found[0]
 
 
 def _path(error: APIStatusError) -> str:

@@ -32,6 +32,7 @@ def spec(url: str, **fields: Any) -> OpenAISpec:
         "kind": "openai",
         "model": "m",
         "base_url": url,
+        "api": "completions",
         "logprobs": "none",
         "max_attempts": 1,
     }

@@ -22,7 +22,14 @@ from icl_gap.schema import Prompt, Response, Usage
 
 def model(url: str, **fields: Any) -> Model:
     spec = OpenAISpec.model_validate(
-        {"kind": "openai", "model": "m", "base_url": url, "logprobs": "none", **fields}
+        {
+            "kind": "openai",
+            "model": "m",
+            "base_url": url,
+            "api": "completions",
+            "logprobs": "none",
+            **fields,
+        }
     )
     return load_model(spec, identify(spec))
 
