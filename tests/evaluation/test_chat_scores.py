@@ -173,6 +173,7 @@ def test_the_records_name_the_messages(toy_card, tmp_path) -> None:
             assert record.prompt_tokens is None
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 999), concurrency=st.sampled_from([1, 3, 8]))
 def test_faults_and_order_change_no_record(toys, tmp_path_factory, seed, concurrency) -> None:

@@ -124,6 +124,7 @@ def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
     assert {record.scores["raw"] for record in here.values()} == {True, False}
 
 
+@pytest.mark.slow
 def test_a_chat_gives_the_scores_of_the_local_backend(chat_folder, tmp_path) -> None:
     fields = {"shots": [5], "seeds": [0], "query_splits": ["test"], "limit": 6}
     more = {"predictions": "full", "selection": "oracle_coverage"}
