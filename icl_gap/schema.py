@@ -8,6 +8,7 @@ their fields.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
@@ -25,6 +26,13 @@ SizeSource = Literal["counted", "stated", "estimated"]
 estimated by others."""
 Predictions = Literal["verdict", "full"]
 """How far a response is decoded: until it is known whether it is right, or to its end."""
+ServerApi = Literal["completions", "chat"]
+"""Endpoint of a server: one that continues a text, or one that answers messages."""
+Role = Literal["system", "user", "assistant"]
+AnswerRule = Literal["first_line", "last_line", "after_label", "fenced", "regex"]
+"""Way in which the answer is found in a chat response; see `icl_gap.prompts.extract_answer`."""
+AnswerProblem = Literal["truncated", "ran on", "no answer"]
+"""Reason of a chat response without an answer that counts; see `Record.reason`."""
 ANSWER_MARK = "####"
 """Mark before the final answer in solutions of the form of GSM8K."""
 
@@ -118,6 +126,24 @@ class Exemplars:
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLayout:
+    """The form of a prompt as messages."""
+
+    exemplars: Literal["turns", "text"] = "turns"
+    """Each exemplar as a message of the user and one of the assistant, or all as one text."""
+    system: str | None = None
+    """The system message; None for the template's instruction."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """The part of a request that a model sees. It holds no trace of the gold target."""
 
@@ -125,6 +151,8 @@ class Prompt:
     source: str
     exemplars: tuple[Example, ...]
     text: str
+    messages: tuple[Message, ...] = ()
+    """The same as messages, for models that may take a chat; empty for others."""
 
     @property
     def shots(self) -> int:
@@ -135,6 +163,12 @@ class Prompt:
     def sha256(self) -> str:
         """sha256 of the text, in hexadecimal."""
         return hashlib.sha256(self.text.encode(errors="surrogatepass")).hexdigest()
+
+    @property
+    def messages_sha256(self) -> str:
+        """sha256 of the messages as JSON, a list of pairs of role and content; in hexadecimal."""
+        pairs = [(each.role, each.content) for each in self.messages]
+        return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +227,8 @@ class Response:
     """Token counts of a server, over all its requests for this response."""
     served_model: str | None = None
     """The model that a server says has answered; None if it names none."""
+    reasoning: str | None = None
+    """The reasoning before the response, where the server or the model sets it apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +252,10 @@ class ModelInfo:
     device: str = "cpu"
     shares_prefixes: bool | None = None
     """True if tokens that requests share are computed once; None for a model without tokens."""
+    api: ServerApi | None = None
+    """Endpoint of its server; None for a model that runs here."""
+    left_out: tuple[str, ...] = ()
+    """Parameters that the server refuses, and that its requests are therefore sent without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +280,20 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatResponse:
+    """A whole chat response, beside the answer that was extracted from it."""
+
+    text: str
+    """The response without reasoning."""
+    reasoning: str | None
+    """The reasoning before it, where the server or the model sets it apart."""
+    strict_raw: bool
+    """Raw match of the whole text with the target."""
+    strict_canonical: bool
+    strict_execution: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """The outcome of one request; one line of a cell's file."""
 
@@ -250,8 +304,9 @@ class Record:
     coverage: float
     """Share of the query's primitives that its exemplars hold, in [0, 1]."""
     prompt_sha256: str
+    """sha256 of the prompt's text, or of its messages where a server was sent these."""
     prompt_tokens: int | None
-    """None where the model has no tokenizer."""
+    """None where the model has no tokenizer, and for messages."""
     status: Status
     """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries.
     `failed`: there is no response, for the `reason` given."""
@@ -263,7 +318,7 @@ class Record:
     (`control: shuffled_targets`); None where each exemplar shows its own."""
     prediction: str | None = None
     """The model's answer; None where it is wrong and was not decoded to its end (see
-    `divergence`)."""
+    `divergence`), and where none can be extracted from a chat response."""
     finish_reason: FinishReason | None = None
     scores: Mapping[Metric, bool] = field(default_factory=dict)
     """Outcome of each metric that is known, empty unless `scored`. `canonical` is unknown where
@@ -271,7 +326,9 @@ class Record:
     `execution` where only the whole answer could tell and it was not decoded to its end
     (`predictions: verdict`), and for benchmarks whose programs are not run."""
     reason: Annotated[str | None, FrameColumn(categorical=True)] = None
-    """Why raw and canonical match differ or fail (see `Score`), or why the request failed."""
+    """Why raw and canonical match differ or fail (see `Score`), or why the request failed. Of chat
+    responses also: `truncated`, the bound of tokens came while the model was still thinking; `ran
+    on`, it came after the answer had begun; `no answer`, the rule finds none."""
     divergence: Divergence | None = None
     gold_logprob: float | None = None
     """Mean log-probability of the gold answer's tokens, to four decimals; nats a token."""
@@ -284,6 +341,9 @@ class Record:
     """Tokens as a server counted them."""
     served_model: Annotated[str | None, _INCIDENTAL] = None
     """The model that a server says has answered: the requested one, or an alias."""
+    chat: ChatResponse | None = None
+    """The whole response of a chat, whose extracted answer is the `prediction` that `scores` are
+    about; None for a completion, all of which is the prediction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,18 @@ class Connection(BaseHTTPRequestHandler):
         usage = {"prompt_tokens": 7, "completion_tokens": new, "total_tokens": 7 + new}
         self.send_json({"object": "text_completion", "choices": [choice], "usage": usage} | more)
 
+    def send_message(
+        self, content: str | None, *, finish_reason: str = "stop", **more: Any
+    ) -> None:
+        """Send a chat response; `more` goes into its message, apart from `usage` and `model`."""
+        new = 3 if finish_reason == "stop" else _bound(self.body)
+        usage: Body | None = {"prompt_tokens": 7, "completion_tokens": new}
+        usage = more.pop("usage", usage)
+        top = {"model": more.pop("model")} if "model" in more else {}
+        message = {"role": "assistant", "content": content, **more}
+        choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+        self.send_json({"object": "chat.completion", "choices": [choice], "usage": usage, **top})
+
     def send_json(self, value: object, status: int = 200, **headers: str) -> None:
         content = json.dumps(value).encode()
         self.send(status, content, content_type="application/json", **headers)
@@ -70,6 +82,38 @@ class Connection(BaseHTTPRequestHandler):
 
 
 Answer = Callable[[Connection, Body], None]
+
+
+def _bound(body: Body) -> int:
+    """The most new tokens that a request asks for."""
+    return body.get("max_tokens") or body["max_completion_tokens"]
+
+
+def chat_only(answer: Answer) -> Answer:
+    """A server that has no completions, and says where its chat is."""
+
+    def respond(connection: Connection, body: Body) -> None:
+        if connection.path.endswith("/chat/completions"):
+            answer(connection, body)
+        else:
+            message = "This is a chat model. Did you mean to use v1/chat/completions?"
+            connection.send_json({"error": {"message": message}}, 404)
+
+    return respond
+
+
+def query_of(body: Body) -> str:
+    """The last message of a chat."""
+    return body["messages"][-1]["content"]
+
+
+def text_of(body: Body) -> str:
+    """The messages of a chat as the text prompt that they were cut from."""
+    first, *others = body["messages"]
+    joined = f"{first['content']}\n\n" if first["role"] == "system" else first["content"]
+    for each in others:
+        joined += f" {each['content']}\n\n" if each["role"] == "assistant" else each["content"]
+    return joined
 
 
 class Server(ThreadingHTTPServer):
@@ -139,14 +183,15 @@ class Faults:
     """Number of right responses to each prompt."""
 
     def __call__(self, connection: Connection, body: Body) -> None:
-        prompt = body["prompt"]
+        chat = "messages" in body
+        prompt = query_of(body) if chat else body["prompt"]
         self.attempts[prompt] += 1
         dice = random.Random(f"{self.seed} {prompt} {self.attempts[prompt]}")  # noqa: S311 (faults are no secret)
         name = dice.choice(list(_FAULTS)) if dice.random() < self.share else "right"
         self.done[name] += 1
         if name == "right":
             self.right[prompt] += 1
-            connection.send_text(self.text(prompt))
+            (connection.send_message if chat else connection.send_text)(self.text(prompt))
         elif name == "slow":
             connection.dawdle(self.slow)
             connection.close_connection = True
@@ -266,6 +311,13 @@ class ModelAnswers:
             return new[:-1], "stop"
         done = any(stop in self._text(new) for stop in stops)
         return new, "stop" if done else "length"
+
+    def chat(self, connection: Connection, body: Body) -> None:
+        """Respond to messages as to the text prompt that they were cut from."""
+        asked = {"prompt": text_of(body), "max_tokens": 100, "stop": ["\n"]}
+        with self._lock, torch.inference_mode():
+            text = self._answer(asked)["choices"][0]["text"]
+        connection.send_message(text)
 
     def _text(self, ids: list[int]) -> str:
         return self.tokenizer.decode(

@@ -165,7 +165,17 @@ def _remarks(results: Results, analysis: Analysis) -> Iterator[str]:
             f"queries: {first.unresolved_because}"
         )
     yield from map(str, analysis.notes)
+    yield from _unanswered(results, analysis)
     yield from map(str, read_checks(results.folder))
+
+
+def _unanswered(results: Results, analysis: Analysis) -> Iterator[str]:
+    """Yield a remark on the responses of each chat model that hold no answer."""
+    from icl_gap.analysis.unanswered import UNANSWERED_COLUMNS, count_unanswered
+
+    if any(info.provenance.get("api") == "chat" for info in results.infos):
+        frame = results.frame(UNANSWERED_COLUMNS)
+        yield from map(str, count_unanswered(frame, analysis.metric))
 
 
 def write_csv(analysis: Analysis, folder: Path) -> None:

@@ -156,6 +156,7 @@ def prompts(
         f"cell {cell} of {len(planned.cells)}: {_label(info)}, {info.dataset}/{info.split}, "
         f"{info.query_split} queries, {info.condition}, {shots_text(info.shots)}, seed {info.seed}"
     )
+    chat = getattr(chosen.model.spec, "api", None) == "chat"
     with faults_in(sweep):
         requests = planned.requests(chosen)
     for request in requests[:n]:
@@ -163,7 +164,10 @@ def prompts(
         covered = f"coverage {request.coverage:.2f}"
         fate = "" if request.fits else ", skipped: does not fit"
         say(f"\n--- {request.query_id}{tokens}, {covered}{fate}")
-        say(request.prompt.text)
+        for message in request.prompt.messages if chat else ():
+            say(f"[{message.role}]\n{message.content}")
+        if not chat:
+            say(request.prompt.text)
         say(f"--- gold: {request.target}")
 
 

@@ -22,7 +22,7 @@ from icl_gap.diagnosis.decomposition import (
     RequestPairs,
     decompose_gap,
 )
-from icl_gap.diagnosis.error_types import error_type
+from icl_gap.diagnosis.error_types import error_type, wrong_text
 from icl_gap.diagnosis.explanation import CONFIDENCE
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint, read_texts
@@ -264,7 +264,7 @@ def _collect(
         if not right:
             key = (info.model, group, info.condition)
             programs = [each.target for each in shown]
-            outcome = error_type(record.prediction, query.target, programs, texts.language(info))
+            outcome = error_type(wrong_text(record), query.target, programs, texts.language(info))
             collected.error_types[key][outcome] += 1
             if record.divergence is not None and record.gold_tokens:
                 diverged = record.divergence.position / record.gold_tokens

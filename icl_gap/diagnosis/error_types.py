@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from icl_gap.programs.language import Language, MalformedError
+from icl_gap.schema import AnswerProblem, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,20 @@ NOT_DECODED = "not decoded"
 """Known to be wrong, text unknown: without `predictions: full` most wrong answers are not decoded
 further."""
 ERROR_TYPES = (*_RULES, NOT_DECODED)
+
+
+def wrong_text(record: Record) -> str | None:
+    """Return the text of a wrong answer; None if it was not decoded to its end.
+
+    A chat response without an answer that counts has its whole text, so that one that ran on past
+    the gold program is told from one that stopped early.
+
+    Args:
+        record: The record of a wrong answer.
+    """
+    if record.chat is not None and record.reason in get_args(AnswerProblem):
+        return record.chat.text
+    return record.prediction
 
 
 def error_type(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from icl_gap.errors import IclGapError, InputError
+from icl_gap.evaluation.chat_scores import answer_rule
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.models import RequestId
@@ -131,5 +132,21 @@ def _described(cell: Cell, info: ModelInfo, provenance: dict[str, Any]) -> CellI
         n_params_non_embedding=info.n_params_non_embedding,
         size_source=info.size_source,
         training_tokens=info.training_tokens,
-        provenance={**provenance, "shares_prefixes": info.shares_prefixes},
+        provenance={
+            **provenance,
+            "shares_prefixes": info.shares_prefixes,
+            **_request_form(cell, info),
+        },
     )
+
+
+def _request_form(cell: Cell, info: ModelInfo) -> dict[str, Any]:
+    """Return how requests are sent to a server, and how their answers are found."""
+    if info.api is None:
+        return {}
+    found: dict[str, Any] = {"api": info.api}
+    if info.left_out:
+        found["left_out"] = list(info.left_out)
+    if info.api == "chat":
+        found["answer"], _ = answer_rule(cell.model.spec)
+    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from icl_gap import prompts, sampling
@@ -13,7 +13,7 @@ from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.models import Request
 from icl_gap.programs.trees import Structures, local_structures
-from icl_gap.schema import Condition, Example, Exemplars
+from icl_gap.schema import Condition, Example, Exemplars, Prompt
 from icl_gap.text import brief, shots_text
 
 
@@ -79,7 +79,7 @@ class RequestBuilder:
         benchmark, target = cell.benchmark, exemplars.query.target
         follow = partial(benchmark.language.can_still_match, target=target)
         return Request(
-            prompt=prompts.render(benchmark.template, exemplars),
+            prompt=self._prompt(cell, exemplars),
             gold=prompts.gold(target),
             stop=benchmark.template.stop,
             max_new_bytes=cell.max_new_bytes,
@@ -92,6 +92,13 @@ class RequestBuilder:
             tokens=fitted.tokens,
             fits=fitted.fits,
         )
+
+    def _prompt(self, cell: Cell, exemplars: Exemplars) -> Prompt:
+        template, layout = cell.benchmark.template, cell.model.spec.chat_layout
+        prompt = prompts.render(template, exemplars)
+        if layout is None:
+            return prompt
+        return replace(prompt, messages=prompts.chat_messages(template, exemplars, layout))
 
     def sizes(self, cell: Cell) -> PromptSizes:
         """Measure the prompts of a cell; none is written.

@@ -6,8 +6,9 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from icl_gap import models, scoring
+from icl_gap import models
 from icl_gap.errors import IclGapError
+from icl_gap.evaluation.chat_scores import score_chat, score_completion
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import Cell
 from icl_gap.models import Request, RequestId
@@ -38,7 +39,7 @@ def run_requests(
     wanted = frozenset(wanted)
     for request in requests:
         if request.id in wanted and not request.fits:
-            yield request.id, _without_response(request)
+            yield request.id, _without_response(request, model)
     fitting = {request.id: request for request in requests if request.fits}
     outcomes = model.respond(
         tuple(fitting.values()), predictions=sweep.predictions, wanted=wanted & fitting.keys()
@@ -47,18 +48,23 @@ def run_requests(
         now = time.perf_counter()
         request = fitting[id_]
         if isinstance(outcome, IclGapError):
-            record = replace(_without_response(request), status="failed", reason=str(outcome))
+            unscored = _without_response(request, model)
+            record = replace(unscored, status="failed", reason=str(outcome))
         else:
-            record = _scored(request, outcome, cells[request.cell], sweep)
+            record = _answered(request, outcome, model)
+            cell = cells[request.cell]
+            if model.info.api == "chat":
+                record = score_chat(record, request, outcome, cell)
+            else:
+                record = _scored(record, request, outcome, cell, sweep)
         yield id_, replace(record, seconds=round(now - before, 6))
         before = now
 
 
-def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) -> Record:
-    """Return the record of a request that has a response."""
-    benchmark = cell.benchmark
-    record = replace(
-        _without_response(request),
+def _answered(request: Request, response: Response, model: models.Model) -> Record:
+    """Return the record of a request that has a response, without its scores."""
+    return replace(
+        _without_response(request, model),
         status="scored",
         divergence=response.divergence,
         gold_logprob=None if response.gold_logprob is None else round(response.gold_logprob, 4),
@@ -67,21 +73,21 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
         usage=response.usage,
         served_model=response.served_model,
     )
+
+
+def _scored(
+    record: Record, request: Request, response: Response, cell: Cell, sweep: SweepSpec
+) -> Record:
+    """Return the record of a response that continues a text, with its scores."""
     completion = response.completion
     if completion is None:  # wrong for good; as a program too, unless that was not followed
         scores: dict[Metric, bool] = {"raw": False}
         if sweep.canonical:
             scores["canonical"] = False
-            if benchmark.language.execution == "normal_form":
+            if cell.benchmark.language.execution == "normal_form":
                 scores["execution"] = False
         return replace(record, scores=scores, reason="diverged")
-    score = scoring.score_pair(
-        completion.text,
-        request.target,
-        benchmark.language,
-        database=benchmark.database,
-        example_id=request.query_id,
-    )
+    score = score_completion(completion.text, request, cell)
     return replace(
         record,
         prediction=completion.text,
@@ -91,9 +97,9 @@ def _scored(request: Request, response: Response, cell: Cell, sweep: SweepSpec) 
     )
 
 
-def _without_response(request: Request) -> Record:
+def _without_response(request: Request, model: models.Model) -> Record:
     """Return the record of a request that was skipped."""
-    prompt = request.prompt
+    prompt, chat = request.prompt, model.info.api == "chat"
     targets = tuple(example.target_id or example.id for example in prompt.exemplars)
     ids = tuple(example.id for example in prompt.exemplars)
     return Record(
@@ -103,7 +109,7 @@ def _without_response(request: Request) -> Record:
         shots=prompt.shots,
         coverage=request.coverage,
         matched=request.matched,
-        prompt_sha256=prompt.sha256,
-        prompt_tokens=request.tokens,
+        prompt_sha256=prompt.messages_sha256 if chat else prompt.sha256,
+        prompt_tokens=None if chat else request.tokens,
         status="skipped",
     )

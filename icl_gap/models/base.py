@@ -60,7 +60,8 @@ class Request:
     def content(self) -> tuple[object, ...]:
         """All that decides the response. Requests with equal content can share one response."""
         following = self.can_still_match is not None
-        return self.prompt.text, self.gold, self.stop, self.max_new_bytes, following
+        prompt = self.prompt.text, self.prompt.messages
+        return *prompt, self.gold, self.stop, self.max_new_bytes, following
 
     def __repr__(self) -> str:
         tokens = "tokens not counted" if self.tokens is None else f"{self.tokens:,} tokens"

@@ -20,7 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from icl_gap.schema import SizeSource
+from icl_gap.models.chat_options import ChatOptions
+from icl_gap.schema import ChatLayout, SizeSource
 from icl_gap.specs import Spec
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -60,6 +61,11 @@ class ModelSpecBase(Spec):
     @property
     def placement(self) -> Placement | None:
         """Placement of the weights; None for a model without weights here."""
+        return None
+
+    @property
+    def chat_layout(self) -> ChatLayout | None:
+        """Form of prompts as messages; None where none are sent."""
         return None
 
     def in_float32(self) -> Self:
@@ -196,8 +202,8 @@ class Price(Spec):
     completion: NonNegativeFloat
 
 
-class OpenAISpec(ModelSpecBase):
-    """A model behind an OpenAI-compatible completions endpoint.
+class OpenAISpec(ChatOptions, ModelSpecBase):
+    """A model behind an OpenAI-compatible endpoint, of completions or of chats.
 
     The key is read from the environment, and is written nowhere.
     """
@@ -212,7 +218,7 @@ class OpenAISpec(ModelSpecBase):
     model: str
     """Name of the model at the server."""
     base_url: str = Field(default="https://api.openai.com/v1", pattern=r"^https?://\S+$")
-    """Address up to `/completions`."""
+    """Address up to `/completions` or `/chat/completions`."""
     model_alias: tuple[ModelName, ...] = ()
     """Other names, one or a list, that the server's responses may give this model: OpenAI names
     `gpt-4o` as `gpt-4o-2024-08-06`. A response under any other name is a failure."""

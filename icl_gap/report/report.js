@@ -602,7 +602,8 @@ function prompt(one) {
     return [make("p", { cls: "note" }, "Exemplars by id:"), make("pre", { cls: "prompt", tabindex: "0" }, visible(ids) || "none"), hash];
   }
   const box = make("pre", { cls: "prompt", tabindex: "0", "aria-label": "Prompt" }, ...blocksOf(one, template));
-  check(box.textContent, record.prompt_sha256, hash);
+  if (record.chat) hash.textContent = `Sent as messages of a chat; their sha256 as recorded: ${record.prompt_sha256}`;
+  else check(box.textContent, record.prompt_sha256, hash);
   return [
     make("p", { cls: "note" }, "Marked: ", make("mark", { cls: "word" }, "words of the query"), " and ",
       make("mark", { cls: "token" }, "tokens of its gold target"), " in the exemplars."),

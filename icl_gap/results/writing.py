@@ -335,6 +335,8 @@ def _resume(path: Path, info: CellInfo) -> set[str]:
     found = repair_cell(path)
     if found.problem is not None:
         _warn(found.damage(path))
+    if found.records and found.info is not None:
+        _check_endpoint(path, found.info, info)
     described = found.info is not None and same_description(found.info, info)
     if found.records and not described:
         write_atomically(path, (header_line(info), *found.records))
@@ -343,6 +345,20 @@ def _resume(path: Path, info: CellInfo) -> set[str]:
             file.truncate(found.size)
     records = map(json.loads, found.records)
     return {record["query_id"] for record in records if record["status"] != "failed"}
+
+
+def _check_endpoint(path: Path, before: CellInfo, now: CellInfo) -> None:
+    """Refuse to put responses of two endpoints of a server into one cell.
+
+    Raises:
+        StoreError: The server has another endpoint than when the cell was begun.
+    """
+    found, here = (each.provenance.get("api", "completions") for each in (before, now))
+    if found != here:
+        raise StoreError(
+            f"{path}: its records are of `api: {found}`, and the server now has `api: {here}`; "
+            f"give the model's entry `api: {here}` or run the sweep into another folder"
+        )
 
 
 def _warn(damage: DamagedFile) -> None:

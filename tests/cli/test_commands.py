@@ -220,6 +220,18 @@ def test_prompts_shows_what_a_model_sees(cli, sweep) -> None:
     assert cli("prompts", sweep, "--cell", 32).code == 2
 
 
+def test_prompts_shows_the_messages_of_a_chat(cli, toy_card, tmp_path) -> None:
+    model = {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1", "api": "chat"}
+    path = tmp_path / "chat.yaml"
+    fields = {"name": "s", "datasets": [toy_card], "shots": [1], "seeds": [0], "limit": 2}
+    path.write_text(yaml.safe_dump({**fields, "models": [model]}))
+    outcome = cli("prompts", path)
+    assert outcome.code == 0
+    assert re.search(
+        r"\[system\]\nAnswer.\n\[user\]\nQ: .*\nA:\n\[assistant\]\n.*\n\[user\]\nQ: ", outcome.out
+    )
+
+
 def test_score_reads_anyone_s_file(cli, tmp_path) -> None:
     path = tmp_path / "predictions.jsonl"
     pairs = [("WALK", "WALK"), ("WALK  RUN", "WALK RUN"), ("", "WALK"), ("RUN", "WALK")]

@@ -1,13 +1,17 @@
-"""Models behind an OpenAI-compatible completions endpoint.
+"""Models behind an OpenAI-compatible endpoint, of completions or of chats.
 
 openai_backend  the backend: identity, tokenizer, loading
 server_model    the model: requests to the server, and its responses
+chat_exchange   a request to a chat endpoint, and its response
+probing         probes of a server, when a model is loaded
 parallel        concurrent requests
 client          one request, with retries
+parameters      parameters of requests, without those that the server refuses
 failures        errors of requests, and whether another attempt may succeed
 budget          limits on the number and the cost of requests
 stops           support of a server for stop strings
 responses       bodies of responses
+chat_responses  bodies of chat responses
 plausible       checks that a response can belong to its request
 logprobs        verdicts by the log-probabilities of a prompt
 address         checks of a server's address

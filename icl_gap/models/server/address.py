@@ -15,8 +15,8 @@ def check_server(spec: OpenAISpec) -> None:
     """Check before anything runs that requests can be sent to a server; no secret is shown.
 
     Raises:
-        ModelError: A library is missing, the address has a user, query or fragment, `api_key_env`
-            is not a name, or the key would go over a network in plain text.
+        ModelError: A library is missing, the address has a user, query or fragment or ends in an
+            endpoint, `api_key_env` is not a name, or the key would go over a network in plain text.
     """
     missing = [name for name in ("openai", "tenacity") if find_spec(name) is None]
     if missing:
@@ -28,6 +28,13 @@ def check_server(spec: OpenAISpec) -> None:
         raise ModelError(
             "base_url holds more than an address",
             allowed="https://HOST/PATH; the key in the environment variable of `api_key_env`",
+        ).at(key="base_url")
+    if end := _endpoint(url.path):
+        base = spec.base_url.rstrip("/").removesuffix(end)
+        raise ModelError(
+            f"base_url ends in {end}, which is added to it",
+            value=spec.base_url,
+            allowed=f"`base_url: {base}`",
         ).at(key="base_url")
     if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", spec.api_key_env):
         raise ModelError(
@@ -41,6 +48,12 @@ def check_server(spec: OpenAISpec) -> None:
             allowed="https://…, a server on this machine, or `allow_plain_http: true` for a network"
             " that you trust with the key",
         ).at(key="base_url")
+
+
+def _endpoint(path: str) -> str | None:
+    """Return the end of an address's path that names an endpoint; None if there is none."""
+    found = re.search(r"(/chat)?/completions/?$", path)
+    return None if found is None else found[0].rstrip("/")
 
 
 def is_local(base_url: str) -> bool:

@@ -22,6 +22,7 @@ from tenacity import (
 
 from icl_gap.models.server.api_keys import holds_key
 from icl_gap.models.server.budget import Budget
+from icl_gap.models.server.chat_responses import read_chat_body
 from icl_gap.models.server.failures import (
     LONGEST_ADVICE,
     LONGEST_REASON,
@@ -30,6 +31,7 @@ from icl_gap.models.server.failures import (
     redacted,
     status_error,
 )
+from icl_gap.models.server.parameters import Parameters
 from icl_gap.models.server.plausible import check_completion, most_usage
 from icl_gap.models.server.responses import BodyError, RawCompletion, read_body
 from icl_gap.models.server.stops import Stops
@@ -56,6 +58,7 @@ class Client:
         key: The API key, to keep it out of errors; None where the server needs none.
         budget: Limits on requests and cost.
         stops: Support of the server for stop strings.
+        parameters: Parameters of all requests.
     """
 
     def __init__(
@@ -66,19 +69,21 @@ class Client:
         *,
         budget: Budget,
         stops: Stops,
+        parameters: Parameters,
     ) -> None:
         self._openai = openai
         self._spec = spec
         self._key = key
         self._budget = budget
         self._stops = stops
+        self._parameters = parameters
         self._dice = random.Random()  # noqa: S311 (spreads the waits between attempts)
 
     async def complete(self, fields: Mapping[str, Any]) -> RawCompletion:
         """Send a request until the server responds.
 
         Args:
-            fields: Fields of the body, without the model's name and the temperature.
+            fields: Its own fields; `Parameters` adds those that all requests have.
 
         Raises:
             RequestError: The request failed for good; the reason is that of the last attempt.
@@ -140,9 +145,7 @@ class Client:
         """Send a request, and return the response or the error."""
         try:
             async with asyncio.timeout(seconds):
-                raw = await self._openai.completions.with_raw_response.create(
-                    model=self._spec.model, temperature=0, **fields
-                )
+                raw = await self._post(fields)
             return self._read(raw.content, fields)
         except APIStatusError as error:
             return status_error(error, self._spec, self._key)
@@ -160,13 +163,20 @@ class Client:
             reason = redacted(f"status 200, but {error}", self._key, longest)
             return kind(reason, _OK, usage=error.usage)
 
+    async def _post(self, fields: Mapping[str, Any]) -> Any:
+        """Send the body to the endpoint that its fields are for, and return the raw response."""
+        sent = self._parameters.sent(fields)
+        if "messages" in fields:
+            return await self._openai.chat.completions.with_raw_response.create(**sent)
+        return await self._openai.completions.with_raw_response.create(**sent)
+
     def _read(self, content: bytes, fields: Mapping[str, Any]) -> RawCompletion:
         """Read a body, and check that it can be a response to the request.
 
         Raises:
             BodyError: It cannot be one, or it reveals the key.
         """
-        completion = read_body(content)
+        completion = read_chat_body(content) if "messages" in fields else read_body(content)
         if holds_key(content.decode(errors="replace"), self._key):
             raise BodyError(
                 f"it repeats the key of the environment variable {self._spec.api_key_env}, so that "
@@ -207,12 +217,14 @@ class _SentRequest:
 
 
 def _most_of(fields: Mapping[str, Any]) -> Usage:
-    return most_usage(fields["prompt"], fields["max_tokens"])
+    messages = fields.get("messages", ())
+    sent = "".join(each["content"] for each in messages) if messages else fields["prompt"]
+    return most_usage(sent, fields["max_tokens"])
 
 
 @asynccontextmanager
 async def connect(
-    spec: OpenAISpec, key: str | None, budget: Budget, stops: Stops
+    spec: OpenAISpec, key: str | None, budget: Budget, stops: Stops, parameters: Parameters
 ) -> AsyncIterator[Client]:
     """Open a connection to a server, and close it afterwards.
 
@@ -221,6 +233,7 @@ async def connect(
         key: The API key; None where the server needs none.
         budget: Limits on requests and cost.
         stops: Support of the server for stop strings, which requests update.
+        parameters: Parameters of all requests.
     """
     _silence_libraries()
     async with AsyncOpenAI(
@@ -230,7 +243,7 @@ async def connect(
         timeout=spec.timeout,
         http_client=BoundedClient(),
     ) as openai:
-        yield Client(openai, spec, key, budget=budget, stops=stops)
+        yield Client(openai, spec, key, budget=budget, stops=stops, parameters=parameters)
 
 
 def _silence_libraries() -> None:

@@ -1,4 +1,4 @@
-"""The backend of models behind an OpenAI-compatible completions endpoint."""
+"""The backend of models behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ class OpenAIBackend(Backend[OpenAISpec]):
             "tokenizer": files,
             "context_length": spec.context_length,
             "logprobs": spec.logprobs,
+            **spec.request_key(),
         }
         if spec.revision is not None:  # the server may run another one under the same name
             key["revision"] = spec.revision
@@ -65,7 +66,7 @@ class OpenAIBackend(Backend[OpenAISpec]):
         return load_folder_tokenizer(identity.folder, bos="tokenizer", trust_remote_code=False)
 
     def load(self, spec: OpenAISpec, identity: Identity) -> Model:
-        """Read the key; with `logprobs: auto`, find out how the server gives log-probabilities."""
+        """Read the key; find out what the server can do, where the spec leaves it open."""
         from icl_gap.models.server.server_model import ServerModel
 
         return ServerModel(spec, identity, self.tokenizer(spec, identity), read_key(spec))

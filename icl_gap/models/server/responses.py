@@ -47,6 +47,8 @@ class RawCompletion:
     """Choice of the body that holds the completion, in full."""
     model: str | None = None
     """Model that the body names; None where it names none."""
+    reasoning: str | None = None
+    """Reasoning before a chat response, where it is set apart."""
 
 
 def read_body(content: bytes) -> RawCompletion:
@@ -58,32 +60,53 @@ def read_body(content: bytes) -> RawCompletion:
     Raises:
         BodyError: The body is not JSON, is an error, or lacks a field of a completion.
     """
+    match body := load_body(content):
+        case {"choices": [{"text": str(text), "finish_reason": "stop" | "length"} as choice]}:
+            return RawCompletion(text, read_end(choice), read_usage(body), choice, read_model(body))
+        case {"choices": [{"text": str(), "finish_reason": str(end)}]}:
+            raise BodyError(
+                f"it is not a completion: finish_reason is {end!r}", claimed_usage(body), final=True
+            )
+    raise BodyError("it lacks one choice with text and finish_reason", claimed_usage(body))
+
+
+def load_body(content: bytes) -> Any:
+    """Return the JSON value of a body.
+
+    Args:
+        content: The body.
+
+    Raises:
+        BodyError: The body is not JSON, or is an error.
+    """
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
         raise BodyError(f"the body is not JSON: {content[:_SHOWN]!r}") from None
     match body:
         case {"error": error} if error is not None:
-            raise BodyError(f"it is an error: {json.dumps(error)}", _claimed(body))
+            raise BodyError(f"it is an error: {json.dumps(error)}", claimed_usage(body))
         case {"choices": [{"error": error}]} if error is not None:
-            raise BodyError(f"it is an error: {json.dumps(error)}", _claimed(body))
-        case {"choices": [{"text": str(text), "finish_reason": "stop" | "length"} as choice]}:
-            return RawCompletion(text, _end(choice), _usage(body), choice, _model(body))
-        case {"choices": [{"text": str(), "finish_reason": str(end)}]}:
-            raise BodyError(
-                f"it is not a completion: finish_reason is {end!r}", _claimed(body), final=True
-            )
-    raise BodyError("it lacks one choice with text and finish_reason", _claimed(body))
+            raise BodyError(f"it is an error: {json.dumps(error)}", claimed_usage(body))
+    return body
 
 
-def _end(choice: Mapping[str, Any]) -> FinishReason:
+def read_end(choice: Mapping[str, Any]) -> FinishReason:
+    """Return how a response has ended.
+
+    Args:
+        choice: The choice that holds it, whose `finish_reason` is `stop` or `length`.
+    """
     if choice["finish_reason"] == "length":
         return "length"
     return "stop" if isinstance(choice.get("stop_reason", ""), str) else "eos"
 
 
-def _usage(body: Mapping[str, Any]) -> Usage | None:
+def read_usage(body: Mapping[str, Any]) -> Usage | None:
     """Return the usage of a body; None where it has none.
+
+    Args:
+        body: The JSON value of the body.
 
     Raises:
         BodyError: The usage holds an impossible number.
@@ -105,16 +128,23 @@ def _count(value: object) -> int:
     raise BodyError(f"its usage is impossible: {json.dumps(value)[:_SHOWN]} tokens", final=True)
 
 
-def _claimed(body: object) -> Usage | None:
-    """Return the usage of a body without a completion, where it can be read."""
+def claimed_usage(body: object) -> Usage | None:
+    """Return the usage of a body without a completion, where it can be read.
+
+    Args:
+        body: The JSON value of the body.
+    """
     try:
-        return _usage(body) if isinstance(body, dict) else None
+        return read_usage(body) if isinstance(body, dict) else None
     except BodyError:
         return None
 
 
-def _model(body: Mapping[str, Any]) -> str | None:
+def read_model(body: Mapping[str, Any]) -> str | None:
     """Return the model that a body names; None where it names none.
+
+    Args:
+        body: The JSON value of the body.
 
     Raises:
         BodyError: The value is not a name.

@@ -1,8 +1,10 @@
-"""A model behind an OpenAI-compatible completions endpoint."""
+"""A model behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,25 +15,19 @@ from icl_gap.models.hf.engine.tokenization import encode_gold, fit_max_new_token
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
 from icl_gap.models.server.budget import Budget
+from icl_gap.models.server.chat_exchange import respond_in_chat
 from icl_gap.models.server.client import Client, connect
-from icl_gap.models.server.failures import LONGEST_ADVICE, RequestError, redacted
-from icl_gap.models.server.logprobs import (
-    FIELDS,
-    GoldScore,
-    Mode,
-    gives_logprobs,
-    read_gold_tokens,
-    score_gold,
-)
+from icl_gap.models.server.failures import LONGEST_ADVICE, redacted
+from icl_gap.models.server.logprobs import FIELDS, GoldScore, Mode, read_gold_tokens, score_gold
 from icl_gap.models.server.parallel import in_parallel
+from icl_gap.models.server.parameters import Parameters
+from icl_gap.models.server.probing import ServerFacts, known_facts, probe_server
 from icl_gap.models.server.responses import RawCompletion, read_response
 from icl_gap.models.server.stops import Stops
 from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import ModelInfo, Predictions, Response, Usage
 
-_PROBE = "walk and walk and walk"
-_REFUSALS = frozenset({400, 422, *range(500, 600)})
-"""Statuses by which servers reject an unknown field, or crash on it."""
+_log = logging.getLogger(__name__)
 
 
 class ServerModel:
@@ -44,12 +40,23 @@ class ServerModel:
         key: The API key; None where the server needs none.
 
     Raises:
-        ModelError: The server does not respond; checked with `logprobs: auto`.
+        ModelError: The server does not respond as the entry says; not checked with `api:
+            completions` and a known way of `logprobs`.
     """
 
     def __init__(
         self, spec: OpenAISpec, identity: Identity, tokenizer: TextTokenizer | None, key: str | None
     ) -> None:
+        self._name = identity.name
+        self._spec = spec
+        self._tokenizer = tokenizer
+        self._key = key
+        self._budget = Budget(spec)
+        self._stops = Stops()
+        self._parameters = Parameters(spec)
+        facts = self._find_facts()
+        self._api = facts.api
+        self._mode = facts.mode
         self.info = ModelInfo(
             name=identity.name,
             family=identity.family,
@@ -59,18 +66,9 @@ class ServerModel:
             size_source=spec.size_source,
             training_tokens=spec.training_tokens,
             device=urlsplit(spec.base_url).netloc,
+            api=facts.api,
+            left_out=self._parameters.left_out,
         )
-        self._spec = spec
-        self._tokenizer = tokenizer
-        self._key = key
-        self._budget = Budget(spec)
-        self._stops = Stops()
-        self._mode: Mode | None = None
-        match spec.logprobs:
-            case "auto":
-                self._mode = self._find_mode()
-            case "echo" | "prompt_logprobs":
-                self._mode = spec.logprobs
 
     def respond(
         self,
@@ -95,8 +93,9 @@ class ServerModel:
         ) -> tuple[list[Request], Response | IclGapError]:
             return group, await self._respond(client, group[0], predictions)
 
-        session = connect(self._spec, self._key, self._budget, self._stops)
-        for group, outcome in in_parallel(session, groups, work, limit=self._spec.concurrency):
+        for group, outcome in in_parallel(
+            self._session(), groups, work, limit=self._spec.concurrency
+        ):
             first, *others = group
             yield first.id, outcome
             yield from ((request.id, _without_usage(outcome)) for request in others)
@@ -105,6 +104,8 @@ class ServerModel:
         self, client: Client, request: Request, predictions: Predictions
     ) -> Response | IclGapError:
         try:
+            if self._api == "chat":
+                return await respond_in_chat(client, self._spec, request)
             return await _Exchange(self._spec, self._tokenizer, client, request).respond(
                 self._mode if predictions == "verdict" else None
             )
@@ -114,23 +115,51 @@ class ServerModel:
             reason = str(error)
         except Exception as error:  # noqa: BLE001 (any fault of a server fails one request)
             reason = redacted(f"{type(error).__name__}: {error}", self._key)
-        return InferenceError(f"{self.info.name} failed on {request.query_id}: {reason}")
+        return InferenceError(f"{self._name} failed on {request.query_id}: {reason}")
 
-    def _find_mode(self) -> Mode | None:
-        """Find out how the server gives the log-probabilities of a prompt, if it does.
+    def _session(self) -> AbstractAsyncContextManager[Client]:
+        return connect(self._spec, self._key, self._budget, self._stops, self._parameters)
+
+    def _find_facts(self) -> ServerFacts:
+        """Find out what the server can do, and say what the entry has left open.
 
         Raises:
-            ModelError: The server does not respond.
+            ModelError: The server does not respond, or not as the entry says.
         """
+        spec = self._spec
+
+        async def probe(client: Client, spec: OpenAISpec) -> ServerFacts:
+            return await probe_server(client, spec, self._parameters)
+
+        if (known := known_facts(spec)) is not None:
+            return known
         try:
-            session = connect(self._spec, self._key, self._budget, self._stops)
-            (mode,) = in_parallel(session, (_PROBE,), _detect_mode, limit=1)
+            (facts,) = in_parallel(self._session(), (spec,), probe, limit=1)
         except Exception as error:  # noqa: BLE001 (any fault of an address or a server)
-            reason = redacted(str(error) or type(error).__name__, self._key, LONGEST_ADVICE)
+            reason = redacted(str(error) or type(error).__name__, self._key, 2 * LONGEST_ADVICE)
         else:
-            return mode
+            self._check(facts)
+            return facts
         # Raised outside of the handler, whose exception may hold the request with its key.
-        raise ModelError(f"{self.info.name} does not respond: {reason}", value=self._spec.base_url)
+        raise ModelError(f"{self._name} does not respond: {reason}", value=spec.base_url)
+
+    def _check(self, facts: ServerFacts) -> None:
+        """Check that the entry fits the endpoint that was found, and say which it is.
+
+        Raises:
+            ModelError: The entry has options of a chat, and there is none.
+        """
+        if facts.api == "completions":
+            if needless := self._spec.changed_chat_options():
+                raise ModelError(
+                    f"{self._name}: `{needless[0]}` is for a chat, and the server continues texts",
+                    allowed="`api: chat`, or an entry without it",
+                )
+            return
+        left_out = ", ".join(self._parameters.left_out)
+        refused = f"; it refuses {left_out}" if left_out else ""
+        if self._spec.api == "auto" or left_out:
+            _log.warning("%s: the server responds to messages (`api: chat`)%s", self._name, refused)
 
 
 def _without_usage(outcome: Response | IclGapError) -> Response | IclGapError:
@@ -138,20 +167,6 @@ def _without_usage(outcome: Response | IclGapError) -> Response | IclGapError:
     if isinstance(outcome, Response) and outcome.usage is not None:
         return replace(outcome, usage=Usage(0, 0))
     return outcome
-
-
-async def _detect_mode(client: Client, text: str) -> Mode | None:
-    """Return the first mode in which the server gives log-probabilities of a text, if any."""
-    for mode, fields in FIELDS.items():
-        try:
-            completion = await client.complete({"prompt": text, "max_tokens": 1, **fields})
-        except RequestError as error:
-            if error.status not in _REFUSALS:
-                raise
-            continue
-        if gives_logprobs(mode, completion):
-            return mode
-    return None
 
 
 class _Exchange:

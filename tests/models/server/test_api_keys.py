@@ -39,6 +39,7 @@ def run(server: Server, tmp_path: Path, card: str, **fields: Any) -> tuple[int, 
         "model": "m",
         "base_url": server.url,
         "api_key_env": "MY_KEY",
+        "api": "completions",
         **fields,
     }
     path = tmp_path / "sweep.yaml"
@@ -250,18 +251,20 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 @pytest.mark.usefixtures("keyed")
+@pytest.mark.parametrize("api", ["auto", "completions", "chat"])
 @pytest.mark.parametrize("way", REPEATS)
-def test_no_exception_that_is_raised_holds_the_key(way) -> None:
+def test_no_exception_that_is_raised_holds_the_key(way, api) -> None:
     errors: list[BaseException] = []
     with serving(REPEATS[way]) as server:
         one = spec(base_url=server.url, max_attempts=1, logprobs="echo")
         try:
-            load_model(one.model_copy(update={"logprobs": "auto"}), identify(one))
+            unknown = one.model_copy(update={"api": api, "logprobs": "auto"})
+            load_model(unknown, identify(unknown))
         except ModelError as error:
             errors += chain(error)
         ((_, outcome),) = load_model(one, identify(one)).respond([REQUEST])
     assert isinstance(outcome, InferenceError)
-    assert bool(errors) == (way not in PASSED_OVER)
+    assert bool(errors) == (api != "completions" or way not in PASSED_OVER)
     for error in (*errors, *chain(outcome)):
         assert type(error).__module__.startswith("icl_gap"), "those of libraries hold the request"
         assert KEY not in repr(vars(error)) + "".join(traceback.format_exception(error))
@@ -307,7 +310,8 @@ def test_an_entry_that_repeats_the_key_is_refused_unseen(monkeypatch) -> None:
 
 
 def spec(**fields: Any) -> OpenAISpec:
-    return check_spec({"kind": "openai", "model": "m", "logprobs": "none", **fields}, OpenAISpec)
+    known = {"kind": "openai", "model": "m", "api": "completions", "logprobs": "none"}
+    return check_spec({**known, **fields}, OpenAISpec)
 
 
 def test_a_server_elsewhere_needs_a_key(monkeypatch) -> None:

@@ -32,6 +32,7 @@ def spec(url: str, **fields: Any) -> OpenAISpec:
         "kind": "openai",
         "model": "m",
         "base_url": url,
+        "api": "completions",
         "logprobs": "none",
         "max_attempts": 1,
     }
@@ -270,5 +271,5 @@ def test_what_a_server_says_of_a_404_is_told() -> None:
     said = {"message": "no model m;\n\x1b[2J only n" + "!" * 900}
     shown = reason(lambda c, _: c.send_json({"error": said}, 404))
     assert r"status 404: no model m; \x1b[2J only n!!!" in shown
-    assert "the server knows no model 'm', or base_url is not where its /completions are" in shown
+    assert "check that the server has the model 'm', and that /v1/completions is" in shown
     assert len(shown) < 500

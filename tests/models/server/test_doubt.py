@@ -20,7 +20,8 @@ PRICE = {"prompt": 1.0, "completion": 1.0}
 
 
 def model(url: str, **fields: Any) -> Model:
-    spec = OpenAISpec.model_validate({"kind": "openai", "model": "m", "base_url": url, **fields})
+    entry = {"kind": "openai", "model": "m", "base_url": url, "api": "completions", **fields}
+    spec = OpenAISpec.model_validate(entry)
     return load_model(spec, identify(spec))
 
 

@@ -22,7 +22,14 @@ from icl_gap.schema import Prompt, Response, Usage
 
 def model(url: str, **fields: Any) -> Model:
     spec = OpenAISpec.model_validate(
-        {"kind": "openai", "model": "m", "base_url": url, "logprobs": "none", **fields}
+        {
+            "kind": "openai",
+            "model": "m",
+            "base_url": url,
+            "api": "completions",
+            "logprobs": "none",
+            **fields,
+        }
     )
     return load_model(spec, identify(spec))
 
@@ -169,9 +176,43 @@ def test_what_would_fail_again_is_not_sent_again(status) -> None:
     named = {
         401: "OPENAI_API_KEY",
         403: "OPENAI_API_KEY",
-        404: "no such; the server knows no model",
+        404: "check that the server has the model 'm', and that /v1/completions",
     }
-    assert named.get(status, "no such") in str(outcome)
+    assert "no such" in str(outcome)
+    assert named.get(status, "") in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ({"error": {"message": "use /v1/chat/completions", "code": 404}}, "use /v1/chat"),
+        ({"error": "use /v1/chat/completions"}, "use /v1/chat"),
+        ({"detail": [{"loc": ["body"], "msg": "no prompt"}]}, '"msg": "no prompt"'),
+        ({"object": "error", "message": "use\n chat\x1b[31m"}, r"use chat\x1b[31m"),
+        ({"reason": "no such path"}, '{"reason": "no such path"}'),
+        ("use /v1/chat/completions", "use /v1/chat"),
+        ({"error": {"message": "long " * 1000}}, "long…"),
+    ],
+)
+def test_an_error_passes_the_message_of_the_server_on(body, shown) -> None:
+    with serving(lambda c, _: c.send_json(body, 404)) as server:
+        ((_, outcome),) = model(server.url).respond(requests(1))
+    assert "failed on 0: status 404: " in str(outcome)
+    assert shown in str(outcome)
+    assert len(str(outcome)) < 500
+
+
+def test_an_error_does_not_repeat_the_key(monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-for-tests-alone")
+
+    def refuse(connection, _) -> None:
+        message = f"bad key: {connection.headers['authorization']}"
+        connection.send_json({"error": {"message": message}}, 401)
+
+    with serving(refuse) as server:
+        ((_, outcome),) = model(server.url).respond(requests(1))
+    assert "bad key: Bearer …; check the key" in str(outcome)
+    assert "sk-for" not in str(outcome)
 
 
 def test_a_port_where_nobody_listens() -> None:

@@ -85,7 +85,7 @@ def test_a_plan_names_the_line_of_a_server_that_would_get_the_key_in_plain_text(
 
 
 def test_its_tokenizer_measures_prompts_and_draws_the_exemplars_of_its_model() -> None:
-    fields = {"tokenizer": NAME, "context_length": 1024}
+    fields = {"tokenizer": NAME, "context_length": 1024, "api": "completions"}
     served, local = (
         plan_sweep(sweep("scan", models=[model])) for model in ({**AWAY, **fields}, NAME)
     )
@@ -130,6 +130,7 @@ def test_what_is_stated_of_it_is_known_of_it(monkeypatch) -> None:
         n_params_non_embedding=11_000_000_000,
         training_tokens=100_000_000_000,
         size_source="estimated",
+        api="completions",
         logprobs="none",
         name="davinci",
     )
@@ -138,3 +139,11 @@ def test_what_is_stated_of_it_is_known_of_it(monkeypatch) -> None:
     assert (info.n_params, info.n_params_non_embedding) == (12_000_000_000, 11_000_000_000)
     assert (info.size_source, info.training_tokens) == ("estimated", 100_000_000_000)
     assert info.trained
+
+
+@pytest.mark.parametrize("end", ["/chat/completions", "/completions", "/chat/completions/"])
+def test_an_address_that_ends_in_an_endpoint_is_told_what_to_be(end) -> None:
+    with pytest.raises(ModelError, match="base_url ends in") as raised:
+        identify(spec(base_url=f"https://example.invalid/v1{end}"))
+    assert raised.value.allowed == "`base_url: https://example.invalid/v1`"
+    assert raised.value.place.key == "base_url"

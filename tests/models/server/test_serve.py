@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 from toys import sweep
+from transformers import AutoTokenizer, GenerationConfig
 
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models.shipped import shipped_folder
@@ -23,16 +26,45 @@ NAME = "nano-codegen-s"
 FOLDER = shipped_folder(NAME)
 
 
+TEMPLATE = (
+    "{% for m in messages %}"
+    "{% if m.role == 'assistant' %} {{ m.content }}\n\n"
+    "{% elif m.role == 'system' %}{{ m.content }}\n\n"
+    "{% else %}{{ m.content }}{% endif %}"
+    "{% endfor %}"
+)
+"""A chat template that joins messages to the text prompt that they were cut from."""
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory) -> Iterator[str]:
+    with served(FOLDER, tmp_path_factory.mktemp("serve") / "log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def chat_folder(tmp_path_factory) -> Path:
+    """The model with a chat template, whose responses end with their line."""
+    folder = tmp_path_factory.mktemp("model") / NAME
+    shutil.copytree(FOLDER, folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    (newline,) = tokenizer.encode("\n", add_special_tokens=False)
+    GenerationConfig(eos_token_id=newline, pad_token_id=newline).save_pretrained(folder)
+    return folder
+
+
+@contextmanager
+def served(folder: Path, log: Path) -> Iterator[str]:
+    """Run `transformers serve` on a folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("serve") / "log"
     command = [
         str(Path(sys.executable).with_name("transformers")),
         *("serve", "--host", "127.0.0.1", "--port", str(port)),
-        *("--device", "cpu", "--dtype", "float32", str(FOLDER)),
+        *("--device", "cpu", "--dtype", "float32", str(folder)),
     ]
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:
@@ -88,5 +120,26 @@ def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
             assert theirs.scores.get(metric) == ours.scores.get(metric)
         assert theirs.divergence == ours.divergence
         assert theirs.usage is not None
+        assert theirs.usage.prompt_tokens == ours.prompt_tokens
+    assert {record.scores["raw"] for record in here.values()} == {True, False}
+
+
+@pytest.mark.slow
+def test_a_chat_gives_the_scores_of_the_local_backend(chat_folder, tmp_path) -> None:
+    fields = {"shots": [5], "seeds": [0], "query_splits": ["test"], "limit": 6}
+    more = {"predictions": "full", "selection": "oracle_coverage"}
+    remote = {"kind": "openai", "model": str(chat_folder), "tokenizer": NAME, "concurrency": 2}
+    chat = {"api": "chat", "thinking_tokens": 0}
+    local = evaluate_sweep(sweep("scan", models=[NAME], **fields, **more), tmp_path / "local")
+    with served(chat_folder, tmp_path / "log") as address:
+        entry = {**remote, **chat, "base_url": address}
+        chosen = sweep("scan", models=[entry], **fields, **more)
+        there = requests(evaluate_sweep(chosen, tmp_path / "served"))
+    here = requests(local)
+    assert here.keys() == there.keys()
+    for at, ours in here.items():
+        theirs = there[at]
+        assert theirs.scores == ours.scores
+        assert theirs.chat.text.strip() == ours.prediction.strip()
         assert theirs.usage.prompt_tokens == ours.prompt_tokens
     assert {record.scores["raw"] for record in here.values()} == {True, False}

@@ -117,7 +117,7 @@ def test_a_server_without_log_probabilities_decodes(mode) -> None:
     sent_requests = requests(n=6)
     with serving(ModelAnswers(shipped_folder(name))) as server:
         there = responses(remote(name, server, logprobs=mode), sent_requests)
-        assert len(server.bodies) == 6 + (2 if mode == "auto" else 0)
+        assert len(server.bodies) == 6 + (3 if mode == "auto" else 1), "the probes"
     here = responses(local(name), sent_requests)
     for ours, theirs in zip(here, there, strict=True):
         assert theirs.divergence == ours.divergence
@@ -130,5 +130,5 @@ def test_the_context_is_kept() -> None:
         sent_requests = requests(n=3)
         model = remote(name, server, context_length=20)
         outcomes = dict(model.respond(sent_requests))
-        assert len(server.bodies) == 1, "the probe"
+        assert len(server.bodies) == 2, "the probes"
     assert all("fewer than 20" in str(outcome) for outcome in outcomes.values())

@@ -1,4 +1,4 @@
-"""From exemplars to the text that a model sees."""
+"""The fixed parts of prompts, and prompts as one text."""
 
 from __future__ import annotations
 

@@ -1,0 +1,103 @@
+"""Chat responses without an answer that counts, by model and condition.
+
+Models ramble more often on some prompts than on others. Where a model is cut while it thinks more
+often under OOD than under ID, part of its gap is due to the bound of tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from icl_gap.schema import AnswerProblem, Condition, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNANSWERED_COLUMNS = ("condition", "query_id", "status", "reason", *get_args(Metric))
+"""Columns of requests that are needed, beside those of cells."""
+_PROBLEMS: tuple[AnswerProblem, ...] = get_args(AnswerProblem)
+_REQUEST = ["query_split", "shots", "seed", "query_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """Numbers of chat responses of one model on one benchmark that have no answer."""
+
+    model: str
+    benchmark: str
+    n: Mapping[Condition, int]
+    """Number of scored responses, by condition."""
+    counts: Mapping[AnswerProblem, Mapping[Condition, int]]
+    """Number of responses, by the reason for which they are wrong, and by condition."""
+    gap: float | None
+    """Relative gap of all queries together; None where it is not defined."""
+    gap_without_truncated: float | None
+    """The same without the queries that have a truncated response, under any condition."""
+
+    def __str__(self) -> str:
+        shown = [
+            f"{problem} "
+            + ", ".join(f"{each[c]} of {self.n[c]:,} {c.upper()}" for c in self.n if self.n[c])
+            for problem, each in self.counts.items()
+            if any(each.values())
+        ]
+        gaps = ["not defined" if g is None else f"{g:.3f}" for g in self._gaps]
+        return (
+            f"{self.model} on {self.benchmark}: responses without an answer: {'; '.join(shown)}; "
+            f"gap {gaps[0]} with truncated ones as wrong, {gaps[1]} without their queries"
+        )
+
+    @property
+    def _gaps(self) -> tuple[float | None, float | None]:
+        return self.gap, self.gap_without_truncated
+
+
+def count_unanswered(frame: pd.DataFrame, metric: Metric) -> list[Unanswered]:
+    """Count the chat responses without an answer, and show what truncated ones do to the gap.
+
+    Args:
+        frame: Results with the `UNANSWERED_COLUMNS`; 0 shots are left out of gaps, as ID and OOD
+            are one prompt there.
+        metric: Metric of the gaps.
+
+    Returns:
+        One entry for each model and benchmark that has such responses.
+    """
+    scored = frame[frame["status"] == "scored"]
+    found = []
+    for (model, dataset, split), rows in scored.groupby(
+        ["model", "dataset", "split"], observed=True
+    ):
+        if rows["reason"].isin(_PROBLEMS).any():
+            found.append(_counted(str(model), f"{dataset}/{split}", rows, metric))
+    return found
+
+
+def _counted(model: str, benchmark: str, rows: pd.DataFrame, metric: Metric) -> Unanswered:
+    conditions: tuple[Condition, ...] = get_args(Condition)
+    of = {condition: rows[rows["condition"] == condition] for condition in conditions}
+    truncated = rows.loc[rows["reason"] == "truncated", _REQUEST].drop_duplicates()
+    kept = rows.merge(truncated, on=_REQUEST, how="left", indicator=True)
+    kept = kept[kept["_merge"] == "left_only"]
+    return Unanswered(
+        model=model,
+        benchmark=benchmark,
+        n={condition: len(each) for condition, each in of.items()},
+        counts={
+            problem: {c: int((each["reason"] == problem).sum()) for c, each in of.items()}
+            for problem in _PROBLEMS
+        },
+        gap=_gap(rows, metric),
+        gap_without_truncated=_gap(kept, metric),
+    )
+
+
+def _gap(rows: pd.DataFrame, metric: Metric) -> float | None:
+    """Return the relative gap of some requests; None if A_id is 0 or a condition is missing."""
+    shown = rows[rows["shots"] > 0]
+    a_id, a_ood = (shown.loc[shown["condition"] == c, metric].dropna() for c in ("id", "ood"))
+    if a_id.empty or a_ood.empty or not a_id.any():
+        return None
+    return float(1 - a_ood.astype(float).mean() / a_id.astype(float).mean())

@@ -1,0 +1,109 @@
+"""Bodies of chat responses: strict reading, with reasoning set apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from icl_gap.models.server.responses import (
+    BodyError,
+    RawCompletion,
+    claimed_usage,
+    load_body,
+    read_end,
+    read_model,
+    read_usage,
+)
+
+_REASONING = ("reasoning_content", "reasoning")
+"""Fields of a message that hold reasoning, by server: DeepSeek, SGLang and older vLLM; vLLM and
+OpenRouter."""
+_OPEN = re.compile(r"\s*<(think|thinking|thought)>", re.IGNORECASE)
+_CLOSE = re.compile(r"</(think|thinking|thought)>", re.IGNORECASE)
+
+
+def read_chat_body(content: bytes) -> RawCompletion:
+    """Read the body of a chat response.
+
+    Args:
+        content: The body.
+
+    Returns:
+        The response, whose text is the message without reasoning. It is empty where the model has
+        ended, or was cut, before its answer began.
+
+    Raises:
+        BodyError: The body is not JSON, is an error, lacks a field of a chat response, or is a
+            call of a tool.
+    """
+    match body := load_body(content):
+        case {"choices": [{"message": {"tool_calls": [_, *_]} | {"function_call": {}}}]}:
+            raise BodyError(
+                "the model calls a tool, where none was offered", claimed_usage(body), final=True
+            )
+        case {
+            "choices": [{"message": dict(message), "finish_reason": "stop" | "length"} as choice]
+        }:
+            text, reasoning = _read_message(message, choice["finish_reason"], body)
+            end = read_end(choice)
+            usage = read_usage(body)
+            return RawCompletion(text, end, usage, choice, read_model(body), reasoning)
+        case {"choices": [{"message": dict(), "finish_reason": str(end)}]}:
+            raise BodyError(
+                f"it is not an answer: finish_reason is {end!r}", claimed_usage(body), final=True
+            )
+    raise BodyError("it lacks one choice with message and finish_reason", claimed_usage(body))
+
+
+def split_reasoning(text: str) -> tuple[str, str | None]:
+    """Split a text into the answer, and the reasoning that tags set apart before it.
+
+    An opening tag may be missing, as some chat templates write it into the prompt; without a
+    closing tag, all that follows an opening one is reasoning.
+
+    Args:
+        text: The text of a message.
+
+    Returns:
+        The answer, and the reasoning without its tags; None where there are no tags.
+    """
+    opened, closed = _OPEN.match(text), _CLOSE.search(text)
+    start = opened.end() if opened else 0
+    if closed:
+        return text[closed.end() :].lstrip(), text[start : closed.start()].strip()
+    return ("", text[start:].strip()) if opened else (text, None)
+
+
+def _read_message(
+    message: Mapping[str, Any], finish_reason: str, body: Mapping[str, Any]
+) -> tuple[str, str | None]:
+    """Return the text of a message without reasoning, and its reasoning.
+
+    Raises:
+        BodyError: There is neither a text, nor reasoning, nor a refusal, nor a cut.
+    """
+    reasoning = next((text for name in _REASONING if (text := message.get(name))), None)
+    reasoning = reasoning if isinstance(reasoning, str) else None
+    match message:
+        case {"content": str(content)}:
+            text = content
+        case {"content": list(parts)}:
+            text = "".join(map(_part, parts))
+        case {"refusal": str(refusal)} if refusal:
+            text = refusal
+        case _ if reasoning is not None or finish_reason == "length":
+            text = ""
+        case _:
+            raise BodyError("its message lacks a content", claimed_usage(body))
+    answer, inline = split_reasoning(text)
+    both = [each for each in (reasoning, inline) if each is not None]
+    return answer, "\n".join(both) if both else None
+
+
+def _part(part: object) -> str:
+    """Return the text of a part of a message; empty for a part of another type."""
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return text
+    return ""

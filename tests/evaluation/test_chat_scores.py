@@ -1,0 +1,239 @@
+"""A sweep on a chat server: records, both scores, and the same records after faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from serving import Body, Connection, Faults, ModelAnswers, chat_only, query_of, serving
+from toys import sweep, write_toy
+from typer.testing import CliRunner
+
+from icl_gap.cli import app
+from icl_gap.errors import InferenceError, StoreError
+from icl_gap.evaluation.planning import plan_sweep
+from icl_gap.evaluation.runner import evaluate_sweep
+from icl_gap.models.shipped import shipped_folder
+from icl_gap.results import Results, open_results
+from icl_gap.schema import Record
+
+ALONE: dict[str, Any] = {"shots": [2], "seeds": [0], "limit": 3}
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_toy(tmp_path_factory.mktemp("toys"))
+
+
+def entry(url: str, **fields: Any) -> dict[str, Any]:
+    return {"kind": "openai", "model": "m", "base_url": url, "thinking_tokens": 0, **fields}
+
+
+def target(query: str) -> str:
+    """The target of the toy benchmark's query in a message: `Q: a 1` asks for `A 1`."""
+    return query.splitlines()[0].removeprefix("Q: ").upper()
+
+
+def records(results: Results) -> dict[object, Record]:
+    """The records of a sweep, without what may differ between two runs."""
+    return {
+        (cell.info.query_split, cell.info.condition, record.query_id): replace(
+            record, seconds=0.0, usage=None
+        )
+        for cell in results
+        for record in cell.records
+    }
+
+
+def answered(card: str, folder: Path, message: Any, **fields: Any) -> list[Record]:
+    """The records of a sweep whose server responds to each query by a function."""
+
+    def respond(connection: Connection, body: Body) -> None:
+        if query_of(body).startswith("Q: "):
+            message(connection, query_of(body))
+        else:
+            connection.send_message("OK")
+
+    with serving(chat_only(respond)) as server:
+        results = evaluate_sweep(sweep(card, models=[entry(server.url, **fields)], **ALONE), folder)
+    return list(records(results).values())
+
+
+@pytest.mark.parametrize(
+    ("say", "fields", "raw", "strict", "reason"),
+    [
+        ("{}", {}, True, True, None),
+        ("Query: {}\nThat is it.", {"answer": "first_line"}, False, False, ...),
+        ("A: {}\nThat is it.", {}, True, False, None),
+        ("Let me see.\n{}", {}, False, False, ...),
+        ("Let me see.\n{}", {"answer": "last_line"}, True, False, None),
+        ("So:\n```\n{}\n```", {"answer": "fenced"}, True, False, None),
+        ("{}", {"answer": "fenced"}, False, True, "no answer"),
+        ("{}", {"answer": "after_label"}, False, True, "no answer"),
+        ("is ({})", {"answer": "regex", "answer_pattern": r"\((.*)\)"}, True, False, None),
+        ("", {}, False, False, "no answer"),
+    ],
+)
+def test_the_extracted_answer_counts_and_the_whole_one_stands_beside_it(
+    toy_card, tmp_path, say, fields, raw, strict, reason
+) -> None:
+    found = answered(
+        toy_card,
+        tmp_path / "r",
+        lambda c, query: c.send_message(say.format(target(query))),
+        **fields,
+    )
+    assert len(found) == 12
+    for record in found:
+        assert record.status == "scored"
+        assert record.scores["raw"] == raw
+        assert record.chat.strict_raw == strict
+        assert reason is ... or record.reason == reason
+        assert (record.prediction is None) == (record.reason == "no answer")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"content": "{}\nand on and on"}, "ran on"),
+        ({"content": "", "reasoning_content": "hm"}, "truncated"),
+        ({"content": "<think>hm, {}"}, "truncated"),
+        ({"content": None}, "truncated"),
+    ],
+)
+def test_a_response_that_reaches_the_bound_is_wrong_for_a_reason_of_its_own(
+    toy_card, tmp_path, message, reason
+) -> None:
+    def send(connection: Connection, query: str) -> None:
+        content = message["content"] and message["content"].format(target(query))
+        connection.send_message(finish_reason="length", **{**message, "content": content})
+
+    for record in answered(toy_card, tmp_path / "r", send):
+        assert (record.status, record.reason) == ("scored", reason)
+        assert set(record.scores.values()) == {False}
+        assert record.finish_reason == "length"
+
+
+def test_analyze_tells_of_truncated_responses(toy_card, tmp_path) -> None:
+    def send(connection: Connection, query: str) -> None:
+        if query.startswith("Q: a"):
+            connection.send_message("<think>", finish_reason="length")
+        else:
+            connection.send_message(target(query))
+
+    answered(toy_card, tmp_path / "r", send)
+    outcome = CliRunner().invoke(app, ["analyze", str(tmp_path / "r"), "-v"])
+    assert outcome.exit_code == 0
+    assert "note: m on toy/plain: responses without an answer: truncated" in outcome.output
+
+
+def test_reasoning_is_kept_and_is_no_answer(toy_card, tmp_path) -> None:
+    def send(connection: Connection, query: str) -> None:
+        connection.send_message(f"<think>Z 9\n</think>\n{target(query)}")
+
+    for record in answered(toy_card, tmp_path / "r", send):
+        assert record.scores["raw"]
+        assert record.chat.reasoning == "Z 9"
+        assert record.chat.strict_raw
+
+
+def test_a_cell_says_how_its_server_was_used(toy_card, tmp_path) -> None:
+    def respond(connection: Connection, body: Body) -> None:
+        if "temperature" in body:
+            connection.send_json({"error": {"message": "no 'temperature', please"}}, 400)
+        else:
+            connection.send_message("A 1")
+
+    with serving(chat_only(respond)) as server:
+        results = evaluate_sweep(
+            sweep(toy_card, models=[entry(server.url)], **ALONE), tmp_path / "r"
+        )
+    for info in results.infos:
+        about = info.provenance
+        assert (about["api"], about["answer"]) == ("chat", "first_line")
+        assert about["left_out"] == ["temperature"]
+    frame = results.frame()
+    assert set(frame["chat_text"]) == {"A 1"}
+    assert {"chat_reasoning", "chat_strict_raw"} <= {*frame.columns}
+
+
+def test_the_records_name_the_messages(toy_card, tmp_path) -> None:
+    with serving(chat_only(lambda c, _: c.send_message("A"))) as server:
+        chosen = sweep(toy_card, models=[entry(server.url)], **ALONE)
+        found = records(evaluate_sweep(chosen, tmp_path / "r"))
+    plan = plan_sweep(chosen)
+    for cell in plan.cells:
+        for request in plan.requests(cell):
+            record = found[cell.info.query_split, cell.info.condition, request.query_id]
+            assert record.prompt_sha256 == request.prompt.messages_sha256 != request.prompt.sha256
+            assert record.prompt_tokens is None
+
+
+@pytest.mark.slow
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 999), concurrency=st.sampled_from([1, 3, 8]))
+def test_faults_and_order_change_no_record(toys, tmp_path_factory, seed, concurrency) -> None:
+    faults = Faults(target, share=0.5, seed=seed, slow=0.1)
+
+    def respond(connection: Connection, body: Body) -> None:
+        if query_of(body).startswith("Q: "):
+            faults(connection, body)
+        else:
+            connection.send_message("OK")
+
+    whole, faulty = (tmp_path_factory.mktemp(name) for name in ("whole", "faulty"))
+    with serving(chat_only(lambda c, b: c.send_message(target(query_of(b))))) as server:
+        chosen = sweep(toys, models=[entry(server.url)], **ALONE)
+        expected = records(evaluate_sweep(chosen, whole))
+    with serving(chat_only(respond)) as server:
+        fields = {"concurrency": concurrency, "max_attempts": 2, "timeout": 1.0}
+        chosen = sweep(toys, models=[entry(server.url, **fields)], **ALONE)
+        while True:
+            try:
+                found = records(evaluate_sweep(chosen, faulty))
+            except InferenceError:
+                continue
+            break
+    assert found == expected
+    assert len(found) == 12
+
+
+def test_a_chat_gives_the_scores_of_the_model_on_this_machine(tmp_path) -> None:
+    name = "nano-codegen-s"
+    more = {"shots": [5], "seeds": [0], "limit": 6, "predictions": "full"}
+    answers = ModelAnswers(shipped_folder(name))
+    with serving(chat_only(answers.chat)) as server:
+        remote = {"kind": "openai", "model": name, "base_url": server.url, "tokenizer": name}
+        there = evaluate_sweep(sweep("scan", models=[remote], **more), tmp_path / "there")
+    here = evaluate_sweep(sweep("scan", models=[name], **more), tmp_path / "here")
+    ours, theirs = records(here), records(there)
+    assert ours.keys() == theirs.keys()
+    for at, mine in ours.items():
+        assert theirs[at].scores == mine.scores
+        assert theirs[at].exemplar_ids == mine.exemplar_ids
+        assert theirs[at].chat.text.strip() == mine.prediction.strip()
+    assert {record.scores["raw"] for record in ours.values()} == {True, False}
+
+
+def test_two_endpoints_never_fill_one_cell(toy_card, tmp_path) -> None:
+    def stopping(connection: Connection, body: Body) -> None:
+        if "prompt" in body:
+            connection.send_json({"error": "no completions"}, 404)
+        elif query_of(body).startswith("Q: a 1\n") or query_of(body).startswith("Q: d 1\n"):
+            connection.send_json({"error": "not this one"}, 400)
+        else:
+            connection.send_message("A 1")
+
+    with serving(stopping) as server:
+        model = {"kind": "openai", "model": "m", "base_url": server.url, "logprobs": "none"}
+        chosen = sweep(toy_card, models=[model], **{**ALONE, "limit": 20})
+        with pytest.raises(InferenceError, match="not this one"):
+            evaluate_sweep(chosen, tmp_path / "r")
+        server.answer = lambda c, _: c.send_text(" A 1")
+        with pytest.raises(StoreError, match="`api: chat`, and the server now has `api: compl"):
+            evaluate_sweep(chosen, tmp_path / "r")
+    assert open_results(tmp_path / "r").failed
