@@ -37,7 +37,10 @@ def divided(method: Method) -> NewSplit:
     return divide(SCAN, LANGUAGES["tokens"], method, share=0.2, seed=0)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=pytest.mark.slow if m == "mcd" else ()) for m in METHODS],
+)
 def test_every_example_is_on_one_side(method) -> None:
     found = divided(method)
     train, test = ({example.id for example in side} for side in (found.train, found.test))

@@ -22,6 +22,8 @@ from icl_gap.plots.figure import build
 from icl_gap.plots.heatmap import CELL, COLOUR_MAP, short_number, text_colour
 
 RECIPES = {recipe.name: recipe for recipe in shipped_recipes()}
+FAST = {"gap_vs_scale", "cells", "ood_vs_id"}
+"""One recipe of each shape; the others are fitted to pages by the slow tests."""
 
 
 def of_size(family: str, name: str, n_params: int | None, gap: float | None) -> list[GapPoint]:
@@ -304,7 +306,13 @@ def test_one_side_is_drawn_where_only_one_was_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "benchmarks", [*(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2)), 3]
 )
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+        for name in sorted(RECIPES)
+    ],
+)
 def test_figures_fit_a_column_of_a_page(tmp_path: Path, name: str, benchmarks: int) -> None:
     from matplotlib.image import imread
 

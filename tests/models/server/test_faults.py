@@ -55,7 +55,7 @@ FINAL = (
 """How requests fail that are not sent again."""
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_every_request_ends_as_right_or_as_a_failure(seed, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-tests-alone")
     faults = Faults(response_text, share=0.6, seed=seed)
