@@ -53,8 +53,8 @@ class Analysis:
     """The test side's gap less the train side's, of each setting that has both."""
     fits: tuple[GapFit, ...]
     common: tuple[CommonSlope, ...]
-    """One for each benchmark, number of shots and query split for which several families are
-    fitted."""
+    """One for each family on a benchmark with several shots or sides, and one for each side and
+    number of shots of a benchmark with several families."""
     reasoning: tuple[ReasoningGap, ...]
     """Reasoning gaps on the benchmarks that have composed questions and their parts."""
     comparisons: tuple[GapDifference, ...]
