@@ -54,3 +54,8 @@ def plain_number(value: float, digits: int = 2) -> str:
     """Format a number with a proper minus."""
     text = f"{value:.{digits}f}"
     return (text.removeprefix("-") if not float(text) else text).replace("-", "\u2212")
+
+
+def signed_interval(ends: tuple[float, float], digits: int = 2) -> str:
+    """Format the ends of an interval of a change."""
+    return f"[{', '.join(signed_number(end, digits) for end in ends)}]"

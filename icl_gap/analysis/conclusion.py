@@ -16,7 +16,7 @@ from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import GapPoint
 from icl_gap.analysis.scaling.scale import SCALES
 from icl_gap.analysis.scaling.slopes import CommonSlope, GapFit, Verdict
-from icl_gap.text import plain_number, shots_text, signed_number
+from icl_gap.text import plain_number, shots_text, signed_interval, signed_number
 
 REMEDY_SLOPE = -0.1
 """Slope that a remedy is to detect: a tenth of the gap for ten times the scale."""
@@ -158,8 +158,7 @@ def _sentence(slope: GapFit | CommonSlope, family: str, margin: float) -> str:
 def _change(slope: GapFit | CommonSlope) -> str:
     if slope.slope_interval is None:
         return f"{signed_number(slope.slope)} [not resolved]"
-    low, high = slope.slope_interval
-    return f"{signed_number(slope.slope)} [{signed_number(low)}, {signed_number(high)}]"
+    return f"{signed_number(slope.slope)} {signed_interval(slope.slope_interval)}"
 
 
 def _at_largest(fits: Sequence[GapFit]) -> str:
@@ -182,8 +181,8 @@ def _between_sides(analysis: Analysis, fits: Sequence[GapFit]) -> Iterable[str]:
         for side in analysis.sides:
             here = (side.model, side.benchmark, side.shots) == (fit.largest, fit.benchmark, shots)
             if here and side.contrast is not None:
-                low, high = signed_number(side.contrast.low), signed_number(side.contrast.high)
-                yield f"Test less train: {signed_number(side.contrast.value)} [{low}, {high}]."
+                ends = signed_interval((side.contrast.low, side.contrast.high))
+                yield f"Test less train: {signed_number(side.contrast.value)} {ends}."
 
 
 def _remedy(analysis: Analysis, fits: Sequence[GapFit]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
 
 import numpy as np
 from scipy import stats
@@ -12,6 +11,7 @@ from icl_gap.analysis.bootstrap import Draws, percentile_interval
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.pairing import PairedOutcomes
+from icl_gap.analysis.ratios import ratio
 from icl_gap.analysis.resolution import relative_gap
 
 POWER = 0.8
@@ -39,16 +39,10 @@ def fieller(
     Returns:
         The ends; None if the interval is unbounded because A_id may be zero.
     """
-    z = stats.norm.ppf((1 + confidence) / 2)
     known = ~np.isnan(draws.a_id)
-    cov = np.cov(np.stack([draws.a_id[known], draws.a_ood[known]])) * z**2
-    a = a_id**2 - cov[0, 0]
-    b = a_id * a_ood - cov[0, 1]
-    c = a_ood**2 - cov[1, 1]
-    if a <= 0:
-        return None
-    root = sqrt(max(0.0, b * b - a * c))
-    return float(1 - (b + root) / a), float(1 - (b - root) / a)
+    cov = np.cov(np.stack([draws.a_ood[known], draws.a_id[known]]))
+    kept = ratio(a_ood, a_id, cov, confidence)
+    return None if kept is None else (1 - kept.high, 1 - kept.low)
 
 
 def detectable_gap(gap: Estimate, draws: Draws, *, exact: bool, confidence: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from geography import FACTS
 from hypothesis import given
 from hypothesis import strategies as st
 from scored import executed
@@ -12,16 +13,6 @@ from icl_gap.programs.languages import LANGUAGES
 from icl_gap.schema import Score
 from icl_gap.scoring import score_batch
 
-FACTS = """
-state('north','no','alpha',100,10.0,1,'alpha','beta','x','y').
-state('south','so','gamma',300,60.0,2,'gamma','x','y','z').
-city('north','no','alpha',90).
-city('south','so','gamma',250).
-river('long',900,['north','south']).
-river('short',10,['north']).
-border('north','no',['south']).
-border('south','so',['north']).
-"""
 DATABASE = Database(
     FACTS,
     {

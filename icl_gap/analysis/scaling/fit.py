@@ -130,7 +130,7 @@ def _fit(
 ) -> GapFit:
     scatter, regression, point = posterior(likelihood), curve.regression, curve.first
     line = line_posterior(curve, scatter)
-    slope = regression.slope(scatter.taus, scatter.weights)
+    slope = regression.slope(*scatter.plausible)
     bounded = bool(np.isfinite(slope.interval(max(0.95, settings.confidence))).all())
     unsupported = _unsupported(curve, scatter, scale, bounded=bounded)
     interval = slope.interval(settings.confidence) if bounded else None

@@ -9,7 +9,6 @@ from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.scaling.families import ScalingCurve
 from icl_gap.analysis.scaling.line_posterior import LinePosterior
 from icl_gap.analysis.scaling.mixtures import mixture_quantile
-from icl_gap.analysis.scaling.regression import LEAST_WEIGHT
 from icl_gap.analysis.scaling.scatter import PRIOR_SD, Scatter, posterior
 from icl_gap.analysis.scaling.slopes import BandPoint, FitSettings, PredictedGap, PriorSensitivity
 from icl_gap.analysis.scaling.verdicts import EQUIVALENCE, judge_closed
@@ -19,14 +18,13 @@ BAND_POINTS = 25
 
 def line_posterior(curve: ScalingCurve, scatter: Scatter) -> LinePosterior:
     """Return the line under all plausible values of tau."""
-    kept = scatter.weights > LEAST_WEIGHT
-    taus, weights = scatter.taus[kept], scatter.weights[kept]
+    taus, weights = scatter.plausible
     found = curve.regression.line(taus)
     covs = ((c[0, 0], c[0, 1], c[1, 1]) for c in found.cov)
     return LinePosterior(
         curve.regression.centre,
         tuple(map(float, taus)),
-        tuple(map(float, weights / weights.sum())),
+        tuple(map(float, weights)),
         tuple(map(float, found.coefficients[:, 0])),
         tuple(map(float, found.coefficients[:, 1])),
         tuple((float(a), float(b), float(c)) for a, b, c in covs),

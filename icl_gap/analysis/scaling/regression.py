@@ -30,8 +30,6 @@ from scipy import stats
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.text import brief
 
-LEAST_WEIGHT = 1e-4
-"""Posterior probability below which a value of tau is left out."""
 _STEPS = 6
 """Gauss-Newton steps of a fit."""
 _REACH = np.array([0.0, 0.3, 0.6, 0.9, 1.2, 1.5, 1.8, 2.1, 2.5, 3.0, 4.0, 6.0, 10.0, 20.0])
@@ -236,8 +234,6 @@ class CurveRegression:
     def slope(self, taus: Floats, weights: Floats) -> Confidence:
         """Return the confidence distribution of the slope, given the posterior of tau, (T,)."""
         level, column = self._design[:, :1], self._design[:, 1]
-        kept = weights > LEAST_WEIGHT
-        taus, weights = taus[kept], weights[kept] / weights[kept].sum()
         line = self.line(taus)
         centre, se = line.coefficients[:, 1], np.sqrt(line.cov[:, 1, 1])
         wide = float(weights @ se) + float(np.ptp(centre))

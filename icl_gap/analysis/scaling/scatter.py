@@ -19,7 +19,7 @@ from scipy.linalg import block_diag
 
 from icl_gap.analysis.outcomes import Floats
 from icl_gap.analysis.scaling.mixtures import mixture_quantile
-from icl_gap.analysis.scaling.regression import LEAST_WEIGHT, CurveRegression
+from icl_gap.analysis.scaling.regression import CurveRegression
 from icl_gap.text import brief
 
 PRIOR_SD = 0.12
@@ -28,6 +28,8 @@ TAUS = 0.8 * (np.arange(18) / 17) ** 2
 """Nodes of the quadrature over tau."""
 RHOS = np.array([0.05, 0.35, 0.65, 0.95])
 """Nodes of the quadrature over rho."""
+LEAST_WEIGHT = 1e-4
+"""Posterior probability below which a node is left out."""
 _RIDGE = 1e-9
 """Added to normal equations, for curves in which no request is right."""
 
@@ -43,6 +45,12 @@ class Scatter:
     def taus(self) -> Floats:
         """(T,): nodes of tau."""
         return TAUS
+
+    @property
+    def plausible(self) -> tuple[Floats, Floats]:
+        """The nodes of tau that are not negligible, and their probabilities, which sum to 1."""
+        kept = self.weights > LEAST_WEIGHT
+        return TAUS[kept], self.weights[kept] / self.weights[kept].sum()
 
     @property
     def mean_rho(self) -> float:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from icl_gap.analysis.scaling.slopes import Closed, Verdict
 from icl_gap.analysis.scaling.trends import LEVEL, PermutationTest
-from icl_gap.text import signed_number
+from icl_gap.text import signed_interval
 
 EQUIVALENCE = 0.9
 """Confidence of an interval that has to lie within the margin, for a test at 5%."""
@@ -48,13 +48,13 @@ def judge(evidence: SlopeEvidence, margin: float) -> tuple[Verdict, str]:
     if not reasons:
         verdict: Verdict = "narrows" if evidence.slope < 0 else "widens"
         return verdict, (
-            f"the 95% interval of the slope, {_ends(evidence.interval)}, excludes 0, and the "
-            f"permutation test has p = {evidence.permutation.p_value:.3f}"
+            f"the 95% interval of the slope, {signed_interval(evidence.interval, 3)}, excludes 0, and "
+            f"the permutation test has p = {evidence.permutation.p_value:.3f}"
         )
     if within:
         return "no change beyond margin", (
             f"the 90% interval of the change between the smallest and the largest model, "
-            f"{_ends(evidence.change)}, lies within {margin:g}"
+            f"{signed_interval(evidence.change, 3)}, lies within {margin:g}"
         )
     return "undetermined", "; ".join(reasons)
 
@@ -64,7 +64,9 @@ def _against_a_trend(evidence: SlopeEvidence) -> list[str]:
     reasons = []
     low, high = evidence.interval
     if low <= 0 <= high:
-        reasons.append(f"the 95% interval of the slope, {_ends(evidence.interval)}, holds 0")
+        reasons.append(
+            f"the 95% interval of the slope, {signed_interval(evidence.interval, 3)}, holds 0"
+        )
     p, least = evidence.permutation.p_value, evidence.permutation.least
     if least > LEVEL:
         reasons.append(
@@ -80,10 +82,6 @@ def _against_a_trend(evidence: SlopeEvidence) -> list[str]:
     if agreeing < 1:
         reasons.append("the difference of accuracies and the log-odds ratio go the other way")
     return reasons
-
-
-def _ends(interval: tuple[float, float]) -> str:
-    return f"[{', '.join(signed_number(end, 3) for end in interval)}]"
 
 
 def judge_closed(interval: tuple[float, float] | None, margin: float) -> Closed:
