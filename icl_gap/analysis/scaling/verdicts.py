@@ -48,8 +48,8 @@ def judge(evidence: SlopeEvidence, margin: float) -> tuple[Verdict, str]:
     if not reasons:
         verdict: Verdict = "narrows" if evidence.slope < 0 else "widens"
         return verdict, (
-            f"the 95% interval of the slope, {signed_interval(evidence.interval, 3)}, excludes 0, and "
-            f"the permutation test has p = {evidence.permutation.p_value:.3f}"
+            f"the 95% interval of the slope, {signed_interval(evidence.interval, 3)}, excludes 0,"
+            f" and the permutation test has p = {evidence.permutation.p_value:.3f}"
         )
     if within:
         return "no change beyond margin", (
