@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -35,6 +34,7 @@ from icl_gap.analysis.scaling.slopes import (
     GapFit,
     LackOfFit,
     LeaveOneOutSlope,
+    ScatterSource,
     Trend,
 )
 from icl_gap.analysis.scaling.trends import PermutationTest, kendall, permutation_test
@@ -45,8 +45,23 @@ MIN_SIZES = 3
 REFUTED = 0.01
 """Level at which the points refute a line with the largest scatter that is plausible."""
 
-Likelihoods: TypeAlias = Mapping[tuple[str, bool], Floats]
-"""Likelihood of the scatter, (T, R), by family and whether sides are pooled."""
+
+@dataclass(frozen=True, slots=True)
+class _FamilyScatter:
+    """The scatter between a family's models, and where it comes from."""
+
+    likelihood: Floats
+    """(T, R)."""
+    scatter: Scatter
+    source: ScatterSource
+
+    @classmethod
+    def of(cls, curves: Sequence[ScalingCurve]) -> _FamilyScatter:
+        """Estimate it from all curves together: from replicates, if all curves have them."""
+        replicated = all(curve.replicated for curve in curves)
+        likelihood = scatter_likelihood([c.regression for c in curves], by_size=replicated)
+        source: ScatterSource = "replicates" if replicated else "residuals"
+        return cls(likelihood, posterior(likelihood), source)
 
 
 def fit_gaps(
@@ -65,26 +80,22 @@ def fit_gaps(
         The fit of each family with at least two sizes of a trained model; the common slopes of
         `common_slopes`; and remarks on families with fewer sizes.
     """
-    scale = SCALES[settings.against]
-    curves, remarks = scaling_curves(measured, scale, estimated_sizes=settings.estimated_sizes)
+    curves, remarks = scaling_curves(
+        measured, SCALES[settings.against], estimated_sizes=settings.estimated_sizes
+    )
     families: dict[tuple[str, bool], list[ScalingCurve]] = defaultdict(list)
     questions: dict[tuple[str, str, bool], list[ScalingCurve]] = defaultdict(list)
     for curve in curves:
         family, _, pooled = curve.question
         families[family, pooled].append(curve)
         questions[curve.question].append(curve)
-    likelihoods = {
-        key: scatter_likelihood(
-            [curve.regression for curve in group], by_size=all(curve.replicated for curve in group)
-        )
-        for key, group in families.items()
-    }
-    scatters = {key: posterior(each) for key, each in likelihoods.items()}
+    found = {key: _FamilyScatter.of(group) for key, group in families.items()}
     fits = []
-    for question, group in questions.items():
-        key = question[0], question[2]
-        test = permutation_test([[c.regression for c in group]], scatters[key].mean)
-        fits += [_fit(curve, likelihoods[key], test, scale, settings) for curve in group]
+    for (family, _, pooled), group in questions.items():
+        of_family = found[family, pooled]
+        test = permutation_test([[c.regression for c in group]], of_family.scatter.mean)
+        fits += [_fit(curve, of_family, test, settings) for curve in group]
+    scatters = {key: each.scatter for key, each in found.items()}
     lines = [curve for curve in curves if curve.n_sizes >= MIN_SIZES]
     return _without_hidden_trends(fits), common_slopes(lines, scatters, settings), remarks
 
@@ -122,15 +133,11 @@ def with_forms(fits: Sequence[GapFit], measured: Sequence[ResampledGap]) -> tupl
 
 
 def _fit(
-    curve: ScalingCurve,
-    likelihood: Floats,
-    test: PermutationTest,
-    scale: Scale,
-    settings: FitSettings,
+    curve: ScalingCurve, found: _FamilyScatter, test: PermutationTest, settings: FitSettings
 ) -> GapFit:
-    scatter, regression, point = posterior(likelihood), curve.regression, curve.first
+    scatter, scale, point = found.scatter, SCALES[settings.against], curve.first
     line = line_posterior(curve, scatter)
-    slope = regression.slope(*scatter.plausible)
+    slope = curve.regression.slope(*scatter.plausible)
     bounded = bool(np.isfinite(slope.interval(max(0.95, settings.confidence))).all())
     unsupported = _unsupported(curve, scatter, scale, bounded=bounded)
     interval = slope.interval(settings.confidence) if bounded else None
@@ -167,11 +174,11 @@ def _fit(
         query_split=point.query_split,
         intercept=line.mean(10**line.centre) - value * line.centre,
         between_model_sd=Estimate(scatter.mean, scatter.quantile(0.025), scatter.quantile(0.975)),
-        between_model_sd_from="replicates" if curve.replicated else "residuals",
+        between_model_sd_from=found.source,
         lack_of_fit=_lack_of_fit(curve),
         r_squared=_explained(curve, line),
         classical=_classical(curve, settings.confidence),
-        sensitivity=prior_sensitivity(curve, likelihood, settings.confidence),
+        sensitivity=prior_sensitivity(curve, found.likelihood, settings.confidence),
         n_points=len(x),
         models=tuple(each.point.model for each in curve.used),
         scales=tuple(float(scale.of(each.point) or 0) for each in curve.used),

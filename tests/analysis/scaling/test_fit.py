@@ -349,6 +349,14 @@ def test_replicates_of_a_size_give_the_scatter() -> None:
     assert replicated.between_model_sd_from == "replicates"
     assert other.between_model_sd_from == "residuals"
     assert replicated.between_model_sd.value < other.between_model_sd.value / 2
+    # Where a curve of the family lacks replicates, tau comes from residuals, and both fits say so.
+    lone = [
+        replace(each, info=replace(each.info, split="length", key=f"{n:064x}"))
+        for n, each in enumerate(cells(seeded=True))
+        if each.info.training_seed == 1
+    ]
+    mixed = analyze(cells(seeded=True) + lone, resamples=400).fits
+    assert [fit.between_model_sd_from for fit in mixed] == ["residuals", "residuals"]
 
 
 def test_a_pooled_fit_of_sides_that_disagree_gets_no_verdict() -> None:
