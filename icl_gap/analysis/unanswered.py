@@ -6,7 +6,7 @@ often under OOD than under ID, part of its gap is due to the bound of tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
@@ -43,15 +43,20 @@ class Unanswered:
             for problem, each in self.counts.items()
             if any(each.values())
         ]
-        gaps = ["not defined" if g is None else f"{g:.3f}" for g in self._gaps]
+        gaps = self.gap_texts
         return (
             f"{self.model} on {self.benchmark}: responses without an answer: {'; '.join(shown)}; "
             f"gap {gaps[0]} with truncated ones as wrong, {gaps[1]} without their queries"
         )
 
     @property
-    def _gaps(self) -> tuple[float | None, float | None]:
-        return self.gap, self.gap_without_truncated
+    def gap_texts(self) -> tuple[str, str]:
+        """Both gaps as text: with truncated responses as wrong, and without their queries."""
+        first, second = (
+            "not defined" if gap is None else f"{gap:.3f}"
+            for gap in (self.gap, self.gap_without_truncated)
+        )
+        return first, second
 
 
 def count_unanswered(frame: pd.DataFrame, metric: Metric) -> list[Unanswered]:
@@ -89,15 +94,39 @@ def _counted(model: str, benchmark: str, rows: pd.DataFrame, metric: Metric) -> 
             problem: {c: int((each["reason"] == problem).sum()) for c, each in of.items()}
             for problem in _PROBLEMS
         },
-        gap=_gap(rows, metric),
-        gap_without_truncated=_gap(kept, metric),
+        gap=gap_of_rows(rows, metric),
+        gap_without_truncated=gap_of_rows(kept, metric),
     )
 
 
-def _gap(rows: pd.DataFrame, metric: Metric) -> float | None:
-    """Return the relative gap of some requests; None if A_id is 0 or a condition is missing."""
+def unanswered_table(found: Sequence[Unanswered]) -> list[dict[str, str]]:
+    """Return the counts as rows of a table, a condition each."""
+    return [
+        {
+            "benchmark": each.benchmark,
+            "model": each.model,
+            "condition": condition.upper(),
+            "responses": f"{n:,}",
+            **{problem: f"{each.counts[problem][condition]:,}" for problem in _PROBLEMS},
+            "gap, truncated wrong": gaps[0],
+            "gap without truncated": gaps[1],
+        }
+        for each in found
+        for gaps in [each.gap_texts]
+        for condition, n in each.n.items()
+        if n
+    ]
+
+
+def gap_of_rows(rows: pd.DataFrame, outcome: str) -> float | None:
+    """Return the relative gap of some requests; None if A_id is 0 or a condition is missing.
+
+    Args:
+        rows: The requests; those with 0 shots are left out.
+        outcome: The column that says which are right; missing values are left out.
+    """
     shown = rows[rows["shots"] > 0]
-    a_id, a_ood = (shown.loc[shown["condition"] == c, metric].dropna() for c in ("id", "ood"))
+    a_id, a_ood = (shown.loc[shown["condition"] == c, outcome].dropna() for c in ("id", "ood"))
     if a_id.empty or a_ood.empty or not a_id.any():
         return None
     return float(1 - a_ood.astype(float).mean() / a_id.astype(float).mean())

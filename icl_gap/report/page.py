@@ -24,8 +24,12 @@ from icl_gap.analysis import (
     reasoning_table,
 )
 from icl_gap.analysis.conclusion import QUESTION, conclude
+from icl_gap.analysis.strict_scores import STRICT_COLUMNS, both_scores_table, compare_scores
+from icl_gap.analysis.unanswered import UNANSWERED_COLUMNS, count_unanswered, unanswered_table
 from icl_gap.errors import InputError
 from icl_gap.evaluation.precision import read_checks
+from icl_gap.evaluation.repeats import read_repeats
+from icl_gap.evaluation.spending import count_tokens_used
 from icl_gap.evaluation.texts import read_texts
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.metrics import METRICS
@@ -41,7 +45,7 @@ PARTS = Path(__file__).parent
 TEXT_COLUMNS = frozenset({
     "benchmark", "model", "queries", "family", "families", "best form", "status", "where",
     "exemplars", "identity", "part used", "fingerprint (sha256)", "texts in this page",
-    "verdict", "at the largest",
+    "verdict", "at the largest", "condition",
 })  # fmt: skip
 """Columns of text; all others hold numbers and are aligned to the right."""
 
@@ -109,9 +113,10 @@ def _page(
         conclusion=conclude(analysis),
         figures=figures,
         not_drawn=not_drawn,
-        tables=_tables(analysis),
+        tables=_tables(analysis) | _chat_tables(results, analysis),
         unresolved=[point for point in analysis.points if point.gap is None],
-        checks=read_checks(results.folder),
+        checks=[*read_checks(results.folder), *read_repeats(results.folder)],
+        uses=[use for use in count_tokens_used(results) if use.completion_tokens is not None],
         unfinished=results.unfinished,
         run=run,
         sweep=yaml.safe_dump(dict(results.sweep), sort_keys=False, allow_unicode=True),
@@ -133,6 +138,17 @@ def _tables(analysis: Analysis) -> dict[str, list[dict[str, str]]]:
         "common": common_table(analysis),
         "reasoning": reasoning_table(analysis),
         "evidence": evidence_table(analysis),
+    }
+
+
+def _chat_tables(results: Results, analysis: Analysis) -> dict[str, list[dict[str, str]]]:
+    """Return the tables of chat responses; they are empty where there are none."""
+    if not any(info.provenance.get("answer") for info in results.infos):
+        return {"both scores": [], "unanswered": []}
+    frame = results.frame({*UNANSWERED_COLUMNS, *STRICT_COLUMNS})
+    return {
+        "both scores": both_scores_table(compare_scores(frame, analysis.metric)),
+        "unanswered": unanswered_table(count_unanswered(frame, analysis.metric)),
     }
 
 

@@ -370,7 +370,9 @@ function side(one, opened) {
   made.append(
     make("h3", {}, `${cell.condition.toUpperCase()}: exemplars from ${pool} `,
       make("span", { cls: `badge ${outcomeClass(row)}` }, outcomeText(row))),
-    facts(one), make("h3", {}, "Response, compared with the gold target"), ...answered(one),
+    facts(one),
+    make("h3", {}, `${one.record.chat ? "Extracted answer" : "Response"}, compared with the gold target`),
+    ...answered(one), ...wholeResponse(one),
     make("h3", {}, "Coverage"), coverage(one),
     make("h3", {}, "Prompt"), ...prompt(one), stored(one));
   return made;
@@ -382,8 +384,10 @@ function facts({ record, exemplars }) {
     ["Exemplars", exemplars.length], ["Coverage", Number(record.coverage).toFixed(3)],
     ["Prompt tokens", record.prompt_tokens], ["First divergence", record.divergence?.position],
     ["Ended by", record.finish_reason], ["Gold log-likelihood", likely],
-    [capitalized(report.metrics.join(" / ")),
+    [capitalized(report.metrics.join(" / ")) + (record.chat ? ", extracted answer" : ""),
       report.metrics.map((metric) => yes(record.scores[metric])).join(" / ")],
+    record.chat ? [`${capitalized(report.metrics.join(" / "))}, whole response`,
+      report.metrics.map((metric) => yes(record.chat[`strict_${metric}`])).join(" / ")] : ["", null],
     ["Reason", record.reason], ["Tokens counted by the server", counted(record.usage)],
   ].filter(([, value]) => value !== null && value !== undefined);
   return make("dl", { cls: "facts" }, ...shown.map(([name, value]) =>
@@ -393,13 +397,14 @@ function facts({ record, exemplars }) {
 /** The tokens of a request as its server counts them; null where none did. */
 function counted(usage) {
   if (!usage) return null;
-  const [read, written] = [usage.prompt_tokens, usage.completion_tokens].map((n) => n.toLocaleString("en"));
-  return `${read} read, ${written} written`;
+  const shown = (n) => n.toLocaleString("en");
+  const thought = usage.reasoning_tokens ? `, ${shown(usage.reasoning_tokens)} of these for thinking` : "";
+  return `${shown(usage.prompt_tokens)} read, ${shown(usage.completion_tokens)} written${thought}`;
 }
 
 const capitalized = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-const yes = (value) => (value === undefined ? "not known" : value ? "right" : "wrong");
+const yes = (value) => (value === undefined || value === null ? "not known" : value ? "right" : "wrong");
 
 /** The response and the gold target, with differences marked by more than colour. */
 function answered({ record, query }) {
@@ -410,7 +415,10 @@ function answered({ record, query }) {
     };
     return [make("p", { cls: "note" }, why[record.status] ?? `There is no score: ${visible(record.status)}.`)];
   }
-  if (record.prediction === null) return cutShort(record, query[2]);
+  if (record.prediction === null) {
+    return record.chat ? [make("p", { cls: "note" }, WITHOUT_ANSWER[record.reason] ?? "There is no answer.")]
+      : cutShort(record, query[2]);
+  }
   const parts = [];
   const predicted = record.prediction.trim(); // exact match, too, leaves out white space around it
   if (query[2] === null) parts.push(make("p", { cls: "note" }, "The gold target is not at hand."));
@@ -425,6 +433,52 @@ function answered({ record, query }) {
   }
   if (predicted === "") parts.push(make("p", { cls: "note" }, "The response is empty."));
   return parts;
+}
+
+const WITHOUT_ANSWER = {
+  truncated: "The bound of tokens came while the model was still thinking, so there is no answer.",
+  "ran on": "The bound of tokens came after the answer had begun, and the rule finds none in it.",
+  "no answer": "The rule finds no answer in the response.",
+};
+
+/** The whole response of a chat, with its reasoning, folded unless nothing was extracted from it. */
+function wholeResponse({ record, cell }) {
+  if (!record.chat) return [];
+  const { text: whole, reasoning } = record.chat;
+  const place = answerIn(whole, record.prediction, cell.chat?.answer);
+  const box = make("div", { cls: "text", tabindex: "0", "aria-label": "Whole response" });
+  const fill = (most) => {
+    const shown = whole.slice(0, most);
+    if (!place) box.replaceChildren(visible(shown));
+    else {
+      const [from, to] = place;
+      box.replaceChildren(visible(shown.slice(0, from)),
+        make("mark", { cls: "answer" }, visible(shown.slice(from, to))), visible(shown.slice(to)));
+    }
+  };
+  fill(LONGEST);
+  const length = (value) => `${value.length.toLocaleString("en")} characters`;
+  const thinking = reasoning === null ? null : make("details", { cls: "reasoning" },
+    make("summary", {}, `Reasoning, ${length(reasoning)}`), long(reasoning, "text"));
+  const note = whole.trim() === "" ? "The response is empty but for reasoning."
+    : place || record.prediction === null ? null : "The extracted answer does not stand in the text as it is.";
+  const made = make("details", { cls: "whole" },
+    make("summary", {}, `Whole response, ${length(whole)}`), thinking, box,
+    more(whole.length, () => fill(Infinity)), note && make("p", { cls: "note" }, note));
+  made.open = record.prediction === null;
+  return [made];
+}
+
+/** Where the answer stands in a response, as [from, to]: as whole words, with any space between. */
+function answerIn(whole, answer, rule) {
+  const words = (answer ?? "").trim().split(/\s+/).filter(Boolean);
+  if (!words.length) return null;
+  const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+");
+  const edges = [/^[\p{L}\p{N}_]/u.test(words[0]), /[\p{L}\p{N}_]$/u.test(words.at(-1))];
+  const pattern = `${edges[0] ? "(?<![\\p{L}\\p{N}_])" : ""}${escaped}${edges[1] ? "(?![\\p{L}\\p{N}_])" : ""}`;
+  const found = [...whole.matchAll(new RegExp(pattern, "gu"))];
+  const one = rule === "first_line" ? found[0] : found.at(-1);
+  return one ? [one.index, one.index + one[0].length] : null;
 }
 
 /** A response that was decoded only until it was known to be wrong. */
@@ -601,9 +655,14 @@ function prompt(one) {
     const ids = exemplars.map(([id], n) => `${n + 1}. ${id}`).join("\n");
     return [make("p", { cls: "note" }, "Exemplars by id:"), make("pre", { cls: "prompt", tabindex: "0" }, visible(ids) || "none"), hash];
   }
-  const box = make("pre", { cls: "prompt", tabindex: "0", "aria-label": "Prompt" }, ...blocksOf(one, template));
-  if (record.chat) hash.textContent = `Sent as messages of a chat; their sha256 as recorded: ${record.prompt_sha256}`;
-  else check(box.textContent, record.prompt_sha256, hash);
+  if (record.chat && !cell.chat) {
+    hash.textContent = `Sent as messages, in a form that this page does not know; sha256 as recorded: ${record.prompt_sha256}`;
+  }
+  const messages = record.chat && cell.chat ? messagesOf(one, template) : null;
+  const box = make("pre", { cls: "prompt", tabindex: "0", "aria-label": "Prompt" },
+    ...(messages ? messages.flatMap(shownMessage) : blocksOf(one, template)));
+  if (messages) check(asPython(messages.map(([role, marked]) => [role, plain(marked)])), record.prompt_sha256, hash, ["These are", "the messages"]);
+  else if (!record.chat) check(box.textContent, record.prompt_sha256, hash, ["This is", "the prompt"]);
   return [
     make("p", { cls: "note" }, "Marked: ", make("mark", { cls: "word" }, "words of the query"), " and ",
       make("mark", { cls: "token" }, "tokens of its gold target"), " in the exemplars."),
@@ -624,18 +683,62 @@ function blocksOf(one, template) {
   return [...blocks.map((block) => make("span", {}, ...block, template.separator)), make("span", {}, last)];
 }
 
+/** The messages of the prompt as [role, parts], as `icl_gap.prompts.chat_messages` writes them. */
+function messagesOf(one, template) {
+  const { exemplars: form, system } = one.cell.chat;
+  const first = (system ?? template.instruction).trim();
+  const opening = first ? [["system", [first]]] : [];
+  if (form === "text") {
+    const blocks = blocksOf(one, { ...template, instruction: "" });
+    return [...opening, ["user", trimmed(blocks)]];
+  }
+  const { words, tokens } = covered(one);
+  const turns = one.exemplars.flatMap(([, source, target]) => [
+    ["user", template.exemplar_sources
+      ? [`${template.source_label} `, ...markedIn(source, words, "word"), `\n${template.target_label}`]
+      : [template.target_label]],
+    ["assistant", markedIn(target, tokens, "token")],
+  ]);
+  return [...opening, ...turns,
+    ["user", [`${template.source_label} ${one.query[1]}\n${template.target_label}`]]];
+}
+
+/** Parts of a text without the white space around it, which stands in their first and last text. */
+function trimmed(blocks) {
+  const box = make("span", {}, ...blocks);
+  const walk = document.createTreeWalker(box, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walk.nextNode()) texts.push(walk.currentNode);
+  if (texts.length) {
+    texts[0].data = texts[0].data.trimStart();
+    texts.at(-1).data = texts.at(-1).data.trimEnd();
+  }
+  return [box];
+}
+
+const plain = (marked) => marked.map((part) => (typeof part === "string" ? part : part.textContent)).join("");
+
+const shownMessage = ([role, marked]) => [make("span", { cls: "role" }, role), make("span", {}, ...marked)];
+
+/** A list of pairs of texts as Python's `json.dumps` writes it: ASCII alone, a space after commas. */
+function asPython(pairs) {
+  const quoted = (value) => JSON.stringify(value).replace(/[^\x20-\x7e]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return `[${pairs.map((pair) => `[${pair.map(quoted).join(", ")}]`).join(", ")}]`;
+}
+
 function markedIn(value, wanted, cls) {
   return value.split(/(\s+)/).map((part) => (wanted.has(part) ? make("mark", { cls }, part) : part));
 }
 
-async function check(shown, recorded, note) {
+async function check(shown, recorded, note, [these, what]) {
   if (!crypto.subtle) return;
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(shown));
   const found = Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, "0")).join("");
   note.dataset.hash = found === recorded ? "same" : "other";
   note.textContent = found === recorded
-    ? `✓ This is the prompt that the model saw: its sha256 is the recorded ${recorded}.`
-    : `✗ This is not the prompt that the model saw: its sha256 is ${found}, recorded is ${recorded}.`;
+    ? `✓ ${these} ${what} that the model saw: the sha256 is the recorded ${recorded}.`
+    : `✗ ${these} not ${what} that the model saw: the sha256 is ${found}, recorded is ${recorded}.`;
 }
 
 function stored({ record, cell, query, exemplars }) {

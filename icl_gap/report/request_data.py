@@ -146,6 +146,7 @@ class RequestData:
         described = {name: getattr(info, name) for name in CELL_FIELDS}
         described["rows"] = rows
         described["template"] = self._templates.setdefault(template, len(self._templates))
+        described["chat"] = _chat_form(info)
         described["info"] = self._blocks.add_json({"spec": info.spec, "made with": info.provenance})
         self._cells.append(described)
         peers[info.condition] = here
@@ -176,6 +177,22 @@ class RequestData:
         if example is None or other is None:
             return [id_, None, None]
         return [id_, example.source, other.target]
+
+
+def _chat_form(info: CellInfo) -> dict[str, Any] | None:
+    """Return the form of a cell's messages and the rule of its answers; None where none are sent.
+
+    The model's key names the form only where it is not the default.
+    """
+    if info.provenance.get("api") != "chat":
+        return None
+    model = info.spec.get("model")
+    known = model if isinstance(model, dict) else {}
+    return {
+        "exemplars": known.get("exemplars", "turns"),
+        "system": known.get("system"),
+        "answer": info.provenance.get("answer"),
+    }
 
 
 def _exemplar_keys(record: Record) -> Sequence[ExampleKey]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from icl_gap.analysis.unanswered import count_unanswered
+from icl_gap.analysis.unanswered import count_unanswered, unanswered_table
 
 
 def frame(id_: list[str], ood: list[str], model: str = "m") -> pd.DataFrame:
@@ -57,6 +57,14 @@ def test_a_query_is_left_out_under_both_conditions() -> None:
     )
     assert found.gap == pytest.approx(0.0)
     assert found.gap_without_truncated == pytest.approx(0.5)
+
+
+def test_the_table_has_a_row_for_each_condition_that_was_run() -> None:
+    found = count_unanswered(frame(["right", "no answer"], ["truncated", "ran on"]), "raw")
+    first, second = unanswered_table(found)
+    assert (first["condition"], first["responses"], first["no answer"]) == ("ID", "2", "1")
+    assert (second["truncated"], second["ran on"], second["no answer"]) == ("1", "1", "0")
+    assert first["gap, truncated wrong"] == "1.000"
 
 
 def test_without_right_answers_there_is_no_gap() -> None:
