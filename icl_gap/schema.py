@@ -206,6 +206,25 @@ class Usage:
 
     prompt_tokens: int
     completion_tokens: int
+    """Tokens of the response, those of thinking included."""
+    reasoning_tokens: int | None = None
+    """Those of thinking among them; None where the server does not tell."""
+    cached_tokens: int | None = None
+    """Tokens of the prompt that the server had in its cache; None where it does not tell."""
+
+    def __add__(self, other: Usage) -> Usage:
+        """Return the tokens of two requests together."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            _total(self.reasoning_tokens, other.reasoning_tokens),
+            _total(self.cached_tokens, other.cached_tokens),
+        )
+
+
+def _total(one: int | None, other: int | None) -> int | None:
+    """Return the sum of two counts; None if neither is known."""
+    return None if one is None and other is None else (one or 0) + (other or 0)
 
 
 @dataclass(frozen=True, slots=True)

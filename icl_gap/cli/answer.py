@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from icl_gap.cli.console import say, show_table
 from icl_gap.errors import InputError
@@ -37,11 +38,16 @@ def show_answer(
     """
     from icl_gap.analysis import comparison_table
     from icl_gap.analysis.conclusion import telling_points
+    from icl_gap.evaluation.spending import count_tokens_used
 
     if verbose:
         _show_tables(analysis)
+        _show_both_scores(results, analysis)
         for remark in _remarks(results, analysis):
             say(f"note: {remark}")
+        for use in count_tokens_used(results):
+            if use.prompt_tokens is not None:
+                say(f"tokens of {use}")
         _show_details(analysis)
     else:
         if rows := comparison_table(analysis):
@@ -157,6 +163,7 @@ def _warnings(results: Results) -> Iterator[str]:
 def _remarks(results: Results, analysis: Analysis) -> Iterator[str]:
     """Yield remarks on gaps and models: unresolved gaps, notes, precision checks."""
     from icl_gap.evaluation.precision import read_checks
+    from icl_gap.evaluation.repeats import read_repeats
 
     if unresolved := [point for point in analysis.points if point.gap is None]:
         first = unresolved[0]
@@ -167,15 +174,66 @@ def _remarks(results: Results, analysis: Analysis) -> Iterator[str]:
     yield from map(str, analysis.notes)
     yield from _unanswered(results, analysis)
     yield from map(str, read_checks(results.folder))
+    yield from map(str, read_repeats(results.folder))
+
+
+def checks_json(results: Results) -> dict[str, Any]:
+    """Return what is kept beside results and what servers counted, for JSON; no empty lists."""
+    from icl_gap.evaluation.precision import read_checks
+    from icl_gap.evaluation.repeats import read_repeats
+    from icl_gap.evaluation.spending import count_tokens_used
+
+    uses = [use for use in count_tokens_used(results) if use.completion_tokens is not None]
+    found = {
+        "precision": [
+            asdict(check) | {"gaps": check.gaps(), "flips": sum(check.flips())}
+            for check in read_checks(results.folder)
+        ],
+        "repeats": [
+            asdict(check) | {"gaps": check.gaps(), "flips": check.flips()}
+            for check in read_repeats(results.folder)
+        ],
+        "tokens": [asdict(use) for use in uses],
+    }
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def spent_line(folder: Path) -> str | None:
+    """Return a line on what the priced models of some results have cost; None without any."""
+    from icl_gap.evaluation.spending import read_spending
+
+    spent = sorted(read_spending(folder), key=lambda each: -each.dollars)
+    if not spent:
+        return None
+    total = f"spent, all runs into this folder: ${sum(each.dollars for each in spent):,.4f}"
+    models = [f"{each.model} ${each.dollars:,.4f}" for each in spent[:3]]
+    more = f", and {len(spent) - 3} more" if len(spent) > 3 else ""
+    return f"{total} ({', '.join(models)}{more})"
 
 
 def _unanswered(results: Results, analysis: Analysis) -> Iterator[str]:
     """Yield a remark on the responses of each chat model that hold no answer."""
     from icl_gap.analysis.unanswered import UNANSWERED_COLUMNS, count_unanswered
 
-    if any(info.provenance.get("api") == "chat" for info in results.infos):
+    if _has_chats(results):
         frame = results.frame(UNANSWERED_COLUMNS)
         yield from map(str, count_unanswered(frame, analysis.metric))
+
+
+def _has_chats(results: Results) -> bool:
+    """Return whether answers are extracted from some of the responses."""
+    return any(info.provenance.get("answer") for info in results.infos)
+
+
+def _show_both_scores(results: Results, analysis: Analysis) -> None:
+    """Print the scores of extracted answers beside those of whole responses."""
+    from icl_gap.analysis.strict_scores import STRICT_COLUMNS, both_scores_table, compare_scores
+
+    if _has_chats(results):
+        found = compare_scores(results.frame(STRICT_COLUMNS), analysis.metric)
+        if rows := both_scores_table(found):
+            title = "extracted answers, of which gaps are made, and whole responses"
+            show_table(rows, title=title, left=(*_TEXT_COLUMNS, "condition"))
 
 
 def write_csv(analysis: Analysis, folder: Path) -> None:

@@ -90,7 +90,7 @@ def analyze(
     ] = False,
 ) -> None:
     """Say whether scale closes the gap, with all numbers."""
-    from icl_gap.cli.answer import show_answer, write_csv
+    from icl_gap.cli.answer import checks_json, show_answer, write_csv
     from icl_gap.results import open_results
 
     found = open_results(results)
@@ -111,7 +111,7 @@ def analyze(
         write_csv(analysis, csv)
     if as_json:
         more = check.to_json() if check else {}
-        say(json.dumps(analysis.to_json() | more, indent=1))
+        say(json.dumps(analysis.to_json() | more | checks_json(found), indent=1))
     else:
         if check:
             show_check(check)

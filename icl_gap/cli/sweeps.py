@@ -51,7 +51,7 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Run or resume a sweep, then show its answer and figures."""
-    from icl_gap.cli.answer import show_answer
+    from icl_gap.cli.answer import show_answer, spent_line
     from icl_gap.cli.results import analysis_of, figure_line
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.planning import outline_sweep
@@ -84,6 +84,7 @@ def run(
     if figures := [found for _, found in drawn if not isinstance(found, AnalysisError)]:
         files.append(figure_line(*figures))
     files.append(f"records: {folder / 'cells'}; as a page: icl-gap report {folder}")
+    files += [line for line in [spent_line(folder)] if line]
     show_answer(found, analysis, verbose=verbose, files=files)
 
 
@@ -98,6 +99,7 @@ def plan(
 ) -> None:
     """Show a sweep's grid, prompt sizes and cost; run nothing."""
     from icl_gap.cli.detection import show_power
+    from icl_gap.cli.prices import PRICE_TITLE, price_notes, price_row
     from icl_gap.cli.servers import SERVER_COLUMNS, server_row
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.estimates import (
@@ -109,6 +111,7 @@ def plan(
         shots_without_gap,
     )
     from icl_gap.evaluation.planning import plan_sweep
+    from icl_gap.evaluation.price_estimates import cost_warnings, estimate_prices
 
     if shards is not None:
         with faults_in(sweep):
@@ -121,17 +124,25 @@ def plan(
     say(f"{len(planned.cells):,} cells, {requests:,} requests")
     with faults_in(sweep):
         costs = list(map(_cost_row, compute_costs(planned, show_progress)))
+        prices = list(estimate_prices(planned))
     tables = (
         ("computing each shared token once, as far as the gold answers go", costs),
         ("memory, before anything is loaded", list(starmap(_memory_row, memory_needs(planned)))),
         ("servers", list(map(server_row, server_uses(planned)))),
+        (PRICE_TITLE, list(map(price_row, prices))),
     )
     for title, rows in tables:
         if rows:
             texts = ("model", "benchmark", "fits here", *SERVER_COLUMNS)
             show_table(rows, title=title, left=texts)
     show_power(planned)
-    for note in (*filter(None, [shots_without_gap(planned)]), *damaged_weights(planned)):
+    notes = (
+        *price_notes(prices),
+        *cost_warnings(prices, planned),
+        *filter(None, [shots_without_gap(planned)]),
+        *damaged_weights(planned),
+    )
+    for note in notes:
         say(f"note: {note}")
 
 

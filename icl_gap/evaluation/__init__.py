@@ -9,7 +9,11 @@
     estimates     the plan in numbers: tokens, operations, memory    compute_costs, memory_needs
     jobs          the cells of a model on a benchmark, their files   Job
     run_requests  requests to a model, responses scored              run_requests → Record
+    repeated      requests run more than once, and their file        RepeatedRequest
     precision     some requests again in float32                     check_precision
+    repeats       some requests asked several times                  check_repeats
+    spending      what models cost, over all runs                    Ledger
+    price_estimates  what they will cost, as estimated               estimate_prices
     provenance    versions and machine, beside the records           collect_provenance
     runner        plan, load, run, store                             evaluate_sweep → Results
     executors     jobs on a cluster                                  ray_cluster.run_jobs

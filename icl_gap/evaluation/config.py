@@ -95,6 +95,9 @@ class SweepSpec(Spec):
     precision_check: Whole = Field(default=0, ge=0)
     """The number of requests of each model to run again in float32, one by one, to see which
     responses its precision changes."""
+    repeats: Whole = Field(default=1, ge=1, le=100)
+    """The number of times that a sample of 100 requests of each model is asked, the sweep's own
+    time included, to see how often responses change: hosted models are not deterministic."""
     executor: Executor = "local"
     """`local` runs here, model by model; `ray` on the cluster that Ray finds or starts."""
     figures: tuple[str, ...] = ("gap_vs_scale",)

@@ -19,7 +19,9 @@ from icl_gap.evaluation.jobs import Job
 from icl_gap.evaluation.planning import Plan, outline_sweep, prepare_requests
 from icl_gap.evaluation.precision import check_precision
 from icl_gap.evaluation.provenance import collect_provenance
+from icl_gap.evaluation.repeats import check_repeats
 from icl_gap.evaluation.run_requests import run_requests
+from icl_gap.evaluation.spending import Ledger
 from icl_gap.progress import Progress, no_progress
 from icl_gap.results import Results, likely_finished, open_results, open_store
 
@@ -55,7 +57,7 @@ def evaluate_sweep(
         jobs = [Job(cells, finished, folder) for cells in group_into_jobs(plan.mine)]
         jobs = [job for job in jobs if job.pending]
         with ExitStack() as files:
-            _run(plan, [files.enter_context(job) for job in jobs], progress)
+            _run(plan, [files.enter_context(job) for job in jobs], Ledger(folder), progress)
         if failures := list(_failures(jobs)):
             raise InferenceError(
                 "\n".join(
@@ -65,20 +67,22 @@ def evaluate_sweep(
         results = open_results(folder)
         if plan.sweep.precision_check and plan.mine == plan.cells:
             check_precision(plan, results, progress)
+        if plan.sweep.repeats > 1 and plan.mine == plan.cells:
+            check_repeats(plan, results, progress)
     return results
 
 
-def _run(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
+def _run(plan: Plan, jobs: Sequence[Job], ledger: Ledger, progress: Progress) -> None:
     """Run all requests that have no record yet; a failure leaves all others alone."""
     match plan.sweep.executor:
         case "local":
             for _, same_model in groupby(jobs, key=lambda job: job.model):
-                _run_model(plan, list(same_model), progress)
+                _run_model(plan, list(same_model), ledger, progress)
                 gc.collect()  # one model's weights go before the next one's come
         case "ray" if jobs:
             from icl_gap.evaluation.executors.ray_cluster import run_jobs
 
-            with closing(run_jobs(plan.sweep, jobs)) as steps:
+            with closing(run_jobs(plan.sweep, jobs, ledger)) as steps:
                 for _ in progress(steps, "answering", sum(job.n_queries for job in jobs)):
                     pass
         case "ray":
@@ -87,18 +91,20 @@ def _run(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
             assert_never(plan.sweep.executor)
 
 
-def _run_model(plan: Plan, jobs: Sequence[Job], progress: Progress) -> None:
+def _run_model(plan: Plan, jobs: Sequence[Job], ledger: Ledger, progress: Progress) -> None:
     """Load a model here, and run its jobs."""
-    spec, identity = jobs[0].model.spec, jobs[0].model.identity
-    try:
-        model = models.load_model(spec, identity)
-    except ModelError as error:
-        for job in jobs:
-            job.refuse(error)
-        return
-    steps = chain.from_iterable(_run_job(plan, job, model) for job in jobs)
-    for _ in progress(steps, model.info.name, sum(job.n_queries for job in jobs)):
-        pass
+    loading = ledger.counting(jobs[0].model.spec, jobs[0].model.identity)
+    with ExitStack() as stack:
+        try:
+            counted = stack.enter_context(loading)
+        except ModelError as error:
+            for job in jobs:
+                job.refuse(error)
+            return
+        steps = chain.from_iterable(_run_job(plan, job, counted.model) for job in jobs)
+        name = counted.model.info.name
+        for _ in progress(steps, name, sum(job.n_queries for job in jobs)):
+            counted.note()
 
 
 def _run_job(plan: Plan, job: Job, model: models.Model) -> Iterator[None]:

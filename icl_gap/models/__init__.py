@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from icl_gap.models.backend import Backend, Footprint
-from icl_gap.models.base import Model, Outcome, Request, RequestId, Tokenizer
+from icl_gap.models.base import Model, Outcome, PaidModel, Request, RequestId, Tokenizer
 from icl_gap.models.baselines.mock import MockSpec
 from icl_gap.models.baselines.nearest_exemplar import NearestExemplarSpec
 from icl_gap.models.embedding import Embedder, EmbedderSpec, find_embedder
@@ -39,6 +39,7 @@ __all__ = [
     "NearestExemplarSpec",
     "OpenAISpec",
     "Outcome",
+    "PaidModel",
     "RandomInitSpec",
     "Request",
     "RequestId",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from icl_gap.errors import IclGapError
 from icl_gap.schema import ModelInfo, Predictions, Prompt, Response
@@ -95,6 +95,15 @@ class Model(Protocol):
             The id of each wanted request with its response, or with an error where the model
             failed.
         """
+
+
+@runtime_checkable
+class PaidModel(Protocol):
+    """A model whose responses may cost money."""
+
+    @property
+    def cost(self) -> float:
+        """Cost of its requests in dollars, what was spent before it was loaded included."""
 
 
 def one_by_one(

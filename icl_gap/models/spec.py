@@ -15,6 +15,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     StrictBool,
     field_validator,
     model_validator,
@@ -31,6 +32,8 @@ BosPolicy = Literal["tokenizer", "always", "never"]
 Architecture = Literal["opt", "bloom", "codegen"]
 PromptLogprobs = Literal["auto", "echo", "prompt_logprobs", "none"]
 ModelName = Annotated[str, Field(min_length=1)]
+_PER_TOKENS = 1_000_000
+"""Number of tokens that a price is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,11 @@ class ModelSpecBase(Spec):
 
     def in_float32(self) -> Self:
         """Return the same model in float32, without quantization."""
+        return self
+
+    def having_spent(self, dollars: float) -> Self:
+        """Return the same model, of whose `max_cost` some dollars are spent."""
+        del dollars
         return self
 
     @field_validator("shots")
@@ -201,6 +209,10 @@ class Price(Spec):
     prompt: NonNegativeFloat
     completion: NonNegativeFloat
 
+    def dollars(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return the price of some tokens in dollars."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / _PER_TOKENS
+
 
 class OpenAISpec(ChatOptions, ModelSpecBase):
     """A model behind an OpenAI-compatible endpoint, of completions or of chats.
@@ -235,8 +247,11 @@ class OpenAISpec(ChatOptions, ModelSpecBase):
     max_requests: PositiveInt | None = None
     """Most requests of a run, each attempt counted; requests beyond them fail."""
     max_cost: PositiveFloat | None = None
-    """Most dollars that a run may cost; requests that are not sent by then fail."""
+    """Most dollars that the model may cost in a results folder, over all runs; requests that are
+    not sent by then fail."""
     price: Price | None = None
+    """Dollars per million tokens of prompts, and of responses with the thinking before them:
+    `{prompt: 0.15, completion: 0.6}`."""
     tokenizer: str | None = None
     """Tokenizer of the model, to measure prompts and to cover gold tokens: a folder, a name on the
     hub, or the name of a model that ships."""
@@ -255,6 +270,18 @@ class OpenAISpec(ChatOptions, ModelSpecBase):
     logprobs: PromptLogprobs = "auto"
     """Way in which the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
     `prompt_logprobs` (vLLM); `auto` finds out when the model is loaded."""
+    _spent: float = PrivateAttr(default=0.0)
+
+    @property
+    def spent(self) -> float:
+        """Dollars of `max_cost` that earlier runs have spent."""
+        return self._spent
+
+    def having_spent(self, dollars: float) -> Self:
+        """Return the same model, of whose `max_cost` some dollars are spent."""
+        found = self.model_copy()
+        found._spent = dollars  # noqa: SLF001 (its own class)
+        return found
 
     @field_validator("model_alias", mode="before")
     @classmethod

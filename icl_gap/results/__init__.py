@@ -6,13 +6,15 @@
         cells/CELL.jsonl.failed  a cell whose every request has a record, some of them failures
         cells/CELL.jsonl.part    a cell that lacks records
         precision.json           requests repeated in float32, if the sweep asks for it
+        repeats.json             requests asked several times, if the sweep asks for it
+        spending.json            dollars that models with a `price` have cost, over all runs
         damaged/                 files that were found damaged, as they were
 
 A cell is found by its key, whose start ends the file's name. Labels on which no result depends (a
 model's name, its family) may change; those of the manifest count. A partial file is only ever
 appended to, its records in any order. Once it has a record of each query, the lines are written in
 query order under the final name. Each line ends with a checksum of itself and the cell's key;
-`sweep.json` and `precision.json` have one of the whole file.
+`sweep.json` and the other JSON files have one of the whole file.
 
 A file may hold more queries than the sweep asks, after a higher `limit`. The manifest says how many
 count: the first, in query order. The others stay and count again once the limit is raised.
@@ -23,7 +25,7 @@ is written again once the model is loaded, which alone knows all of it; until th
 in a partial file without one. Two files of one cell in one state are an error, because only the
 user can tell which is right.
 
-Power cuts: a settled cell, a repaired file, `sweep.json` and `precision.json` are on the disk
+Power cuts: a settled cell, a repaired file, `sweep.json` and the other JSON files are on the disk
 before they take their names, and the names are on the disk before anything that they replace is
 removed. Each is there whole, or as it was before. The last lines of partial files may be lost or
 torn, because they are handed to the operating system, which writes them when it likes; a run
@@ -43,7 +45,13 @@ Temporary files of killed runs (`.icl-gap-*.tmp`) are removed by the next run.
 from __future__ import annotations
 
 from icl_gap.results.cell_files import DamageError, cell_name
-from icl_gap.results.checksummed import PRECISION, dump_checksummed, read_checksummed
+from icl_gap.results.checksummed import (
+    PRECISION,
+    REPEATS,
+    SPENDING,
+    dump_checksummed,
+    read_checksummed,
+)
 from icl_gap.results.frame import OUTCOMES, frame_of
 from icl_gap.results.locking import store_errors
 from icl_gap.results.manifest import MANIFEST
@@ -57,6 +65,8 @@ __all__ = [
     "MANIFEST",
     "OUTCOMES",
     "PRECISION",
+    "REPEATS",
+    "SPENDING",
     "CellFile",
     "DamageError",
     "DamagedFile",

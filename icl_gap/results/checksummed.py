@@ -15,6 +15,12 @@ from icl_gap.schema import SCHEMA_VERSION
 
 PRECISION = "precision.json"
 """Name of the file of requests repeated in float32; see `icl_gap.evaluation.precision`."""
+REPEATS = "repeats.json"
+"""Name of the file of requests asked several times; see `icl_gap.evaluation.repeats`."""
+SPENDING = "spending.json"
+"""Name of the file of what models have cost; see `icl_gap.evaluation.spending`."""
+CHECKSUMMED = frozenset({PRECISION, REPEATS, SPENDING})
+"""Names of the files beside cells and manifest that have a checksum."""
 
 
 def dump_checksummed(value: Mapping[str, Any]) -> bytes:

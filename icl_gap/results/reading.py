@@ -120,7 +120,7 @@ def load_results(folder: str | Path) -> pd.DataFrame:
     `size_source`, `training_tokens`, `training_seed`, `revision`, `trained`, `dataset`, `split`,
     `partial`, `query_split`, `condition`, `shots`, `seed`, `selection`. Columns of the request: the
     fields of `icl_gap.schema.Record`; its `shots` are `shots_effective`, its `divergence` is three
-    columns (without its `text`), its `usage` two, its `chat` five. Lone surrogates in texts become
+    columns (without its `text`), its `usage` four, its `chat` five. Lone surrogates in texts become
     escapes.
 
     Args:

@@ -22,7 +22,7 @@ from icl_gap.results.cell_files import (
     list_cells,
     parse_header,
 )
-from icl_gap.results.checksummed import PRECISION, read_checksummed
+from icl_gap.results.checksummed import CHECKSUMMED, read_checksummed
 from icl_gap.results.manifest import MANIFEST, Manifest, read_manifest
 from icl_gap.schema import CellInfo
 
@@ -233,7 +233,7 @@ def check_other_files(folder: Path) -> list[DamagedFile]:
 def _json_problem(path: Path) -> str | None:
     """Return the problem of a JSON file beside the cells; only the package's own has a checksum."""
     try:
-        if path.name == PRECISION:
+        if path.name in CHECKSUMMED:
             read_checksummed(path)
         else:
             json.loads(read_regular(path))

@@ -9,7 +9,8 @@ from writing import save_writer
 
 from icl_gap import models
 from icl_gap.errors import ModelError, StoreError
-from icl_gap.evaluation.precision import PrecisionCheck, RepeatedRequest, read_checks
+from icl_gap.evaluation.precision import PrecisionCheck, read_checks
+from icl_gap.evaluation.repeated import RepeatedRequest
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.results import repair_store, verify_store
 

@@ -317,5 +317,6 @@ def test_a_study_of_a_server_shows_the_tokens_that_it_counted(opened, toy_card, 
     page.run("document.querySelector('#request [data-condition=id] details').open = true")
     page.settle()
     record = json.loads(page.texts("#request [data-condition=id] details pre")[0])
-    assert record["usage"] == {"prompt_tokens": 7, "completion_tokens": 3}
+    counts = {"prompt_tokens": 7, "completion_tokens": 3}
+    assert record["usage"] == {**counts, "reasoning_tokens": None, "cached_tokens": None}
     assert page.faults() == []

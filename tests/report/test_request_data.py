@@ -7,7 +7,7 @@ import io
 import json
 from array import array
 from base64 import b64decode
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import permutations
 from typing import Any
 
@@ -141,7 +141,7 @@ def test_what_a_server_counted_is_kept_as_an_object(tmp_path) -> None:
     )
     at = about["response"].index("usage")
     first, second, *_ = json.loads(content[about["cells"][0]["blocks"][0][2]])
-    assert first[at] == {"prompt_tokens": 1_200, "completion_tokens": 3}
+    assert first[at] == asdict(Usage(prompt_tokens=1_200, completion_tokens=3))
     assert second[at] is None
 
 

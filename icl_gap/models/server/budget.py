@@ -6,8 +6,6 @@ from icl_gap.errors import InferenceError
 from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
-_PER_TOKENS = 1_000_000
-"""Number of tokens that a price is for."""
 _MOST_TOKENS = 10**9
 """Bound on the tokens of a request, whatever a server claims."""
 
@@ -17,7 +15,7 @@ class SpentError(InferenceError):
 
 
 class Budget:
-    """Number and cost of a run's requests to a server.
+    """Number of a run's requests to a server, and their cost, on top of that of earlier runs.
 
     Every attempt counts, as it is sent. Its cost is known when the response arrives, so requests in
     flight, `concurrency` at most, may exceed `max_cost`.
@@ -28,8 +26,8 @@ class Budget:
 
     def __init__(self, spec: OpenAISpec) -> None:
         self.requests = 0
-        self.cost = 0.0
-        """Cost in dollars."""
+        self.cost = spec.spent
+        """Cost in dollars, that of earlier runs included."""
         self._spec = spec
 
     def take(self) -> None:
@@ -59,4 +57,4 @@ class Budget:
                 min(max(0, tokens), _MOST_TOKENS)
                 for tokens in (usage.prompt_tokens, usage.completion_tokens)
             )
-            self.cost += (prompt * price.prompt + completion * price.completion) / _PER_TOKENS
+            self.cost += price.dollars(prompt, completion)

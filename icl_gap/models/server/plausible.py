@@ -47,11 +47,13 @@ def check_completion(completion: RawCompletion, spec: OpenAISpec, most: Usage) -
         return
     prompt, written = completion.usage.prompt_tokens, completion.usage.completion_tokens
     limit = most.completion_tokens
+    # A server may bound the answer alone, and count the thinking on top of it.
+    beside = min(completion.usage.reasoning_tokens or 0, limit)
     if prompt > _TOKENS_PER_BYTE * most.prompt_tokens + _TOKENS_MORE:
         reason = (
             f"its usage is impossible: {prompt} tokens for a prompt of {most.prompt_tokens} bytes"
         )
-    elif written > limit:
+    elif written > limit + beside:
         reason = f"its usage is impossible: {written} new tokens, where {limit} were asked for"
     elif completion.finish_reason == "length" and written < limit:
         reason = f"the server cut the response short, after {written} of {limit} tokens"

@@ -105,6 +105,9 @@ def read_end(choice: Mapping[str, Any]) -> FinishReason:
 def read_usage(body: Mapping[str, Any]) -> Usage | None:
     """Return the usage of a body; None where it has none.
 
+    Tokens of thinking are part of those of the response, and are added where a server counts them
+    beside these: where its total says so, or where they are more.
+
     Args:
         body: The JSON value of the body.
 
@@ -119,7 +122,24 @@ def read_usage(body: Mapping[str, Any]) -> Usage | None:
     prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
     if prompt is None or completion is None:
         return None
-    return Usage(_count(prompt), _count(completion))
+    read, written = _count(prompt), _count(completion)
+    thought = _detail(found, "completion_tokens_details", "reasoning_tokens")
+    cached = _detail(found, "prompt_tokens_details", "cached_tokens")
+    if thought and (thought > written or found.get("total_tokens") == read + written + thought):
+        written += thought
+    return Usage(read, written, thought, cached)
+
+
+def _detail(usage: Mapping[str, Any], group: str, name: str) -> int | None:
+    """Return a count that stands in a group of a usage, or beside it; None where none can be read.
+
+    It is a detail, for which no response fails.
+    """
+    details = usage.get(group)
+    value = details.get(name) if isinstance(details, dict) else None
+    value = usage.get(name) if value is None else value
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if good else None
 
 
 def _count(value: object) -> int:

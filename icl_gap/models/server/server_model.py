@@ -100,6 +100,11 @@ class ServerModel:
             yield first.id, outcome
             yield from ((request.id, _without_usage(outcome)) for request in others)
 
+    @property
+    def cost(self) -> float:
+        """Cost of its requests in dollars, that of earlier runs included."""
+        return self._budget.cost
+
     async def _respond(
         self, client: Client, request: Request, predictions: Predictions
     ) -> Response | IclGapError:
@@ -249,11 +254,7 @@ class _Exchange:
         completion = await self._client.complete(fields)
         self._served_model = completion.model
         if completion.usage is not None:
-            before = self._usage or Usage(0, 0)
-            self._usage = Usage(
-                before.prompt_tokens + completion.usage.prompt_tokens,
-                before.completion_tokens + completion.usage.completion_tokens,
-            )
+            self._usage = (self._usage or Usage(0, 0)) + completion.usage
         return completion
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from icl_gap.models.server.chat_responses import read_chat_body, split_reasoning
 from icl_gap.models.server.responses import BodyError
+from icl_gap.schema import Usage
 
 
 def body(finish_reason: str = "stop", **message: Any) -> bytes:
@@ -39,6 +40,47 @@ def body(finish_reason: str = "stop", **message: Any) -> bytes:
 def test_a_message_is_read_in_any_usual_shape(message, text, reasoning) -> None:
     found = read_chat_body(body(**message))
     assert (found.text, found.reasoning, found.finish_reason) == (text, reasoning, "stop")
+
+
+@pytest.mark.parametrize(
+    ("usage", "found"),
+    [
+        ({}, Usage(7, 30)),
+        ({"completion_tokens_details": {"reasoning_tokens": 20}}, Usage(7, 30, 20)),
+        ({"completion_tokens_details": None, "reasoning_tokens": 20}, Usage(7, 30, 20)),
+        ({"completion_tokens_details": {"reasoning_tokens": 0}}, Usage(7, 30, 0)),
+        # Counted beside the answer: the total says so, or they are more than the response.
+        ({"reasoning_tokens": 20, "total_tokens": 57}, Usage(7, 50, 20)),
+        ({"reasoning_tokens": 20, "total_tokens": 37}, Usage(7, 30, 20)),
+        ({"reasoning_tokens": 40}, Usage(7, 70, 40)),
+        ({"prompt_tokens_details": {"cached_tokens": 4}}, Usage(7, 30, None, 4)),
+        # A detail that cannot be read fails no response.
+        ({"completion_tokens_details": {"reasoning_tokens": -1}}, Usage(7, 30)),
+        ({"completion_tokens_details": [3], "reasoning_tokens": "x"}, Usage(7, 30)),
+    ],
+)
+def test_tokens_of_thinking_are_part_of_those_of_the_response(usage, found) -> None:
+    counts = {"prompt_tokens": 7, "completion_tokens": 30, **usage}
+    content = json.loads(body(content="A")) | {"usage": counts}
+    assert read_chat_body(json.dumps(content).encode()).usage == found
+
+
+@given(
+    prompt=st.integers(0, 99),
+    answer=st.integers(0, 99),
+    thought=st.integers(0, 99),
+    beside=st.booleans(),
+)
+def test_both_ways_to_count_thinking_come_to_the_same(prompt, answer, thought, beside) -> None:
+    counts = {
+        "prompt_tokens": prompt,
+        "completion_tokens": answer if beside else answer + thought,
+        "total_tokens": prompt + answer + thought,
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    }
+    content = json.loads(body(content="A")) | {"usage": counts}
+    found = read_chat_body(json.dumps(content).encode()).usage
+    assert found == Usage(prompt, answer + thought, thought)
 
 
 def test_a_cut_response_may_have_no_content() -> None:

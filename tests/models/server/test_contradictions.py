@@ -226,6 +226,13 @@ def test_the_most_that_a_request_takes_is_in_bytes() -> None:
     assert most_usage("é\ud800", 9) == Usage(3, 9)
 
 
+@pytest.mark.parametrize(("thought", "good"), [(40, True), (41, True), (10**9, False)])
+def test_thinking_may_be_counted_on_top_of_the_bound_but_not_without_end(thought, good) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 3, "reasoning_tokens": thought}
+    outcome = ask(lambda c, _: c.send_text(" a b", usage=usage))
+    assert isinstance(outcome, Response) == good
+
+
 def sent(content: bytes, encoding: str, status: int = 200) -> Any:
     return lambda c, _: c.send(status, content, content_encoding=encoding)
 

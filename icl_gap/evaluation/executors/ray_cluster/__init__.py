@@ -18,6 +18,7 @@ from pathlib import Path
 from icl_gap.errors import InputError, Place
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.jobs import Job
+from icl_gap.evaluation.spending import Ledger
 
 __all__ = ["run_jobs"]
 
@@ -28,7 +29,7 @@ _OBJECT_STORE = 100 * 1024**2
 """Bytes, for records under way on a cluster of our own; Ray takes no less than 75 MiB."""
 
 
-def run_jobs(sweep: SweepSpec, jobs: Sequence[Job]) -> Generator[None]:
+def run_jobs(sweep: SweepSpec, jobs: Sequence[Job], ledger: Ledger) -> Generator[None]:
     """Run jobs on a cluster that is running, or on one of this machine.
 
     Closing the iterator leaves no worker and, where the cluster is its own, no process.
@@ -36,6 +37,7 @@ def run_jobs(sweep: SweepSpec, jobs: Sequence[Job]) -> Generator[None]:
     Args:
         sweep: The sweep that the jobs are of.
         jobs: The jobs. One that fails is refused, and the others go on.
+        ledger: Keeps what models cost.
 
     Yields:
         A step for each request of the cells that are not finished.
@@ -53,7 +55,7 @@ def run_jobs(sweep: SweepSpec, jobs: Sequence[Job]) -> Generator[None]:
     with _connected():
         from icl_gap.evaluation.executors.ray_cluster.dispatch import Dispatch
 
-        yield from Dispatch(sweep, jobs).steps()
+        yield from Dispatch(sweep, jobs, ledger).steps()
 
 
 @contextmanager

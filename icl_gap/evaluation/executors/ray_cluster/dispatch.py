@@ -14,13 +14,14 @@ from typing import Any, Literal, assert_never
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from icl_gap.errors import IclGapError, InferenceError
+from icl_gap.errors import IclGapError, InferenceError, ModelError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.executors.ray_cluster.demand import demand
 from icl_gap.evaluation.executors.ray_cluster.worker import Begun, Worker
 from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.jobs import Job
-from icl_gap.models import OpenAISpec
+from icl_gap.evaluation.spending import Ledger
+from icl_gap.models import ModelSpec, OpenAISpec
 
 _MOST_DEATHS = 3
 """Deaths of workers of one job in a row, without a record between them."""
@@ -55,10 +56,12 @@ class Dispatch:
     Args:
         sweep: The sweep that the jobs are of.
         jobs: The jobs.
+        ledger: Keeps what models cost.
     """
 
-    def __init__(self, sweep: SweepSpec, jobs: Sequence[Job]) -> None:
+    def __init__(self, sweep: SweepSpec, jobs: Sequence[Job], ledger: Ledger) -> None:
         self._sweep = sweep
+        self._ledger = ledger
         self._waiting = list(jobs)
         self._workers: list[_WorkerHandle] = []
         self._begun: set[Job] = set()
@@ -141,8 +144,14 @@ class Dispatch:
             return
         self._waiting.remove(worker.job)
         keys = [cell.info.key for cell in worker.job.cells.values()]
+        try:
+            spec = self._ledger.with_spent(worker.model.spec, worker.model.identity)
+        except ModelError as error:
+            worker.job.refuse(error)
+            self._assign(worker)
+            return
         worker.stage = "begins"
-        worker.task = worker.handle.begin.remote(_sweep_of(self._sweep, worker.job), keys)
+        worker.task = worker.handle.begin.remote(_sweep_of(self._sweep, worker.job, spec), keys)
 
     def _begin(self, worker: _WorkerHandle, found: Begun | IclGapError) -> Iterator[None]:
         job = _at_work(worker)
@@ -165,6 +174,8 @@ class Dispatch:
             self._assign(worker)
             return
         self._deaths.pop(job, None)
+        paid = (record for _, record in rows)
+        self._ledger.pay(worker.model.spec, worker.model.identity, paid)
         for id_, record in rows:
             job.store(id_, record)
             yield
@@ -210,12 +221,12 @@ def _at_work(worker: _WorkerHandle) -> Job:
     return worker.job
 
 
-def _sweep_of(sweep: SweepSpec, job: Job) -> SweepSpec:
-    """Return the part of a sweep that a job is of: all that a worker needs."""
+def _sweep_of(sweep: SweepSpec, job: Job, spec: ModelSpec) -> SweepSpec:
+    """Return the part of a sweep that a job is of, with its model: all that a worker needs."""
     entries = dict.fromkeys(cell.benchmark for cell in job.cells.values())
     update = {
         "datasets": tuple(benchmark.entry for benchmark in entries),
-        "models": (job.model.spec,),
+        "models": (spec,),
         "executor": "local",
     }
     return sweep.model_copy(update=update)
