@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from icl_gap.analysis.points import (
@@ -74,6 +74,9 @@ class Analysis:
     """Field by which queries are clustered in every resample; None if they are independent."""
     matched: tuple[MatchedContrast, ...] = ()
     """Gaps that remain where OOD exemplars cover their queries as ID ones do (`ood_matched`)."""
+    model_order: tuple[str, ...] = field(default=(), compare=False)
+    """Models in the order of the results, which is that of the sweep; figures show models of
+    unknown size in it. Nothing else depends on it."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for `json.dumps`; all numbers are finite."""
@@ -100,8 +103,8 @@ def analyze(
 ) -> Analysis:
     """Estimate relative generalization gaps with intervals, and fit them against scale.
 
-    The result depends on the requests alone, not on their order. Formulas, sources and calibration
-    of all estimators are in `icl_gap/analysis/README.md`.
+    The result depends on the requests alone, not on their order, apart from its `model_order`.
+    Formulas, sources and calibration of all estimators are in `icl_gap/analysis/README.md`.
 
     Args:
         results: Requests of finished cells: a frame as returned by `load_results`, in any order, or
@@ -185,6 +188,7 @@ def _analyze(
         estimated_sizes=settings.estimated_sizes,
         margin=settings.margin,
         cluster=cluster,
+        model_order=tuple(map(str, results["model"].unique())),
     )
 
 

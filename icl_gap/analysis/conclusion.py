@@ -70,7 +70,8 @@ def conclude(analysis: Analysis) -> Conclusion:
         (fit.families[0], fit.benchmark): fit for fit in analysis.common if len(fit.families) == 1
     }
     answers = tuple(_answer(analysis, fits, common.get(key)) for key, fits in groups.items())
-    return Conclusion(_lead(answers, analysis.margin), answers, tuple(_support(analysis)))
+    lead = _lead(answers, analysis.margin) if answers else _without_answers(analysis)
+    return Conclusion(lead, answers, tuple(_support(analysis)))
 
 
 def telling_points(analysis: Analysis) -> Mapping[str, tuple[GapPoint, ...]]:
@@ -99,9 +100,19 @@ def with_interval(estimate: Estimate) -> str:
     return f"{value} [{low}, {high}]"
 
 
+def _without_answers(analysis: Analysis) -> str:
+    unknown = dict.fromkeys(point.model for point in analysis.points if point.size_unknown)
+    known = dict.fromkeys(model for model in analysis.model_order if model in unknown)
+    names = list(known | unknown)
+    if len(names) > 2:
+        names[2:] = [f"{len(names) - 2} more"]
+    joined = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+    sizes = "size is" if len(names) == 1 else "sizes are"
+    lacking = f"; the {sizes} not known of {joined}" if names else ""
+    return f"These results cannot tell: no family has gaps at two or more sizes{lacking}."
+
+
 def _lead(answers: Sequence[QuestionAnswer], margin: float) -> str:
-    if not answers:
-        return "These results cannot tell: no family has gaps at two or more sizes."
     if len(answers) == 1:
         return f"{answers[0].sentence[0].upper()}{answers[0].sentence[1:]}"
     counts = {

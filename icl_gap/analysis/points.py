@@ -20,7 +20,7 @@ class Setting:
     model: str
     family: str
     n_params: int | None
-    """Number of parameters; None for a baseline, which has none."""
+    """Number of parameters; None for a baseline, which has none, and where nobody states it."""
     n_params_non_embedding: int | None
     """Number of parameters without embeddings and output layer."""
     size_source: SizeSource
@@ -45,6 +45,11 @@ class Setting:
     def benchmark(self) -> str:
         """Dataset and split, e.g. `scan/mcd1`."""
         return f"{self.dataset}/{self.split}"
+
+    @property
+    def size_unknown(self) -> bool:
+        """True for a model of a server whose number of parameters nobody states."""
+        return self.trained and self.n_params is None and self.size_source != "counted"
 
     @property
     def label(self) -> str:

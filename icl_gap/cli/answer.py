@@ -249,7 +249,7 @@ def write_csv(analysis: Analysis, folder: Path) -> None:
     try:
         make_folder(folder)
         for name, rows in analysis.to_json().items():
-            if isinstance(rows, tuple | list) and rows:
+            if isinstance(rows, tuple | list) and rows and isinstance(rows[0], dict):
                 pd.json_normalize(list(rows)).to_csv(folder / f"{name}.csv", index=False)
     except OSError as error:
         problem = f"cannot write the tables: {error.strerror}"

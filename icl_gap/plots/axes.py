@@ -18,6 +18,10 @@ Scale = Literal["size", "shots", "share", "gap", "smooth"]
 Reader = Callable[[GapPoint], float | Estimate | None]
 TICK_ROOM = 0.33
 """Inches that the tick label of a size needs."""
+LETTER = 0.065
+"""About the width of a letter of a tick label in inches."""
+NAMES_LABEL = "model (size not known)"
+"""Text beside an axis of models by name."""
 QUERY_CAPTIONS: Mapping[str, str] = MappingProxyType(
     {
         "pooled": "test and train queries pooled",
@@ -133,6 +137,22 @@ def set_x(ax: Axes, values: Sequence[Estimate], scale: Scale, width: float) -> N
         _SET_X[scale](ax, values, width)
     else:
         ax.set_xticks([])
+
+
+def set_names(ax: Axes, names: Sequence[str], width: float) -> None:
+    """Set an x axis of models by name, the n-th at n.
+
+    Args:
+        ax: The panel.
+        names: The names.
+        width: The width of the panel in inches; names that do not fit side by side are turned.
+    """
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.set_xticks(range(len(names)), list(names))
+    if max(map(len, names)) * LETTER * len(names) > width:
+        ax.tick_params(axis="x", labelrotation=45)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
 
 
 def limits(values: Sequence[Estimate], scale: Scale) -> tuple[float, float]:

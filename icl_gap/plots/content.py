@@ -30,13 +30,16 @@ class Mark:
     colour_key: str
     """Key of its colour: the model if shots are on the x axis, else the family."""
     x: Estimate | None
-    """None for a model without a size, which is drawn as a horizontal line."""
+    """None for a model without a size, which is drawn as a horizontal line; of a `named` mark, the
+    place of the model among the names of its panel."""
     y: Estimate | None
     condition: str | None
     """`ID` or `OOD` for an accuracy; None for a gap."""
     weight: float
     """Size of the marker, from 0 for the smallest model to 1 for the largest."""
     tooltip: str
+    named: bool = False
+    """True if the x axis of its panel has names of models, since its size is not known."""
 
     @property
     def hollow(self) -> bool:
@@ -48,7 +51,8 @@ class Mark:
     @property
     def estimated(self) -> bool:
         """True if the model's size is only estimated; a ring around the marker shows it."""
-        return self.point.size_source == "estimated" and self.x is not None
+        known = self.x is not None and not self.named
+        return self.point.size_source == "estimated" and known
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Panel:
     row: str | None
     marks: tuple[Mark, ...]
     fits: tuple[GapFit, ...]
+    names: tuple[str, ...] = ()
+    """Names of the models on its x axis; empty where that axis has numbers."""
 
 
 def resolve_query_split(recipe: FigureRecipe, analysis: Analysis) -> QuerySplits:
@@ -99,7 +105,8 @@ def nothing_to_draw(analysis: Analysis, recipe: FigureRecipe) -> str | None:
         return str(error)
     for axis in _axes(recipe):
         found = {value for point in points for value in axis.read(point).values() if value}
-        if len(found) < axis.min_values:
+        by_name = axis is X_AXES["n_params"] and any(point.size_unknown for point in points)
+        if len(found) < axis.min_values and not by_name:
             return axis.too_few
     return None
 
@@ -112,40 +119,88 @@ def _axes(recipe: FigureRecipe) -> list[Axis]:
 def make_panels(
     marks: Sequence[Mark], analysis: Analysis, recipe: CurveRecipe
 ) -> list[list[Panel]]:
-    """Sort marks into rows of panels; every row has every column, even without marks in it."""
+    """Sort marks into rows of panels; every row has every column, even without marks in it.
+
+    Models by name have a column of their own beside that of models with a size; those without
+    either, which are drawn as horizontal lines, stand in the latter if there is one.
+    """
     fits = [fit for fit in analysis.fits if fit.query_split == recipe.query_split]
     column = FACETS[recipe.panels[0]]
     row = FACETS[recipe.panels[1]] if len(recipe.panels) > 1 else _one_row
-    columns = sorted({column(mark.point) for mark in marks})
+    sized = any(mark.x is not None and not mark.named for mark in marks)
+    all_named = not sized and any(mark.named for mark in marks)
+
+    def key(mark: Mark) -> tuple[str | int, bool]:
+        return column(mark.point), mark.named or all_named
+
+    names = model_names([mark.point for mark in marks if mark.named], recipe, analysis.model_order)
     return [
         [
             Panel(
                 _heading(recipe.panels[0], c),
                 None if row is _one_row else _heading(recipe.panels[1], r),
-                tuple(m for m in marks if column(m.point) == c and row(m.point) == r),
-                tuple(f for f in fits if column(f) == c and row(f) == r),
+                tuple(m for m in marks if key(m) == (c, named) and row(m.point) == r),
+                tuple(f for f in fits if not named and column(f) == c and row(f) == r),
+                names.get(c, ()) if named else (),
             )
-            for c in columns
+            for c, named in sorted(set(map(key, marks)))
         ]
         for r in sorted({row(mark.point) for mark in marks})
     ]
 
 
-def make_marks(points: Sequence[GapPoint], recipe: CurveRecipe, metric: Metric) -> list[Mark]:
-    """Return a mark for each number of each point; models without a size come last."""
+def model_names(
+    points: Sequence[GapPoint], recipe: CurveRecipe, order: Sequence[str]
+) -> dict[str | int, tuple[str, ...]]:
+    """Return the names of the models in each column of panels, in an order.
+
+    Args:
+        points: The points whose models are shown by name.
+        recipe: The recipe, which says what columns are.
+        order: The order; models that are not in it come last.
+    """
+    column = FACETS[recipe.panels[0]]
+    places = {model: place for place, model in enumerate(order)}
+    models: dict[str | int, set[str]] = {}
+    for point in points:
+        models.setdefault(column(point), set()).add(point.model)
+    return {
+        key: tuple(sorted(found, key=lambda model: (places.get(model, len(places)), model)))
+        for key, found in models.items()
+    }
+
+
+def make_marks(
+    points: Sequence[GapPoint], recipe: CurveRecipe, metric: Metric, order: Sequence[str] = ()
+) -> list[Mark]:
+    """Return a mark for each number of each point; models without a size come last.
+
+    Args:
+        points: The points.
+        recipe: What to draw of them.
+        metric: The metric of accuracies.
+        order: The order of models whose size is not known.
+    """
     x_axis, y_axis = X_AXES[recipe.x], Y_AXES[recipe.y]
+    sized = x_axis.scale == "size"
+    unknown = [p for p in points if sized and p.size_unknown and x_axis.read(p)[None] is None]
+    names, column = model_names(unknown, recipe, order), FACETS[recipe.panels[0]]
     y_name = y_axis.label_for(metric)
     weights = _weights(points) if x_axis.scale == "share" else {}
     drawn = []
     for point in points:
         x = x_axis.read(point)[None]
+        named = x is None and sized and point.size_unknown
+        if named:
+            place = float(names[column(point)].index(point.model))
+            x = Estimate(place, place, place)
         series, colour_key = _series_of(point, x, recipe, x_axis.label)
         weight = weights.get(point.n_params, 0.5)
         beside = {x_axis.label_for(metric): x} if x_axis.scale == "share" else {}
         for condition, y in y_axis.read(point).items():
             values = {**beside, f"{y_name}, {condition}" if condition else y_name: y}
             text = tooltip_text(point, values)
-            drawn.append(Mark(point, series, colour_key, x, y, condition, weight, text))
+            drawn.append(Mark(point, series, colour_key, x, y, condition, weight, text, named))
     return sorted(drawn, key=lambda mark: mark.x is None)
 
 
@@ -155,7 +210,7 @@ def _series_of(
     """Return the series of a point, and the key of its colour."""
     by_model = recipe.x == "shots"
     # Two baselines of one family are two lines, so each needs its own name and colour.
-    alone = by_model or x is None or point.n_params is None
+    alone = by_model or x is None or (point.n_params is None and not point.size_unknown)
     key = point.model if alone else point.family
     series = key + (f" (no {on_x})" if x is None else "")
     series += "" if point.trained else " (untrained)"

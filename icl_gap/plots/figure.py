@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis import Analysis, Estimate, GapFit
 from icl_gap.analysis.conclusion import conclude
-from icl_gap.plots.axes import QUERY_CAPTIONS, X_AXES, Y_AXES, Axis, Scale, limits, set_x
+from icl_gap.plots.axes import (
+    NAMES_LABEL,
+    QUERY_CAPTIONS,
+    X_AXES,
+    Y_AXES,
+    Axis,
+    Scale,
+    limits,
+    set_names,
+    set_x,
+)
 from icl_gap.plots.content import (
     Mark,
     Panel,
@@ -25,7 +35,7 @@ from icl_gap.plots.heatmap import draw_heatmap
 from icl_gap.plots.layout import SPARE, laid_out_size, new_figure, offset, resize
 from icl_gap.plots.legend import draw_legend
 from icl_gap.plots.recipe import CurveRecipe, FigureRecipe, HeatmapRecipe
-from icl_gap.plots.series_style import GREY, SeriesStyle, series_styles
+from icl_gap.plots.series_style import GREY, SeriesStyle, series_styles, unshifted
 from icl_gap.plots.unresolved import draw_unresolved, unresolved_height
 from icl_gap.text import printable
 
@@ -118,7 +128,7 @@ class _Plan:
 
     def limits(self) -> tuple[list[Estimate], list[Estimate]]:
         """Return the numbers that the x axis and the y axis must hold."""
-        x = [mark.x for mark in self.marks if mark.x]
+        x = [mark.x for mark in self.marks if mark.x and not mark.named]
         y = [mark.y for mark in self.marks if mark.y]
         y += [p.gap for fit in self.fits for p in fit.band]
         return (x + y, x + y) if self.equal else (x, y)
@@ -146,7 +156,8 @@ def build(analysis: Analysis, recipe: FigureRecipe, colours: Sequence[str]) -> F
         return draw_heatmap(points, axis, axis.label_for(analysis.metric), recipe)
     split = resolve_query_split(recipe, analysis)
     recipe = recipe.model_copy(update={"query_split": split})
-    marks = make_marks(select_points(analysis, recipe), recipe, analysis.metric)
+    points = select_points(analysis, recipe)
+    marks = make_marks(points, recipe, analysis.metric, analysis.model_order)
     rows = make_panels(marks, analysis, recipe)
     each = [panel.marks for row in rows for panel in row]
     styles = series_styles(marks, each, colours, spread=X_AXES[recipe.x].scale != "share")
@@ -160,7 +171,8 @@ def _printable(analysis: Analysis) -> Analysis:
         for point in analysis.points
     )
     fits = (replace(fit, family=printable(fit.family)) for fit in analysis.fits)
-    return replace(analysis, points=tuple(points), fits=tuple(fits))
+    order = tuple(map(printable, analysis.model_order))
+    return replace(analysis, points=tuple(points), fits=tuple(fits), model_order=order)
 
 
 def _draw(plan: _Plan) -> Figure:
@@ -203,10 +215,14 @@ def _draw_panel(ax: Axes, below: Axes | None, plan: _Plan, place: tuple[int, int
     """Draw a panel, and the panel of its unresolved gaps if its row has any."""
     (r, c), (x, y) = place, plan.limits()
     panel, last_column = plan.rows[r][c], c == len(plan.rows[r]) - 1
-    draw_values(ax, panel.marks, plan.styles, LINE_STYLES.get((plan.x.scale, plan.y.scale), {}))
+    line = (
+        {"linestyle": "none"} if panel.names else LINE_STYLES.get((plan.x.scale, plan.y.scale), {})
+    )
+    styles = unshifted(plan.styles, panel.marks) if panel.names else plan.styles
+    draw_values(ax, panel.marks, styles, line)
     if plan.fitted:
         draw_fits(ax, panel.fits, plan.styles, by_shots="shots" in plan.recipe.panels)
-    set_x(ax, x, plan.x.scale, plan.size[0])
+    _set_x(ax, plan, panel, x)
     ax.set_ylim(limits(y, plan.y.scale))
     if plan.y.scale != "share":
         ax.axhline(0, color="0.6", linewidth=0.6, zorder=0)
@@ -220,11 +236,19 @@ def _draw_panel(ax: Axes, below: Axes | None, plan: _Plan, place: tuple[int, int
         ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GREY)
     if below is not None:
         height = plan.unresolved(r)
-        draw_unresolved(below, panel.marks, plan.styles, (plan.size[0], height), plan.y.missing)
-        set_x(below, x, plan.x.scale, plan.size[0])
+        draw_unresolved(below, panel.marks, styles, (plan.size[0], height), plan.y.missing)
+        _set_x(below, plan, panel, x)
         ax.tick_params(labelbottom=False, bottom=False)
         ax.spines["bottom"].set_visible(False)
     _label(ax, below or ax, plan, place)
+
+
+def _set_x(ax: Axes, plan: _Plan, panel: Panel, x: Sequence[Estimate]) -> None:
+    """Set the x axis of a panel, of numbers or of names."""
+    if panel.names:
+        set_names(ax, panel.names, plan.size[0])
+    else:
+        set_x(ax, x, plan.x.scale, plan.size[0])
 
 
 def _label(ax: Axes, bottom: Axes, plan: _Plan, place: tuple[int, int]) -> None:
@@ -244,7 +268,7 @@ def _label(ax: Axes, bottom: Axes, plan: _Plan, place: tuple[int, int]) -> None:
     else:
         ax.tick_params(labelleft=False)
     if r == len(plan.rows) - 1:
-        bottom.set_xlabel(plan.x.label_for(metric))
+        bottom.set_xlabel(NAMES_LABEL if panel.names else plan.x.label_for(metric))
     else:
         bottom.tick_params(labelbottom=False)
 
@@ -270,6 +294,9 @@ def _caption(plan: _Plan) -> str:
         f"{drawn}: {plan.analysis.confidence:.0%} intervals" if drawn else "",
         f"lines: random-effects fit on log10({plan.x.label}); light bands: one new model"
         if plan.fits
+        else "",
+        "models of unknown size: by name, in the order of the sweep"
+        if any(mark.named for mark in plan.marks)
         else "",
         "larger markers: more parameters" if len({m.weight for m in plan.marks}) > 1 else "",
         f"dotted: gaps of {', '.join(f'{gap:.0%}' for gap in ISO_GAPS)}" if plan.guided else "",

@@ -54,8 +54,9 @@ def tooltip_text(point: GapPoint, values: Mapping[str, Estimate | None]) -> str:
 
 
 def _traits(point: GapPoint) -> list[str]:
-    size = "no" if point.n_params is None else size_text(point)
-    return [point.family, f"{size} parameters", *([] if point.trained else ["untrained"])]
+    size = "no parameters" if point.n_params is None else f"{size_text(point)} parameters"
+    size = "parameters not known" if point.size_unknown else size
+    return [point.family, size, *([] if point.trained else ["untrained"])]
 
 
 def _ends(value: Estimate) -> str:

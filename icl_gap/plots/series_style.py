@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -63,6 +63,24 @@ def series_styles(
         )
         for n, name in enumerate(series)
     }
+
+
+def unshifted(styles: Mapping[str, SeriesStyle], marks: Iterable[Mark]) -> dict[str, SeriesStyle]:
+    """Return styles for a panel of models by name, where few series have marks at one x.
+
+    Args:
+        styles: The style of every series.
+        marks: The marks of the panel.
+    """
+    at: dict[str, dict[str, None]] = {}
+    for mark in marks:
+        at.setdefault(mark.point.model, {})[mark.series] = None
+    shifts = {
+        series: 3.0 * (n - (len(found) - 1) / 2)
+        for found in at.values()
+        for n, series in enumerate(found)
+    }
+    return {name: replace(style, shift=shifts.get(name, 0.0)) for name, style in styles.items()}
 
 
 def _slots(series: Iterable[str], together: Sequence[set[str]]) -> dict[str, int]:

@@ -90,7 +90,7 @@ def test_both_scores_stand_side_by_side_and_the_answer_is_marked(
     assert page.run(shown)
     assert page.texts("#request [data-condition=id] .reasoning .text") == [f"Is it {gold}?"]
     first = page.texts("#scores-table tbody tr")[0]
-    assert first.split() == "toy/plain m ID 1.000 0.000 0.000 not defined".split()
+    assert first.split() == ["toy/plain", "m", "ID", "1.000", "0.000", "0.000", "not", "defined"]
     assert page.texts("#unanswered-table") == []
 
 

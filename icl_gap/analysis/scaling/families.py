@@ -19,6 +19,7 @@ from icl_gap.text import brief, shots_text
 
 MIN_REPLICATES = 3
 """Fewest trainings beyond the first of their size that estimate the scatter between trainings."""
+SIZE_UNKNOWN = "no fit: sizes of models are not known, so figures against size show them by name"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +87,9 @@ def scaling_curves(
         remarks += [
             (f"left out of fits, {ESTIMATED}", e.model) for e in left_out if e.reason == ESTIMATED
         ]
+        if any(e.point.size_unknown and scale.of(e.point) is None for e in group):
+            where = f"{group[0].point.family} on {group[0].point.benchmark}"
+            remarks.append((SIZE_UNKNOWN, where))
         if len({scale.of(each.point) for each in used}) > 1:
             curves.append(ScalingCurve(used, left_out, CurveRegression(_accuracies(used, scale))))
         elif any(e.point.trained and scale.of(e.point) is not None for e in group):
