@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -236,8 +236,15 @@ def _show_both_scores(results: Results, analysis: Analysis) -> None:
             show_table(rows, title=title, left=(*_TEXT_COLUMNS, "condition"))
 
 
-def write_csv(analysis: Analysis, folder: Path) -> None:
+def write_csv(
+    analysis: Analysis, folder: Path, *, tokens: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """Write each list of an analysis to a CSV file of its name, one column a field.
+
+    Args:
+        analysis: The analysis.
+        folder: The folder for the files.
+        tokens: Another such list: the tokens of models that servers run.
 
     Raises:
         InputError: The folder cannot be written.
@@ -248,7 +255,7 @@ def write_csv(analysis: Analysis, folder: Path) -> None:
 
     try:
         make_folder(folder)
-        for name, rows in analysis.to_json().items():
+        for name, rows in (analysis.to_json() | {"tokens": tokens}).items():
             if isinstance(rows, tuple | list) and rows and isinstance(rows[0], dict):
                 pd.json_normalize(list(rows)).to_csv(folder / f"{name}.csv", index=False)
     except OSError as error:

@@ -108,7 +108,7 @@ def analyze(
         beside=[open_results(folder) for folder in beside or ()],
     )
     if csv is not None:
-        write_csv(analysis, csv)
+        write_csv(analysis, csv, tokens=checks_json(found).get("tokens", ()))
     if as_json:
         more = check.to_json() if check else {}
         say(json.dumps(analysis.to_json() | more | checks_json(found), indent=1))

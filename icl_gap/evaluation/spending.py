@@ -75,6 +75,8 @@ def count_tokens_used(results: Results) -> list[TokenUse]:
     Raises:
         StoreError: A file is damaged.
     """
+    if not results.infos:
+        return []
     dollars = {each.model: each.dollars for each in read_spending(results.folder)}
     frame = results.frame(("status", "prompt_tokens", *_USAGE))
     scored = frame[frame["status"] == "scored"]

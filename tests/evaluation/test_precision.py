@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from icl_gap.errors import ModelError, StoreError
 from icl_gap.evaluation.precision import PrecisionCheck, read_checks
 from icl_gap.evaluation.repeated import RepeatedRequest
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.results import repair_store, verify_store
+from icl_gap.results import dump_checksummed, repair_store, verify_store
 
 CARD = """\
 name: pairs
@@ -169,6 +170,15 @@ def test_a_gap_of_nothing_is_undefined() -> None:
     wrong = PrecisionCheck("m", "float16", (compared("id", False, False),))
     assert wrong.gaps() == (None, None)
     assert "undefined as run" in str(wrong)
+
+
+def test_a_file_of_before_is_read(tmp_path) -> None:
+    check = PrecisionCheck("m", "float16", (compared("id", True, False),))
+    old = asdict(check)
+    for request in old["compared"]:
+        del request["strict"]
+    (tmp_path / "precision.json").write_bytes(dump_checksummed({"checks": [old]}))
+    assert read_checks(tmp_path) == [check]
 
 
 def test_a_damaged_file_is_named(tmp_path) -> None:

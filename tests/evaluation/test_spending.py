@@ -116,6 +116,11 @@ def test_tokens_and_dollars_of_each_model_are_shown(toy_card, tmp_path) -> None:
     assert spent_line(tmp_path / "r") == "spent, all runs into this folder: $120.0000 (m $120.0000)"
     found = json.loads(CliRunner().invoke(app, ["analyze", str(tmp_path / "r"), "--json"]).output)
     assert [row["model"] for row in found["tokens"]] == ["m"]
+    folder = tmp_path / "csv"
+    CliRunner().invoke(app, ["analyze", str(tmp_path / "r"), "--csv", str(folder)])
+    head, row = (folder / "tokens.csv").read_text().splitlines()
+    assert dict(zip(head.split(","), row.split(","), strict=True))["reasoning_tokens"] == "72"
+    assert (folder / "points.csv").exists()
 
 
 def test_a_model_here_counts_the_tokens_of_its_prompts(tmp_path) -> None:

@@ -17,11 +17,13 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 import yaml
+from serving import Body, Connection, chat_only, query_of, serving
 from toys import sweep
 
 from icl_gap.errors import InferenceError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.runner import evaluate_sweep
+from icl_gap.evaluation.spending import read_spending
 from icl_gap.models import RandomInitSpec, save_random_init
 from icl_gap.progress import Progress, no_progress
 from icl_gap.results import open_results, verify_store
@@ -211,6 +213,35 @@ class Deadly(OPTForCausalLM):
             deaths.write(".")
         os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+def test_max_cost_holds_over_several_runs_on_ray(toy_card, tmp_path) -> None:
+    usage = {"prompt_tokens": 0, "completion_tokens": 10, "reasoning_tokens": 9}
+    probe = {"prompt_tokens": 0, "completion_tokens": 0}
+
+    def respond(connection: Connection, body: Body) -> None:
+        asked = query_of(body).startswith("Q: ")
+        connection.send_message("A 1", usage=usage if asked else probe)
+
+    with serving(chat_only(respond)) as server:
+        dollar = {"prompt": 1_000_000, "completion": 1_000_000}
+        model = {"kind": "openai", "model": "m", "base_url": server.url, "price": dollar}
+        limits = {"concurrency": 1, "max_attempts": 1}
+        for max_cost, n in ((45, 5), (45, 5), (75, 8)):
+            spec = sweep(
+                toy_card,
+                models=[{**model, **limits, "max_cost": max_cost}],
+                executor="ray",
+                shots=[2],
+                seeds=[0],
+            )
+            with pytest.raises(InferenceError, match=rf"max_cost \(\${max_cost}\) is reached"):
+                evaluate_sweep(spec, tmp_path / "r")
+            chats = [body for body in server.bodies if "messages" in body]
+            assert sum(query_of(body).startswith("Q: ") for body in chats) == n
+    assert read_spending(tmp_path / "r")[0].dollars == 80.0
 
 
 @pytest.mark.slow
