@@ -153,6 +153,15 @@ def test_a_path_that_cannot_be_is_told(name) -> None:
     str(caught.value)
 
 
+@pytest.mark.parametrize("path", ["$SHELF/a", "${SHELF}/a"])
+def test_a_user_path_may_begin_with_a_variable(path, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SHELF", str(tmp_path))
+    assert user_path(path) == tmp_path / "a"
+    monkeypatch.setenv("SHELF", "")
+    with pytest.raises(InputError, match="the environment variable SHELF is not set"):
+        user_path(path)
+
+
 def test_a_user_path_stands_for_a_home_folder(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_path("~/a") == tmp_path / "a"
