@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema
 
 from icl_gap.documents import Location, read_line_numbers, read_yaml
 from icl_gap.errors import InputError, Place
-from icl_gap.spec_faults import first_fault, nearest_line
+from icl_gap.spec_faults import faults_of, nearest_line
 
 
 class Spec(BaseModel):
@@ -81,12 +81,12 @@ def check_spec(
         lines: The line number of each location in it.
 
     Raises:
-        InputError: The value does not fit. It describes the first fault and counts the others.
+        InputError: The value does not fit. It describes all faults.
     """
     try:
         return spec.model_validate(value)
     except ValidationError as error:
-        raise first_fault(error, spec, value, place or Place(), lines or {}) from None
+        raise faults_of(error, spec, value, place or Place(), lines or {}) from None
 
 
 def line_of(path: Path, key: str | None) -> int | None:
