@@ -24,7 +24,21 @@ if TYPE_CHECKING:
     from icl_gap.models.hf.memory import MemoryFit
     from icl_gap.schema import CellInfo
 
-SweepFile = Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")]
+
+def _sweep_file(name_or_path: str) -> Path:
+    from icl_gap.evaluation.config import find_sweep
+
+    return find_sweep(name_or_path)
+
+
+SweepFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SWEEP",
+        parser=_sweep_file,
+        help="Sweep file, or name of a sweep that ships, as `quickstart`.",
+    ),
+]
 OutFolder = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for the results.", show_default="results/NAME"),
@@ -173,14 +187,15 @@ def prompts(
 
 @contextmanager
 def faults_in(sweep: Path) -> Iterator[None]:
-    """Add the sweep's file and line to an error that has only the key."""
+    """Add the sweep's file and line to errors that have only the key."""
     from icl_gap.specs import line_of
 
     try:
         yield
     except InputError as error:
-        if error.place.file is None:
-            error.at(file=sweep, line=line_of(sweep, error.place.key))
+        for fault in (error, *error.others):
+            if fault.place.file is None:
+                fault.at(file=sweep, line=line_of(sweep, fault.place.key))
         raise
 
 
