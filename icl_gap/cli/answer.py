@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from icl_gap.cli.console import say, show_table
+from icl_gap.cli.console import say, say_note, show_table
 from icl_gap.errors import InputError
 from icl_gap.text import shots_text
 
@@ -41,7 +41,7 @@ def show_answer(
     if verbose:
         _show_tables(analysis)
         for remark in _remarks(results, analysis):
-            say(f"note: {remark}")
+            say_note(str(remark))
         _show_details(analysis)
     else:
         if rows := comparison_table(analysis):

@@ -44,7 +44,7 @@ def init(
 
 
 def schema() -> None:
-    """Print the JSON schema of sweep files, for completion in an editor."""
+    """Print the JSON schema of sweep files, for an editor."""
     from icl_gap.evaluation.sweep_schema import sweep_schema
 
     say(json.dumps(sweep_schema(), indent=1))

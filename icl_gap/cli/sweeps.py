@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import starmap
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from icl_gap.cli.console import say, show_progress, show_table, warn
+from icl_gap.cli.console import say, say_note, show_progress, show_table, warn
 from icl_gap.cli.exits import INTERRUPTED
 from icl_gap.cli.results import VerboseOption
 from icl_gap.cli.shard_options import MOST_SHARDS, read_shard, show_shards
@@ -54,6 +54,9 @@ ExecutorOption = Annotated[
         show_default="the sweep's",
     ),
 ]
+
+_ROOM = ("fit", "fewer shots", "left out")
+"""Columns that tell how many prompts fit the context."""
 
 
 def run(
@@ -130,7 +133,7 @@ def plan(
         return
     with faults_in(sweep):
         planned = plan_sweep(read_sweep(sweep), progress=show_progress)
-    show_table(list(map(_prompt_row, count_prompts(planned))), left=("model", "benchmark"))
+    show_table(_prompt_rows(list(count_prompts(planned))), left=("model", "benchmark"))
     requests = sum(cell.info.n_queries for cell in planned.cells)
     say(f"{len(planned.cells):,} cells, {requests:,} requests")
     with faults_in(sweep):
@@ -146,7 +149,7 @@ def plan(
             show_table(rows, title=title, left=texts)
     show_power(planned)
     for note in (*filter(None, [shots_without_gap(planned)]), *damaged_weights(planned)):
-        say(f"note: {note}")
+        say_note(str(note))
 
 
 def prompts(
@@ -197,6 +200,14 @@ def faults_in(sweep: Path) -> Iterator[None]:
             if fault.place.file is None:
                 fault.at(file=sweep, line=line_of(sweep, fault.place.key))
         raise
+
+
+def _prompt_rows(found: Sequence[PromptCounts]) -> list[dict[str, str]]:
+    """Return the rows of the table of prompts; where all fit, nothing is said of that."""
+    rows = list(map(_prompt_row, found))
+    if all(each.fit == each.requests for each in found):
+        return [{k: v for k, v in row.items() if k not in _ROOM} for row in rows]
+    return rows
 
 
 def _prompt_row(counts: PromptCounts) -> dict[str, str]:
