@@ -94,7 +94,9 @@ def _reason(error: Exception) -> str:
 
 def _invalid(problem: str, path: Path, line: int | None) -> InputError:
     return InputError(
-        f"not valid YAML: {problem}", place=Place(path, None if line is None else line + 1)
+        f"not valid YAML: {problem}",
+        allowed="spaces; YAML takes no tabs before a key" if "'\\t'" in problem else None,
+        place=Place(path, None if line is None else line + 1),
     )
 
 
@@ -139,7 +141,8 @@ def _index_lines(
         raise _too_large(path, node.start_mark.line)
     if location in lines:  # an alias may visit a node again, never a location
         raise InputError(
-            "this key stands twice", place=Place(path, _line(node), key_path(location))
+            f"this key stands twice, first on line {lines[location]}",
+            place=Place(path, _line(node), key_path(location)),
         )
     _check_scalar(node, location, path)
     lines[location] = _line(node)

@@ -17,7 +17,10 @@ command line ends with exit code 2. Every other `IclGapError` ends with exit cod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +41,11 @@ class Place:
         return ", ".join(part for part in (file, line, self.key) if part)
 
 
+_NUMBER = re.compile(r"\d+")
+_MOST_FAULTS = 10
+"""Number of faults that one error shows; the others are counted."""
+
+
 class IclGapError(Exception):
     """The base class of everything this package raises on purpose."""
 
@@ -52,6 +60,7 @@ class InputError(IclGapError):
         value: The value found, shown as `repr`.
         allowed: The allowed values: a sentence, or a list.
         place: The place of the value.
+        others: Further faults of the same input.
     """
 
     exit_code = 2
@@ -63,11 +72,13 @@ class InputError(IclGapError):
         value: object = None,
         allowed: str | Iterable[object] | None = None,
         place: Place | None = None,
+        others: Iterable[InputError] = (),
     ) -> None:
         self.problem = problem
         self.value = value
         self.allowed = allowed if allowed is None or isinstance(allowed, str) else list(allowed)
         self.place = place or Place()
+        self.others = tuple(others)
         super().__init__(problem)
 
     def at(self, **place: Any) -> Self:
@@ -88,19 +99,18 @@ class InputError(IclGapError):
         Args:
             key: The entry, as `models[2]`.
         """
+        for other in self.others:
+            other.within(key)
         if self.place.file is None:
             inner = "" if self.place.key is None else f".{self.place.key}"
             self.place = replace(self.place, key=f"{key}{inner}")
         return self
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: {self.problem}" if str(self.place) else self.problem]
-        if self.value is not None:
-            lines.append(f"  found:   {_clip(_shown(self.value))}")
-        if self.allowed is not None:
-            allowed = self.allowed if isinstance(self.allowed, str) else _enumerate(self.allowed)
-            lines.append(f"  allowed: {allowed}")
-        return "\n".join(lines)
+        shown = [self, *self.others][:_MOST_FAULTS]
+        more = len(self.others) + 1 - len(shown)
+        lines = [line for fault in shown for line in _lines_of(fault)]
+        return "\n".join([*lines, f"and {more} more"] if more else lines)
 
 
 class DataError(InputError):
@@ -131,6 +141,19 @@ class AnalysisError(IclGapError):
     """Results that cannot be compared."""
 
 
+def _lines_of(fault: InputError) -> list[str]:
+    lines = [f"{fault.place}: {fault.problem}" if str(fault.place) else fault.problem]
+    if fault.value is not None:
+        lines.append(f"  found:   {_clip(_shown(fault.value))}")
+    if isinstance(fault.allowed, str):
+        lines.append(f"  allowed: {fault.allowed}")
+    elif fault.allowed is not None:
+        known = list(map(str, fault.allowed))
+        hint = did_you_mean(fault.value, known) if isinstance(fault.value, str) else ""
+        lines.append(f"  allowed: {_clip(', '.join(known), 600)}{hint}")
+    return lines
+
+
 def _shown(value: object) -> str:
     try:
         return repr(value)
@@ -142,5 +165,54 @@ def _clip(text: str, width: int = 300) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _enumerate(values: list[object]) -> str:
-    return _clip(", ".join(str(value) for value in values), 600)
+class Faults:
+    """Errors of several steps that are raised together, so that a user sees all at once.
+
+    Each step runs in a `with faults.caught():`; `raise_any` comes after all of them.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[InputError] = []
+
+    @contextmanager
+    def caught(self, key: str | None = None) -> Iterator[None]:
+        """Keep an `InputError` for later, within an entry of the input where there is a key."""
+        try:
+            yield
+        except InputError as error:
+            self._found.append(error if key is None else error.within(key))
+
+    def raise_any(self) -> None:
+        """Raise the first error that was kept, with all others as its further faults.
+
+        Raises:
+            InputError: One was kept.
+        """
+        if self._found:
+            raise together(self._found)
+
+
+def together(errors: Sequence[InputError]) -> InputError:
+    """Return the first of some errors, with all others as its further faults."""
+    first, *others = (fault for error in errors for fault in (error, *error.others))
+    first.others = tuple(others)
+    return first
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """Return a question that offers the nearest of some known names; empty if none is near.
+
+    A name that differs in its numbers alone, as another split or size does, is no misspelling.
+
+    Args:
+        found: The name that is not known.
+        known: The known names.
+    """
+    possible = [name for name in known if not _differ_in_a_number(name, found)]
+    near = difflib.get_close_matches(found, possible, n=1, cutoff=0.7)
+    return f"; did you mean `{near[0]}`?" if near else ""
+
+
+def _differ_in_a_number(known: str, found: str) -> bool:
+    same = _NUMBER.sub("0", known) == _NUMBER.sub("0", found)
+    return same and sorted(known) != sorted(found)  # `bm52` is `bm25` misspelt

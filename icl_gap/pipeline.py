@@ -8,7 +8,7 @@ from pathlib import Path
 
 from icl_gap.analysis import Analysis, analyze
 from icl_gap.errors import AnalysisError, InputError, Place
-from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.config import AnySweep, SweepSpec, read_sweep
 from icl_gap.evaluation.planning import Plan
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.plots import FigureRecipe, plot, read_recipe
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_sweep(
-    sweep: SweepSpec | Plan,
+    sweep: AnySweep | Plan,
     folder: str | Path | None = None,
     *,
     progress: Progress = no_progress,
@@ -31,7 +31,8 @@ def run_sweep(
     A figure that has nothing to show is left out, with a warning in the log.
 
     Args:
-        sweep: The sweep, or its plan or outline, which saves planning it again.
+        sweep: The sweep, in any form that `read_sweep` takes; or its plan or outline, which saves
+            planning it again.
         folder: The results folder; default `results/` and the sweep's name. Figures go to its
             folder `figures`.
         progress: Shows progress.
@@ -45,9 +46,9 @@ def run_sweep(
             finished and stored, and running the sweep again tries just the failed ones.
         StoreError: The folder cannot be written, or another run is writing there.
     """
-    spec = sweep.sweep if isinstance(sweep, Plan) else sweep
-    recipes = read_recipes(spec)
-    results = evaluate_sweep(sweep, folder, progress=progress)
+    planned = sweep if isinstance(sweep, Plan) else read_sweep(sweep)
+    recipes = read_recipes(planned.sweep if isinstance(planned, Plan) else planned)
+    results = evaluate_sweep(planned, folder, progress=progress)
     if recipes:
         try:
             analysis = analyze(results.frame(OUTCOMES, progress=progress))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -9,17 +11,20 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from icl_gap.documents import Location, key_path
-from icl_gap.errors import InputError, Place
+from icl_gap.errors import InputError, Place, did_you_mean, together
 
 
-def first_fault(
+def faults_of(
     error: ValidationError,
     spec: type[BaseModel],
     value: object,
     place: Place,
     lines: Mapping[Location, int],
 ) -> InputError:
-    """Return an `InputError` for the first fault of a validation.
+    """Return an `InputError` for all faults of a validation.
+
+    A fault that follows from another is left out: a list with a bad entry that is too short, a key
+    that is missing because its name is misspelt.
 
     Args:
         error: The error of pydantic.
@@ -29,19 +34,30 @@ def first_fault(
         place: The place of the value.
         lines: The line number of each location in it.
     """
-    faults = error.errors(include_url=False)
-    # A list with a bad entry is also reported as too short; the entry alone matters.
-    faults = [f for f in faults if not any(_is_inside(g["loc"], f["loc"]) for g in faults)]
-    # An old name also explains why the new one is missing.
-    fault = next((f for f in faults if _renamed(f, spec) is not None), faults[0])
+    reported = error.errors(include_url=False)
+    causes = [f for f in reported if not any(_follows(f, g, spec) for g in reported)]
+    found: dict[tuple[str, str], tuple[bool, float, InputError]] = {}
+    for fault in causes:
+        each = _input_error(fault, spec, value, place, lines)
+        is_new = _renamed(fault, spec) is None  # an old name goes first, as it may explain others
+        order = (is_new, each.place.line or math.inf, each)
+        found.setdefault((str(each.place), each.problem), order)
+    return together([each for *_, each in sorted(found.values(), key=lambda order: order[:2])])
+
+
+def _input_error(
+    fault: Any,
+    spec: type[BaseModel],
+    value: object,
+    place: Place,
+    lines: Mapping[Location, int],
+) -> InputError:
     location = _location_in(value, fault["loc"], missing=fault["type"] == "missing")
     if (renamed := _renamed(fault, spec)) is not None:
         location += ("kind",) if fault["type"] == "union_tag_invalid" else ()
         line = nearest_line(location, lines)
         return InputError(renamed, place=Place(place.file, line, key_path(location)))
     problem, allowed = _explain(fault, spec)
-    if len(faults) > 1:
-        problem += f" (and {len(faults) - 1} more)"
     # For a missing key, pydantic reports the whole object around it; for the whole file, the value
     # would repeat the file.
     found = None if fault["type"] == "missing" or not location else fault["input"]
@@ -50,8 +66,21 @@ def first_fault(
     return InputError(problem, value=found, allowed=allowed, place=place)
 
 
+def _follows(fault: Any, other: Any, spec: type[BaseModel]) -> bool:
+    """Return whether a fault is a consequence of another."""
+    if len(other["loc"]) > len(fault["loc"]) and _is_inside(other["loc"], fault["loc"]):
+        return True
+    if fault["type"] != "missing" or other["type"] != "extra_forbidden":
+        return False
+    if fault["loc"][:-1] != other["loc"][:-1]:
+        return False
+    name = str(fault["loc"][-1])
+    renamed = _renamed(other, spec) or ""
+    return f"`{name}`" in renamed or bool(did_you_mean(str(other["loc"][-1]), [name]))
+
+
 def _is_inside(inner: Sequence[int | str], outer: Sequence[int | str]) -> bool:
-    return len(inner) > len(outer) and tuple(inner[: len(outer)]) == tuple(outer)
+    return tuple(inner[: len(outer)]) == tuple(outer)
 
 
 def _location_in(value: Any, loc: Sequence[int | str], *, missing: bool) -> Location:
@@ -94,13 +123,19 @@ def _explain(fault: Any, spec: type[BaseModel]) -> tuple[str, str | None]:
     context = fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            return "unknown key", _known_keys(spec, fault["loc"])
+            known = _known_keys(spec, fault["loc"])
+            hint = did_you_mean(str(fault["loc"][-1]), known)
+            return f"unknown key{hint}", ", ".join(known) or None
         case "missing":
             return "this key is missing", None
         case "literal_error" | "enum":
-            return "not one of the possible values", str(context["expected"])
+            expected = str(context["expected"])
+            hint = did_you_mean(str(fault["input"]), re.findall(r"'([^']*)'", expected))
+            return f"not one of the possible values{hint}", expected
         case "union_tag_invalid":
-            return "not one of the possible kinds", str(context["expected_tags"])
+            expected = str(context["expected_tags"])
+            hint = did_you_mean(str(context["tag"]), re.findall(r"'([^']*)'", expected))
+            return f"not one of the possible kinds{hint}", expected
         case "value_error":
             return str(context["error"]), None
         case kind:
@@ -128,12 +163,12 @@ def _renamed(fault: Any, spec: type[BaseModel]) -> str | None:
     return None
 
 
-def _known_keys(spec: type[BaseModel], loc: Sequence[int | str]) -> str | None:
+def _known_keys(spec: type[BaseModel], loc: Sequence[int | str]) -> list[str]:
     """Return the keys that are possible in place of an unknown one."""
     keys: dict[str, None] = {}
     for branch in _schemas_at(spec, loc[:-1]):
         keys |= dict.fromkeys(branch.get("properties", {}))
-    return ", ".join(keys) or None
+    return list(keys)
 
 
 @cache

@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema
 
 from icl_gap.documents import Location, read_line_numbers, read_yaml
 from icl_gap.errors import InputError, Place
-from icl_gap.spec_faults import first_fault, nearest_line
+from icl_gap.spec_faults import faults_of, nearest_line
 
 
 class Spec(BaseModel):
@@ -81,12 +81,12 @@ def check_spec(
         lines: The line number of each location in it.
 
     Raises:
-        InputError: The value does not fit. It describes the first fault and counts the others.
+        InputError: The value does not fit. It describes all faults.
     """
     try:
         return spec.model_validate(value)
     except ValidationError as error:
-        raise first_fault(error, spec, value, place or Place(), lines or {}) from None
+        raise faults_of(error, spec, value, place or Place(), lines or {}) from None
 
 
 def line_of(path: Path, key: str | None) -> int | None:
@@ -115,19 +115,35 @@ def shipped(folder: str) -> Path:
 
 
 def user_path(text: str | Path) -> Path:
-    """Return a path that a user wrote, with `~` expanded.
+    """Return a path that a user wrote, with `~` and a variable at its start (`$NAME`) expanded.
 
     Raises:
-        InputError: There is no such home folder, or the path is impossible.
+        InputError: There is no such home folder, the variable is not set, or the path is
+            impossible.
     """
     check_path(text)
     try:
-        return Path(text).expanduser()
+        return Path(_with_variable(str(text))).expanduser()
     except RuntimeError:
         user = str(text).partition("/")[0].removeprefix("~")
         problem = f"there is no user `{user}`" if user else "the home folder is not known"
         allowed = "a path without `~`" if user else "HOME set, or a path without `~`"
         raise InputError(problem, value=str(text), allowed=allowed) from None
+
+
+def _with_variable(text: str) -> str:
+    """Return a path with the environment variable at its start replaced by its value."""
+    first, slash, rest = text.partition("/")
+    if not first.startswith("$"):
+        return text
+    name = first[1:].removeprefix("{").removesuffix("}")
+    if not (value := os.environ.get(name)):
+        raise InputError(
+            f"the environment variable {name} is not set",
+            value=text,
+            allowed=f"{name} set to a folder, or a path without it",
+        )
+    return value + slash + rest
 
 
 def check_path(text: str | Path) -> None:

@@ -128,7 +128,7 @@ def predictions(folder: Path, content: bytes) -> None:
     path = folder / "predictions.jsonl"
     path.write_bytes(content)
     for dataset in ("scan", "cfq", "geoquery"):
-        command("score", path, "--dataset", dataset)
+        command("score", path, "--benchmark", dataset)
 
 
 def rows(folder: Path, content: bytes) -> None:

@@ -1,10 +1,11 @@
-"""Tables of the README pages, made from the specs and the cards.
+"""Tables of the README pages and the schema of sweeps, made from the specs and the cards.
 
 `PYTHONPATH=.:tests python tests/readme_tables.py` writes them anew after a change of these.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Any
 
 from icl_gap.data import DatasetCard, list_cards
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
+from icl_gap.evaluation.sweep_schema import sweep_schema
 from icl_gap.models import FamilySpec, OpenAISpec, RandomInitSpec, TransformersSpec
 from icl_gap.plots import CurveRecipe, HeatmapRecipe
 from icl_gap.specs import Spec
 
 ROOT = Path(__file__).parent.parent
+SCHEMA = ROOT / "sweeps" / "schema.json"
+"""JSON schema of sweep files, for editors."""
 Key = tuple[Mapping[str, Any], bool]
 """The JSON schema of a key, and whether it is required."""
 
@@ -182,6 +186,12 @@ def main() -> None:
         for name, table in tables.items():
             text = marked(name).sub(lambda _, table=table: table(), text)
         (ROOT / page).write_text(text, encoding="utf-8")
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+
+
+def schema_text() -> str:
+    """Return the JSON schema of sweep files as text."""
+    return json.dumps(sweep_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

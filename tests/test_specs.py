@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field, field_validator
 
-from icl_gap.errors import InputError
+from icl_gap.errors import Faults, InputError, Place, did_you_mean
 from icl_gap.specs import Spec, check_spec, line_of, read_spec, shipped, user_path
 
 
@@ -54,7 +54,7 @@ def test_a_good_file_is_read(tmp_path) -> None:
         (GOOD.replace("size: 2", "size: [2]"), 3, "models[0].size", "a whole number"),
         ("models: []\n", None, "name", "this key is missing"),
         (GOOD + "nam: 1\n", 6, "nam", "allowed: name, models"),
-        (GOOD + "name: b\n", 6, "name", "stands twice"),
+        (GOOD + "name: b\n", 6, "name", "stands twice, first on line 1"),
         ("name: [unclosed\n", 2, None, "not valid YAML"),
         ("- a\n- b\n", 1, None, "expected keys and values"),
         ("", 1, None, "expected keys and values"),
@@ -93,8 +93,66 @@ def test_the_value_found_is_shown(tmp_path) -> None:
     assert "'int3'" in str(fault(tmp_path, GOOD.replace("bfloat16", "int3")))
 
 
-def test_many_faults_are_counted(tmp_path) -> None:
-    assert "and 2 more" in str(fault(tmp_path, "nam: a\nmodels: 3\n"))
+def test_all_faults_are_told_in_the_order_of_the_file(tmp_path) -> None:
+    error = fault(tmp_path, "nam: a\nmodels:\n  - {size: x, dtype: int3}\n  - {speed: 1}\n")
+    shown = [line for line in str(error).splitlines() if not line.startswith("  ")]
+    assert [line.split(": ", 1)[0].split(", ", 1)[1] for line in shown] == [
+        "line 1, nam",
+        "line 3, models[0].dtype",
+        "line 3, models[0].size",
+        "line 4, models[1].speed",
+    ]
+
+
+def test_ten_faults_are_shown_and_the_others_counted(tmp_path) -> None:
+    entries = "".join(f"  - {{size: x{n}}}\n" for n in range(13))
+    *shown, last = str(fault(tmp_path, f"name: a\nmodels:\n{entries}")).splitlines()
+    assert sum("wrong type or value" in line for line in shown) == 10
+    assert last == "and 3 more"
+
+
+def test_a_fault_that_follows_from_another_is_not_told(tmp_path) -> None:
+    error = fault(tmp_path, "nam: a\n")
+    assert error.problem == "unknown key; did you mean `name`?"
+    assert error.others == ()
+    missing = fault(tmp_path, "nothing: a\n")
+    assert [each.problem for each in (missing, *missing.others)] == [
+        "unknown key",
+        "this key is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "known", "said"),
+    [
+        ("shotz", ["shots", "seeds"], "; did you mean `shots`?"),
+        ("mcd9", ["mcd1", "mcd2"], ""),
+        ("nano-codegn-s", ["nano-codegen-s", "nano-opt-s"], "; did you mean `nano-codegen-s`?"),
+        ("bm52", ["bm25", "dpp"], "; did you mean `bm25`?"),
+        ("bfloat", ["bfloat16", "float32"], "; did you mean `bfloat16`?"),
+        ("x", ["shots"], ""),
+        ("", [], ""),
+    ],
+)
+def test_the_nearest_known_name_is_offered(found, known, said) -> None:
+    assert did_you_mean(found, known) == said
+
+
+def test_faults_of_several_steps_are_raised_together() -> None:
+    faults = Faults()
+    faults.raise_any()
+    for key in ("models[0]", "models[1]"):
+        with faults.caught(key):
+            raise InputError("no such model", place=Place(key="model"))
+    with pytest.raises(InputError) as caught:
+        faults.raise_any()
+    assert str(caught.value) == ("models[0].model: no such model\nmodels[1].model: no such model")
+
+
+def test_tabs_have_a_hint(tmp_path) -> None:
+    error = fault(tmp_path, "name: a\nmodels:\n\t- {size: 1}\n")
+    assert error.place.line == 3
+    assert error.allowed == "spaces; YAML takes no tabs before a key"
 
 
 def test_unreadable_files_are_named(tmp_path) -> None:
@@ -151,6 +209,15 @@ def test_a_path_that_cannot_be_is_told(name) -> None:
     with pytest.raises(InputError, match="cannot read the file") as caught:
         read_spec(Path(name), Outer)
     str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["$SHELF/a", "${SHELF}/a"])
+def test_a_user_path_may_begin_with_a_variable(path, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SHELF", str(tmp_path))
+    assert user_path(path) == tmp_path / "a"
+    monkeypatch.setenv("SHELF", "")
+    with pytest.raises(InputError, match="the environment variable SHELF is not set"):
+        user_path(path)
 
 
 def test_a_user_path_stands_for_a_home_folder(monkeypatch, tmp_path) -> None:
@@ -256,7 +323,7 @@ def test_an_old_name_is_answered_with_the_new_one(tmp_path, text, line, key, pro
         read_spec(path, Renamed)
     assert (caught.value.place.line, caught.value.place.key) == (line, key)
     assert problem in caught.value.problem
-    assert len(str(caught.value).splitlines()) == 1
+    assert (caught.value.value, caught.value.allowed) == (None, None)
 
 
 @pytest.mark.parametrize("text", ["tries: 3", "pick: [words]", "pick: wards", "kind: api"])

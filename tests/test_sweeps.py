@@ -12,12 +12,19 @@ from icl_gap.evaluation.config import read_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.specs import shipped
 
-SWEEPS = sorted(path.stem for path in shipped("sweeps").glob("*.yaml"))
+SWEEPS = sorted(shipped("sweeps").rglob("*.yaml"))
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-def test_every_sweep_is_one_and_named_as_its_file(name: str) -> None:
-    assert read_sweep(shipped("sweeps") / f"{name}.yaml").name == name
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_sweep_is_one_and_named_as_its_file(path: Path) -> None:
+    assert read_sweep(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_sweep_names_the_schema_for_editors(path: Path) -> None:
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    _, named = first.split("$schema=")
+    assert (path.parent / named).resolve() == (shipped("sweeps") / "schema.json").resolve()
 
 
 def check_baseline(names: set[str], out: Path) -> None:

@@ -6,6 +6,7 @@ Every command imports what it needs when it runs, so that `--help` answers at on
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -16,11 +17,12 @@ from icl_gap.cli import (
     results,
     scores,
     split,
+    starter,
     store,
     sweeps,
     zoo,
 )
-from icl_gap.cli.console import show_log
+from icl_gap.cli.console import say, show_log
 from icl_gap.cli.exits import Commands, exit_code
 
 app = typer.Typer(
@@ -31,7 +33,30 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say(f"icl-gap {version('icl-gap')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+app.command()(starter.init)
 app.command()(sweeps.run)
 app.command()(sweeps.plan)
 app.command()(sweeps.prompts)
@@ -42,6 +67,7 @@ app.command()(report.report)
 app.command()(scores.score)
 app.command()(split.split)
 app.command()(zoo.models)
+app.command()(starter.schema)
 app.add_typer(benchmarks.app, name="data")
 app.add_typer(store.app, name="store")
 

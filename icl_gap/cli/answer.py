@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from icl_gap.cli.console import say, show_table
+from icl_gap.cli.console import say, say_note, show_table
 from icl_gap.errors import InputError
 from icl_gap.text import shots_text
 
@@ -44,7 +44,7 @@ def show_answer(
         _show_tables(analysis)
         _show_both_scores(results, analysis)
         for remark in _remarks(results, analysis):
-            say(f"note: {remark}")
+            say_note(str(remark))
         for use in count_tokens_used(results):
             if use.prompt_tokens is not None:
                 say(f"tokens of {use}")

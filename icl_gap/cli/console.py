@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -21,16 +23,16 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 from rich.text import Text
 
+from icl_gap.cli.tables import lay_out
 from icl_gap.text import printable
 
 T = TypeVar("T")
 
 
 _WIDTH_OF_FILES = 160
-"""Width in columns if standard output is a file or a pipe."""
+"""Width in columns if standard output is a file or a pipe, and COLUMNS is not set."""
 
 
 class _Console(Console):
@@ -42,13 +44,18 @@ class _Console(Console):
 
 def out() -> Console:
     """Return a console on the current standard output, which may have been redirected."""
-    width = None if sys.stdout.isatty() else _WIDTH_OF_FILES
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_FILES
     return _Console(highlight=False, emoji=False, soft_wrap=True, width=width)
 
 
 def say(text: str) -> None:
     """Print plain text; control characters are escaped, markup is not interpreted."""
     print(printable(text))  # noqa: T201 (rich would turn `:on:` into a picture)
+
+
+def say_note(text: str) -> None:
+    """Print a remark, wrapped to the terminal's width."""
+    say(textwrap.fill(f"note: {text}", out().width, break_long_words=False, break_on_hyphens=False))
 
 
 def warn(text: str) -> None:
@@ -78,12 +85,13 @@ def show_table(
         title: Title above the table.
         left: Keys of left-aligned columns, which hold text; the others are right-aligned.
     """
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for key in rows[0]:
-        table.add_column(key, justify="left" if key in left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(value)) for value in row.values()))
-    out().print(table, soft_wrap=False)
+    console = out()
+    if title is not None:
+        console.print(Text(f"\n{title}", style="bold"), soft_wrap=False)
+    for number, table in enumerate(lay_out(rows, console.width, left=left)):
+        if number:
+            say("")
+        console.print(table, soft_wrap=False)
 
 
 class _Rate(ProgressColumn):

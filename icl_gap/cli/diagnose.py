@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import say, show_progress, show_table
+from icl_gap.cli.console import say, say_note, show_progress, show_table
 from icl_gap.cli.results import Folder, MetricOption
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def diagnose(
         if rows:
             show_table(rows, title=title, left=TEXT_COLUMNS)
     for note in (*_untold(found), *found.notes):
-        say(f"note: {note}")
+        say_note(str(note))
 
 
 def _described(group: RequestGroup) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from icl_gap.analysis import MARGIN
-from icl_gap.cli.console import say, show_progress, show_table, waiting
+from icl_gap.cli.console import say, say_note, show_progress, show_table, waiting
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.schema import Metric, ScaleKey
 
@@ -197,9 +197,9 @@ def show_check(check: HierarchicalCheck) -> None:
         show_table(hierarchical_table(check), title=title, left=("family", "benchmark", "queries"))
     for fit in check.fits:
         for doubt in fit.doubts:
-            say(f"note: hierarchical check not trusted: {doubt}: {fit.label}")
+            say_note(f"hierarchical check not trusted: {doubt}: {fit.label}")
     for note in check.notes:
-        say(f"note: {note}")
+        say_note(str(note))
 
 
 def plot(
@@ -244,7 +244,7 @@ def _draw_all(analysis: Analysis, folder: Path) -> None:
         raise AnalysisError("no figure has anything to show:\n" + "\n".join(distinct))
     for recipe in recipes:
         if reason := reasons[recipe.name]:
-            say(f"note: {recipe.name} is not drawn: {reason}")
+            say_note(f"{recipe.name} is not drawn: {reason}")
         else:
             _draw(analysis, recipe, folder)
 

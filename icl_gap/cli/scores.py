@@ -18,7 +18,7 @@ def score(
             help='Lines of {"prediction": …, "target": …}, with an optional "id".',
         ),
     ],
-    dataset: Annotated[
+    benchmark: Annotated[
         str, typer.Option(help="Benchmark of the predictions: a card's name or path.")
     ],
     out: Annotated[
@@ -34,7 +34,7 @@ def score(
     from icl_gap.scoring import score_predictions
 
     with waiting("scoring"):
-        summary, why = score_predictions(predictions, dataset=dataset, out=out)
+        summary, why = score_predictions(predictions, dataset=benchmark, out=out)
     say(f"{summary.n:,} predictions; 95% intervals are Wilson's, for independent predictions")
     for metric, accuracy in summary.accuracies.items():
         interval = summary.interval(metric)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import starmap
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from icl_gap.cli.console import say, show_progress, show_table, warn
+from icl_gap.cli.console import say, say_note, show_progress, show_table, warn
 from icl_gap.cli.exits import INTERRUPTED
 from icl_gap.cli.results import VerboseOption
 from icl_gap.cli.shard_options import MOST_SHARDS, read_shard, show_shards
@@ -24,7 +24,21 @@ if TYPE_CHECKING:
     from icl_gap.models.hf.memory import MemoryFit
     from icl_gap.schema import CellInfo
 
-SweepFile = Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")]
+
+def _sweep_file(name_or_path: str) -> Path:
+    from icl_gap.evaluation.config import find_sweep
+
+    return find_sweep(name_or_path)
+
+
+SweepFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SWEEP",
+        parser=_sweep_file,
+        help="Sweep file, or name of a sweep that ships, as `quickstart`.",
+    ),
+]
 OutFolder = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for the results.", show_default="results/NAME"),
@@ -40,6 +54,9 @@ ExecutorOption = Annotated[
         show_default="the sweep's",
     ),
 ]
+
+_ROOM = ("fit", "fewer shots", "left out")
+"""Columns that tell how many prompts fit the context."""
 
 
 def run(
@@ -119,7 +136,7 @@ def plan(
         return
     with faults_in(sweep):
         planned = plan_sweep(read_sweep(sweep), progress=show_progress)
-    show_table(list(map(_prompt_row, count_prompts(planned))), left=("model", "benchmark"))
+    show_table(_prompt_rows(list(count_prompts(planned))), left=("model", "benchmark"))
     requests = sum(cell.info.n_queries for cell in planned.cells)
     say(f"{len(planned.cells):,} cells, {requests:,} requests")
     with faults_in(sweep):
@@ -143,7 +160,7 @@ def plan(
         *damaged_weights(planned),
     )
     for note in notes:
-        say(f"note: {note}")
+        say_note(str(note))
 
 
 def prompts(
@@ -184,15 +201,24 @@ def prompts(
 
 @contextmanager
 def faults_in(sweep: Path) -> Iterator[None]:
-    """Add the sweep's file and line to an error that has only the key."""
+    """Add the sweep's file and line to errors that have only the key."""
     from icl_gap.specs import line_of
 
     try:
         yield
     except InputError as error:
-        if error.place.file is None:
-            error.at(file=sweep, line=line_of(sweep, error.place.key))
+        for fault in (error, *error.others):
+            if fault.place.file is None:
+                fault.at(file=sweep, line=line_of(sweep, fault.place.key))
         raise
+
+
+def _prompt_rows(found: Sequence[PromptCounts]) -> list[dict[str, str]]:
+    """Return the rows of the table of prompts; where all fit, nothing is said of that."""
+    rows = list(map(_prompt_row, found))
+    if all(each.fit == each.requests for each in found):
+        return [{k: v for k, v in row.items() if k not in _ROOM} for row in rows]
+    return rows
 
 
 def _prompt_row(counts: PromptCounts) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from icl_gap.cli.console import say, show_table
+from icl_gap.cli.console import say, say_note, show_table
 from icl_gap.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def models(
     if about.training_seeds:
         say(f"training seeds: {', '.join(map(str, about.training_seeds))}")
     if about.note:
-        say(f"note: {about.note}")
+        say_note(about.note)
     show_table([_details(each) for each in members(family)], left=_TEXT_COLUMNS)
 
 

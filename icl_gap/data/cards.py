@@ -227,11 +227,11 @@ def load_card(name_or_path: str | Path) -> DatasetCard:
     if not text.endswith((".yaml", ".yml")):
         path = shipped("datasets") / f"{text}.yaml"
         if "/" in text or not is_file(path):
-            known = ", ".join(sorted(p.stem for p in shipped("datasets").glob("*.yaml")))
+            known = sorted(p.stem for p in shipped("datasets").glob("*.yaml"))
             raise DataError(
                 "there is no such benchmark",
                 value=text,
-                allowed=f"{known}, or the path of a card of your own (.yaml)",
+                allowed=[*known, "or the path of a card of your own (.yaml)"],
             )
         return read_spec(path, DatasetCard)
     path = expanded(text)

@@ -8,12 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from icl_gap.data.paths import is_there
+from icl_gap.errors import InputError
 from icl_gap.models import EmbedderSpec, ModelEntry
 from icl_gap.prompts import Template
 from icl_gap.sampling import Order, SamplerSpec, Selection
 from icl_gap.sampling.pool import HoldOut
 from icl_gap.schema import Condition, Predictions, Split
-from icl_gap.specs import Spec, read_spec
+from icl_gap.specs import Spec, check_spec, read_spec, shipped, user_path
 from icl_gap.text import brief
 
 Overflow = Literal["error", "skip", "drop_shots"]
@@ -172,13 +174,52 @@ class SweepSpec(Spec):
         return brief("SweepSpec", self.name, counts, f"shots {self.shots}, seeds {self.seeds}")
 
 
-def read_sweep(path: str | Path) -> SweepSpec:
-    """Read a sweep file.
+AnySweep = SweepSpec | Mapping[str, Any] | str | Path
+"""A sweep, the keys and values of its file, the file's path, or the name of a sweep that ships."""
+
+
+def read_sweep(sweep: AnySweep) -> SweepSpec:
+    """Read a sweep.
+
+    Args:
+        sweep: The path of a sweep file, the name of a sweep that ships, or the keys and values that
+            a file would hold. A `SweepSpec` is returned as it is.
 
     Raises:
         InputError: It cannot be read or is not a sweep; the error names file, line and place.
     """
-    return read_spec(Path(path), SweepSpec)
+    if isinstance(sweep, SweepSpec):
+        return sweep
+    if isinstance(sweep, Mapping):
+        return check_spec(dict(sweep), SweepSpec)
+    return read_spec(find_sweep(sweep), SweepSpec)
+
+
+def find_sweep(name_or_path: str | Path) -> Path:
+    """Return the path of a sweep file.
+
+    Args:
+        name_or_path: Its path, or the name of a sweep that ships, such as `quickstart`.
+
+    Raises:
+        InputError: There is no such file, and no such sweep ships.
+    """
+    path = user_path(name_or_path)
+    if is_there(path) or path.suffix in {".yaml", ".yml"}:
+        return path
+    folder = shipped("sweeps")
+    known = {each.relative_to(folder).with_suffix("").as_posix(): each for each in _sweeps(folder)}
+    if (found := known.get(str(name_or_path))) is None:
+        raise InputError(
+            "there is no such sweep",
+            value=str(name_or_path),
+            allowed=[*known, "or the path of a file (.yaml)"],
+        )
+    return found
+
+
+def _sweeps(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.yaml"))
 
 
 def _kind(entry: dict[str, Any]) -> str:

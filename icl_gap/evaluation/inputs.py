@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from icl_gap import data, models, prompts, sampling
-from icl_gap.errors import InputError
+from icl_gap.errors import Faults, InputError
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
 from icl_gap.programs.language import Database, Language
 from icl_gap.programs.languages import LANGUAGES
@@ -65,6 +65,23 @@ class SweepModel:
 
     def __repr__(self) -> str:
         return brief("SweepModel", self.place, self.identity.name)
+
+
+def read_inputs(
+    sweep: SweepSpec, progress: Progress
+) -> tuple[list[SweepBenchmark], list[SweepModel]]:
+    """Load the benchmarks of a sweep and identify its models; see the two functions below.
+
+    Raises:
+        InputError: For all faults of both.
+    """
+    benchmarks, models, faults = [], [], Faults()
+    with faults.caught():
+        benchmarks = load_benchmarks(sweep, progress)
+    with faults.caught():
+        models = identify_models(sweep, progress)
+    faults.raise_any()
+    return benchmarks, models
 
 
 def load_benchmarks(sweep: SweepSpec, progress: Progress) -> list[SweepBenchmark]:
@@ -175,14 +192,12 @@ def _check_stop(stop: str, benchmark: Benchmark) -> None:
 def _each(
     entry_keys: Sequence[str], entries: Iterable[Entry], make: Callable[[Entry], T]
 ) -> list[T]:
-    """Call `make` on each entry, and add the entry's key to an error that has none."""
-    made = []
+    """Call `make` on each entry, and raise the errors of all together, each with its key."""
+    made, faults = [], Faults()
     for place, entry in zip(entry_keys, entries, strict=True):
-        try:
+        with faults.caught(place):
             made.append(make(entry))
-        except InputError as error:
-            error.within(place)
-            raise
+    faults.raise_any()
     return made
 
 

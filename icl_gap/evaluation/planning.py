@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import chain
 
-from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.config import AnySweep, SweepSpec, read_sweep
 from icl_gap.evaluation.grid import Cell, group_into_jobs, make_grid
-from icl_gap.evaluation.inputs import SweepModel, identify_models, load_benchmarks
+from icl_gap.evaluation.inputs import SweepModel, read_inputs
 from icl_gap.evaluation.requests import PromptSizes, RequestBuilder
 from icl_gap.evaluation.shards import into_shards
 from icl_gap.evaluation.spelling import check_spelling
@@ -46,21 +46,21 @@ class Plan:
 
 
 def plan_sweep(
-    sweep: SweepSpec, *, shard: ShardNumber | None = None, progress: Progress = no_progress
+    sweep: AnySweep, *, shard: ShardNumber | None = None, progress: Progress = no_progress
 ) -> Plan:
     """Plan a sweep whole: its exemplars are drawn and its prompts measured.
 
     Args:
-        sweep: The sweep.
+        sweep: The sweep, in any form that `read_sweep` takes.
         shard: The shard of it to run; all of it by default.
         progress: Shows progress.
 
     Raises:
-        InputError: A benchmark, a model or a number of shots cannot be had, two cells are the
-            same, a model's tokenizer cannot write a benchmark's targets, or a prompt does not fit
-            its model's context while `overflow` is `error`.
+        InputError: The sweep is none, a benchmark, a model or a number of shots cannot be had, two
+            cells are the same, a model's tokenizer cannot write a benchmark's targets, or a prompt
+            does not fit its model's context while `overflow` is `error`.
     """
-    plan = outline_sweep(sweep, shard=shard, progress=progress)
+    plan = outline_sweep(read_sweep(sweep), shard=shard, progress=progress)
     prepare_requests(plan, progress=progress)
     return plan
 
@@ -79,7 +79,7 @@ def outline_sweep(
         InputError: A benchmark or a model cannot be had, two cells are the same, or a model's
             tokenizer cannot write a benchmark's targets.
     """
-    benchmarks, models = load_benchmarks(sweep, progress), identify_models(sweep, progress)
+    benchmarks, models = read_inputs(sweep, progress)
     check_spelling(sweep, benchmarks, models)
     cells = tuple(make_grid(sweep, benchmarks, models))
     builder = RequestBuilder(sweep)

@@ -152,7 +152,7 @@ def _kind_of(path: Path) -> type[FigureRecipe]:
     raise InputError(
         "not one of the possible values",
         value=kind,
-        allowed=" or ".join(map(repr, RECIPE_KINDS)),
+        allowed=RECIPE_KINDS,
         place=Place(path, lines.get(("kind",)), "kind"),
     )
 
@@ -179,8 +179,10 @@ def style_path(recipe: FigureRecipe, folder: Path | None = None) -> Path:
     raise InputError(
         "there is no such style file",
         value=recipe.style,
-        allowed="a file beside the recipe, or "
-        + ", ".join(sorted(path.name for path in shipped("plots").glob("*.mplstyle"))),
+        allowed=[
+            *sorted(path.name for path in shipped("plots").glob("*.mplstyle")),
+            "or a file beside the recipe",
+        ],
     )
 
 
@@ -194,7 +196,7 @@ def _shipped_recipe(path: Path) -> Path:
     if path.stem not in recipes:
         raise InputError(
             "there is no such recipe",
-            allowed="a file, or a shipped one: " + ", ".join(recipes),
-            place=Place(path),
+            value=str(path),
+            allowed=[*recipes, "or the path of a file (.yaml)"],
         )
     return recipes[path.stem]

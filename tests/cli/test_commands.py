@@ -236,7 +236,7 @@ def test_score_reads_anyone_s_file(cli, tmp_path) -> None:
     path = tmp_path / "predictions.jsonl"
     pairs = [("WALK", "WALK"), ("WALK  RUN", "WALK RUN"), ("", "WALK"), ("RUN", "WALK")]
     path.write_text("\n".join(json.dumps({"prediction": p, "target": t}) for p, t in pairs))
-    outcome = cli("score", path, "--dataset", "scan")
+    outcome = cli("score", path, "--benchmark", "scan")
     assert outcome.code == 0
     assert re.search(r"raw exact match\s+0.2500  \[0.0456, 0.6994\]\n", outcome.out)
     assert re.search(r"canonical exact match\s+0.5000  \[0.1500, 0.8500\]\n", outcome.out)
@@ -253,7 +253,7 @@ def test_score_writes_a_line_for_each_prediction(cli, tmp_path) -> None:
         {"id": 7, "prediction": "\ud800", "target": "WALK"},
     ]
     path.write_text("\n\n".join(map(json.dumps, rows)))
-    outcome = cli("score", path, "--dataset", "scan", "--out", out)
+    outcome = cli("score", path, "--benchmark", "scan", "--out", out)
     assert outcome.code == 0
     assert f"scores: {out}" in outcome.out
     found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -270,18 +270,18 @@ def test_score_replaces_neither_its_input_nor_anything_after_a_fault(cli, tmp_pa
     path, out = tmp_path / "predictions.jsonl", tmp_path / "scores.jsonl"
     path.write_text('{"prediction": "a", "target": "b"}\nno JSON\n', encoding="utf-8")
     out.write_text("kept", encoding="utf-8")
-    assert cli("score", path, "--dataset", "scan", "--out", out).code == 2
+    assert cli("score", path, "--benchmark", "scan", "--out", out).code == 2
     assert out.read_text(encoding="utf-8") == "kept"
-    outcome = cli("score", path, "--dataset", "scan", "--out", path)
+    outcome = cli("score", path, "--benchmark", "scan", "--out", path)
     assert (outcome.code, "would replace the predictions" in outcome.err) == (2, True)
-    outcome = cli("score", path, "--dataset", "scan", "--out", tmp_path / "none" / "scores.jsonl")
+    outcome = cli("score", path, "--benchmark", "scan", "--out", tmp_path / "none" / "scores.jsonl")
     assert (outcome.code, "cannot write the scores" in outcome.err) == (2, True)
 
 
 def score_pairs(cli, folder, rows, dataset="geoquery") -> Any:
     path = folder / "predictions.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    return cli("score", path, "--dataset", dataset)
+    return cli("score", path, "--benchmark", dataset)
 
 
 @pytest.mark.usefixtures("data_root")

@@ -139,7 +139,7 @@ def test_file_names_that_are_no_text_are_printed(cli, sweep, tmp_path) -> None:
         ("run", tmp_path / f"{odd}2.yaml"),
         ("analyze", tmp_path / f"{odd}2"),
         ("data", "info", odd),
-        ("score", tmp_path / odd / odd, "--dataset", odd),
+        ("score", tmp_path / odd / odd, "--benchmark", odd),
         ("plot", out, "--recipe", odd),
     ):
         ended = cli(*command)

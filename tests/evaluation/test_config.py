@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.models import NearestExemplarSpec, TransformersSpec
-from icl_gap.specs import check_spec, shipped
+from icl_gap.specs import check_spec
 
 MINIMAL = {"name": "s", "datasets": ["scan"], "models": ["nearest"]}
 
@@ -27,9 +30,25 @@ def test_the_defaults_are_the_paper_s() -> None:
     assert spec.overflow == "error"
 
 
-@pytest.mark.parametrize("path", sorted(shipped("sweeps").glob("*.yaml")), ids=lambda p: p.name)
-def test_shipped_sweeps_are_valid(path) -> None:
-    assert read_sweep(path).name == path.stem
+def test_a_sweep_is_read_from_a_file_a_shipped_name_or_plain_values(tmp_path: Path) -> None:
+    from_file = tmp_path / "own.yaml"
+    from_file.write_text(json.dumps(MINIMAL))
+    spec = read_sweep(from_file)
+    assert read_sweep(str(from_file)) == read_sweep(MINIMAL) == read_sweep(spec) == spec
+    assert read_sweep("quickstart").name == "quickstart"
+    assert read_sweep("open_models/cfq").name == "cfq"
+
+
+def test_a_sweep_that_is_nowhere_is_told_with_those_that_ship(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="there is no such sweep") as caught:
+        read_sweep("quickstrt")
+    assert "did you mean `quickstart`?" in str(caught.value)
+    with pytest.raises(InputError, match="cannot read the file"):
+        read_sweep("quickstart.yaml")
+    (tmp_path / "quickstart").write_text("name: mine\n")  # a file of one's own goes first
+    with pytest.raises(InputError, match="this key is missing"):
+        read_sweep("quickstart")
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_heat_map_is_a_kind_of_its_own_with_its_own_keys(tmp_path: Path) -> No
 def test_a_kind_that_is_none_is_refused_with_those_that_are(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InputError, match="not one of the possible values") as error:
         read_recipe(written(tmp_path, f"{MINIMAL}kind: {kind}\n"))
-    assert "'curve' or 'heatmap'" in str(error.value)
+    assert "allowed: curve, heatmap" in str(error.value)
     assert (error.value.place.line, error.value.place.key) == (4, "kind")
 
 

@@ -39,7 +39,7 @@ def local_folder(model: str) -> Path | None:
 
 def is_path(model: str) -> bool:
     """Return whether a model's name can only be a path."""
-    return model.startswith(("/", "./", "../", "~")) or model.count("/") > 1
+    return model.startswith(("/", "./", "../", "~", "$")) or model.count("/") > 1
 
 
 def resolve(model: str, revision: str | None) -> Path:

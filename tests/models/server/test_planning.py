@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_the_plan_shows_which_key_goes_where_and_never_the_key(
     path.write_text(yaml.safe_dump({**fields, "models": models}))
     shown = CliRunner().invoke(app, ["plan", str(path)], catch_exceptions=False)
     assert shown.exit_code == 0
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.output.splitlines()]
+    rows = [re.split(r"\s{2,}", line.strip()) for line in shown.output.splitlines()]
     name, url = AWAY["model"], AWAY["base_url"]
     assert [name, url, "MY_KEY", f"{name}, davinci-2"] in rows
     assert ["here", here["base_url"], "OPENAI_API_KEY", "here"] in rows

@@ -1,0 +1,74 @@
+"""The page of `sweeps/open_models.md`: its tables are those of the verdicts that are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import open_models
+import pytest
+from open_models import PAGE, PARTS, Part, cells_of, kept, page, read_parts
+from toys import sweep
+
+from icl_gap.analysis import analyze
+from icl_gap.evaluation.runner import evaluate_sweep
+from icl_gap.results.frame import frame_of
+
+
+def test_the_page_s_tables_are_made_from_the_kept_verdicts() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert page(text, read_parts()) == text
+
+
+def test_every_part_of_the_study_is_kept_whole() -> None:
+    sweeps = {path.stem for path in PARTS.glob("*.yaml")}
+    assert sweeps | {"geoquery", "scan"} == {*read_parts()}
+    for part in read_parts().values():
+        for cell in part["cells"]:
+            assert len(cell["raw"]) == 100
+            assert {*cell["raw"]} <= {"0", "1"}
+
+
+def test_kept_verdicts_give_the_gaps_of_the_results(toy_card: str, tmp_path: Path) -> None:
+    results = evaluate_sweep(sweep(toy_card), tmp_path / "out")
+    part = json.loads(json.dumps(kept(results)))
+    assert {*part["queries"]} == {"toy/plain/test", "toy/plain/train"}
+    again = analyze(frame_of(cells_of(part)), resamples=100).points
+    whole = analyze(results.frame(), resamples=100).points
+    for ours, theirs in zip(again, whole, strict=True):
+        assert (ours.a_id, ours.a_ood, ours.gap) == (theirs.a_id, theirs.a_ood, theirs.gap)
+        assert ours.label == theirs.label
+
+
+def test_an_unfinished_folder_is_not_kept(toy_card: str, tmp_path: Path) -> None:
+    results = evaluate_sweep(sweep(toy_card), tmp_path / "out")
+    next((tmp_path / "out" / "cells").glob("*.jsonl")).unlink()
+    with pytest.raises(AssertionError, match="unfinished"):
+        kept(open_models.open_results(results.folder))
+
+
+def part(**conditions: str) -> Part:
+    cells = [
+        {"dataset": "geoquery", "model": "m", "condition": c, "raw": verdicts}
+        for c, verdicts in conditions.items()
+    ]
+    return {"cells": cells}
+
+
+def test_strategies_are_compared_query_by_query() -> None:
+    parts = {
+        "random": part(id="1000000000", ood="0000000000"),
+        "bm25": part(id="1111111000", ood="0000000001"),
+        "cover_utterance": part(id="0111111100", ood="0000000001"),
+    }
+    _, _, *rows = open_models.selection_table(parts).splitlines()
+    cells = [[each.strip() for each in row.strip("|").split("|")] for row in rows]
+    assert [row[1].split()[0] for row in cells] == ["10.0", "70.0", "70.0"]
+    assert [row[2] for row in cells] == ["-", "0.031", "1"]  # 6 of 6 won: 2 / 2^6; 1 of 2: 1
+    assert [row[5] for row in cells] == ["-", "1", "1"]
+    assert [row[3] for row in cells] == ["53.7", "86.3", "89.0"]
+
+
+def test_controls_stand_beside_each_other() -> None:
+    table = open_models.control_table(part(id="010"), part(id="110", ood="000"))
+    assert table.splitlines()[2] == "| geoquery | m | 1 of 3 | 2 of 3 | 0 of 3 |"
