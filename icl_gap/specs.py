@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
@@ -31,6 +31,8 @@ class Spec(BaseModel):
     """Old keys and values with their new names, as a user writes them: `{"tries": "max_attempts",
     "kind: api": "kind: openai"}`. A file with an old name gets an error that gives the new one. An
     old `kind` of a union is looked up in all of its variants."""
+    path_fields: ClassVar[tuple[str, ...]] = ()
+    """Names of the fields that may hold paths; see `anchored`."""
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -43,6 +45,7 @@ class Spec(BaseModel):
 
 
 SpecT = TypeVar("SpecT", bound=Spec)
+_ENDINGS = (".yaml", ".yml", ".jinja")
 
 
 def read_spec(path: Path, spec: type[SpecT]) -> SpecT:
@@ -87,6 +90,51 @@ def check_spec(
         return spec.model_validate(value)
     except ValidationError as error:
         raise faults_of(error, spec, value, place or Place(), lines or {}) from None
+
+
+def anchored(spec: SpecT, folder: Path) -> SpecT:
+    """Return a spec in which relative paths are those of a folder, as the one of its file.
+
+    A text is a relative path if it begins with `./` or `../`, ends as a file of ours does, or has a
+    slash and exists in the folder; any other may be a name on the hub or of something that ships.
+    A `Path` is always one.
+
+    Args:
+        spec: The spec. Its `path_fields`, and those of specs within it, may hold paths.
+        folder: The folder.
+    """
+    fields = {name: getattr(spec, name) for name in type(spec).model_fields}
+    found = {
+        name: _anchored(value, folder, is_path=name in spec.path_fields)
+        for name, value in fields.items()
+    }
+    changed = {name: value for name, value in found.items() if value != fields[name]}
+    return spec.model_copy(update=changed) if changed else spec
+
+
+def _anchored(value: Any, folder: Path, *, is_path: bool) -> Any:
+    match value:
+        case Spec():
+            return anchored(value, folder)
+        case tuple():
+            return tuple(_anchored(each, folder, is_path=is_path) for each in value)
+        case Path() if is_path and not str(value).startswith(("~", "$")):
+            return folder / value
+        case str() if is_path and _is_relative_path(value, folder):
+            return str(folder / value)
+        case _:
+            return value
+
+
+def _is_relative_path(text: str, folder: Path) -> bool:
+    if text.startswith(("/", "~", "$")):
+        return False
+    if text.startswith(("./", "../")) or text.endswith(_ENDINGS):
+        return True
+    try:
+        return "/" in text and (folder / text).exists()
+    except (OSError, ValueError):  # no file system can have such a path
+        return False
 
 
 def line_of(path: Path, key: str | None) -> int | None:

@@ -13,7 +13,7 @@ import pytest
 from pydantic import Field, field_validator
 
 from icl_gap.errors import Faults, InputError, Place, did_you_mean
-from icl_gap.specs import Spec, check_spec, line_of, read_spec, shipped, user_path
+from icl_gap.specs import Spec, anchored, check_spec, line_of, read_spec, shipped, user_path
 
 
 class Inner(Spec):
@@ -209,6 +209,57 @@ def test_a_path_that_cannot_be_is_told(name) -> None:
     with pytest.raises(InputError, match="cannot read the file") as caught:
         read_spec(Path(name), Outer)
     str(caught.value)
+
+
+class Shelf(Spec):
+    path_fields: ClassVar[tuple[str, ...]] = ("book", "more")
+
+    book: str = "plain"
+    title: str = "./title"
+    more: tuple[str, ...] = ()
+    lid: Path | None = None
+
+
+class Room(Spec):
+    path_fields: ClassVar[tuple[str, ...]] = ("key",)
+
+    shelves: tuple[Shelf, ...] = ()
+    key: Path | None = None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_path"),
+    [
+        ("./book", True),
+        ("../book", True),
+        ("card.yaml", True),
+        ("here/book", True),
+        ("hub/model", False),
+        ("plain", False),
+        ("/abs/book", False),
+        ("~/book", False),
+        ("$SHELF/book", False),
+        ("a\0/b", False),
+        ("a" * 300 + "/b", False),
+    ],
+)
+def test_paths_are_those_of_the_file_s_folder(tmp_path, text, is_path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "book").touch()
+    (tmp_path / "plain").touch()
+    expected = str(tmp_path / text) if is_path else text
+    room = Room(shelves=(Shelf(book=text, more=("plain", text)),))
+    found = anchored(room, tmp_path)
+    assert found.shelves[0] == Shelf(book=expected, more=("plain", expected))
+    assert anchored(found, tmp_path / "elsewhere") == found or ".." in expected
+
+
+def test_a_path_stays_one_and_other_fields_stay(tmp_path) -> None:
+    found = anchored(Room(key=Path("./a")), tmp_path)
+    assert found.key == tmp_path / "a"
+    assert found.model_fields_set == {"key"}
+    plain = Room(shelves=(Shelf(),))
+    assert anchored(plain, tmp_path) is plain
 
 
 @pytest.mark.parametrize("path", ["$SHELF/a", "${SHELF}/a"])

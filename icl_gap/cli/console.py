@@ -53,9 +53,14 @@ def say(text: str) -> None:
     print(printable(text))  # noqa: T201 (rich would turn `:on:` into a picture)
 
 
+def say_prose(text: str) -> None:
+    """Print plain text, wrapped to the terminal's width."""
+    say(textwrap.fill(text, out().width, break_long_words=False, break_on_hyphens=False))
+
+
 def say_note(text: str) -> None:
     """Print a remark, wrapped to the terminal's width."""
-    say(textwrap.fill(f"note: {text}", out().width, break_long_words=False, break_on_hyphens=False))
+    say_prose(f"note: {text}")
 
 
 def warn(text: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from icl_gap.cli.console import say, say_note, show_progress, show_table, warn
+from icl_gap.cli.console import say, say_note, say_prose, show_progress, show_table, warn
 from icl_gap.cli.exits import INTERRUPTED
 from icl_gap.cli.results import VerboseOption
 from icl_gap.cli.shard_options import MOST_SHARDS, read_shard, show_shards
@@ -21,6 +21,7 @@ from icl_gap.text import shots_text
 
 if TYPE_CHECKING:
     from icl_gap.evaluation.estimates import ComputeCost, PromptCounts
+    from icl_gap.evaluation.planning import Plan
     from icl_gap.models.hf.memory import MemoryFit
     from icl_gap.schema import CellInfo
 
@@ -57,6 +58,8 @@ ExecutorOption = Annotated[
 
 _ROOM = ("fit", "fewer shots", "left out")
 """Columns that tell how many prompts fit the context."""
+_MULTIPLY = ("shots", "seeds", "query_splits", "conditions", "limit")
+"""Keys of a sweep that multiply its requests, and have defaults."""
 
 
 def run(
@@ -65,9 +68,22 @@ def run(
     shard: ShardOption = None,
     executor: ExecutorOption = None,
     *,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--models", metavar="NAME", help="Try just this model; repeatable."),
+    ] = None,
+    shots: Annotated[
+        list[int] | None, typer.Option("--shots", min=0, help="Try just these shots; repeatable.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Try just so many queries of a side.")
+    ] = None,
     verbose: VerboseOption = False,
 ) -> None:
-    """Run or resume a sweep, then show its answer and figures."""
+    """Run or resume a sweep, then show its answer and figures.
+
+    `--models`, `--shots` and `--limit` try a part of it, into a folder of its own.
+    """
     from icl_gap.cli.answer import show_answer, spent_line
     from icl_gap.cli.results import analysis_of, figure_line
     from icl_gap.evaluation.config import read_sweep
@@ -75,21 +91,29 @@ def run(
     from icl_gap.evaluation.runner import evaluate_sweep
     from icl_gap.pipeline import FIGURES, draw_figures, read_recipes
 
-    spec = read_sweep(sweep)
-    if executor is not None:
-        spec = spec.model_copy(update={"executor": executor})
-    folder = out or Path("results") / spec.name
+    whole = read_sweep(sweep)
+    changed = {"executor": executor, "shots": shots and tuple(shots), "limit": limit}
+    spec = whole.model_copy(update={name: v for name, v in changed.items() if v is not None})
+    folder = out or _results_folder(spec.name, is_trial=bool(models or shots or limit))
     with faults_in(sweep):
         recipes = read_recipes(spec)
     try:
         with faults_in(sweep):
             plan = outline_sweep(spec, shard=read_shard(shard), progress=show_progress)
+            plan = plan.only(models) if models else plan
             found = evaluate_sweep(plan, folder, progress=show_progress)
     except KeyboardInterrupt:
-        said = {"--out": out, "--shard": shard, "--executor": executor}
+        said: dict[str, Sequence[object]] = {
+            "--out": [out],
+            "--shard": [shard],
+            "--executor": [executor],
+            "--models": models or (),
+            "--shots": shots or (),
+            "--limit": [limit],
+        }
         warn(f"stopped; what was answered is kept in {folder}")
-        chosen = "".join(f" {name} {value}" for name, value in said.items() if value)
-        warn(f"to go on: icl-gap run {sweep}{chosen}")
+        given = [f" {name} {v}" for name, values in said.items() for v in values if v is not None]
+        warn(f"to go on: icl-gap run {sweep}{''.join(given)}")
         raise typer.Exit(INTERRUPTED) from None
     analysis = analysis_of(found)
     drawn = list(draw_figures(analysis, recipes, folder / FIGURES))
@@ -113,8 +137,12 @@ def plan(
             min=1, max=MOST_SHARDS, help="Only show how the sweep is divided into N parts."
         ),
     ] = None,
+    out: OutFolder = None,
 ) -> None:
-    """Show a sweep's grid, prompt sizes and cost; run nothing."""
+    """Show a sweep's grid, prompt sizes and cost; run nothing.
+
+    Time and price are those of the cells that the results folder does not hold yet.
+    """
     from icl_gap.cli.detection import show_power
     from icl_gap.cli.prices import PRICE_TITLE, price_notes, price_row
     from icl_gap.cli.servers import SERVER_COLUMNS, server_row
@@ -129,6 +157,7 @@ def plan(
     )
     from icl_gap.evaluation.planning import plan_sweep
     from icl_gap.evaluation.price_estimates import cost_warnings, estimate_prices
+    from icl_gap.results import find_kept
 
     if shards is not None:
         with faults_in(sweep):
@@ -137,11 +166,15 @@ def plan(
     with faults_in(sweep):
         planned = plan_sweep(read_sweep(sweep), progress=show_progress)
     show_table(_prompt_rows(list(count_prompts(planned))), left=("model", "benchmark"))
-    requests = sum(cell.info.n_queries for cell in planned.cells)
-    say(f"{len(planned.cells):,} cells, {requests:,} requests")
+    for line in grid_lines(planned):
+        say_prose(line)
+    kept = find_kept(out or _results_folder(planned.sweep.name), [c.info for c in planned.cells])
+    if kept.finished or kept.answered:
+        say_prose(f"kept: {kept}; time and price below are those of cells that are not whole")
+    to_do = planned.without(kept.finished)
     with faults_in(sweep):
-        costs = list(map(_cost_row, compute_costs(planned, show_progress)))
-        prices = list(estimate_prices(planned))
+        costs = list(map(_cost_row, compute_costs(to_do, show_progress)))
+        prices = list(estimate_prices(to_do))
     tables = (
         ("computing each shared token once, as far as the gold answers go", costs),
         ("memory, before anything is loaded", list(starmap(_memory_row, memory_needs(planned)))),
@@ -155,12 +188,42 @@ def plan(
     show_power(planned)
     notes = (
         *price_notes(prices),
-        *cost_warnings(prices, planned),
+        *cost_warnings(prices, to_do),
         *filter(None, [shots_without_gap(planned)]),
         *damaged_weights(planned),
     )
     for note in notes:
         say_note(str(note))
+
+
+def grid_lines(plan: Plan) -> Iterator[str]:
+    """Yield the size of a sweep: what it multiplies, and which of that the file leaves open."""
+    cells = [cell.info for cell in plan.cells]
+    counts = {
+        ("models", "model"): len(plan.models),
+        ("benchmarks", "benchmark"): len({(each.dataset, each.split) for each in cells}),
+        ("numbers of shots", "number of shots"): len({each.shots for each in cells}),
+        ("sides", "side"): len({each.query_split for each in cells}),
+        ("conditions", "condition"): len({each.condition for each in cells}),
+        ("seeds", "seed"): len({each.seed for each in cells}),
+    }
+    grid = ", ".join(f"{n} {name if n > 1 else one}" for (name, one), n in counts.items())
+    most = max(each.n_queries for each in cells)
+    requests = sum(each.n_queries for each in cells)
+    yield f"{grid}, up to {most:,} queries a side: {len(cells):,} cells, {requests:,} requests"
+    defaults = {name: getattr(plan.sweep, name) for name in _MULTIPLY}
+    left = [f"{k}: {_yaml(v)}" for k, v in defaults.items() if k not in plan.sweep.model_fields_set]
+    if left:
+        yield f"by default {', '.join(left)}"
+
+
+def _yaml(value: object) -> str:
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else str(value)
+
+
+def _results_folder(name: str, *, is_trial: bool = False) -> Path:
+    """Return the folder of a sweep's results; those of a trial never mix with the sweep's."""
+    return Path("results") / (f"{name}-trial" if is_trial else name)
 
 
 def prompts(

@@ -68,17 +68,17 @@ def _total(widths: Mapping[str, int], keys: Sequence[str]) -> int:
 
 def _least_width(key: str, rows: Sequence[Row]) -> int:
     """Return the width of the longest word of a column and its title."""
-    return max(len(word) for text in (key, *(row[key] for row in rows)) for word in _words(text))
+    return max(len(word) for text in (key, *(row[key] for row in rows)) for word in _parts(text))
 
 
-def _words(text: str) -> list[str]:
+def _parts(text: str) -> list[str]:
     """Return the parts that are never divided: words, and intervals such as `[0.10, 0.25]`."""
     return _INTERVAL.sub(lambda found: found[0].replace(" ", _BOUND), text).split(" ")
 
 
 def _wrapped(text: str, width: int) -> str:
     """Return a text with line breaks between its parts, where a line would be too wide."""
-    lines = textwrap.wrap(" ".join(_words(text)), width, break_on_hyphens=False)
+    lines = textwrap.wrap(" ".join(_parts(text)), width, break_on_hyphens=False)
     return "\n".join(lines).replace(_BOUND, " ")
 
 

@@ -15,7 +15,7 @@ from icl_gap.prompts import Template
 from icl_gap.sampling import Order, SamplerSpec, Selection
 from icl_gap.sampling.pool import HoldOut
 from icl_gap.schema import Condition, Predictions, Split
-from icl_gap.specs import Spec, check_spec, read_spec, shipped, user_path
+from icl_gap.specs import Spec, anchored, check_spec, read_spec, shipped, user_path
 from icl_gap.text import brief
 
 Overflow = Literal["error", "skip", "drop_shots"]
@@ -28,6 +28,8 @@ Shots = Annotated[Whole, Field(ge=0)]
 
 class BenchmarkEntry(Spec):
     """A benchmark; `scan` alone is short for `{name: scan}`."""
+
+    path_fields: ClassVar[tuple[str, ...]] = ("name",)
 
     name: str
     """The name of a shipped card, or the path of a card of one's own."""
@@ -56,6 +58,7 @@ class SweepSpec(Spec):
     """A grid of cells: every combination of its lists."""
 
     renamed: ClassVar[Mapping[str, str]] = {**SamplerSpec.renamed}
+    path_fields: ClassVar[tuple[str, ...]] = ("figures",)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """The sweep's name, and that of the folder that its results go to."""
@@ -179,7 +182,7 @@ AnySweep = SweepSpec | Mapping[str, Any] | str | Path
 
 
 def read_sweep(sweep: AnySweep) -> SweepSpec:
-    """Read a sweep.
+    """Read a sweep. Relative paths in a file are those of its folder.
 
     Args:
         sweep: The path of a sweep file, the name of a sweep that ships, or the keys and values that
@@ -192,7 +195,8 @@ def read_sweep(sweep: AnySweep) -> SweepSpec:
         return sweep
     if isinstance(sweep, Mapping):
         return check_spec(dict(sweep), SweepSpec)
-    return read_spec(find_sweep(sweep), SweepSpec)
+    path = find_sweep(sweep)
+    return anchored(read_spec(path, SweepSpec), path.parent.absolute())
 
 
 def find_sweep(name_or_path: str | Path) -> Path:

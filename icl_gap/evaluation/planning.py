@@ -6,9 +6,10 @@ No weights are loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
+from icl_gap.errors import InputError
 from icl_gap.evaluation.config import AnySweep, SweepSpec, read_sweep
 from icl_gap.evaluation.grid import Cell, group_into_jobs, make_grid
 from icl_gap.evaluation.inputs import SweepModel, read_inputs
@@ -41,8 +42,45 @@ class Plan:
         """The models of the sweep."""
         return tuple(dict.fromkeys(cell.model for cell in self.cells))
 
+    def only(self, models: Collection[str]) -> Plan:
+        """Return the plan of some models alone.
+
+        Args:
+            models: Names of models of the sweep, or the last parts of names (`opt-350m`).
+
+        Raises:
+            InputError: The sweep has no model of such a name.
+        """
+        known = {model: model.identity.name for model in self.models}
+        for wanted in models:
+            if not any(_goes_by(name, wanted) for name in known.values()):
+                raise InputError(
+                    "the sweep has no such model", value=wanted, allowed=sorted(known.values())
+                )
+        chosen = {m for m, name in known.items() if any(_goes_by(name, each) for each in models)}
+        cells, mine = (
+            tuple(cell for cell in some if cell.model in chosen) for some in (self.cells, self.mine)
+        )
+        return replace(self, cells=cells, mine=mine)
+
+    def without(self, keys: Collection[str]) -> Plan:
+        """Return the plan without some cells, such as those that are finished.
+
+        Args:
+            keys: Keys of cells.
+        """
+        cells, mine = (
+            tuple(cell for cell in some if cell.info.key not in keys)
+            for some in (self.cells, self.mine)
+        )
+        return replace(self, cells=cells, mine=mine)
+
     def __repr__(self) -> str:
         return brief("Plan", self.sweep.name, f"{len(self.mine):,} of {len(self.cells):,} cells")
+
+
+def _goes_by(name: str, wanted: str) -> bool:
+    return wanted in {name, name.rpartition("/")[2]}
 
 
 def plan_sweep(

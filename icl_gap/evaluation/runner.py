@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -23,7 +24,9 @@ from icl_gap.evaluation.repeats import check_repeats
 from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.evaluation.spending import Ledger
 from icl_gap.progress import Progress, no_progress
-from icl_gap.results import Results, likely_finished, open_results, open_store
+from icl_gap.results import Results, find_kept, open_results, open_store
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate_sweep(
@@ -50,8 +53,10 @@ def evaluate_sweep(
     """
     plan = sweep if isinstance(sweep, Plan) else outline_sweep(sweep, progress=progress)
     folder = Path(folder or Path("results") / plan.sweep.name)
-    finished = likely_finished(folder, [cell.info for cell in plan.mine])
-    prepare_requests(plan, finished=finished, progress=progress)
+    kept = find_kept(folder, [cell.info for cell in plan.mine])
+    if kept.finished or kept.answered:
+        _log.info("%s: %s", folder, kept)
+    prepare_requests(plan, finished=kept.finished, progress=progress)
     description = plan.sweep.model_dump(mode="json")
     with open_store(folder, description, [cell.info for cell in plan.cells]) as finished:
         jobs = [Job(cells, finished, folder) for cells in group_into_jobs(plan.mine)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from icl_gap.errors import ModelError
 from icl_gap.models.hf import hub
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 class EmbedderSpec(Spec):
     """A model of sentence-transformers."""
+
+    path_fields: ClassVar[tuple[str, ...]] = ("model",)
 
     model: str = "sentence-transformers/all-mpnet-base-v2"
     """Folder, or name on the hub."""

@@ -92,6 +92,7 @@ class TransformersSpec(ModelSpecBase):
     """A causal language model that `transformers` loads, from a folder or from the hub."""
 
     renamed: ClassVar[Mapping[str, str]] = {"batch_tokens": "kv_cache_tokens"}
+    path_fields: ClassVar[tuple[str, ...]] = ("model",)
 
     kind: Literal["transformers"] = "transformers"
     model: str
@@ -168,6 +169,7 @@ class RandomInitSpec(ModelSpecBase):
     It shows that a sweep runs. Its scores mean nothing, and every table labels it untrained.
     """
 
+    path_fields: ClassVar[tuple[str, ...]] = ("tokenizer",)
     renamed: ClassVar[Mapping[str, str]] = {
         "kind: untrained": "kind: random_init",
         "batch_tokens": "kv_cache_tokens",
@@ -220,6 +222,7 @@ class OpenAISpec(ChatOptions, ModelSpecBase):
     The key is read from the environment, and is written nowhere.
     """
 
+    path_fields: ClassVar[tuple[str, ...]] = ("tokenizer",)
     renamed: ClassVar[Mapping[str, str]] = {
         "kind: api": "kind: openai",
         "tries": "max_attempts",

@@ -53,13 +53,14 @@ from icl_gap.results.checksummed import (
     read_checksummed,
 )
 from icl_gap.results.frame import OUTCOMES, frame_of
+from icl_gap.results.kept import Kept, find_kept
 from icl_gap.results.locking import store_errors
 from icl_gap.results.manifest import MANIFEST
 from icl_gap.results.merging import merge_stores
 from icl_gap.results.reading import Results, load_results, open_results
 from icl_gap.results.repairing import repair_store, set_aside
 from icl_gap.results.verifying import DamagedFile, missing_cells, verify_store
-from icl_gap.results.writing import CellFile, StoreWriter, likely_finished, open_store
+from icl_gap.results.writing import CellFile, StoreWriter, open_store
 
 __all__ = [
     "MANIFEST",
@@ -70,12 +71,13 @@ __all__ = [
     "CellFile",
     "DamageError",
     "DamagedFile",
+    "Kept",
     "Results",
     "StoreWriter",
     "cell_name",
     "dump_checksummed",
+    "find_kept",
     "frame_of",
-    "likely_finished",
     "load_results",
     "merge_stores",
     "missing_cells",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import fields
 from enum import StrEnum
 from functools import cache
@@ -128,6 +129,20 @@ def in_state(path: Path, state: CellState) -> Path:
 def key_prefix(path: Path) -> str:
     """Return the start of a cell's key, which ends its file's name."""
     return path.name.rpartition(CellState.FINISHED)[0].rpartition(".")[2]
+
+
+def is_finished(info: CellInfo, finished: Mapping[str, Path]) -> bool:
+    """Return whether a cell's file says that it holds all of the cell's queries.
+
+    Args:
+        info: The cell.
+        finished: The files of finished cells, by the start of their keys.
+    """
+    path = finished.get(info.key[:KEY_LENGTH])
+    try:
+        return path is not None and read_header(path).covers(info.n_queries)
+    except StoreError:
+        return False
 
 
 def is_failed(line: bytes) -> bool:

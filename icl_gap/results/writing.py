@@ -18,7 +18,6 @@ import jsonlines
 from icl_gap.errors import StoreError
 from icl_gap.files import (
     append_regular,
-    check_folder,
     check_regular,
     make_folder,
     read_regular,
@@ -35,8 +34,8 @@ from icl_gap.results.cell_files import (
     header_line,
     in_state,
     is_failed,
+    is_finished,
     parse_header,
-    read_header,
     with_checksum,
 )
 from icl_gap.results.locking import locked, store_errors
@@ -60,31 +59,6 @@ from icl_gap.schema import SCHEMA_VERSION, CellInfo, Record
 _MOST_OPEN = 128
 """Files kept open at a time, of the thousand or so that a process may have."""
 _log = logging.getLogger(__name__)
-
-
-def likely_finished(folder: Path, cells: Iterable[CellInfo]) -> frozenset[str]:
-    """Return the keys of the cells whose files say that they are finished.
-
-    Only headers are read, and nothing is written; `open_store` finds out which of these files are
-    damaged.
-
-    Raises:
-        StoreError: Two files hold one cell, the path is not a folder, or the folder holds results
-            of an earlier version of the schema.
-    """
-    with store_errors(folder):
-        check_folder(folder, follow=True)
-    check_version(folder)
-    finished = cell_files(folder, CellState.FINISHED)
-    return frozenset(info.key for info in cells if _is_finished(info, finished))
-
-
-def _is_finished(info: CellInfo, finished: Mapping[str, Path]) -> bool:
-    path = finished.get(info.key[:KEY_LENGTH])
-    try:
-        return path is not None and read_header(path).covers(info.n_queries)
-    except StoreError:
-        return False
 
 
 @contextmanager
@@ -214,7 +188,7 @@ class StoreWriter:
             finished = cell_files(folder, CellState.FINISHED)
             for key, cell in self._cells.items():
                 start = key[:KEY_LENGTH]
-                if _is_finished(cell.info, finished):  # meanwhile, under another model's name
+                if is_finished(cell.info, finished):  # meanwhile, under another model's name
                     continue
                 fresh = folder / "cells" / f"{cell_name(cell.info)}{CellState.PARTIAL}"
                 if (settled := finished.get(start, failed.get(start))) is not None:

@@ -17,9 +17,11 @@ import pytest
 import yaml
 from geography import LONGEST, RIVERS, save_geography
 
-from icl_gap.results import open_results
+from icl_gap.evaluation.config import read_sweep
+from icl_gap.results import load_results, open_results
 
 COMMANDS = (
+    "init",
     "run",
     "plan",
     "prompts",
@@ -30,6 +32,7 @@ COMMANDS = (
     "report",
     "score",
     "models",
+    "schema",
     "data",
     "store",
 )
@@ -84,7 +87,9 @@ def test_run_shows_a_table_and_draws_figures(cli, sweep, tmp_path) -> None:
 
 def test_run_again_says_the_same(cli, sweep, tmp_path) -> None:
     first = cli("run", sweep, "--out", tmp_path / "results")
-    assert cli("run", sweep, "--out", tmp_path / "results") == first
+    again = cli("run", sweep, "--out", tmp_path / "results")
+    assert (again.code, again.out) == (first.code, first.out)
+    assert "cells whole, 0 requests to ask" in again.err
 
 
 @pytest.mark.parametrize("method", ["random", pytest.param("mcd", marks=pytest.mark.slow)])
@@ -208,6 +213,43 @@ def test_plan_shows_the_grid_and_runs_nothing(cli, sweep, tmp_path, monkeypatch)
     assert "note: with 0 shots ID and OOD are one prompt" in outcome.out
     assert "80% power" not in outcome.out  # of models that no fit uses
     assert not (tmp_path / "results").exists()
+
+
+def test_plan_says_what_multiplies_and_what_is_left_to_the_defaults(
+    cli, toy_card, tmp_path
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(f"name: s\ndatasets: [{toy_card}]\nmodels: [nearest]\nlimit: 20\n")
+    said = " ".join(cli("plan", path).out.split())
+    assert (
+        "1 model, 1 benchmark, 3 numbers of shots, 2 sides, 2 conditions, 5 seeds, up to 20 "
+        "queries a side: 60 cells, 1,200 requests by default shots: [1, 5, 10], seeds: "
+        "[0, 1, 2, 3, 4], query_splits: [test, train], conditions: [id, ood]"
+    ) in said
+
+
+def test_plan_says_what_is_kept_and_counts_the_rest(cli, sweep, tmp_path) -> None:
+    out = tmp_path / "out"
+    assert "kept" not in cli("plan", sweep, "--out", out).out
+    assert cli("run", sweep, "--out", out).code == 0
+    planned = cli("plan", sweep, "--out", out).out
+    assert re.search(r"kept: (\d+) of \1 cells whole, 0 requests to ask", " ".join(planned.split()))
+    next((out / "cells").glob("*.jsonl")).unlink()
+    again = cli("run", sweep, "--out", out)
+    assert "cells whole, " in again.err
+
+
+def test_a_trial_asks_a_part_into_a_folder_of_its_own(cli, sweep, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = cli("run", sweep, "--limit", "2", "--shots", "1", "--models", "nearest")
+    assert outcome.code == 0
+    name = read_sweep(sweep).name
+    assert [path.name for path in (tmp_path / "results").iterdir()] == [f"{name}-trial"]
+    frame = load_results(tmp_path / "results" / f"{name}-trial")
+    assert {*frame["shots"]} == {1}
+    assert {*frame["model"]} == {"nearest"}
+    assert frame.groupby("cell").size().max() == 2
+    assert cli("run", sweep, "--models", "neares").code == 2
 
 
 def test_prompts_shows_what_a_model_sees(cli, sweep) -> None:

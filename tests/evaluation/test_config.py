@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from toys import write_toy
 
+from icl_gap.data import load_card
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import SweepSpec, read_sweep
 from icl_gap.models import NearestExemplarSpec, TransformersSpec
@@ -37,6 +39,24 @@ def test_a_sweep_is_read_from_a_file_a_shipped_name_or_plain_values(tmp_path: Pa
     assert read_sweep(str(from_file)) == read_sweep(MINIMAL) == read_sweep(spec) == spec
     assert read_sweep("quickstart").name == "quickstart"
     assert read_sweep("open_models/cfq").name == "cfq"
+
+
+def test_paths_of_a_sweep_are_those_of_its_folder(monkeypatch, tmp_path: Path) -> None:
+    write_toy(tmp_path)
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    path = tmp_path / "s.yaml"
+    models = ["./other", "models/mine", "facebook/opt-350m", "nano-codegen-s"]
+    path.write_text(json.dumps({**MINIMAL, "datasets": ["toy.yaml", "scan"], "models": models}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    sweep = read_sweep("../s.yaml")
+    assert [each.name for each in sweep.datasets] == [
+        str(tmp_path / "elsewhere/../toy.yaml"),
+        "scan",
+    ]
+    assert [Path(each.model).name for each in sweep.models] == [Path(m).name for m in models]
+    assert [Path(each.model).is_absolute() for each in sweep.models] == [True, True, False, False]
+    assert load_card(sweep.datasets[0].name).name == "toy"
 
 
 def test_a_sweep_that_is_nowhere_is_told_with_those_that_ship(monkeypatch, tmp_path: Path) -> None:

@@ -305,3 +305,23 @@ def test_an_unknown_benchmark_of_exemplars_is_named_with_its_place(toy_card) -> 
     with pytest.raises(DataError) as error:
         plan_sweep(sweep(toy_card, datasets=[entry]))
     assert "datasets[0].exemplars_from" in str(error.value)
+
+
+def test_a_plan_of_some_models_has_their_cells_alone(toy_card: str) -> None:
+    names = ["a/one", "two"]
+    models = [{"kind": "random_init", "name": name} for name in names]
+    plan = outline_sweep(sweep(toy_card, models=models))
+    for wanted, found in (["one"], "a/one"), (["a/one"], "a/one"), (["two"], "two"):
+        part = plan.only(wanted)
+        assert {cell.info.model for cell in part.cells} == {found}
+        assert part.cells == part.mine == tuple(c for c in plan.cells if c.info.model == found)
+    assert plan.only(names).cells == plan.cells
+    with pytest.raises(InputError, match="the sweep has no such model") as caught:
+        plan.only(["two", "on"])
+    assert caught.value.allowed == ["a/one", "two"]
+
+
+def test_a_plan_without_some_cells_keeps_the_others(toy_card: str) -> None:
+    plan = outline_sweep(sweep(toy_card))
+    gone = {cell.info.key for cell in plan.cells[:5]}
+    assert plan.without(gone).cells == plan.without(gone).mine == plan.cells[5:]

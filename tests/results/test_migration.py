@@ -16,8 +16,8 @@ from icl_gap.errors import StoreError
 from icl_gap.plots import plot, read_recipe
 from icl_gap.report import write_report
 from icl_gap.results import merge_stores, open_results, open_store, repair_store, verify_store
+from icl_gap.results.kept import find_kept
 from icl_gap.results.migration import migrated_record
-from icl_gap.results.writing import likely_finished
 from icl_gap.schema import Divergence, Record, Usage
 from icl_gap.specs import shipped
 
@@ -185,7 +185,7 @@ def test_no_run_goes_on_with_it(old: Path) -> None:
     with pytest.raises(StoreError, match=r"schema version 4, .*`--out`"), open_store(old, {}, []):
         pass
     with pytest.raises(StoreError, match="schema version 4, "):
-        likely_finished(old, [INFO])
+        find_kept(old, [INFO])
     assert content(old) == before
 
 
