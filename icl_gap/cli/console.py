@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeVar
 
 from rich.console import Console
@@ -20,7 +22,6 @@ from rich.progress import (
     Task,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.text import Text
@@ -107,8 +108,22 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
 
 
+class _Times(ProgressColumn):
+    """Time since the start, and the time left at the rate since then."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time if task.finished else task.elapsed
+        if elapsed is None:
+            return Text("")
+        said = f"{timedelta(seconds=int(elapsed))} elapsed"
+        if task.completed and task.total and not task.finished:
+            left = elapsed * (task.total - task.completed) / task.completed
+            said += f", {timedelta(seconds=math.ceil(left))} left"
+        return Text(said, style="progress.remaining")
+
+
 def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    """Show a progress bar with rate and time left, if standard error is a terminal."""
+    """Show a progress bar with rate, time and time left, if standard error is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield from items
@@ -118,7 +133,7 @@ def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
-        TimeRemainingColumn(),
+        _Times(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield from progress.track(items, total=total, description=printable(description))
@@ -152,7 +167,7 @@ def transfer() -> Iterator[Callable[[str, int, int | None], None] | None]:
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        _Times(),
     )
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:

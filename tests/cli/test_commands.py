@@ -536,3 +536,4 @@ def test_a_terminal_sees_progress_and_a_pipe_does_not(sweep) -> None:
     os.close(leader)
     assert b"drawing exemplars" in text
     assert b"16/16" in text
+    assert b"0:00:00 elapsed" in text
