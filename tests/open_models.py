@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ _CELL = (
     "condition", "shots", "seed",
 )  # fmt: skip
 _METRICS = ("raw", "canonical")
+_GAPS = ("geoquery", "scan", "cfq", "largest")
+"""Parts whose gaps are compared."""
+_CHATS = ("chat_turns", "chat_text")
 _LEVY = {
     "random": ("Random", 53.7, 49.7),
     "bm25": ("Top-K", 86.3, 78.0),
@@ -262,16 +265,27 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def tables(parts: Mapping[str, Part]) -> dict[str, str]:
-    """Return the tables of the page by the names of their marks."""
-    return {
-        "models": model_table(parts.values()),
-        "gaps": gap_table([parts[name] for name in ("geoquery", "scan", "cfq", "largest")]),
-        "precision": precision_table(parts.values()),
-        "chat": gap_table([parts[name] for name in ("chat_turns", "chat_text")]),
-        "controls": control_table(parts["zero_shots"], parts["shuffled_targets"]),
-        "selections": selection_table(parts),
-        "costs": cost_table(parts),
+    """Return the tables of the page by the names of their marks; a part that is missing is said."""
+    made: dict[str, tuple[Sequence[str], Callable[[], str]]] = {
+        "gaps": (_GAPS, lambda: gap_table(parts[name] for name in _GAPS if name in parts)),
+        "precision": (["largest"], lambda: precision_table(parts.values())),
+        "chat": (_CHATS, lambda: gap_table(parts[name] for name in _CHATS if name in parts)),
+        "controls": (
+            ["zero_shots", "shuffled_targets"],
+            lambda: control_table(parts["zero_shots"], parts["shuffled_targets"]),
+        ),
+        "selections": (list(_LEVY), lambda: selection_table(parts)),
+        "models": ([], lambda: model_table(parts.values())),
+        "costs": ([], lambda: cost_table(parts)),
     }
+    return {name: _made(parts, needed, table) for name, (needed, table) in made.items()}
+
+
+def _made(parts: Mapping[str, Part], needed: Sequence[str], table: Callable[[], str]) -> str:
+    missing = [name for name in needed if name not in parts]
+    said = f"\nNot measured yet: {', '.join(missing)}.\n" if missing else ""
+    some = needed in (_GAPS, _CHATS) and len(missing) < len(needed)
+    return (table() if some or not missing else "") + said
 
 
 def page(text: str, parts: Mapping[str, Part]) -> str:
