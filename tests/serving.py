@@ -37,6 +37,14 @@ class Connection(BaseHTTPRequestHandler):
         with self.server.counted(body, dict(self.headers)):
             self.server.answer(self, body)
 
+    def do_GET(self) -> None:
+        """Describe the model as SGLang does, where the server's function has an `info`."""
+        info = getattr(self.server.answer, "info", None)
+        if info is not None and self.path == "/get_model_info":
+            self.send_json(info)
+        else:
+            self.send_json({"detail": "Not Found"}, 404)
+
     def log_message(self, *_: object) -> None:
         pass
 

@@ -147,6 +147,8 @@ def _request_form(cell: Cell, info: ModelInfo) -> dict[str, Any]:
     found: dict[str, Any] = {"api": info.api}
     if info.left_out:
         found["left_out"] = list(info.left_out)
+    if info.prompt_logprobs is not None:
+        found["prompt_logprobs"] = info.prompt_logprobs
     if info.api == "chat":
         found["answer"], _ = answer_rule(cell.model.spec)
     return found

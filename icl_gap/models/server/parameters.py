@@ -15,8 +15,9 @@ _OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "
 class Parameters:
     """Parameters that all requests to a server have.
 
-    A parameter that the server refuses is found out once, when the model is loaded. The user's own
-    ones (`seed`, `reasoning_effort`, `extra_body`) are never left out: their refusal is an error.
+    A parameter that the server refuses is found out once, when the model is loaded or later, and is
+    left out from then on. The user's own ones (`seed`, `reasoning_effort`, `extra_body`) are never
+    left out: their refusal is an error.
 
     Args:
         spec: The model.
