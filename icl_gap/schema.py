@@ -37,6 +37,9 @@ AnswerRule = Literal["first_line", "last_line", "after_label", "fenced", "regex"
 """Way in which the answer is found in a chat response; see `icl_gap.prompts.extract_answer`."""
 AnswerProblem = Literal["truncated", "ran on", "no answer", "refused", "filtered"]
 """Reason of a chat response without an answer that counts; see `Record.reason`."""
+Withheld = Literal["refused", "filtered"]
+"""Reason for which a chat response is no answer: the model refused, or a content filter stopped
+it."""
 ANSWER_MARK = "####"
 """Mark before the final answer in solutions of the form of GSM8K."""
 
@@ -233,9 +236,8 @@ class Response:
     """The model that a server says has answered; None if it names none."""
     reasoning: str | None = None
     """The reasoning before the response, where the server or the model sets it apart."""
-    withheld: Literal["refused", "filtered"] | None = None
-    """Reason for which a server says that this is no answer: the model refused, or a content filter
-    stopped it."""
+    withheld: Withheld | None = None
+    """Reason for which this is no answer, as the server says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def send_text(self, text: str, *, finish_reason: str = "stop", **more: Any) -> None:
         choice = {"index": 0, "text": text, "finish_reason": finish_reason, "logprobs": None}
-        new = min(3, self.body["max_tokens"])
+        new = min(3, _bound(self.body))
         usage = {"prompt_tokens": 7, "completion_tokens": new, "total_tokens": 7 + new}
         self.send_json({"object": "text_completion", "choices": [choice], "usage": usage} | more)
 

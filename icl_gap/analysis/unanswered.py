@@ -1,7 +1,8 @@
 """Chat responses without an answer that counts, by model and condition.
 
 Models ramble more often on some prompts than on others. Where a model is cut while it thinks more
-often under OOD than under ID, part of its gap is due to the bound of tokens.
+often under OOD than under ID, part of its gap is due to the bound of tokens; the same holds of a
+content filter.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 UNANSWERED_COLUMNS = ("condition", "query_id", "status", "reason", *get_args(Metric))
 """Columns of requests that are needed, beside those of cells."""
 _PROBLEMS: tuple[AnswerProblem, ...] = get_args(AnswerProblem)
+_CUT: tuple[AnswerProblem, ...] = ("truncated", "filtered")
+"""Problems of responses that the model might have gone on to answer."""
 _REQUEST = ["query_split", "shots", "seed", "query_id"]
 
 
@@ -33,8 +36,9 @@ class Unanswered:
     """Number of responses, by the reason for which they are wrong, and by condition."""
     gap: float | None
     """Relative gap of all queries together; None where it is not defined."""
-    gap_without_truncated: float | None
-    """The same without the queries that have a truncated response, under any condition."""
+    gap_without_cut: float | None
+    """The same without the queries that have a truncated or filtered response, under any condition:
+    their answers are not known."""
 
     def __str__(self) -> str:
         shown = [
@@ -43,19 +47,20 @@ class Unanswered:
             for problem, each in self.counts.items()
             if any(each.values())
         ]
+        cut = " and ".join(p for p in _CUT if any(self.counts[p].values())) or _CUT[0]
         gaps = ["not defined" if g is None else f"{g:.3f}" for g in self._gaps]
         return (
             f"{self.model} on {self.benchmark}: responses without an answer: {'; '.join(shown)}; "
-            f"gap {gaps[0]} with truncated ones as wrong, {gaps[1]} without their queries"
+            f"gap {gaps[0]} with {cut} ones as wrong, {gaps[1]} without their queries"
         )
 
     @property
     def _gaps(self) -> tuple[float | None, float | None]:
-        return self.gap, self.gap_without_truncated
+        return self.gap, self.gap_without_cut
 
 
 def count_unanswered(frame: pd.DataFrame, metric: Metric) -> list[Unanswered]:
-    """Count the chat responses without an answer, and show what truncated ones do to the gap.
+    """Count the chat responses without an answer, and show what cut ones do to the gap.
 
     Args:
         frame: Results with the `UNANSWERED_COLUMNS`; 0 shots are left out of gaps, as ID and OOD
@@ -78,8 +83,8 @@ def count_unanswered(frame: pd.DataFrame, metric: Metric) -> list[Unanswered]:
 def _counted(model: str, benchmark: str, rows: pd.DataFrame, metric: Metric) -> Unanswered:
     conditions: tuple[Condition, ...] = get_args(Condition)
     of = {condition: rows[rows["condition"] == condition] for condition in conditions}
-    truncated = rows.loc[rows["reason"] == "truncated", _REQUEST].drop_duplicates()
-    kept = rows.merge(truncated, on=_REQUEST, how="left", indicator=True)
+    cut = rows.loc[rows["reason"].isin(_CUT), _REQUEST].drop_duplicates()
+    kept = rows.merge(cut, on=_REQUEST, how="left", indicator=True)
     kept = kept[kept["_merge"] == "left_only"]
     return Unanswered(
         model=model,
@@ -90,7 +95,7 @@ def _counted(model: str, benchmark: str, rows: pd.DataFrame, metric: Metric) -> 
             for problem in _PROBLEMS
         },
         gap=_gap(rows, metric),
-        gap_without_truncated=_gap(kept, metric),
+        gap_without_cut=_gap(kept, metric),
     )
 
 

@@ -118,6 +118,45 @@ def test_a_response_that_reaches_the_bound_is_wrong_for_a_reason_of_its_own(
         assert record.finish_reason == "length"
 
 
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"content": None, "refusal": "{}"}, "refused"),
+        ({"content": "{}", "finish_reason": "content_filter"}, "filtered"),
+        ({"content": None, "finish_reason": "content_filter"}, "filtered"),
+    ],
+)
+def test_a_refusal_and_a_filter_are_wrong_answers_with_their_reason(
+    toy_card, tmp_path, message, reason
+) -> None:
+    """Even where the text that is left would be right."""
+
+    def send(connection: Connection, query: str) -> None:
+        said = {
+            name: text and text.format(target(query))
+            for name, text in message.items()
+            if name != "finish_reason"
+        }
+        end = message.get("finish_reason", "stop")
+        connection.send_message(**said, finish_reason=end, usage=None)
+
+    for record in answered(toy_card, tmp_path / "r", send):
+        assert (record.status, record.reason, record.prediction) == ("scored", reason, None)
+        assert set(record.scores.values()) == {False}
+    outcome = CliRunner().invoke(app, ["analyze", str(tmp_path / "r"), "-v"])
+    assert f"responses without an answer: {reason} 6 of 6 ID, 6 of 6 OOD" in outcome.output
+
+
+def test_a_call_of_a_tool_is_a_failure(toy_card, tmp_path) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    with pytest.raises(InferenceError, match="the model calls a tool, where none was offered"):
+        answered(
+            toy_card,
+            tmp_path / "r",
+            lambda c, _: c.send_message(None, finish_reason="tool_calls", tool_calls=[call]),
+        )
+
+
 def test_analyze_tells_of_truncated_responses(toy_card, tmp_path) -> None:
     def send(connection: Connection, query: str) -> None:
         if query.startswith("Q: a"):
