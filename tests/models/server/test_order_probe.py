@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scoring_servers import (
     MadeUpScores,
     Row,
@@ -112,16 +109,14 @@ def test_values_that_depend_on_the_text_alone_are_used(shape, source, caplog) ->
         assert outcomes[request.id].gold_logprob == pytest.approx(mean)
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.floats(0.0, 2.0))
+@pytest.mark.parametrize("change", [0.01, 0.24, 0.26, 2.0])
 def test_rounding_is_let_pass_and_more_is_not(change) -> None:
     def fault(rows: list[Row], _: int, known: bool) -> list[Row]:
         return [(t, v - change, b, r - change) for t, v, b, r in rows] if known else rows
 
     with serving(MadeUpScores(echoed, fault)) as server:
         found = model(server.url)
-    if not math.isclose(change, MOST_CHANGE, abs_tol=1e-9):
-        assert found.info.prompt_logprobs == ("echo" if change < MOST_CHANGE else "unstable")
+    assert found.info.prompt_logprobs == ("echo" if change < MOST_CHANGE else "unstable")
 
 
 SILENT = [new_token_alone, echo_with_new_token_alone, nothing, nulls, zeros, too_short]
