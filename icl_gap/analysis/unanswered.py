@@ -1,7 +1,8 @@
 """Chat responses without an answer that counts, by model and condition.
 
 Models ramble more often on some prompts than on others. Where a model is cut while it thinks more
-often under OOD than under ID, part of its gap is due to the bound of tokens.
+often under OOD than under ID, part of its gap is due to the bound of tokens; the same holds of a
+content filter.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 UNANSWERED_COLUMNS = ("condition", "query_id", "status", "reason", *get_args(Metric))
 """Columns of requests that are needed, beside those of cells."""
 _PROBLEMS: tuple[AnswerProblem, ...] = get_args(AnswerProblem)
+_CUT: tuple[AnswerProblem, ...] = ("truncated", "filtered")
+"""Problems of responses that the model might have gone on to answer."""
 _REQUEST = ["query_split", "shots", "seed", "query_id"]
 
 
@@ -33,8 +36,9 @@ class Unanswered:
     """Number of responses, by the reason for which they are wrong, and by condition."""
     gap: float | None
     """Relative gap of all queries together; None where it is not defined."""
-    gap_without_truncated: float | None
-    """The same without the queries that have a truncated response, under any condition."""
+    gap_without_cut: float | None
+    """The same without the queries that have a truncated or filtered response, under any condition:
+    their answers are not known."""
 
     def __str__(self) -> str:
         shown = [
@@ -43,24 +47,25 @@ class Unanswered:
             for problem, each in self.counts.items()
             if any(each.values())
         ]
+        cut = " and ".join(p for p in _CUT if any(self.counts[p].values())) or _CUT[0]
         gaps = self.gap_texts
         return (
             f"{self.model} on {self.benchmark}: responses without an answer: {'; '.join(shown)}; "
-            f"gap {gaps[0]} with truncated ones as wrong, {gaps[1]} without their queries"
+            f"gap {gaps[0]} with {cut} ones as wrong, {gaps[1]} without their queries"
         )
 
     @property
     def gap_texts(self) -> tuple[str, str]:
-        """Both gaps as text: with truncated responses as wrong, and without their queries."""
+        """Both gaps as text: with responses that were cut as wrong, and without their queries."""
         first, second = (
             "not defined" if gap is None else f"{gap:.3f}"
-            for gap in (self.gap, self.gap_without_truncated)
+            for gap in (self.gap, self.gap_without_cut)
         )
         return first, second
 
 
 def count_unanswered(frame: pd.DataFrame, metric: Metric) -> list[Unanswered]:
-    """Count the chat responses without an answer, and show what truncated ones do to the gap.
+    """Count the chat responses without an answer, and show what cut ones do to the gap.
 
     Args:
         frame: Results with the `UNANSWERED_COLUMNS`; 0 shots are left out of gaps, as ID and OOD
@@ -83,8 +88,8 @@ def count_unanswered(frame: pd.DataFrame, metric: Metric) -> list[Unanswered]:
 def _counted(model: str, benchmark: str, rows: pd.DataFrame, metric: Metric) -> Unanswered:
     conditions: tuple[Condition, ...] = get_args(Condition)
     of = {condition: rows[rows["condition"] == condition] for condition in conditions}
-    truncated = rows.loc[rows["reason"] == "truncated", _REQUEST].drop_duplicates()
-    kept = rows.merge(truncated, on=_REQUEST, how="left", indicator=True)
+    cut = rows.loc[rows["reason"].isin(_CUT), _REQUEST].drop_duplicates()
+    kept = rows.merge(cut, on=_REQUEST, how="left", indicator=True)
     kept = kept[kept["_merge"] == "left_only"]
     return Unanswered(
         model=model,
@@ -95,7 +100,7 @@ def _counted(model: str, benchmark: str, rows: pd.DataFrame, metric: Metric) -> 
             for problem in _PROBLEMS
         },
         gap=gap_of_rows(rows, metric),
-        gap_without_truncated=gap_of_rows(kept, metric),
+        gap_without_cut=gap_of_rows(kept, metric),
     )
 
 

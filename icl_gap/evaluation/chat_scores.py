@@ -51,7 +51,8 @@ def score_chat(record: Record, request: Request, response: Response, cell: Cell)
     """Return the record of a chat response with its answer and both scores.
 
     The record's `prediction` and `scores` are those of the extracted answer. A response that has
-    reached the bound of tokens is wrong, whatever it holds, and so is one without an answer.
+    reached the bound of tokens is wrong, whatever it holds, and so is one without an answer, a
+    refusal, and one that a content filter has stopped.
 
     Args:
         record: The record without scores.
@@ -63,7 +64,9 @@ def score_chat(record: Record, request: Request, response: Response, cell: Cell)
     strict = score_completion(completion.text, request, cell)
     rule, pattern = answer_rule(cell.model.spec)
     label = cell.benchmark.template.target_label
-    answer = prompts.extract_answer(completion.text, rule, label=label, pattern=pattern)
+    answer = None
+    if response.withheld is None:
+        answer = prompts.extract_answer(completion.text, rule, label=label, pattern=pattern)
     whole = ChatResponse(
         text=completion.text,
         reasoning=response.reasoning,
@@ -72,7 +75,7 @@ def score_chat(record: Record, request: Request, response: Response, cell: Cell)
         strict_execution=strict.execution,
     )
     record = replace(record, chat=whole, prediction=answer, finish_reason=completion.finish_reason)
-    problem = _problem(completion, answer)
+    problem = response.withheld or _problem(completion, answer)
     if problem is None and answer is not None:
         score = score_completion(answer, request, cell)
         return replace(record, scores=score.outcomes, reason=score.reason)

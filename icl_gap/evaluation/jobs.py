@@ -13,7 +13,7 @@ from icl_gap.evaluation.chat_scores import answer_rule
 from icl_gap.evaluation.grid import Cell
 from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.models import RequestId
-from icl_gap.results import CellFile, StoreWriter, cell_name
+from icl_gap.results import CellFile, StoreWriter, cell_name, check_endpoints
 from icl_gap.schema import CellInfo, ModelInfo, Record
 
 
@@ -63,8 +63,11 @@ class Job:
 
         Raises:
             OSError: A file cannot be written.
+            StoreError: The cells have responses of another endpoint of the model's server.
         """
         if self._writer is None:
+            if info.api is not None:
+                check_endpoints(self._folder, (c.info for c in self.cells.values()), info.api)
             files = [
                 CellFile(
                     _described(cell, info, provenance),
@@ -75,6 +78,19 @@ class Job:
             self._writer = self._files.enter_context(StoreWriter(self._folder, files))
         ids = [(cell.info.key, query) for cell in self.pending for query in _queries(cell)]
         return [id_ for id_ in ids if self._writer.wants(*id_)]
+
+    def describe(self, info: ModelInfo) -> None:
+        """Describe the model again in the cells that lack records, once the job has begun.
+
+        Args:
+            info: Its description, which has changed while it responded.
+
+        Raises:
+            OSError: A file cannot be written.
+        """
+        if self._writer is None:
+            raise ValueError("the job has not begun")
+        self._writer.describe({c.info.key: _request_form(c, info) for c in self.pending})
 
     def store(self, id_: RequestId, record: Record) -> None:
         """Store a record, once the job has begun.
@@ -147,6 +163,8 @@ def _request_form(cell: Cell, info: ModelInfo) -> dict[str, Any]:
     found: dict[str, Any] = {"api": info.api}
     if info.left_out:
         found["left_out"] = list(info.left_out)
+    if info.prompt_logprobs is not None:
+        found["prompt_logprobs"] = info.prompt_logprobs
     if info.api == "chat":
         found["answer"], _ = answer_rule(cell.model.spec)
     return found

@@ -114,10 +114,14 @@ def _run_model(plan: Plan, jobs: Sequence[Job], ledger: Ledger, progress: Progre
 
 def _run_job(plan: Plan, job: Job, model: models.Model) -> Iterator[None]:
     """Run a job, a step for each request of the cells that are not finished."""
-    wanted = job.begin(model.info, collect_provenance(model.info.device))
+    described = model.info
+    wanted = job.begin(described, collect_provenance(described.device))
     yield from [None] * (job.n_queries - len(wanted))
     requests = [request for cell in job.cells.values() for request in plan.requests(cell)]
     for id_, record in run_requests(requests, wanted, model, job.cells, plan.sweep):
+        if model.info != described:  # its server refuses what it has taken before
+            described = model.info
+            job.describe(described)
         job.store(id_, record)
         yield
 

@@ -30,7 +30,7 @@ DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
 Quantization = Literal["8bit", "4bit"]
 BosPolicy = Literal["tokenizer", "always", "never"]
 Architecture = Literal["opt", "bloom", "codegen"]
-PromptLogprobs = Literal["auto", "echo", "prompt_logprobs", "none"]
+PromptLogprobs = Literal["auto", "sglang", "echo", "prompt_logprobs", "none"]
 ModelName = Annotated[str, Field(min_length=1)]
 _PER_TOKENS = 1_000_000
 """Number of tokens that a price is for."""
@@ -271,8 +271,9 @@ class OpenAISpec(ChatOptions, ModelSpecBase):
     training_seed: NonNegativeInt | None = None
     """Seed of its training, of models that differ in it alone. It becomes part of the name."""
     logprobs: PromptLogprobs = "auto"
-    """Way in which the server gives the log-probabilities of a prompt: `echo` (with `logprobs`), or
-    `prompt_logprobs` (vLLM); `auto` finds out when the model is loaded."""
+    """Way in which the server gives the log-probabilities of a prompt: SGLang's own `/generate`
+    (`sglang`), `echo` (with `logprobs`), or `prompt_logprobs` (vLLM). `auto` finds out when the
+    model is loaded."""
     _spent: float = PrivateAttr(default=0.0)
 
     @property

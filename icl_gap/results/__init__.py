@@ -59,6 +59,7 @@ from icl_gap.results.manifest import MANIFEST
 from icl_gap.results.merging import merge_stores
 from icl_gap.results.reading import Results, load_results, open_results
 from icl_gap.results.repairing import repair_store, set_aside
+from icl_gap.results.request_forms import check_endpoints
 from icl_gap.results.verifying import DamagedFile, missing_cells, verify_store
 from icl_gap.results.writing import CellFile, StoreWriter, open_store
 
@@ -75,6 +76,7 @@ __all__ = [
     "Results",
     "StoreWriter",
     "cell_name",
+    "check_endpoints",
     "dump_checksummed",
     "find_kept",
     "frame_of",

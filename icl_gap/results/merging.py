@@ -31,6 +31,7 @@ from icl_gap.results.manifest import (
 )
 from icl_gap.results.migration import migrated_record
 from icl_gap.results.repairing import remove_leftovers
+from icl_gap.results.request_forms import Endpoints
 from icl_gap.results.verifying import check_cell
 
 
@@ -59,7 +60,8 @@ def merge_stores(
 
     Raises:
         StoreError: A folder holds no results, or those of another sweep; a file is damaged; two
-            records of one request differ in what may not differ; or `out` cannot be written.
+            records of one request differ in what may not differ; cells of one model are of two
+            endpoints of its server; or `out` cannot be written.
     """
     out, parts = Path(out), [Path(folder) for folder in folders]
     if out.exists():
@@ -91,8 +93,9 @@ def _read(folders: Sequence[Path], progress: Progress) -> tuple[Manifest, dict[s
         for folder in folders
         for path in cell_files(folder, state).values()
     ]
+    endpoints = Endpoints()
     for path in progress(files, "reading", len(files)):
-        _add(found, path, first.schema_version)
+        _add(found, path, first.schema_version, endpoints)
     return first, found
 
 
@@ -108,13 +111,14 @@ def _write_all(
     write_settled(out, manifest)
 
 
-def _add(found: dict[str, _MergedCell], path: Path, version: int) -> None:
+def _add(found: dict[str, _MergedCell], path: Path, version: int, endpoints: Endpoints) -> None:
     """Add the records of a file, in a version of the schema, to its cell."""
     checked = check_cell(path)
     if checked.problem is not None:
         raise damage_error(path, ValueError(checked.problem))
     if not checked.header and not checked.records:  # stopped before its header was written
         return
+    endpoints.add(path, checked)
     known = found.setdefault(key_prefix(path), _MergedCell(path, checked.header, {}))
     known.header = known.header or checked.header
     records = {(record := json.loads(line))["query_id"]: (record, line) for line in checked.records}

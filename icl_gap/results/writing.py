@@ -53,6 +53,7 @@ from icl_gap.results.repairing import (
     repair_manifest,
     restart_cell,
 )
+from icl_gap.results.request_forms import continued, same_form, with_provenance
 from icl_gap.results.verifying import CellCheck, DamagedFile, check_cell, inconsistent_cells
 from icl_gap.schema import SCHEMA_VERSION, CellInfo, Record
 
@@ -226,6 +227,26 @@ class StoreWriter:
             self._missing[key].discard(record.query_id)
             self._settle_if_complete(key)
 
+    def describe(self, provenance: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add to the provenance of cells that lack records.
+
+        Args:
+            provenance: What to add, by the cell's key.
+
+        Raises:
+            StoreError: A file cannot be written.
+        """
+        with store_errors(self._folder):
+            for key in (key for key in provenance if self._missing.get(key)):
+                cell, path = self._cells[key], self._paths[key]
+                now = with_provenance(cell.info, provenance[key])
+                self._cells[key] = replace(cell, info=now)
+                if (file := self._open.pop(key, None)) is not None:
+                    file.close()
+                if path.exists() and (lines := read_regular(path).splitlines(keepends=True)):
+                    now = with_provenance(parse_header(lines[0], key), provenance[key])
+                    write_atomically(path, (header_line(now), *lines[1:]))
+
     def _file(self, key: str) -> TextIOWrapper:
         if key not in self._open:
             if len(self._open) == _MOST_OPEN:
@@ -309,30 +330,16 @@ def _resume(path: Path, info: CellInfo) -> set[str]:
     found = repair_cell(path)
     if found.problem is not None:
         _warn(found.damage(path))
-    if found.records and found.info is not None:
-        _check_endpoint(path, found.info, info)
-    described = found.info is not None and same_description(found.info, info)
+    before = found.info
+    described = before is not None and same_description(before, info) and same_form(before, info)
     if found.records and not described:
-        write_atomically(path, (header_line(info), *found.records))
+        now = info if before is None else continued(info, before)
+        write_atomically(path, (header_line(now), *found.records))
     elif found.problem is None and found.size < path.stat().st_size:
         with append_regular(path) as file:
             file.truncate(found.size)
     records = map(json.loads, found.records)
     return {record["query_id"] for record in records if record["status"] != "failed"}
-
-
-def _check_endpoint(path: Path, before: CellInfo, now: CellInfo) -> None:
-    """Refuse to put responses of two endpoints of a server into one cell.
-
-    Raises:
-        StoreError: The server has another endpoint than when the cell was begun.
-    """
-    found, here = (each.provenance.get("api", "completions") for each in (before, now))
-    if found != here:
-        raise StoreError(
-            f"{path}: its records are of `api: {found}`, and the server now has `api: {here}`; "
-            f"give the model's entry `api: {here}` or run the sweep into another folder"
-        )
 
 
 def _warn(damage: DamagedFile) -> None:

@@ -47,8 +47,17 @@ def test_a_gap_of_truncated_responses_vanishes_without_them() -> None:
     id_ = ["right"] * 10
     (found,) = count_unanswered(frame(id_, ["right"] * 6 + ["truncated"] * 4), "raw")
     assert found.gap == pytest.approx(0.4)
-    assert found.gap_without_truncated == pytest.approx(0.0)
+    assert found.gap_without_cut == pytest.approx(0.0)
     assert "gap 0.400 with truncated ones as wrong, 0.000 without their queries" in str(found)
+
+
+def test_filtered_responses_are_left_out_as_truncated_ones_are_and_refusals_are_not() -> None:
+    ood = ["right"] * 5 + ["filtered"] * 3 + ["refused", "truncated"]
+    (found,) = count_unanswered(frame(["right"] * 10, ood), "raw")
+    assert found.gap == pytest.approx(0.5)
+    assert found.gap_without_cut == pytest.approx(1 / 6)
+    assert "refused 0 of 10 ID, 1 of 10 OOD" in str(found)
+    assert "with truncated and filtered ones as wrong" in str(found)
 
 
 def test_a_query_is_left_out_under_both_conditions() -> None:
@@ -56,7 +65,7 @@ def test_a_query_is_left_out_under_both_conditions() -> None:
         frame(["right", "right", "truncated"], ["right", "wrong", "right"]), "raw"
     )
     assert found.gap == pytest.approx(0.0)
-    assert found.gap_without_truncated == pytest.approx(0.5)
+    assert found.gap_without_cut == pytest.approx(0.5)
 
 
 def test_the_table_has_a_row_for_each_condition_that_was_run() -> None:
@@ -69,7 +78,7 @@ def test_the_table_has_a_row_for_each_condition_that_was_run() -> None:
 
 def test_without_right_answers_there_is_no_gap() -> None:
     (found,) = count_unanswered(frame(["truncated"], ["truncated"]), "raw")
-    assert (found.gap, found.gap_without_truncated) == (None, None)
+    assert (found.gap, found.gap_without_cut) == (None, None)
     assert "not defined" in str(found)
 
 

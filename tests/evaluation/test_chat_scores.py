@@ -15,10 +15,11 @@ from typer.testing import CliRunner
 
 from icl_gap.cli import app
 from icl_gap.errors import InferenceError, StoreError
+from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models.shipped import shipped_folder
-from icl_gap.results import Results, open_results
+from icl_gap.results import Results, merge_stores, open_results, verify_store
 from icl_gap.schema import Record
 
 ALONE: dict[str, Any] = {"shots": [2], "seeds": [0], "limit": 3}
@@ -116,6 +117,45 @@ def test_a_response_that_reaches_the_bound_is_wrong_for_a_reason_of_its_own(
         assert (record.status, record.reason) == ("scored", reason)
         assert set(record.scores.values()) == {False}
         assert record.finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"content": None, "refusal": "{}"}, "refused"),
+        ({"content": "{}", "finish_reason": "content_filter"}, "filtered"),
+        ({"content": None, "finish_reason": "content_filter"}, "filtered"),
+    ],
+)
+def test_a_refusal_and_a_filter_are_wrong_answers_with_their_reason(
+    toy_card, tmp_path, message, reason
+) -> None:
+    """Even where the text that is left would be right."""
+
+    def send(connection: Connection, query: str) -> None:
+        said = {
+            name: text and text.format(target(query))
+            for name, text in message.items()
+            if name != "finish_reason"
+        }
+        end = message.get("finish_reason", "stop")
+        connection.send_message(**said, finish_reason=end, usage=None)
+
+    for record in answered(toy_card, tmp_path / "r", send):
+        assert (record.status, record.reason, record.prediction) == ("scored", reason, None)
+        assert set(record.scores.values()) == {False}
+    outcome = CliRunner().invoke(app, ["analyze", str(tmp_path / "r"), "-v"])
+    assert f"responses without an answer: {reason} 6 of 6 ID, 6 of 6 OOD" in outcome.output
+
+
+def test_a_call_of_a_tool_is_a_failure(toy_card, tmp_path) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    with pytest.raises(InferenceError, match="the model calls a tool, where none was offered"):
+        answered(
+            toy_card,
+            tmp_path / "r",
+            lambda c, _: c.send_message(None, finish_reason="tool_calls", tool_calls=[call]),
+        )
 
 
 def test_analyze_tells_of_truncated_responses(toy_card, tmp_path) -> None:
@@ -219,21 +259,107 @@ def test_a_chat_gives_the_scores_of_the_model_on_this_machine(tmp_path) -> None:
     assert {record.scores["raw"] for record in ours.values()} == {True, False}
 
 
+def stopping(connection: Connection, body: Body) -> None:
+    """A chat server that fails on one query of each side."""
+    if "prompt" in body:
+        connection.send_json({"error": "no completions"}, 404)
+    elif query_of(body).startswith("Q: a 1\n") or query_of(body).startswith("Q: d 1\n"):
+        connection.send_json({"error": "not this one"}, 400)
+    else:
+        connection.send_message("A 1")
+
+
+def both(connection: Connection, body: Body) -> None:
+    """A server that has meanwhile got completions."""
+    if "prompt" in body:
+        connection.send_text(" A 1")
+    else:
+        connection.send_message("A 1")
+
+
+def auto(card: str, url: str, **fields: Any) -> SweepSpec:
+    model = {"kind": "openai", "model": "m", "base_url": url, "logprobs": "none", **fields}
+    return sweep(card, models=[model], **{**ALONE, "limit": 20})
+
+
+TWO = "its responses are of `api: chat`, and the server now has `api: completions`"
+
+
 def test_two_endpoints_never_fill_one_cell(toy_card, tmp_path) -> None:
-    def stopping(connection: Connection, body: Body) -> None:
-        if "prompt" in body:
-            connection.send_json({"error": "no completions"}, 404)
-        elif query_of(body).startswith("Q: a 1\n") or query_of(body).startswith("Q: d 1\n"):
-            connection.send_json({"error": "not this one"}, 400)
+    with serving(stopping) as server:
+        chosen = auto(toy_card, server.url)
+        with pytest.raises(InferenceError, match="not this one"):
+            evaluate_sweep(chosen, tmp_path / "r")
+        server.answer = both
+        with pytest.raises(StoreError, match=TWO):
+            evaluate_sweep(chosen, tmp_path / "r")
+        assert open_results(tmp_path / "r").failed
+        named = evaluate_sweep(auto(toy_card, server.url, api="chat"), tmp_path / "r")
+    assert {info.provenance["api"] for info in named.infos} == {"chat"}
+
+
+def test_two_endpoints_never_fill_two_conditions(toy_card, tmp_path) -> None:
+    """A finished cell beside a new one: their gap would be one of the endpoints."""
+    with serving(chat_only(lambda c, _: c.send_message("A 1"))) as server:
+        chosen = auto(toy_card, server.url)
+        evaluate_sweep(chosen, tmp_path / "r")
+        next((tmp_path / "r" / "cells").iterdir()).unlink()
+        server.answer = both
+        with pytest.raises(StoreError, match=TWO):
+            evaluate_sweep(chosen, tmp_path / "r")
+
+
+def test_an_endpoint_without_responses_is_given_up(toy_card, tmp_path) -> None:
+    def failing(connection: Connection, body: Body) -> None:
+        if "messages" in body and query_of(body).startswith("Reply with OK"):
+            connection.send_message("OK")
+        else:
+            connection.send_json({"error": "not today"}, 400)
+
+    with serving(failing) as server:
+        chosen = auto(toy_card, server.url)
+        with pytest.raises(InferenceError, match="not today"):
+            evaluate_sweep(chosen, tmp_path / "r")
+        server.answer = both
+        results = evaluate_sweep(chosen, tmp_path / "r")
+    assert {info.provenance["api"] for info in results.infos} == {"completions"}
+    assert {record.status for cell in results for record in cell.records} == {"scored"}
+
+
+def test_two_endpoints_are_not_merged(toy_card, tmp_path) -> None:
+    with serving(chat_only(lambda c, _: c.send_message("A 1"))) as server:
+        chosen = auto(toy_card, server.url)
+        evaluate_sweep(chosen, tmp_path / "one")
+        evaluate_sweep(chosen, tmp_path / "again")
+        server.answer = both
+        evaluate_sweep(chosen, tmp_path / "two")
+    merge_stores([tmp_path / "one", tmp_path / "again"], tmp_path / "same")
+    first, *others = sorted(path.name for path in (tmp_path / "one" / "cells").iterdir())
+    (tmp_path / "two" / "cells" / first).unlink()
+    for name in others:
+        (tmp_path / "one" / "cells" / name).unlink()
+    with pytest.raises(StoreError, match=r"of `api: completions`, and those of .* of `api: chat`"):
+        merge_stores([tmp_path / "one", tmp_path / "two"], tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+
+
+def test_a_cell_says_which_parameters_were_refused_while_it_was_filled(toy_card, tmp_path) -> None:
+    sent: list[Body] = []
+
+    def respond(connection: Connection, body: Body) -> None:
+        sent.append(body)
+        if len(sent) > 15 and "temperature" in body:
+            connection.send_json({"error": {"message": "no", "param": "temperature"}}, 400)
         else:
             connection.send_message("A 1")
 
-    with serving(stopping) as server:
-        model = {"kind": "openai", "model": "m", "base_url": server.url, "logprobs": "none"}
-        chosen = sweep(toy_card, models=[model], **{**ALONE, "limit": 20})
-        with pytest.raises(InferenceError, match="not this one"):
-            evaluate_sweep(chosen, tmp_path / "r")
-        server.answer = lambda c, _: c.send_text(" A 1")
-        with pytest.raises(StoreError, match="`api: chat`, and the server now has `api: compl"):
-            evaluate_sweep(chosen, tmp_path / "r")
-    assert open_results(tmp_path / "r").failed
+    with serving(chat_only(respond)) as server:
+        chosen = auto(toy_card, server.url, api="chat", concurrency=1)
+        results = evaluate_sweep(chosen, tmp_path / "r")
+        raised = auto(toy_card, server.url, api="chat", concurrency=1)
+        server.answer = chat_only(lambda c, _: c.send_message("A 1"))
+        again = evaluate_sweep(raised.model_copy(update={"limit": 30}), tmp_path / "r")
+    assert ["temperature"] in [info.provenance.get("left_out") for info in results.infos]
+    for before, after in zip(results.infos, again.infos, strict=True):
+        assert after.provenance.get("left_out") == before.provenance.get("left_out")
+    assert verify_store(tmp_path / "r") == []

@@ -33,7 +33,8 @@ async def respond_in_chat(client: Client, spec: OpenAISpec, request: Request) ->
     """Send the messages of a request, and return the whole response.
 
     No stop string is sent: it could cut the reasoning. A response with finish reason `length` has
-    reached the bound; its text is empty if the model was still thinking.
+    reached the bound; its text is empty if the model was still thinking. One that is `withheld`
+    holds the refusal, or what a content filter has left.
 
     Args:
         client: The client of the server.
@@ -55,4 +56,5 @@ async def respond_in_chat(client: Client, spec: OpenAISpec, request: Request) ->
         usage=found.usage,
         served_model=found.model,
         reasoning=found.reasoning,
+        withheld=found.withheld,
     )

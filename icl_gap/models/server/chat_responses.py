@@ -15,6 +15,7 @@ from icl_gap.models.server.responses import (
     read_model,
     read_usage,
 )
+from icl_gap.schema import Withheld
 
 _REASONING = ("reasoning_content", "reasoning")
 """Fields of a message that hold reasoning, by server: DeepSeek, SGLang and older vLLM; vLLM and
@@ -31,7 +32,7 @@ def read_chat_body(content: bytes) -> RawCompletion:
 
     Returns:
         The response, whose text is the message without reasoning. It is empty where the model has
-        ended, or was cut, before its answer began.
+        ended, or was cut, before its answer began. A refusal's text is the refusal.
 
     Raises:
         BodyError: The body is not JSON, is an error, lacks a field of a chat response, or is a
@@ -43,12 +44,14 @@ def read_chat_body(content: bytes) -> RawCompletion:
                 "the model calls a tool, where none was offered", claimed_usage(body), final=True
             )
         case {
-            "choices": [{"message": dict(message), "finish_reason": "stop" | "length"} as choice]
+            "choices": [
+                {
+                    "message": dict(message),
+                    "finish_reason": "stop" | "length" | "content_filter",
+                } as choice
+            ]
         }:
-            text, reasoning = _read_message(message, choice["finish_reason"], body)
-            end = read_end(choice)
-            usage = read_usage(body)
-            return RawCompletion(text, end, usage, choice, read_model(body), reasoning)
+            return _read_choice(message, choice, body)
         case {"choices": [{"message": dict(), "finish_reason": str(end)}]}:
             raise BodyError(
                 f"it is not an answer: finish_reason is {end!r}", claimed_usage(body), final=True
@@ -75,8 +78,39 @@ def split_reasoning(text: str) -> tuple[str, str | None]:
     return ("", text[start:].strip()) if opened else (text, None)
 
 
+def _read_choice(
+    message: Mapping[str, Any], choice: Mapping[str, Any], body: Mapping[str, Any]
+) -> RawCompletion:
+    """Read a choice with its message.
+
+    A content filter is no failure of the request: another attempt would meet it again.
+    """
+    finish_reason = choice["finish_reason"]
+    refusal = _refusal(message)
+    withheld: Withheld | None = "refused" if refusal else None
+    if finish_reason == "content_filter":
+        withheld, choice = "filtered", {**choice, "finish_reason": "stop"}
+    text, reasoning = _read_message(message, refusal, finish_reason, body)
+    return RawCompletion(
+        text, read_end(choice), read_usage(body), choice, read_model(body), reasoning, withheld
+    )
+
+
+def _refusal(message: Mapping[str, Any]) -> str:
+    """Return the refusal of a message that has no other text; empty if there is none."""
+    match message:
+        case {"content": None | "", "refusal": str(refusal)}:
+            return refusal
+        case {"content": list(parts)} if not any(map(_part, parts)):
+            said = [part.get("refusal") for part in parts if isinstance(part, dict)]
+            return "".join(each for each in said if isinstance(each, str))
+        case {"refusal": str(refusal)} if "content" not in message:
+            return refusal
+    return ""
+
+
 def _read_message(
-    message: Mapping[str, Any], finish_reason: str, body: Mapping[str, Any]
+    message: Mapping[str, Any], refusal: str, finish_reason: str, body: Mapping[str, Any]
 ) -> tuple[str, str | None]:
     """Return the text of a message without reasoning, and its reasoning.
 
@@ -86,13 +120,13 @@ def _read_message(
     reasoning = next((text for name in _REASONING if (text := message.get(name))), None)
     reasoning = reasoning if isinstance(reasoning, str) else None
     match message:
+        case _ if refusal:
+            text = refusal
         case {"content": str(content)}:
             text = content
         case {"content": list(parts)}:
             text = "".join(map(_part, parts))
-        case {"refusal": str(refusal)} if refusal:
-            text = refusal
-        case _ if reasoning is not None or finish_reason == "length":
+        case _ if reasoning is not None or finish_reason != "stop":
             text = ""
         case _:
             raise BodyError("its message lacks a content", claimed_usage(body))

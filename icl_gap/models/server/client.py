@@ -6,11 +6,18 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncOpenAI,
+    HttpxBinaryResponseContent,
+    OpenAIError,
+)
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -34,6 +41,13 @@ from icl_gap.models.server.failures import (
 from icl_gap.models.server.parameters import Parameters
 from icl_gap.models.server.plausible import check_completion, most_usage
 from icl_gap.models.server.responses import BodyError, RawCompletion, read_body
+from icl_gap.models.server.sglang_native import (
+    INFO_PATHS,
+    describes_model,
+    native_body,
+    native_url,
+    read_native_body,
+)
 from icl_gap.models.server.stops import Stops
 from icl_gap.models.server.transport import BoundedClient, RefusedBodyError
 from icl_gap.models.spec import OpenAISpec
@@ -80,15 +94,44 @@ class Client:
         self._dice = random.Random()  # noqa: S311 (spreads the waits between attempts)
 
     async def complete(self, fields: Mapping[str, Any]) -> RawCompletion:
-        """Send a request until the server responds.
+        """Send a request until the server responds, without parameters that it refuses.
 
         Args:
-            fields: Its own fields; `Parameters` adds those that all requests have.
+            fields: Its own fields; `Parameters` adds those that all requests have. With `prompt` it
+                goes to completions, with `messages` to the chat, with `text` to SGLang's own
+                endpoint.
 
         Raises:
             RequestError: The request failed for good; the reason is that of the last attempt.
             SpentError: A limit does not allow the request, or another attempt.
         """
+        while True:
+            sent_without = self._parameters.left_out
+            try:
+                return await self._complete(fields)
+            except RequestError as error:
+                left_out = self._parameters.leave_out(error.parameter)
+                # Another request may have met the same refusal meanwhile.
+                meanwhile = error.parameter and self._parameters.left_out != sent_without
+                if not (left_out or meanwhile):
+                    raise
+
+    async def has_sglang(self) -> bool:
+        """Return whether the server has SGLang's own endpoints, as far as it says."""
+        for path in INFO_PATHS:
+            try:
+                async with asyncio.timeout(self._spec.timeout / 2):
+                    raw = await self._openai.get(
+                        native_url(self._spec, path), cast_to=HttpxBinaryResponseContent
+                    )
+            except (OpenAIError, RefusedBodyError, TimeoutError):
+                continue
+            if describes_model(raw.content):
+                return True
+        return False
+
+    async def _complete(self, fields: Mapping[str, Any]) -> RawCompletion:
+        """Implement `complete` for the parameters that are known to be taken."""
         spec, sending = self._spec, _SentRequest(fields)
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(PassingError),
@@ -165,6 +208,12 @@ class Client:
 
     async def _post(self, fields: Mapping[str, Any]) -> Any:
         """Send the body to the endpoint that its fields are for, and return the raw response."""
+        if "text" in fields:
+            return await self._openai.post(
+                native_url(self._spec, "/generate"),
+                cast_to=HttpxBinaryResponseContent,
+                body=native_body(self._spec, fields),
+            )
         sent = self._parameters.sent(fields)
         if "messages" in fields:
             return await self._openai.chat.completions.with_raw_response.create(**sent)
@@ -176,7 +225,7 @@ class Client:
         Raises:
             BodyError: It cannot be one, or it reveals the key.
         """
-        completion = read_chat_body(content) if "messages" in fields else read_body(content)
+        completion = _reader(fields)(content)
         if holds_key(content.decode(errors="replace"), self._key):
             raise BodyError(
                 f"it repeats the key of the environment variable {self._spec.api_key_env}, so that "
@@ -216,9 +265,19 @@ class _SentRequest:
         return time.monotonic() - self._began
 
 
+def _reader(fields: Mapping[str, Any]) -> Callable[[bytes], RawCompletion]:
+    """Return the reader of bodies of the endpoint that a request goes to."""
+    if "messages" in fields:
+        return read_chat_body
+    return read_native_body if "text" in fields else read_body
+
+
 def _most_of(fields: Mapping[str, Any]) -> Usage:
-    messages = fields.get("messages", ())
-    sent = "".join(each["content"] for each in messages) if messages else fields["prompt"]
+    match fields:
+        case {"messages": messages}:
+            sent = "".join(each["content"] for each in messages)
+        case {"text": sent} | {"prompt": sent}:
+            pass
     return most_usage(sent, fields["max_tokens"])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Request
@@ -19,12 +19,9 @@ from icl_gap.models.stopping import can_reach_gold, candidate_texts, check_stop
 from icl_gap.schema import Completion, Divergence, Response
 from icl_gap.text import REPLACEMENT_CHARACTER
 
-Mode = Literal["echo", "prompt_logprobs"]
-FIELDS: Mapping[Mode, Mapping[str, Any]] = {
-    "echo": {"echo": True, "logprobs": 1},
-    "prompt_logprobs": {"extra_body": {"prompt_logprobs": 1}},
-}
-"""Fields of a request for the log-probabilities of its prompt, by mode."""
+Mode = Literal["sglang", "echo", "prompt_logprobs"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+"""Modes in the order of preference: SGLang's own keeps its prefix cache."""
 _ROUNDING = 1e-6
 """Most that rounding in float32 may raise a log-probability above 0; it then counts as 0."""
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
@@ -42,6 +39,8 @@ class GoldToken:
     is_best: bool | None
     """True if it is the most likely token; None if another is as likely, so that greedy decoding
     may take either."""
+    lead: float = 0.0
+    """Nats by which the most likely token is ahead of it; 0 if it is that token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +75,6 @@ def read_gold_tokens(
         return _last_tokens(gold, *_READERS[mode](completion.choice))
     except _MALFORMED:
         return None
-
-
-def gives_logprobs(mode: Mode, completion: RawCompletion) -> bool:
-    """Return whether a completion has log-probabilities of the prompt's tokens.
-
-    Args:
-        mode: Mode of the request.
-        completion: The completion.
-
-    Raises:
-        InferenceError: A log-probability is above 0 or not finite.
-    """
-    try:
-        tokens, written = _READERS[mode](completion.choice)
-    except _MALFORMED:
-        return False
-    return any(tokens[: len(tokens) - written])
 
 
 def score_gold(
@@ -199,6 +181,25 @@ def _ranked(entries: Sequence[Mapping[str, Any]]) -> GoldToken | None:
     return _gold_token(str(own["decoded_token"]), own["logprob"], others)
 
 
+def _read_sglang(info: Mapping[str, Any]) -> tuple[list[GoldToken | None], int]:
+    """Read the `meta_info` of SGLang's `/generate`: rows of log-probability, id and text.
+
+    The rows begin at `logprob_start_len`, and the first has no log-probability.
+    """
+    rows = zip(info["input_token_logprobs"], info["input_top_logprobs"], strict=True)
+    return [_sglang_token(own, top) for own, top in rows], 0
+
+
+def _sglang_token(own: Sequence[Any], top: Sequence[Sequence[Any]] | None) -> GoldToken | None:
+    logprob, token, text = own
+    if logprob is None or not top:
+        return None
+    best, best_token, best_text = max(top, key=lambda row: row[0])
+    if not isinstance(text, str) or not isinstance(best_text, str):
+        raise TypeError("a token has no text")
+    return _gold_token(text, logprob, {best_text: best} if best_token != token else {})
+
+
 def _gold_token(text: str, logprob: float, others: Mapping[str, float]) -> GoldToken:
     """Return a token, compared with others at its position.
 
@@ -214,10 +215,17 @@ def _gold_token(text: str, logprob: float, others: Mapping[str, float]) -> GoldT
     best = max(others, key=lambda token: others[token], default=text)
     rival = others.get(best, -math.inf)
     is_best = None if rival == logprob else logprob > rival
-    return GoldToken(text, min(0.0, float(logprob)), best if is_best is False else text, is_best)
+    return GoldToken(
+        text,
+        min(0.0, float(logprob)),
+        best if is_best is False else text,
+        is_best,
+        max(0.0, rival - logprob),
+    )
 
 
 _READERS: Mapping[Mode, Callable[[Mapping[str, Any]], tuple[list[GoldToken | None], int]]] = {
+    "sglang": _read_sglang,
     "echo": _read_echo,
     "prompt_logprobs": _read_prompt_logprobs,
 }

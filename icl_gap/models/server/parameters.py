@@ -15,8 +15,9 @@ _OTHER_NAME = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "
 class Parameters:
     """Parameters that all requests to a server have.
 
-    A parameter that the server refuses is found out once, when the model is loaded. The user's own
-    ones (`seed`, `reasoning_effort`, `extra_body`) are never left out: their refusal is an error.
+    A parameter that the server refuses is found out once, when the model is loaded or later, and is
+    left out from then on. The user's own ones (`seed`, `reasoning_effort`, `extra_body`) are never
+    left out: their refusal is an error.
 
     Args:
         spec: The model.
@@ -43,14 +44,18 @@ class Parameters:
         """
         spec = self._spec
         own = {name: value for name, value in fields.items() if name != "max_tokens"}
-        found: dict[str, Any] = {"model": spec.model, **own, self._limit: fields["max_tokens"]}
+        found: dict[str, Any] = {"model": spec.model, **own}
+        bound = {self._limit: fields["max_tokens"]}
+        known = self._limit == "max_tokens" or "messages" in fields
+        found |= bound if known else {}
         if "temperature" not in self._left_out:
             found["temperature"] = 0
         if spec.seed is not None:
             found["seed"] = spec.seed
         if spec.reasoning_effort is not None and "messages" in fields:
             found["reasoning_effort"] = spec.reasoning_effort
-        if extra := {**spec.extra_body, **fields.get("extra_body", {})}:
+        # The library's completions do not know the bound's other name.
+        if extra := {**spec.extra_body, **fields.get("extra_body", {}), **({} if known else bound)}:
             found["extra_body"] = extra
         return found
 

@@ -12,7 +12,7 @@ from icl_gap.models.hf.engine.response_state import ResponseState
 from icl_gap.models.hf.engine.tokenization import encode_continuation, encode_gold
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.stopping import check_stop
-from icl_gap.schema import Completion, Divergence, FinishReason, Usage
+from icl_gap.schema import Completion, Divergence, FinishReason, Usage, Withheld
 
 _SHOWN = 10_000
 """Most bytes of a body in a reason, which `redacted` then shortens."""
@@ -49,6 +49,8 @@ class RawCompletion:
     """Model that the body names; None where it names none."""
     reasoning: str | None = None
     """Reasoning before a chat response, where it is set apart."""
+    withheld: Withheld | None = None
+    """Reason for which a chat response is no answer."""
 
 
 def read_body(content: bytes) -> RawCompletion:

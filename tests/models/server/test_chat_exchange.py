@@ -50,7 +50,7 @@ def used(completion_tokens: int) -> dict[str, int]:
     ("send", "reason"),
     [
         (lambda c: c.send_message(None, tool_calls=[{"type": "function"}]), "calls a tool"),
-        (lambda c: c.send_message("", finish_reason="content_filter"), "content_filter"),
+        (lambda c: c.send_message("", finish_reason="abort"), "finish_reason is 'abort'"),
         (lambda c: c.send_message(None), "lacks a content"),
         (lambda c: c.send_text(" A"), "lacks one choice"),
         (lambda c: c.send_message("A", model="another"), "another responded"),
@@ -90,6 +90,19 @@ def test_a_response_that_reaches_the_bound_is_one(message, text, reasoning) -> N
     assert isinstance(found, Response), found
     assert (found.completion.text, found.completion.finish_reason) == (text, "length")
     assert found.reasoning == reasoning
+
+
+@pytest.mark.parametrize(
+    ("message", "withheld"),
+    [
+        ({"content": None, "refusal": "No."}, "refused"),
+        ({"content": "A and", "finish_reason": "content_filter", "usage": used(3)}, "filtered"),
+    ],
+)
+def test_a_response_says_that_it_was_withheld(message, withheld) -> None:
+    found = outcome(lambda c: c.send_message(**message))
+    assert isinstance(found, Response), found
+    assert found.withheld == withheld
 
 
 @pytest.mark.parametrize("seed", range(2))

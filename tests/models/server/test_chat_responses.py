@@ -32,7 +32,6 @@ def body(finish_reason: str = "stop", **message: Any) -> bytes:
         ({"content": "hm</think>A"}, "A", "hm"),
         ({"content": "<think>hm"}, "", "hm"),
         ({"content": "<think></think>A"}, "A", ""),
-        ({"content": None, "refusal": "I can't help."}, "I can't help.", None),
         ({"content": [{"type": "text", "text": "A"}, {"type": "image"}]}, "A", None),
         ({"content": "A", "tool_calls": []}, "A", None),
     ],
@@ -88,12 +87,74 @@ def test_a_cut_response_may_have_no_content() -> None:
 
 
 @pytest.mark.parametrize(
+    ("message", "end", "text", "withheld"),
+    [
+        ({"content": None, "refusal": "I can't help."}, "stop", "I can't help.", "refused"),
+        ({"content": "", "refusal": "No."}, "stop", "No.", "refused"),
+        ({"refusal": "No."}, "stop", "No.", "refused"),
+        ({"content": [{"type": "refusal", "refusal": "No."}]}, "stop", "No.", "refused"),
+        ({"content": None, "refusal": "No", "reasoning": "hm"}, "length", "No", "refused"),
+        ({"content": "A", "refusal": None}, "stop", "A", None),
+        ({"content": "A", "refusal": ""}, "stop", "A", None),
+        ({"content": "A", "refusal": "No."}, "stop", "A", None),
+        ({"content": ""}, "content_filter", "", "filtered"),
+        ({"content": None}, "content_filter", "", "filtered"),
+        ({"content": "A 1 then"}, "content_filter", "A 1 then", "filtered"),
+        ({"content": None, "refusal": "No."}, "content_filter", "No.", "filtered"),
+    ],
+)
+def test_a_refusal_and_a_filter_are_responses_and_no_answers(message, end, text, withheld) -> None:
+    found = read_chat_body(body(end, **message))
+    assert (found.text, found.withheld) == (text, withheld)
+
+
+def recorded(content: str, end: str, new: int, thinking: int) -> bytes:
+    """A chat response as OpenAI's reasoning models send it."""
+    message = {"role": "assistant", "content": content, "refusal": None, "annotations": []}
+    usage = {
+        "prompt_tokens": 31,
+        "completion_tokens": new,
+        "total_tokens": 31 + new,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": thinking,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+    choice = {"index": 0, "message": message, "finish_reason": end, "logprobs": None}
+    whole = {
+        "id": "chatcmpl-CZ1",
+        "object": "chat.completion",
+        "created": 1764460800,
+        "model": "o4-mini-2025-04-16",
+        "choices": [choice],
+        "usage": usage,
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+    return json.dumps(whole).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "end", "new", "thinking"),
+    [("A 1", "stop", 200, 192), ("", "length", 4096, 4096), ("", "stop", 64, 64)],
+)
+def test_thinking_that_is_counted_and_not_shown_is_no_answer(content, end, new, thinking) -> None:
+    found = read_chat_body(recorded(content, end, new, thinking))
+    assert (found.text, found.finish_reason, found.reasoning) == (content, end, None)
+    assert (found.usage.prompt_tokens, found.usage.completion_tokens) == (31, new)
+    assert (found.model, found.withheld) == ("o4-mini-2025-04-16", None)
+
+
+@pytest.mark.parametrize(
     ("content", "reason", "final"),
     [
         (body(content=None, tool_calls=[{"type": "function"}]), "calls a tool", True),
         (body("tool_calls", content="", tool_calls=[{}]), "calls a tool", True),
         (body("function_call", content=None, function_call={"name": "f"}), "calls a tool", True),
-        (body("content_filter", content=""), "finish_reason is 'content_filter'", True),
+        (body("abort", content=""), "finish_reason is 'abort'", True),
         (body(content=None), "lacks a content", False),
         (b'{"choices": []}', "lacks one choice", False),
         (b'{"choices": [{"text": "A", "finish_reason": "stop"}]}', "lacks one choice", False),

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from scoring_servers import MadeUpScores, Row, echoed
 from serving import Connection, serving
 
 from icl_gap.errors import InferenceError, InputError, ModelError
@@ -27,8 +28,12 @@ def model(url: str, **fields: Any) -> Model:
 
 def echoing(tokens: list[tuple[str, float, dict[str, float]]], *, before: str = "") -> Any:
     """A server that echoes the prompt with these tokens of the gold answer, and decodes ` x`."""
+    probed = MadeUpScores(echoed)
 
     def answer(connection: Connection, body: dict[str, Any]) -> None:
+        if PROMPT not in body["prompt"]:
+            probed(connection, body)
+            return
         if not body.get("echo"):
             connection.send_text(" a b\n" if body["prompt"] == PROMPT else " x\n")
             return
@@ -62,7 +67,7 @@ def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
         assert outcome.completion is not None
         assert outcome.completion.text == GOLD
         assert outcome.gold_logprob is None or math.isfinite(outcome.gold_logprob)
-        assert len(server.bodies) == sent
+        assert len([body for body in server.bodies if PROMPT in body["prompt"]]) == sent
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def test_what_is_in_doubt_is_decoded(tokens, before, sent) -> None:
 def test_a_log_probability_that_is_none_fails_the_request(own, rival) -> None:
     with serving(echoing([SURE[0], (" b", own, {" c": rival})])) as server:
         ((_, outcome),) = model(server.url, logprobs="echo").respond([REQUEST])
-        assert len(server.bodies) == 1
+        assert len([body for body in server.bodies if PROMPT in body["prompt"]]) == 1
     assert isinstance(outcome, InferenceError)
     assert "log-probability" in str(outcome)
     assert "a finite number, at most 0" in str(outcome)
@@ -93,8 +98,11 @@ def test_a_log_probability_that_rounding_has_lifted_above_0_counts_as_0() -> Non
 
 
 def test_a_server_whose_log_probabilities_are_none_fails_its_model() -> None:
+    def broken(rows: list[Row], *_: object) -> list[Row]:
+        return [(token, math.nan, *best) for token, _, *best in rows]
+
     with (
-        serving(echoing([(" a", math.nan, {" a": math.nan})])) as server,
+        serving(MadeUpScores(echoed, broken)) as server,
         pytest.raises(ModelError, match="the log-probability nan"),
     ):
         model(server.url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -138,7 +139,49 @@ def test_refused_parameters_are_found_once_and_left_out(refused, shape, caplog) 
     for body in sent:
         assert not {*refused} & body.keys()
         assert ("max_completion_tokens" in body) == ("max_tokens" in refused)
-    assert ("it refuses" in caplog.text) == bool(refused)
+    assert ("the server refuses" in caplog.text) == bool(refused)
+
+
+@pytest.mark.parametrize("refused", ["temperature", "max_tokens"])
+@pytest.mark.parametrize("api", ["chat", "completions"])
+def test_a_parameter_that_is_refused_only_under_load_is_found_once(api, refused, caplog) -> None:
+    probed = threading.Event()
+    refusals: list[Body] = []
+
+    def respond(connection: Connection, body: Body) -> None:
+        if probed.is_set() and refused in body:
+            refusals.append(body)
+            connection.dawdle(0.1)
+            connection.send_json({"error": {"message": f"'{refused}'?", "param": refused}}, 400)
+        else:
+            both(connection, body)
+
+    with serving(respond) as server, caplog.at_level(logging.WARNING):
+        found = model(server.url, api=api, logprobs="none", concurrency=4)
+        assert found.info.left_out == ()
+        probed.set()
+        outcomes = dict(found.respond([request(str(n)) for n in range(20)]))
+        again = dict(found.respond([request(str(n)) for n in range(20, 30)]))
+    assert all(isinstance(each, Response) for each in (*outcomes.values(), *again.values()))
+    assert len(outcomes) + len(again) == 30
+    assert len(refusals) <= 4, "those in flight at the time"
+    assert found.info.left_out == (refused,)
+    said = [record.message for record in caplog.records]
+    assert said == [f"m: the server now refuses {refused}, which is left out"]
+
+
+def test_a_refusal_that_nothing_mends_is_a_failure() -> None:
+    def respond(connection: Connection, body: Body) -> None:
+        if query_of(body) != "q":
+            echo(connection, body)
+            return
+        name = "max_tokens" if "max_tokens" in body else "max_completion_tokens"
+        connection.send_json({"error": {"message": "no bound, please", "param": name}}, 400)
+
+    with serving(respond) as server:
+        ((_, outcome),) = model(server.url, api="chat").respond([request()])
+        assert len(server.bodies) == 1 + 2
+    assert "no bound, please" in str(outcome)
 
 
 def test_a_server_that_takes_no_bound_at_all_is_refused() -> None:

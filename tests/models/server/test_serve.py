@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-import httpx2
 import pytest
+from real_servers import CHAT_TEMPLATE, records_by_request, running
 from toys import sweep
 from transformers import AutoTokenizer, GenerationConfig
 
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models.shipped import shipped_folder
-from icl_gap.results import Results
-from icl_gap.schema import Record
 
 NAME = "nano-codegen-s"
 FOLDER = shipped_folder(NAME)
-
-
-TEMPLATE = (
-    "{% for m in messages %}"
-    "{% if m.role == 'assistant' %} {{ m.content }}\n\n"
-    "{% elif m.role == 'system' %}{{ m.content }}\n\n"
-    "{% else %}{{ m.content }}{% endif %}"
-    "{% endfor %}"
-)
-"""A chat template that joins messages to the text prompt that they were cut from."""
 
 
 @pytest.fixture(scope="module")
@@ -48,51 +32,23 @@ def chat_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("model") / NAME
     shutil.copytree(FOLDER, folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.chat_template = TEMPLATE
+    tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
     (newline,) = tokenizer.encode("\n", add_special_tokens=False)
     GenerationConfig(eos_token_id=newline, pad_token_id=newline).save_pretrained(folder)
     return folder
 
 
-@contextmanager
-def served(folder: Path, log: Path) -> Iterator[str]:
+def served(folder: Path, log: Path) -> AbstractContextManager[str]:
     """Run `transformers serve` on a folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        str(Path(sys.executable).with_name("transformers")),
-        *("serve", "--host", "127.0.0.1", "--port", str(port)),
-        *("--device", "cpu", "--dtype", "float32", str(folder)),
-    ]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("w") as out, subprocess.Popen(command, env=env, stdout=out, stderr=out) as server:
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/health", server, log)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(600):
-        assert server.poll() is None, log.read_text()
-        try:
-            httpx2.get(url, timeout=5).raise_for_status()
-        except httpx2.HTTPError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(log.read_text())
-
-
-def requests(results: Results) -> dict[object, Record]:
-    return {
-        (cell.info.condition, cell.info.shots, record.query_id): record
-        for cell in results
-        for record in cell.records
-    }
+    return running(
+        lambda port: [
+            str(Path(sys.executable).with_name("transformers")),
+            *("serve", "--host", "127.0.0.1", "--port", str(port)),
+            *("--device", "cpu", "--dtype", "float32", str(folder)),
+        ],
+        log,
+    )
 
 
 def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
@@ -108,7 +64,7 @@ def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
     }
     local = evaluate_sweep(sweep("scan", models=[NAME], **fields, **more), tmp_path / "local")
     served = evaluate_sweep(sweep("scan", models=[remote], **fields, **more), tmp_path / "served")
-    here, there = requests(local), requests(served)
+    here, there = records_by_request(local), records_by_request(served)
     assert here.keys() == there.keys()
     assert len(here) == 12
     for at, ours in here.items():
@@ -134,8 +90,8 @@ def test_a_chat_gives_the_scores_of_the_local_backend(chat_folder, tmp_path) -> 
     with served(chat_folder, tmp_path / "log") as address:
         entry = {**remote, **chat, "base_url": address}
         chosen = sweep("scan", models=[entry], **fields, **more)
-        there = requests(evaluate_sweep(chosen, tmp_path / "served"))
-    here = requests(local)
+        there = records_by_request(evaluate_sweep(chosen, tmp_path / "served"))
+    here = records_by_request(local)
     assert here.keys() == there.keys()
     for at, ours in here.items():
         theirs = there[at]
