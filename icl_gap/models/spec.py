@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from icl_gap.models.chat_options import ChatOptions
+from icl_gap.models.chat_options import ChatOptions, TemplateOptions
 from icl_gap.schema import ChatLayout, SizeSource
 from icl_gap.specs import Spec
 
@@ -80,7 +80,7 @@ class ModelSpecBase(Spec):
         return shots
 
 
-class TransformersSpec(ModelSpecBase):
+class TransformersSpec(TemplateOptions, ModelSpecBase):
     """A causal language model that `transformers` loads, from a folder or from the hub."""
 
     renamed: ClassVar[Mapping[str, str]] = {"batch_tokens": "kv_cache_tokens"}
@@ -122,7 +122,8 @@ class TransformersSpec(ModelSpecBase):
     trust_remote_code: StrictBool = False
     """Run Python code that comes with the model."""
     bos: BosPolicy = "tokenizer"
-    """Policy for the BOS token before a prompt: as the tokenizer is set, always, or never."""
+    """Policy for the BOS token before a prompt: as the tokenizer is set, always, or never. In a
+    chat, the template puts it."""
     kv_cache_tokens: PositiveInt = 8192
     """Number of tokens that the KV cache holds; halved where memory runs out."""
 
@@ -147,6 +148,8 @@ class TransformersSpec(ModelSpecBase):
             raise ValueError("give `device` or `device_map`, not both")
         if self.max_memory is not None and self.device_map is None:
             raise ValueError("`max_memory` needs `device_map`, as `device_map: auto`")
+        if self.bos != "tokenizer" and self.chat_template != "none":
+            raise ValueError("a chat template puts BOS itself: leave `bos` out")
         if self.gguf is not None and self.quantization is not None:
             raise ValueError("weights of a GGUF file are unpacked: leave `quantization` out")
         if self.gguf is not None and ".." in self.gguf.split("/"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -41,6 +42,10 @@ class Codec:
     """Encode a text with the special tokens that the tokenizer adds."""
     decode: Callable[[Sequence[int]], str]
     """Decode ids without special tokens and without clean-up of spaces."""
+    decode_with_special: Callable[[Sequence[int]], str]
+    """Decode ids with special tokens and without clean-up of spaces."""
+    special_texts: Callable[[], frozenset[str]]
+    """Return the texts of all special tokens."""
     token_id: Callable[[str], int | None]
     """Return the id of a token; None if there is none."""
     largest_id: Callable[[], int]
@@ -83,6 +88,15 @@ class TextTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Decode ids, leaving special tokens out."""
         return self._codec.decode(ids)
+
+    def decode_with_special(self, ids: Sequence[int]) -> str:
+        """Decode ids with special tokens."""
+        return self._codec.decode_with_special(ids)
+
+    @cached_property
+    def special_texts(self) -> frozenset[str]:
+        """Texts of all special tokens."""
+        return self._codec.special_texts()
 
     def can_write(self, text: str) -> bool:
         """Return True if ids without EOS are found that decode to a text.
@@ -156,6 +170,12 @@ def rust_codec(tokenizer: tokenizers.Tokenizer) -> Codec:
         count=cached.count,
         encode_special=lambda text: tuple(tokenizer.encode(text).ids),
         decode=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True)),
+        decode_with_special=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=False)),
+        special_texts=lambda: frozenset(
+            token.content
+            for token in tokenizer.get_added_tokens_decoder().values()
+            if token.special
+        ),
         token_id=tokenizer.token_to_id,
         largest_id=lambda: max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0),
     )
@@ -262,13 +282,19 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
         encode=lambda text: tuple(tokenizer.encode(text, add_special_tokens=False)),
         count=lambda parts: len(tokenizer.encode("".join(parts), add_special_tokens=False)),
         encode_special=lambda text: tuple(tokenizer.encode(text)),
-        decode=lambda ids: str(
-            tokenizer.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
-        ),
+        decode=partial(_slow_decode, tokenizer, skip_special_tokens=True),
+        decode_with_special=partial(_slow_decode, tokenizer, skip_special_tokens=False),
+        special_texts=lambda: frozenset(map(str, tokenizer.all_special_tokens)),
         token_id=lambda token: tokenizer.get_vocab().get(token),
         largest_id=lambda: int(tokenizer.vocab_size) - 1,
+    )
+
+
+def _slow_decode(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+    return str(
+        tokenizer.decode(
+            list(ids), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False
+        )
     )
 
 

@@ -8,6 +8,7 @@ Torch is imported when a footprint is measured or weights load, and not before.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from icl_gap.errors import ModelError
 from icl_gap.models.backend import Backend, Footprint
 from icl_gap.models.base import Model
+from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf import hub
 from icl_gap.models.hf.folder import (
     FAMILY_MARK,
@@ -27,14 +29,17 @@ from icl_gap.models.hf.folder import (
     weight_files,
 )
 from icl_gap.models.hf.gguf_folder import check_gguf, gguf_folder, gguf_path
-from icl_gap.models.hf.gguf_header import read_gguf_header
+from icl_gap.models.hf.gguf_header import GGUFHeader, read_gguf_header
 from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
+from icl_gap.models.hf.template_files import chat_key, digest_of_chat, read_chat_template
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
 from icl_gap.models.shipped import shipped_folder
-from icl_gap.models.spec import TransformersSpec
+from icl_gap.models.spec import BosPolicy, TransformersSpec
 from icl_gap.models.zoo import find_zoo_model, training_tokens
+
+_log = logging.getLogger(__name__)
 
 
 class TransformersBackend(Backend[TransformersSpec]):
@@ -67,15 +72,19 @@ class TransformersBackend(Backend[TransformersSpec]):
         # Another revision may be an earlier step of the training.
         published = trained and spec.revision in {None, "main"}
         known = training_tokens(spec.model) if published else None
+        template = read_chat_template(spec, folder)
+        chat = chat_key(spec, template)
+        files = {"bos": spec.bos, **tokenizer_files(folder), **digest_of_chat(chat)}
         return Identity(
             name=name,
             family=spec.family or _family(config, from_hub=local is None),
             context_length=context_length(config),
             trained=trained,
-            key={**source, **_settings(spec)},
+            key={**source, **_settings(spec), **chat},
             folder=folder,
-            tokenizer=tokenizer_digest({"bos": spec.bos, **tokenizer_files(folder)}),
+            tokenizer=tokenizer_digest(files),
             training_tokens=spec.training_tokens or known,
+            chat_template=template,
             **_stated(spec),
         )
 
@@ -85,17 +94,31 @@ class TransformersBackend(Backend[TransformersSpec]):
         header = read_gguf_header(path)
         check_gguf(header, path)
         digest = sha256(path)
+        template = self._gguf_template(spec, path, digest, header)
+        chat = chat_key(spec, template)
+        files = {"bos": spec.bos, "gguf": digest, **digest_of_chat(chat)}
         return Identity(
             name=path.stem,
             family=spec.family or header.family,
             context_length=header.context_length,
             trained=True,
-            key={"gguf": digest, **_settings(spec)},
+            key={"gguf": digest, **_settings(spec), **chat},
             folder=path.parent,
-            tokenizer=tokenizer_digest({"bos": spec.bos, "gguf": digest}),
+            tokenizer=tokenizer_digest(files),
             training_tokens=spec.training_tokens,
+            chat_template=template,
             **_stated(spec),
         )
+
+    def _gguf_template(
+        self, spec: TransformersSpec, path: Path, digest: str, header: GGUFHeader
+    ) -> ChatTemplate | None:
+        """Return the chat template of a GGUF file, whose tokenizer is converted for it."""
+        if spec.chat_layout is None:
+            return None
+        own = header.metadata.get("tokenizer.chat_template")
+        folder = gguf_folder(path, digest, header)
+        return read_chat_template(spec, folder, str(own) if own else None)
 
     def tokenizer(self, spec: TransformersSpec, identity: Identity) -> TextTokenizer:
         """Return the tokenizer of the model's folder, or of its GGUF file."""
@@ -130,6 +153,13 @@ class TransformersBackend(Backend[TransformersSpec]):
             folder = hub.fetch_weights(spec.model, identity.key["commit"])
         tokenizer = _tokenizer(spec, folder)
         weights = None if spec.gguf is None else gguf_path(spec.model, spec.gguf, spec.revision)
+        template = identity.chat_template
+        if template is not None and not template.takes_system:
+            _log.warning(
+                "%s: its chat template has no system message; the instruction stands first in the "
+                "first message of the user",
+                identity.name,
+            )
         model = load_weights(spec, folder, weights)
         return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
 
@@ -166,7 +196,8 @@ def _folder(spec: TransformersSpec, identity: Identity) -> Path:
 
 
 def _tokenizer(spec: TransformersSpec, folder: Path) -> TextTokenizer:
-    return load_folder_tokenizer(folder, bos=spec.bos, trust_remote_code=spec.trust_remote_code)
+    bos: BosPolicy = spec.bos if spec.chat_layout is None else "never"  # the template puts it
+    return load_folder_tokenizer(folder, bos=bos, trust_remote_code=spec.trust_remote_code)
 
 
 def _check_library(spec: TransformersSpec) -> None:

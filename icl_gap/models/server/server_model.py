@@ -67,6 +67,7 @@ class ServerModel:
             training_tokens=spec.training_tokens,
             device=urlsplit(spec.base_url).netloc,
             api=facts.api,
+            chat=facts.api == "chat",
             left_out=self._parameters.left_out,
         )
 
