@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from icl_gap.models import RandomInitSpec, save_random_init
 from icl_gap.models.shipped import shipped_folder
 
 CHATML = """\
@@ -66,6 +67,20 @@ def chatting_nano(
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     _change(folder / "generation_config.json", eos_token_id=[1, 14])
     _change(folder / "tokenizer_config.json", **settings)
+    return folder
+
+
+def chatting_tiny(folder: Path, template: str, **options: Any) -> Path:
+    """Write a model with random weights that takes a chat; each byte is a token.
+
+    Args:
+        folder: The folder to write.
+        template: The chat template.
+        options: Further fields of its `RandomInitSpec`.
+    """
+    fields = {"family": "opt", "hidden_size": 16, "layers": 1, "heads": 2, **options}
+    save_random_init(RandomInitSpec.model_validate(fields), folder)
+    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     return folder
 
 

@@ -150,11 +150,12 @@ class RequestBuilder:
                 f"the prompt of query {query.id} ({cell.benchmark.data.name}) does not fit "
                 f"the context of {identity.name}",
                 value=f"{tokens} tokens at {shots_text(wanted)}, and {reserve} for the answer",
-                allowed=f"{identity.context_length} tokens in all; fewer shots, or "
+                allowed=f"{identity.context_length} tokens in all; fewer shots"
+                f"{_less_thinking(cell)}, or "
                 "`overflow: skip` or `overflow: drop_shots`"
                 if fitting >= 0
                 else f"{identity.context_length} tokens in all; even without exemplars it does "
-                "not fit, so `overflow: skip`, or another model",
+                f"not fit, so `overflow: skip`{_less_thinking(cell)}, or another model",
             ).at(key=cell.model.shots_place)
         return _Fitted(shots, tokens, fits)
 
@@ -254,6 +255,12 @@ class _DrawnExemplars:
             parts = _parts(cell, self.arranged(index, shots))
             self._lengths[index, shots] = tokenizer.prompt_length(*parts)
         return self._lengths[index, shots]
+
+
+def _less_thinking(cell: Cell) -> str:
+    """Return what else to try where a model's thoughts take room."""
+    chat = cell.model.identity.chat_template
+    return "" if chat is None or not chat.thinking_tokens else ", fewer `thinking_tokens`"
 
 
 def _parts(cell: Cell, exemplars: Exemplars) -> Sequence[str]:

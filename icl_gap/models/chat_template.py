@@ -103,6 +103,14 @@ class ChatTemplate:
         space, found, _ = rest.partition(answer)
         return space + answer if found and not space.strip() else answer
 
+    def after_answer(self) -> str:
+        """Return the text that the template writes after a message of the assistant."""
+        try:
+            written = _written(self, _PROBE[:2], add_prompt=False)
+        except Exception:  # noqa: BLE001 (a template may refuse to end with the assistant)
+            return ""
+        return written.partition(_PROBE[1].content)[2]
+
     def opens_thinking(self, prompt: str) -> bool:
         """Return True if a prompt ends with the tag before thoughts.
 

@@ -104,9 +104,9 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
     n_params_non_embedding: PositiveInt | None = None
     """The same without embeddings and output layer."""
     family: str | None = None
-    """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`, or the
-    zoo's family of the model that a folder comes from (`_name_or_path`), or else its architecture
-    (`model_type`)."""
+    """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`; of a
+    folder or a GGUF file, the zoo's family of its base model, or the name of that (of itself, where
+    none is named) without the size; of a model on the hub, its architecture (`model_type`)."""
     dtype: Dtype = "float32"
     """Precision of the weights and of the computation; `auto` takes that of `config.json`."""
     device: str | None = None

@@ -11,6 +11,8 @@ from typing import Any
 from icl_gap.errors import ModelError
 from icl_gap.models.chat_template import ChatTemplate, make_chat_template
 from icl_gap.models.hf.folder import read_optional_json
+from icl_gap.models.hf.rust_files import token_content
+from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.spec import TransformersSpec
 from icl_gap.models.zoo import find_zoo_model
 from icl_gap.specs import user_path
@@ -45,7 +47,7 @@ def read_chat_template(
     for name in _SETTINGS:
         settings |= read_optional_json(folder / name)
     if spec.chat_template == "auto":
-        text = own or _own_template(folder, settings)
+        text = own or _own_template(folder, settings, name=spec.gguf or str(folder))
     else:
         text = _read_file(spec.chat_template)
     thinking = _thinking(spec, text)
@@ -89,7 +91,28 @@ def digest_of_chat(key: Mapping[str, Any]) -> dict[str, str]:
     return {name: json.dumps(value, sort_keys=True) for name, value in key.items()}
 
 
-def _own_template(folder: Path, settings: Mapping[str, Any]) -> str:
+def end_of_turn(template: ChatTemplate, tokenizer: TextTokenizer) -> frozenset[int]:
+    """Return the special token with which a template ends a message of the assistant.
+
+    It ends a response too, and not every model's files name it as EOS. Models whose tags of
+    reasoning are special tokens (gpt-oss) end parts of a response with it, so there is none.
+
+    Args:
+        template: The template.
+        tokenizer: The model's tokenizer.
+
+    Returns:
+        The id of the token; none where it is not a special one.
+    """
+    special = tokenizer.special_texts
+    if any(each in tag for each in special for tag in template.thinking or ()):
+        return frozenset()
+    after = template.after_answer().lstrip()
+    found = max((each for each in special if after.startswith(each)), key=len, default="")
+    return frozenset(tokenizer.encode(found)[:1])
+
+
+def _own_template(folder: Path, settings: Mapping[str, Any], *, name: str) -> str:
     """Return the template that belongs to a tokenizer.
 
     Raises:
@@ -105,7 +128,7 @@ def _own_template(folder: Path, settings: Mapping[str, Any]) -> str:
         return found
     raise ModelError(
         "the model's tokenizer has no chat template: a base model, perhaps",
-        value=str(folder),
+        value=name,
         allowed="`chat_template: none`, which continues a text, or the file of a template in Jinja",
     ).at(key="chat_template")
 
@@ -127,8 +150,8 @@ def _special_tokens(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return the special tokens of a tokenizer by their roles, as templates know them."""
     found = {}
     for name, value in sorted(settings.items()):
-        token = value.get("content") if isinstance(value, dict) else value
-        if _ROLE.fullmatch(name) and isinstance(token, str):
+        token = token_content(value)
+        if _ROLE.fullmatch(name) and token is not None:
             found[name] = token
     return found
 

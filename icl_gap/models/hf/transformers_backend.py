@@ -19,6 +19,7 @@ from icl_gap.models.backend import Backend, Footprint
 from icl_gap.models.base import Model
 from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf import hub
+from icl_gap.models.hf.base_model import family_of_file, family_of_folder
 from icl_gap.models.hf.folder import (
     FAMILY_MARK,
     UNTRAINED_MARK,
@@ -32,12 +33,18 @@ from icl_gap.models.hf.gguf_folder import check_gguf, gguf_folder, gguf_path
 from icl_gap.models.hf.gguf_header import GGUFHeader, read_gguf_header
 from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
-from icl_gap.models.hf.template_files import chat_key, digest_of_chat, read_chat_template
+from icl_gap.models.hf.template_files import (
+    chat_key,
+    digest_of_chat,
+    end_of_turn,
+    read_chat_template,
+)
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.models.spec import BosPolicy, TransformersSpec
-from icl_gap.models.zoo import find_zoo_model, training_tokens
+from icl_gap.models.zoo import training_tokens
+from icl_gap.progress import said_if_slow
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +84,7 @@ class TransformersBackend(Backend[TransformersSpec]):
         files = {"bos": spec.bos, **tokenizer_files(folder), **digest_of_chat(chat)}
         return Identity(
             name=name,
-            family=spec.family or _family(config, from_hub=local is None),
+            family=spec.family or _family(folder, config, from_hub=local is None),
             context_length=context_length(config),
             trained=trained,
             key={**source, **_settings(spec), **chat},
@@ -99,7 +106,7 @@ class TransformersBackend(Backend[TransformersSpec]):
         files = {"bos": spec.bos, "gguf": digest, **digest_of_chat(chat)}
         return Identity(
             name=path.stem,
-            family=spec.family or header.family,
+            family=spec.family or family_of_file(header, path),
             context_length=header.context_length,
             trained=True,
             key={"gguf": digest, **_settings(spec), **chat},
@@ -122,7 +129,7 @@ class TransformersBackend(Backend[TransformersSpec]):
 
     def tokenizer(self, spec: TransformersSpec, identity: Identity) -> TextTokenizer:
         """Return the tokenizer of the model's folder, or of its GGUF file."""
-        return _tokenizer(spec, _folder(spec, identity))
+        return _tokenizer(spec, identity, _folder(spec, identity))
 
     def footprint(self, spec: TransformersSpec, identity: Identity) -> Footprint:
         """Return the footprint of the model that `config.json` describes."""
@@ -151,7 +158,7 @@ class TransformersBackend(Backend[TransformersSpec]):
         folder = _folder(spec, identity)
         if "commit" in identity.key:
             folder = hub.fetch_weights(spec.model, identity.key["commit"])
-        tokenizer = _tokenizer(spec, folder)
+        tokenizer = _tokenizer(spec, identity, folder)
         weights = None if spec.gguf is None else gguf_path(spec.model, spec.gguf, spec.revision)
         template = identity.chat_template
         if template is not None and not template.takes_system:
@@ -176,13 +183,11 @@ def _stated(spec: TransformersSpec) -> dict[str, Any]:
     }
 
 
-def _family(config: Mapping[str, Any], *, from_hub: bool) -> str:
+def _family(folder: Path, config: Mapping[str, Any], *, from_hub: bool) -> str:
     """Return the family of a model whose entry names none."""
-    marked, base = config.get(FAMILY_MARK), config.get("_name_or_path")
-    if not marked and not from_hub and isinstance(base, str):
-        known = find_zoo_model(base)
-        marked = None if known is None else known.family
-    return str(marked or config["model_type"])
+    if from_hub:
+        return str(config.get(FAMILY_MARK) or config["model_type"])
+    return family_of_folder(folder, config)
 
 
 def _folder(spec: TransformersSpec, identity: Identity) -> Path:
@@ -195,9 +200,15 @@ def _folder(spec: TransformersSpec, identity: Identity) -> Path:
     return gguf_folder(path, identity.key["gguf"], read_gguf_header(path))
 
 
-def _tokenizer(spec: TransformersSpec, folder: Path) -> TextTokenizer:
-    bos: BosPolicy = spec.bos if spec.chat_layout is None else "never"  # the template puts it
-    return load_folder_tokenizer(folder, bos=bos, trust_remote_code=spec.trust_remote_code)
+def _tokenizer(spec: TransformersSpec, identity: Identity, folder: Path) -> TextTokenizer:
+    """Return the tokenizer of a folder; a chat template puts BOS itself, and may have its EOS."""
+    template = identity.chat_template
+    bos: BosPolicy = spec.bos if template is None else "never"
+    with said_if_slow(_log, f"reading the tokenizer of {identity.name}"):
+        found = load_folder_tokenizer(folder, bos=bos, trust_remote_code=spec.trust_remote_code)
+    if template is not None:
+        found.eos |= end_of_turn(template, found)
+    return found
 
 
 def _check_library(spec: TransformersSpec) -> None:

@@ -142,6 +142,18 @@ def test_families_that_are_tuned_to_chat_do_so() -> None:
     assert alone.chat_template == "none"
 
 
+def test_the_end_of_a_message_ends_a_response(tmp_path) -> None:
+    ends = {}
+    for name, template in {
+        "special": PLAIN.replace("\\n\\n' }}{% else", "<unk>\\n' }}{% else"),
+        "plain": PLAIN,
+    }.items():
+        folder = chatting_nano(tmp_path / name, template)
+        tokenizer = load_tokenizer(spec(folder, chat_template="auto"), identified(folder))
+        ends[name] = tokenizer.eos
+    assert ends == {"special": {0, 1, 14}, "plain": {1, 14}}
+
+
 def test_tokens_of_the_template_are_special_and_bos_comes_once(tmp_path) -> None:
     folder = chatting_nano(tmp_path / "m", "{{ bos_token }}" + PLAIN)
     identity = identified(folder)

@@ -11,6 +11,7 @@ import torch
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Outcome, Request, RequestId
 from icl_gap.models.chat_template import ChatTemplate
+from icl_gap.models.hf.engine.batch_error import BatchError
 from icl_gap.models.hf.engine.chat_state import ChatState
 from icl_gap.models.hf.engine.decoding import ActiveResponse, TokenBudget, decode
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix, detach, truncate
@@ -26,9 +27,6 @@ from icl_gap.models.hf.engine.trie import (
 )
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.schema import Predictions, Response
-
-_OUT_OF_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_alloc")
-"""Messages of torch's plain RuntimeErrors that report a lack of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ class Engine:
                 for request, response in self._run_batches(planned, pending, predictions, budget):
                     pending.discard(request)
                     yield from _shared(response, [id_ for id_ in request.ids if id_ in ids])
-            except _BatchError as error:  # keeps the batch's memory alive, so it is dropped here
+            except BatchError as error:  # keeps the batch's memory alive, so it is dropped here
                 failed, size, no_memory = error.requests, error.tokens, error.is_out_of_memory
             else:
                 return
@@ -105,7 +103,7 @@ class Engine:
         """Run one request of a failed batch by itself."""
         try:
             ((_, response),) = self._run_batches([request], {request}, predictions, budget)
-        except _BatchError as error:
+        except BatchError as error:
             return error.to_inference_error(self.name)
         return response
 
@@ -119,7 +117,7 @@ class Engine:
         """Plan all requests, and run the batches that the pending ones need, in order.
 
         Raises:
-            _BatchError: A batch failed.
+            BatchError: A batch failed.
         """
         batches = plan_batches(
             order_paths([each.path for each in requests]),
@@ -144,7 +142,7 @@ class Engine:
                     break
                 except Exception as error:  # whatever a model, a kernel or a device can do wrong
                     failed = [requests[branch.index] for branch in batch.branches]
-                    raise _BatchError(failed, batch.tokens) from error
+                    raise BatchError(failed, batch.tokens) from error
                 if response.tokenized in pending:
                     shrunk = budget if budget < self.kv_cache_tokens else None
                     yield response.tokenized, _finish(response, shrunk)
@@ -280,39 +278,3 @@ def _finish(response: ActiveResponse, kv_cache_tokens: int | None) -> Response:
         seconds=response.seconds,
         reasoning=response.state.reasoning if isinstance(response.state, ChatState) else None,
     )
-
-
-class _BatchError(Exception):
-    """Failure of a batch; `__cause__` is the error itself.
-
-    Args:
-        requests: The requests of the batch.
-        tokens: The tokens of the batch.
-    """
-
-    def __init__(self, requests: list[TokenizedRequest], tokens: int) -> None:
-        super().__init__()
-        self.requests = requests
-        self.tokens = tokens
-
-    @property
-    def is_out_of_memory(self) -> bool:
-        """True if a batch of fewer tokens may succeed."""
-        cause = self.__cause__
-        if isinstance(cause, torch.OutOfMemoryError | MemoryError):
-            return True
-        return isinstance(cause, RuntimeError) and any(t in str(cause) for t in _OUT_OF_MEMORY)
-
-    def to_inference_error(self, name: str) -> InferenceError:
-        """Return the error to report.
-
-        Args:
-            name: The model's name.
-        """
-        named = ", ".join(each.request.query_id for each in self.requests)
-        if self.is_out_of_memory:
-            return InferenceError(f"{name} failed on {named}: out of memory, even by itself")
-        reason = (str(self.__cause__).strip().splitlines() or [""])[0]
-        return InferenceError(
-            f"{name} failed on {named}: {type(self.__cause__).__name__}: {reason}"
-        )

@@ -7,6 +7,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models
 
 from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf.engine.chat_state import ChatState, read_response_tokens
+from icl_gap.models.hf.template_files import end_of_turn
 from icl_gap.models.hf.tokenizer import TextTokenizer, rust_codec
 from icl_gap.schema import Completion
 
@@ -67,6 +68,15 @@ def test_a_response_ends_with_eos_or_at_its_bound(words, completion, reasoning) 
         assert state.completion is None
     state.append(last)
     assert (state.completion, state.reasoning) == (completion, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("tags", "ends"), [(None, ["<|end|>"]), (THINK, ["<|end|>"]), (HARMONY, [])]
+)
+def test_a_token_that_also_ends_thoughts_ends_no_response(tags, ends) -> None:
+    text = "{% for m in messages %}<|start|>{{ m.content }}<|end|>{% endfor %}"
+    template = ChatTemplate(text, {}, {}, tags, 0)
+    assert end_of_turn(template, tokenizer()) == {*ids(*ends)}
 
 
 def test_what_is_left_of_the_gold_target_is_known_for_as_long_as_it_is_followed() -> None:
