@@ -228,6 +228,30 @@ def test_a_real_file_answers_as_generate_does(models_root, name) -> None:
         assert text.startswith(found.text.rstrip("\ufffd")) or found.text.startswith(text)
 
 
+@pytest.mark.slow
+def test_a_real_chat_has_the_tokens_of_transformers(models_root) -> None:
+    name = "qwen2.5-coder-0.5b.gguf"
+    if not (models_root / name).is_file():
+        pytest.skip(f"no {name} in {models_root}")
+    from transformers import AutoTokenizer
+
+    spec = spec_of(models_root, name, chat_template="auto")
+    found = identify(spec)
+    tokenizer = load_tokenizer(spec, found)
+    reference = AutoTokenizer.from_pretrained(models_root, gguf_file=name)
+    assert found.chat_template.takes_system
+    chat = [Message("system", "Be brief."), Message("user", "1"), Message("assistant", "one\n é")]
+    for messages in ((*chat, Message("user", "<|im_end|> 2")), chat[1:2]):
+        expected = reference.apply_chat_template(
+            [{"role": each.role, "content": each.content} for each in messages],
+            add_generation_prompt=True,
+            return_dict=False,
+        )
+        prompt = found.chat_template.render(messages)
+        assert list(tokenizer.encode_prompt(prompt)) == expected
+    assert tokenizer.eos == {*reference.encode("<|im_end|>")}
+
+
 RIVERS = [
     Prompt("q0", "", (), "lakes -> lakes\nmountains -> mountains\nrivers ->"),
     Prompt("q1", "", (), "1 2 3 4 5 6"),
