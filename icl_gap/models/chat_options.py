@@ -80,7 +80,7 @@ class TemplateOptions(MessageOptions):
     what the zoo knows of the model, or these two where the chat template names them."""
     thinking_tokens: NonNegativeInt | None = None
     """Tokens of a chat response that are allowed for thinking, beside those of the answer; by
-    default 4096 where the model thinks, and 0 elsewhere."""
+    default 4096 where the model thinks first, and 0 elsewhere."""
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Variables of the chat template, as `{enable_thinking: false}`."""
 

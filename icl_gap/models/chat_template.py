@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -48,7 +48,7 @@ class ChatTemplate:
     """Further variables, as `enable_thinking`."""
     thinking: tuple[str, str] | None
     """Text before and after the thoughts of a response; None for a model that does not think."""
-    thinking_tokens: int
+    thinking_tokens: int = 0
     """Tokens of a response that are allowed for thinking."""
     takes_system: bool = True
     """False if the template refuses a system message, or drops it. Its text then stands first in
@@ -91,9 +91,9 @@ class ChatTemplate:
             The text up to the end of the answer; empty where thoughts come first, so that none is
             known.
         """
-        prompt = self.render(messages)
-        if self._thinks_after(prompt) or not answer.strip():
+        if not answer.strip() or self.thinks_first(messages):
             return ""
+        prompt = self.render(messages)
         given = messages if self.takes_system else _merged(messages)
         try:
             whole = _written(self, (*given, Message("assistant", answer)), add_prompt=False)
@@ -119,12 +119,17 @@ class ChatTemplate:
         """
         return self.thinking is not None and prompt.rstrip().endswith(self.thinking[0].rstrip())
 
-    def _thinks_after(self, prompt: str) -> bool:
+    def thinks_first(self, messages: Sequence[Message]) -> bool:
         """Return True if thoughts may follow a prompt, False if the answer begins at once.
 
         It does where the template itself closes the thoughts, as with `enable_thinking: false`.
+
+        Args:
+            messages: The messages of the prompt.
         """
-        return self.thinking is not None and not prompt.rstrip().endswith(self.thinking[1].rstrip())
+        if self.thinking is None:
+            return False
+        return not self.render(messages).rstrip().endswith(self.thinking[1].rstrip())
 
     def __repr__(self) -> str:
         thinks = "does not think" if self.thinking is None else "thinks"
@@ -138,7 +143,6 @@ def make_chat_template(
     special_tokens: Mapping[str, str],
     variables: Mapping[str, Any],
     thinking: tuple[str, str] | None,
-    thinking_tokens: int,
 ) -> ChatTemplate:
     """Return a chat template that is known to write messages of a form.
 
@@ -148,12 +152,11 @@ def make_chat_template(
         special_tokens: Special tokens of the tokenizer by their roles.
         variables: Further variables of the template.
         thinking: Text before and after the thoughts of a response.
-        thinking_tokens: Tokens that are allowed for thinking.
 
     Raises:
         ModelError: The template is damaged, refuses messages, or drops turns.
     """
-    found = ChatTemplate(text, special_tokens, variables, thinking, thinking_tokens)
+    found = ChatTemplate(text, special_tokens, variables, thinking)
     messages = _PROBE if layout.exemplars == "turns" else _PROBE[-1:]
     try:
         written = _written(found, messages)
@@ -168,9 +171,7 @@ def make_chat_template(
             "the chat template leaves out earlier turns, so a prompt would lack its exemplars",
             allowed="`exemplars: text`, or another template",
         ).at(key="chat_template")
-    if _takes_system(found, messages):
-        return found
-    return ChatTemplate(text, special_tokens, variables, thinking, thinking_tokens, False)
+    return replace(found, takes_system=_takes_system(found, messages))
 
 
 def _written(

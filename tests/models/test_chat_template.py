@@ -33,7 +33,6 @@ def made(text: str, layout: ChatLayout | None = None, **changes: Any) -> ChatTem
         "special_tokens": SPECIAL,
         "variables": {},
         "thinking": None,
-        "thinking_tokens": 0,
     }
     return make_chat_template(text, **{**fields, **changes})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from icl_gap.models.hf.rust_files import token_content
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.spec import TransformersSpec
 from icl_gap.models.zoo import find_zoo_model
+from icl_gap.schema import Message
 from icl_gap.specs import user_path
 
 _FILE = "chat_template.jinja"
@@ -50,15 +52,15 @@ def read_chat_template(
         text = own or _own_template(folder, settings, name=spec.gguf or str(folder))
     else:
         text = _read_file(spec.chat_template)
-    thinking = _thinking(spec, text)
-    return make_chat_template(
+    found = make_chat_template(
         text,
         layout=layout,
         special_tokens=_special_tokens(settings),
         variables=spec.chat_template_kwargs,
-        thinking=thinking,
-        thinking_tokens=spec.most_thinking_tokens(thinks=thinking is not None),
+        thinking=_thinking(spec, text),
     )
+    tokens = spec.most_thinking_tokens(thinks=found.thinks_first([Message("user", "A question")]))
+    return replace(found, thinking_tokens=tokens)
 
 
 def chat_key(spec: TransformersSpec, template: ChatTemplate | None) -> dict[str, Any]:

@@ -20,6 +20,9 @@ def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return chatting_nano(tmp_path_factory.mktemp("models") / "chatty")
 
 
+NAMING = "{# </think> #}" + THINKING
+
+
 def spec(folder: Path, **fields: Any) -> TransformersSpec:
     return check_spec({"model": str(folder), **fields}, TransformersSpec)
 
@@ -103,8 +106,9 @@ def test_the_text_of_the_template_is_in_the_key_and_its_place_is_not(chatty, tmp
     [
         (PLAIN, {}, None, 0),
         (PLAIN, {"thinking_tokens": 9}, None, 9),
-        (THINKING + "</think>", {}, ("<think>", "</think>"), 4096),
-        (THINKING + "</think>", {"thinking": "none"}, None, 0),
+        (NAMING, {}, ("<think>", "</think>"), 4096),
+        (NAMING, {"thinking": "none"}, None, 0),
+        (THINKING + "</think>", {}, ("<think>", "</think>"), 0),
         (PLAIN, {"thinking": ["[a]", "[z]"]}, ("[a]", "[z]"), 4096),
         (PLAIN, {"thinking": ["[a]", "[z]"], "thinking_tokens": 5}, ("[a]", "[z]"), 5),
     ],

@@ -45,7 +45,7 @@ class ChatState:
         self._tokenizer = tokenizer
         self._tags = template.thinking
         self._opened = template.opens_thinking(prompt)
-        self._gold = gold.strip()
+        self._gold = gold.strip() or None
         self._max_new_tokens = max_new_tokens
 
     @property
@@ -64,10 +64,13 @@ class ChatState:
 
     def remaining_gold(self) -> str | None:
         """Return what the gold target has left if the text is a beginning of it, else None."""
-        written = self._tokenizer.decode(self.tokens).lstrip()
-        if not self._gold or not self._gold.startswith(written):
+        if self._gold is None:
             return None
-        return self._gold[len(written) :]
+        written = self._tokenizer.decode(self.tokens).lstrip()
+        if self._gold.startswith(written):
+            return self._gold[len(written) :]
+        self._gold = None  # reading all tokens at each pass would take longer and longer
+        return None
 
     def _end(self, finish_reason: FinishReason) -> None:
         text, self.reasoning = read_response_tokens(
