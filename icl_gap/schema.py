@@ -257,6 +257,9 @@ class Response:
     """The reasoning before the response, where the server or the model sets it apart."""
     withheld: Withheld | None = None
     """Reason for which this is no answer, as the server says."""
+    seconds: float | None = field(default=None, compare=False)
+    """Time that it took: of each pass of the model, an equal share to each of its requests. None
+    where it is not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +285,8 @@ class ModelInfo:
     """True if tokens that requests share are computed once; None for a model without tokens."""
     api: ServerApi | None = None
     """Endpoint of its server; None for a model that runs here."""
+    chat: bool = False
+    """True if it responds to messages: at a server, or here by a chat template."""
     left_out: tuple[str, ...] = ()
     """Parameters that the server refuses, and that its requests are therefore sent without."""
     prompt_logprobs: LogprobsSource | None = None
@@ -334,9 +339,9 @@ class Record:
     coverage: float
     """Share of the query's primitives that its exemplars hold, in [0, 1]."""
     prompt_sha256: str
-    """sha256 of the prompt's text, or of its messages where a server was sent these."""
+    """sha256 of the prompt's text, or of its messages in a chat."""
     prompt_tokens: int | None
-    """None where the model has no tokenizer, and for messages."""
+    """None where the model has no tokenizer, and for messages to a server."""
     status: Status
     """`skipped`: the prompt did not fit the context, and the sweep says to skip such queries.
     `failed`: there is no response, for the `reason` given."""
@@ -365,7 +370,8 @@ class Record:
     """Mean log-probability of the gold answer's tokens, to four decimals; nats a token."""
     gold_tokens: int | None = None
     seconds: Annotated[float, _INCIDENTAL] = 0.0
-    """Wall time since the record before."""
+    """Time of the request: its shares of the passes that it was computed in; on a server, the wall
+    time since the record before."""
     kv_cache_tokens: Annotated[int | None, _INCIDENTAL] = None
     """Capacity of the KV cache, where memory ran out and it was halved."""
     usage: Annotated[Usage | None, _INCIDENTAL] = None

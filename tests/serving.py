@@ -315,7 +315,8 @@ class ModelAnswers:
             stopping_criteria=[ends],
         )
         new = out[0, len(ids) :].tolist()
-        if new and new[-1] == self.tokenizer.eos_token_id:
+        eos = self.model.generation_config.eos_token_id
+        if new and new[-1] in (eos if isinstance(eos, list) else [eos]):
             return new[:-1], "stop"
         done = any(stop in self._text(new) for stop in stops)
         return new, "stop" if done else "length"
@@ -326,6 +327,26 @@ class ModelAnswers:
         with self._lock, torch.inference_mode():
             text = self._answer(asked)["choices"][0]["text"]
         connection.send_message(text)
+
+    def chat_by_template(self, connection: Connection, body: Body) -> None:
+        """Respond to messages as the chat template of the model's folder writes them."""
+        found = self._chat(body)
+        choice = found["choices"][0]
+        connection.send_message(
+            choice["text"], finish_reason=choice["finish_reason"], usage=found["usage"]
+        )
+
+    def chat_text(self, body: Body) -> str:
+        """Return the text of that response."""
+        text: str = self._chat(body)["choices"][0]["text"]
+        return text
+
+    def _chat(self, body: Body) -> Body:
+        prompt = self.tokenizer.apply_chat_template(
+            body["messages"], tokenize=False, add_generation_prompt=True
+        )
+        with self._lock, torch.inference_mode():
+            return self._answer({"prompt": prompt, "max_tokens": _bound(body)})
 
     def _text(self, ids: list[int]) -> str:
         return self.tokenizer.decode(

@@ -247,7 +247,7 @@ def prompts(
         f"cell {cell} of {len(planned.cells)}: {_label(info)}, {info.dataset}/{info.split}, "
         f"{info.query_split} queries, {info.condition}, {shots_text(info.shots)}, seed {info.seed}"
     )
-    chat = getattr(chosen.model.spec, "api", None) == "chat"
+    chat = getattr(chosen.model.spec, "api", None) == "chat"  # a chat template has written a text
     with faults_in(sweep):
         requests = planned.requests(chosen)
     for request in requests[:n]:

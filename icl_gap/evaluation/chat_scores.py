@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from icl_gap import prompts, scoring
 from icl_gap.evaluation.grid import Cell
-from icl_gap.models import OpenAISpec, Request
+from icl_gap.models import MessageOptions, Request
 from icl_gap.schema import (
     AnswerProblem,
     AnswerRule,
@@ -42,7 +42,7 @@ def answer_rule(spec: object) -> tuple[AnswerRule, str | None]:
     Args:
         spec: The model.
     """
-    if isinstance(spec, OpenAISpec) and spec.answer is not None:
+    if isinstance(spec, MessageOptions) and spec.answer is not None:
         return spec.answer, spec.answer_pattern
     return prompts.DEFAULT_ANSWER, None
 

@@ -157,14 +157,17 @@ def _described(cell: Cell, info: ModelInfo, provenance: dict[str, Any]) -> CellI
 
 
 def _request_form(cell: Cell, info: ModelInfo) -> dict[str, Any]:
-    """Return how requests are sent to a server, and how their answers are found."""
-    if info.api is None:
+    """Return in which form a model gets its requests, and how their answers are found."""
+    if info.api is None and not info.chat:
         return {}
-    found: dict[str, Any] = {"api": info.api}
+    found: dict[str, Any] = {"api": info.api or "chat"}
+    template = cell.model.identity.chat_template
+    if template is not None and not template.takes_system:
+        found["system"] = "in the first message of the user"
     if info.left_out:
         found["left_out"] = list(info.left_out)
     if info.prompt_logprobs is not None:
         found["prompt_logprobs"] = info.prompt_logprobs
-    if info.api == "chat":
+    if info.chat:
         found["answer"], _ = answer_rule(cell.model.spec)
     return found

@@ -78,12 +78,16 @@ class RequestBuilder:
     def _request(self, cell: Cell, exemplars: Exemplars, fitted: _Fitted) -> Request:
         benchmark, target = cell.benchmark, exemplars.query.target
         follow = partial(benchmark.language.can_still_match, target=target)
+        chat, prompt = cell.model.identity.chat_template, self._prompt(cell, exemplars)
         return Request(
-            prompt=self._prompt(cell, exemplars),
-            gold=prompts.gold(target),
+            prompt=prompt,
+            gold=prompts.gold(target)
+            if chat is None
+            else chat.continuation(prompt.messages, target),
             stop=benchmark.template.stop,
             max_new_bytes=cell.max_new_bytes,
-            can_still_match=follow if self._sweep.canonical else None,
+            extra_tokens=0 if chat is None else chat.extra_tokens,
+            can_still_match=follow if self._sweep.canonical and chat is None else None,
             rank=cell.rank,
             cell=cell.info.key,
             target=target,
@@ -98,7 +102,10 @@ class RequestBuilder:
         prompt = prompts.render(template, exemplars)
         if layout is None:
             return prompt
-        return replace(prompt, messages=prompts.chat_messages(template, exemplars, layout))
+        messages = prompts.chat_messages(template, exemplars, layout)
+        chat = cell.model.identity.chat_template
+        text = prompt.text if chat is None else chat.render(messages)
+        return replace(prompt, messages=messages, text=text)
 
     def sizes(self, cell: Cell) -> PromptSizes:
         """Measure the prompts of a cell; none is written.
@@ -143,11 +150,12 @@ class RequestBuilder:
                 f"the prompt of query {query.id} ({cell.benchmark.data.name}) does not fit "
                 f"the context of {identity.name}",
                 value=f"{tokens} tokens at {shots_text(wanted)}, and {reserve} for the answer",
-                allowed=f"{identity.context_length} tokens in all; fewer shots, or "
+                allowed=f"{identity.context_length} tokens in all; fewer shots"
+                f"{_less_thinking(cell)}, or "
                 "`overflow: skip` or `overflow: drop_shots`"
                 if fitting >= 0
                 else f"{identity.context_length} tokens in all; even without exemplars it does "
-                "not fit, so `overflow: skip`, or another model",
+                f"not fit, so `overflow: skip`{_less_thinking(cell)}, or another model",
             ).at(key=cell.model.shots_place)
         return _Fitted(shots, tokens, fits)
 
@@ -202,7 +210,8 @@ class RequestBuilder:
     def _reserves(self, cell: Cell) -> Sequence[int]:
         """Return the tokens that the gold answer of each query takes, its stop included.
 
-        A query's room depends on that query alone, so a sweep's limit does not change what fits.
+        In a chat, those that are allowed for thinking are added, and for what stands around it. A
+        query's room depends on that query alone, so a sweep's limit does not change what fits.
         """
         benchmark, identity, split = cell.benchmark, cell.model.identity, cell.info.query_split
         queries, tokenizer = benchmark.queries[split], cell.model.tokenizer
@@ -213,7 +222,8 @@ class RequestBuilder:
             answers = (
                 prompts.gold_with_stop(benchmark.template, query.target) for query in queries
             )
-            self._answer_tokens[key] = [len(tokenizer.encode(answer)) for answer in answers]
+            more = 0 if identity.chat_template is None else identity.chat_template.extra_tokens
+            self._answer_tokens[key] = [len(tokenizer.encode(each)) + more for each in answers]
         return self._answer_tokens[key]
 
 
@@ -242,9 +252,24 @@ class _DrawnExemplars:
         if tokenizer is None:
             return None
         if (index, shots) not in self._lengths:
-            parts = prompts.parts(cell.benchmark.template, self.arranged(index, shots))
+            parts = _parts(cell, self.arranged(index, shots))
             self._lengths[index, shots] = tokenizer.prompt_length(*parts)
         return self._lengths[index, shots]
+
+
+def _less_thinking(cell: Cell) -> str:
+    """Return what else to try where a model's thoughts take room."""
+    chat = cell.model.identity.chat_template
+    return "" if chat is None or not chat.thinking_tokens else ", fewer `thinking_tokens`"
+
+
+def _parts(cell: Cell, exemplars: Exemplars) -> Sequence[str]:
+    """Return the text of a prompt in parts; one that a chat template writes is a part."""
+    template, chat = cell.benchmark.template, cell.model.identity.chat_template
+    layout = cell.model.spec.chat_layout
+    if chat is None or layout is None:
+        return prompts.parts(template, exemplars)
+    return (chat.render(prompts.chat_messages(template, exemplars, layout)),)
 
 
 def _fitting_shots(

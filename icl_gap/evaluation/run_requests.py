@@ -53,11 +53,13 @@ def run_requests(
         else:
             record = _answered(request, outcome, model)
             cell = cells[request.cell]
-            if model.info.api == "chat":
+            if model.info.chat:
                 record = score_chat(record, request, outcome, cell)
             else:
                 record = _scored(record, request, outcome, cell, sweep)
-        yield id_, replace(record, seconds=round(now - before, 6))
+        measured = None if isinstance(outcome, IclGapError) else outcome.seconds
+        seconds = now - before if measured is None else measured
+        yield id_, replace(record, seconds=round(seconds, 6))
         before = now
 
 
@@ -99,7 +101,7 @@ def _scored(
 
 def _without_response(request: Request, model: models.Model) -> Record:
     """Return the record of a request that was skipped."""
-    prompt, chat = request.prompt, model.info.api == "chat"
+    prompt, info = request.prompt, model.info
     targets = tuple(example.target_id or example.id for example in prompt.exemplars)
     ids = tuple(example.id for example in prompt.exemplars)
     return Record(
@@ -109,7 +111,7 @@ def _without_response(request: Request, model: models.Model) -> Record:
         shots=prompt.shots,
         coverage=request.coverage,
         matched=request.matched,
-        prompt_sha256=prompt.messages_sha256 if chat else prompt.sha256,
-        prompt_tokens=None if chat else request.tokens,
+        prompt_sha256=prompt.messages_sha256 if info.chat else prompt.sha256,
+        prompt_tokens=None if info.api == "chat" else request.tokens,
         status="skipped",
     )

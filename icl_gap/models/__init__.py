@@ -9,6 +9,8 @@ from icl_gap.models.backend import Backend, Footprint
 from icl_gap.models.base import Model, Outcome, PaidModel, Request, RequestId, Tokenizer
 from icl_gap.models.baselines.mock import MockSpec
 from icl_gap.models.baselines.nearest_exemplar import NearestExemplarSpec
+from icl_gap.models.chat_options import MessageOptions
+from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.embedding import Embedder, EmbedderSpec, find_embedder
 from icl_gap.models.family_spec import FamilySpec, expand
 from icl_gap.models.hf.random_init import save_random_init
@@ -27,11 +29,13 @@ from icl_gap.models.spec import OpenAISpec, RandomInitSpec, TransformersSpec
 __all__ = [
     "BACKENDS",
     "Backend",
+    "ChatTemplate",
     "Embedder",
     "EmbedderSpec",
     "FamilySpec",
     "Footprint",
     "Identity",
+    "MessageOptions",
     "MockSpec",
     "Model",
     "ModelEntry",

@@ -22,16 +22,21 @@ class Request:
 
     prompt: Prompt
     gold: str
-    """The text that follows the prompt in a right response, up to the stop."""
+    """The text that follows the prompt in a right response, up to the stop. Empty where the model
+    thinks first, so that none is known."""
     stop: str
     """The string at whose first occurrence a response ends; not empty."""
     max_new_bytes: int
-    """Responses are cut at this many UTF-8 bytes; no gold text is as long."""
+    """Responses are cut at this many UTF-8 bytes; no gold text is as long. Those of a chat template
+    are cut by tokens alone: as many as such a text takes at most, and `extra_tokens`."""
     can_still_match: Callable[[str], bool] | None = field(default=None, compare=False)
     """Tells of the beginning of a response that has left the gold text whether the response can
     still be right. None if it cannot."""
     rank: int = 0
     """Requests of lower rank are computed first."""
+    extra_tokens: int = 0
+    """Tokens of a response to a chat template that are allowed for thinking, and for what stands
+    around its answer."""
     cell: str = ""
     """The key of its cell."""
     target: str = ""
@@ -61,7 +66,8 @@ class Request:
         """All that decides the response. Requests with equal content can share one response."""
         following = self.can_still_match is not None
         prompt = self.prompt.text, self.prompt.messages
-        return *prompt, self.gold, self.stop, self.max_new_bytes, following
+        limits = self.stop, self.max_new_bytes, self.extra_tokens
+        return *prompt, self.gold, *limits, following
 
     def __repr__(self) -> str:
         tokens = "tokens not counted" if self.tokens is None else f"{self.tokens:,} tokens"

@@ -1,9 +1,10 @@
-"""Options of models that a server runs and that may take a chat."""
+"""Options of models that take a chat: on any machine, here, and on a server."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, NonNegativeInt, PositiveInt, field_validator, model_validator
 
@@ -15,18 +16,17 @@ _RESERVED = (
     "max_completion_tokens", "seed", "reasoning_effort", "echo", "logprobs", "prompt_logprobs",
 )  # fmt: skip
 """Fields of a request that `extra_body` must not set."""
-_CHAT_ONLY = (
-    "exemplars", "system", "answer", "answer_pattern", "thinking_tokens", "max_completion_tokens",
-    "reasoning_effort",
-)  # fmt: skip
+_Tag = Annotated[str, Field(min_length=1)]
+_MESSAGES = ("exemplars", "system", "answer", "answer_pattern")
+_CHAT_ONLY = (*_MESSAGES, "thinking_tokens", "max_completion_tokens", "reasoning_effort")
+_TEMPLATE_ONLY = (*_MESSAGES, "thinking", "thinking_tokens", "chat_template_kwargs")
+_THINKING_TOKENS = 4096
+"""Tokens of a response that are allowed for thinking, where a model's entry names no number."""
 
 
-class ChatOptions(Spec):
-    """Form of the requests to a server, and the part of its responses that counts."""
+class MessageOptions(Spec):
+    """Form of prompts as messages, and the part of a response that counts."""
 
-    api: Literal["auto", "completions", "chat"] = "auto"
-    """Endpoint: `completions` continues a text, `chat` responds to messages. `auto` tries both when
-    the model is loaded, completions first, and says which it found."""
     exemplars: Literal["turns", "text"] = "turns"
     """Exemplars of a chat: each as a message of the user and one of the assistant, or all as the
     text of one message."""
@@ -36,7 +36,99 @@ class ChatOptions(Spec):
     """Part of a chat response that counts as its answer; by default the first line. See below."""
     answer_pattern: str | None = None
     """Regular expression of `answer: regex`. Its last match counts: its first group, or all."""
-    thinking_tokens: NonNegativeInt = 4096
+
+    @property
+    def messages_layout(self) -> ChatLayout:
+        """Form of prompts as messages, where they are sent as such."""
+        return ChatLayout(self.exemplars, self.system)
+
+    def changed(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return those names of options whose values differ from their defaults.
+
+        Args:
+            names: Names of options.
+        """
+        fields = type(self).model_fields
+        defaults = {name: fields[name].get_default(call_default_factory=True) for name in names}
+        return tuple(name for name, value in defaults.items() if getattr(self, name) != value)
+
+    @field_validator("answer_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except (re.error, OverflowError, RecursionError) as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return pattern
+
+    @model_validator(mode="after")
+    def _pattern_has_its_rule(self) -> Self:
+        if (self.answer == "regex") != (self.answer_pattern is not None):
+            raise ValueError("`answer: regex` and `answer_pattern` need each other")
+        return self
+
+
+class TemplateOptions(MessageOptions):
+    """Options of models that run here, and that a chat template may turn into a chat."""
+
+    chat_template: Annotated[str, Field(min_length=1)] = "none"
+    """Chat template that turns messages into the prompt's text: `auto` takes the model's own,
+    another name is that of a file in Jinja. With `none` the model continues a text, whatever
+    template its tokenizer has; that of a base model may have one too."""
+    thinking: tuple[_Tag, _Tag] | Literal["auto", "none"] = "auto"
+    """Text before and after the thoughts of a response, as `["<think>", "</think>"]`. `auto` takes
+    what the zoo knows of the model, or these two where the chat template names them."""
+    thinking_tokens: NonNegativeInt | None = None
+    """Tokens of a chat response that are allowed for thinking, beside those of the answer; by
+    default 4096 where the model thinks first, and 0 elsewhere."""
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Variables of the chat template, as `{enable_thinking: false}`."""
+
+    @property
+    def chat_layout(self) -> ChatLayout | None:
+        """Form of prompts as messages; None where the model continues a text."""
+        return None if self.chat_template == "none" else self.messages_layout
+
+    def template_key(self) -> dict[str, Any]:
+        """Return the options of the chat that stand in the model's identity, as JSON values.
+
+        The template, the tags and the tokens for thinking stand there as they are found.
+        """
+        return {name: getattr(self, name) for name in _MESSAGES}
+
+    def most_thinking_tokens(self, *, thinks: bool) -> int:
+        """Return the tokens that are allowed for thinking.
+
+        Args:
+            thinks: True if the model thinks before it answers.
+        """
+        if self.thinking_tokens is not None:
+            return self.thinking_tokens
+        return _THINKING_TOKENS if thinks else 0
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _are_free(cls, variables: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        taken = [name for name in variables if name in ("messages", "add_generation_prompt")]
+        if taken:
+            raise ValueError(f"{taken[0]} cannot be set here: icl_gap sets it")
+        return variables
+
+    @model_validator(mode="after")
+    def _has_a_template(self) -> Self:
+        changed = self.changed(_TEMPLATE_ONLY)
+        if self.chat_template == "none" and changed:
+            raise ValueError(f"`{changed[0]}` is for a chat: set `chat_template: auto` too")
+        return self
+
+
+class ChatOptions(MessageOptions):
+    """Form of the requests to a server, and the part of its responses that counts."""
+
+    api: Literal["auto", "completions", "chat"] = "auto"
+    """Endpoint: `completions` continues a text, `chat` responds to messages. `auto` tries both when
+    the model is loaded, completions first, and says which it found."""
+    thinking_tokens: NonNegativeInt = _THINKING_TOKENS
     """Tokens of a chat response that are allowed for thinking, beside those of the answer."""
     max_completion_tokens: PositiveInt | None = None
     """Most tokens of a chat response, in place of what the longest target and `thinking_tokens`
@@ -51,7 +143,7 @@ class ChatOptions(Spec):
     @property
     def chat_layout(self) -> ChatLayout | None:
         """Form of prompts as messages; None where none are sent."""
-        return None if self.api == "completions" else ChatLayout(self.exemplars, self.system)
+        return None if self.api == "completions" else self.messages_layout
 
     def request_key(self) -> dict[str, Any]:
         """Return what these options add to the model's identity, as JSON values.
@@ -69,17 +161,7 @@ class ChatOptions(Spec):
 
     def changed_chat_options(self) -> tuple[str, ...]:
         """Return the names of the options of a chat that differ from their defaults."""
-        fields = type(self).model_fields
-        return tuple(n for n in _CHAT_ONLY if getattr(self, n) != fields[n].default)
-
-    @field_validator("answer_pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return pattern
+        return self.changed(_CHAT_ONLY)
 
     @field_validator("extra_body")
     @classmethod
@@ -92,8 +174,6 @@ class ChatOptions(Spec):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if (self.answer == "regex") != (self.answer_pattern is not None):
-            raise ValueError("`answer: regex` and `answer_pattern` need each other")
         changed = self.changed_chat_options()
         if self.api == "completions" and changed:
             raise ValueError(f"`{changed[0]}` is for a chat, and not for `api: completions`")

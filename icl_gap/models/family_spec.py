@@ -168,6 +168,8 @@ class FamilySpec(Spec):
         if kind != each.kind:
             known["tokenizer"] = known["model"]
         _check_options(options, kind)
+        if kind == "transformers" and each.chat:
+            known["chat_template"] = "auto"
         return _SPECS[kind].model_validate({**known, **options})
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf.folder import sha256
 from icl_gap.schema import SizeSource
 
@@ -38,8 +39,8 @@ class Identity:
     folder: Path | None = None
     """Folder of the model's files; None for a model without files."""
     tokenizer: str | None = None
-    """Digest of the tokenizer and its BOS policy. Models with the same digest see the same
-    exemplars, and their prompts have the same length."""
+    """Digest of the tokenizer, its BOS policy and the chat that its prompts become. Models with the
+    same digest see the same exemplars, and their prompts have the same length."""
     training_tokens: int | None = None
     """Number of training tokens that the model's makers state; None where it is not known."""
     n_params: int | None = None
@@ -51,6 +52,8 @@ class Identity:
     """Seed of its training, as the user states it."""
     revision: str | None = None
     """Branch, tag or commit of its weights, as the user gives it."""
+    chat_template: ChatTemplate | None = None
+    """Template that turns messages into the prompt's text; None where none does so here."""
 
 
 def checkpoint_name(name: str, *, revision: str | None, training_seed: int | None) -> str:

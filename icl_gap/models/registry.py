@@ -104,7 +104,8 @@ def measure_footprint(spec: ModelSpec, identity: Identity) -> Footprint | None:
     Raises:
         ModelError: The configuration describes no model that can be made.
     """
-    return BACKENDS[spec.kind].footprint(spec, identity)
+    with said_if_slow(_log, f"measuring {identity.name}"):
+        return BACKENDS[spec.kind].footprint(spec, identity)
 
 
 def load_model(spec: ModelSpec, identity: Identity) -> Model:

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from icl_gap.models.chat_options import ChatOptions
+from icl_gap.models.chat_options import ChatOptions, TemplateOptions
 from icl_gap.schema import ChatLayout, SizeSource
 from icl_gap.specs import Spec
 
@@ -88,7 +88,7 @@ class ModelSpecBase(Spec):
         return shots
 
 
-class TransformersSpec(ModelSpecBase):
+class TransformersSpec(TemplateOptions, ModelSpecBase):
     """A causal language model that `transformers` loads, from a folder or from the hub."""
 
     renamed: ClassVar[Mapping[str, str]] = {"batch_tokens": "kv_cache_tokens"}
@@ -113,9 +113,9 @@ class TransformersSpec(ModelSpecBase):
     n_params_non_embedding: PositiveInt | None = None
     """The same without embeddings and output layer."""
     family: str | None = None
-    """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`, or the
-    zoo's family of the model that a folder comes from (`_name_or_path`), or else its architecture
-    (`model_type`)."""
+    """Family, whose models share a curve; by default the `icl_gap_family` of `config.json`; of a
+    folder or a GGUF file, the zoo's family of its base model, or the name of that (of itself, where
+    none is named) without the size; of a model on the hub, its architecture (`model_type`)."""
     dtype: Dtype = "float32"
     """Precision of the weights and of the computation; `auto` takes that of `config.json`."""
     device: str | None = None
@@ -131,7 +131,8 @@ class TransformersSpec(ModelSpecBase):
     trust_remote_code: StrictBool = False
     """Run Python code that comes with the model."""
     bos: BosPolicy = "tokenizer"
-    """Policy for the BOS token before a prompt: as the tokenizer is set, always, or never."""
+    """Policy for the BOS token before a prompt: as the tokenizer is set, always, or never. In a
+    chat, the template puts it."""
     kv_cache_tokens: PositiveInt = 8192
     """Number of tokens that the KV cache holds; halved where memory runs out."""
 
@@ -156,6 +157,8 @@ class TransformersSpec(ModelSpecBase):
             raise ValueError("give `device` or `device_map`, not both")
         if self.max_memory is not None and self.device_map is None:
             raise ValueError("`max_memory` needs `device_map`, as `device_map: auto`")
+        if self.bos != "tokenizer" and self.chat_template != "none":
+            raise ValueError("a chat template puts BOS itself: leave `bos` out")
         if self.gguf is not None and self.quantization is not None:
             raise ValueError("weights of a GGUF file are unpacked: leave `quantization` out")
         if self.gguf is not None and ".." in self.gguf.split("/"):

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from icl_gap.schema import Completion
 from icl_gap.text import REPLACEMENT_CHARACTER
 
+FRAME_TOKENS = 64
+"""Tokens of a chat response that are allowed for what stands around an answer: a label, a code
+block."""
+
 
 def check_stop(text: str, *, stop: str, max_new_bytes: int) -> Completion | None:
     """Return the completion if a response ends within its text so far, else None.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from icl_gap.data import load_card
-from icl_gap.models.hf.tokenizer import save_rust
+from icl_gap.models.hf.rust_files import save_rust
 from icl_gap.nano.vocabulary import ACTIONS, GRAMMAR, WORDS
 from icl_gap.prompts import Template
 

@@ -1,12 +1,15 @@
-"""A sweep on a chat server: records, both scores, and the same records after faults."""
+"""Sweeps of chats, on a server and here: records, both scores, the same records after faults."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chatting import PLAIN, chatting_nano
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from serving import Body, Connection, Faults, ModelAnswers, chat_only, query_of, serving
@@ -22,6 +25,9 @@ from icl_gap.models.shipped import shipped_folder
 from icl_gap.results import Results, merge_stores, open_results, verify_store
 from icl_gap.schema import Record
 
+GEMMA_LIKE = (
+    "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + PLAIN
+)
 ALONE: dict[str, Any] = {"shots": [2], "seeds": [0], "limit": 3}
 
 
@@ -257,6 +263,144 @@ def test_a_chat_gives_the_scores_of_the_model_on_this_machine(tmp_path) -> None:
         assert theirs[at].exemplar_ids == mine.exemplar_ids
         assert theirs[at].chat.text.strip() == mine.prediction.strip()
     assert {record.scores["raw"] for record in ours.values()} == {True, False}
+
+
+@pytest.fixture(scope="module")
+def chatty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return chatting_nano(tmp_path_factory.mktemp("models") / "chatty")
+
+
+@pytest.fixture(scope="module")
+def behind_a_server(chatty: Path) -> ModelAnswers:
+    return ModelAnswers(chatty)
+
+
+LOCAL: dict[str, Any] = {"shots": [5], "seeds": [0], "limit": 4, "query_splits": ["test"]}
+
+
+def here(folder: Path, out: Path, fields: dict[str, Any], **changes: Any) -> dict[object, Record]:
+    """The records of the model on this machine, as far as a server could make them too."""
+    model = {"model": str(folder), "chat_template": "auto", "thinking_tokens": 0, **fields}
+    results = evaluate_sweep(sweep("scan", **{**LOCAL, "models": [model], **changes}), out)
+    return {
+        at: replace(
+            record,
+            prompt_tokens=None,
+            gold_logprob=None,
+            gold_tokens=None,
+            finish_reason=str(record.finish_reason).replace("eos", "stop"),
+        )
+        for at, record in records(results).items()
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"exemplars": "text"},
+        {"system": "", "answer": "last_line"},
+        {"answer": "after_label"},
+    ],
+)
+def test_a_chat_on_this_machine_gives_the_records_of_a_server(
+    chatty, behind_a_server, tmp_path, fields
+) -> None:
+    with serving(chat_only(behind_a_server.chat_by_template)) as server:
+        remote = sweep("scan", models=[entry(server.url, tokenizer=str(chatty), **fields)], **LOCAL)
+        theirs = records(evaluate_sweep(remote, tmp_path / "there"))
+    ours = here(chatty, tmp_path / "here", fields)
+    assert ours == theirs
+    assert len(ours) == 8
+    assert all(record.chat is not None for record in ours.values())
+    if not fields:
+        assert {record.scores["raw"] for record in ours.values()} == {True, False}
+
+
+@pytest.mark.slow
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_they_are_the_same_after_faults_and_an_interrupted_run(
+    chatty, behind_a_server, tmp_path_factory, seed
+) -> None:
+    there, parts = (tmp_path_factory.mktemp(name) for name in ("there", "parts"))
+    texts: dict[str, str] = {}
+    faults = Faults(lambda query: texts[query], share=0.4, seed=seed, slow=0.1)
+
+    def respond(connection: Connection, body: Body) -> None:
+        if not query_of(body).startswith("Command: "):
+            connection.send_message("OK")
+            return
+        texts[query_of(body)] = behind_a_server.chat_text(body)
+        faults(connection, body)
+
+    with serving(chat_only(respond)) as server:
+        fields = {"tokenizer": str(chatty), "max_attempts": 2, "timeout": 5.0}
+        chosen = sweep("scan", models=[entry(server.url, **fields)], **LOCAL)
+        for _ in range(30):
+            with contextlib.suppress(InferenceError):
+                theirs = records(evaluate_sweep(chosen, there))
+                break
+    for limit in (1, 3):  # a run that was stopped, and goes on
+        here(chatty, parts, {}, limit=limit)
+    assert here(chatty, parts, {}) == theirs
+
+
+def test_a_cell_of_a_local_chat_says_how_its_prompts_were_written(tmp_path, caplog) -> None:
+    folder = chatting_nano(tmp_path / "m", GEMMA_LIKE)
+    model = {"model": str(folder), "chat_template": "auto"}
+    results = evaluate_sweep(sweep("scan", models=[model], **LOCAL), tmp_path / "r")
+    for cell in results:
+        about = cell.info.provenance
+        assert (about["api"], about["answer"]) == ("chat", "first_line")
+        assert about["system"] == "in the first message of the user"
+        for record in cell.records:
+            assert record.prompt_tokens > 20
+            assert record.gold_logprob < 0
+            assert record.divergence is None
+    assert caplog.text.count("its chat template has no system message") == 1
+
+
+@pytest.mark.parametrize("kv_cache_tokens", [1, 200, 8192])
+def test_batches_and_order_change_no_record(chatty, tmp_path, kv_cache_tokens) -> None:
+    fields = {"kv_cache_tokens": kv_cache_tokens}
+    whole = here(chatty, tmp_path / "whole", fields)
+    assert whole == here(chatty, tmp_path / "other", {})
+    few = here(chatty, tmp_path / "few", fields, limit=2, shots=[5, 1])
+    five = {at: each for at, each in few.items() if each.shots == 5}
+    assert five.items() <= whole.items()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("<think>", "truncated"), ("", "ran on")],
+)
+def test_thinking_that_reaches_the_bound_is_truncated(tmp_path, text, reason) -> None:
+    template = PLAIN + f"{{% if add_generation_prompt %}}{text}{{% endif %}}"
+    folder = chatting_nano(tmp_path / "m", template)
+    _never_ends(folder)
+    model = {
+        "model": str(folder),
+        "chat_template": "auto",
+        "thinking": ["<think>", "</think>"],
+        "thinking_tokens": 3,
+    }
+    results = evaluate_sweep(sweep("scan", models=[model], **LOCAL), tmp_path / "r")
+    for record in records(results).values():
+        assert (record.status, record.reason) == ("scored", reason)
+        assert record.finish_reason == "length"
+        assert not any(record.scores.values())
+        assert record.gold_logprob is None
+        assert (record.chat.reasoning is not None) == (reason == "truncated")
+
+
+def _never_ends(folder: Path) -> None:
+    """Take EOS from a model: token 0 (`<unk>`) is what it never writes."""
+    for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
+        path = folder / name
+        fields = json.loads(path.read_text())
+        fields |= {"eos_token": "<unk>"} if "tokenizer" in name else {"eos_token_id": 0}
+        path.write_text(json.dumps(fields), encoding="utf-8")
 
 
 def stopping(connection: Connection, body: Body) -> None:

@@ -8,7 +8,7 @@ from toys import TOY_CARD, sweep
 
 from icl_gap.errors import ModelError
 from icl_gap.evaluation.planning import outline_sweep, plan_sweep
-from icl_gap.models.hf.tokenizer import save_rust
+from icl_gap.models.hf.rust_files import save_rust
 
 UNKNOWN, END = "<unk>", "</s>"
 READ = ["Answer.", "Q:", "A:", *"abcdef", *"0123456789"]

@@ -262,8 +262,12 @@ def test_a_folder_is_of_the_family_of_the_model_that_it_comes_from(folder: Path)
     config = json.loads(path.read_text(encoding="utf-8"))
     for base, family in {
         "EleutherAI/pythia-70m-seed3": "polypythias",
-        "someone/finetuned": "opt",
-        "": "opt",
+        "someone/Tuned-2-350m": "Tuned-2",
+        "/home/someone/opt-350m": "tiny",
+        "": "tiny",
     }.items():
-        path.write_text(json.dumps({**config, "_name_or_path": base}), encoding="utf-8")
+        named = {**config, "_name_or_path": base, "icl_gap_family": None}
+        path.write_text(json.dumps(named), encoding="utf-8")
         assert identify(TransformersSpec(model=str(folder))).family == family
+        path.write_text(json.dumps({**named, "icl_gap_family": "mine"}), encoding="utf-8")
+        assert identify(TransformersSpec(model=str(folder))).family == "mine"

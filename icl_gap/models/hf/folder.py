@@ -18,6 +18,9 @@ SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PICKLED_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 SMALL_FILES = ("*.json", "*.txt", "*.model", "*.py")
 """Patterns of configuration, tokenizer and code files, without weights."""
+TEMPLATES = ("*.jinja",)
+"""Patterns of chat templates. They change a result only where they are used, and the key has them
+then."""
 
 FAMILY_MARK = "icl_gap_family"
 """Key in `config.json` of a model that belongs to another family than its architecture's."""

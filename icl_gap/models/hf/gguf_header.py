@@ -49,11 +49,6 @@ class GGUFHeader:
         return str(self.metadata["general.architecture"])
 
     @property
-    def family(self) -> str:
-        """Name of the base model without its size, as `Qwen2.5-Coder`; else the architecture."""
-        return str(self.metadata.get("general.basename") or self.architecture)
-
-    @property
     def context_length(self) -> int | None:
         """Context length in tokens; None for positions without a limit (ALiBi)."""
         found = self.metadata.get(f"{self.architecture}.context_length")

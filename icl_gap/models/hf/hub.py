@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from icl_gap.errors import ModelError
-from icl_gap.models.hf.folder import SMALL_FILES
+from icl_gap.models.hf.folder import SMALL_FILES, TEMPLATES
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.specs import user_path
 
@@ -56,7 +56,7 @@ def resolve(model: str, revision: str | None) -> Path:
         ModelError: The model or revision does not exist, or the hub denies access or is not
             reachable.
     """
-    return _snapshot(model, revision, SMALL_FILES)
+    return _snapshot(model, revision, (*SMALL_FILES, *TEMPLATES))
 
 
 def fetch_weights(model: str, commit: str) -> Path:

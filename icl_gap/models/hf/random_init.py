@@ -17,9 +17,10 @@ from icl_gap.errors import ModelError
 from icl_gap.models.backend import Backend, Footprint
 from icl_gap.models.base import Model
 from icl_gap.models.hf.architectures import architecture_config
-from icl_gap.models.hf.folder import UNTRAINED_MARK
+from icl_gap.models.hf.folder import FAMILY_MARK, UNTRAINED_MARK
+from icl_gap.models.hf.rust_files import read_rust, save_rust
 from icl_gap.models.hf.silence import silence_transformers
-from icl_gap.models.hf.tokenizer import TextTokenizer, own_bos, read_rust, rust_codec, save_rust
+from icl_gap.models.hf.tokenizer import TextTokenizer, own_bos, rust_codec
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
 from icl_gap.models.spec import Architecture, RandomInitSpec
 
@@ -210,6 +211,7 @@ def _config(spec: RandomInitSpec, made: _SpecialTokenizer) -> PreTrainedConfig:
         pad_token_id=made.id(made.eos),
     )
     setattr(config, UNTRAINED_MARK, True)
+    setattr(config, FAMILY_MARK, spec.family)
     return config
 
 

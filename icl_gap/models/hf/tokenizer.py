@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -12,20 +12,13 @@ from icl_gap.errors import ModelError
 from icl_gap.models.hf.cached_tokenizer import Count, Encode, cached_encoder
 from icl_gap.models.hf.folder import read_optional_json
 from icl_gap.models.hf.remote_code import library_error
+from icl_gap.models.hf.rust_files import read_folder_rust, token_content
 from icl_gap.models.hf.speller import Speller
 from icl_gap.models.spec import BosPolicy
 
 if TYPE_CHECKING:
     import tokenizers
 
-_NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
-_MORE_TOKENS = (
-    "additional_special_tokens",
-    "extra_special_tokens",
-    "cls_token",
-    "sep_token",
-    "mask_token",
-)
 _PROBE = "a"
 
 
@@ -41,6 +34,10 @@ class Codec:
     """Encode a text with the special tokens that the tokenizer adds."""
     decode: Callable[[Sequence[int]], str]
     """Decode ids without special tokens and without clean-up of spaces."""
+    decode_with_special: Callable[[Sequence[int]], str]
+    """Decode ids with special tokens and without clean-up of spaces."""
+    special_texts: Callable[[], frozenset[str]]
+    """Return the texts of all special tokens."""
     token_id: Callable[[str], int | None]
     """Return the id of a token; None if there is none."""
     largest_id: Callable[[], int]
@@ -83,6 +80,15 @@ class TextTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """Decode ids, leaving special tokens out."""
         return self._codec.decode(ids)
+
+    def decode_with_special(self, ids: Sequence[int]) -> str:
+        """Decode ids with special tokens."""
+        return self._codec.decode_with_special(ids)
+
+    @cached_property
+    def special_texts(self) -> frozenset[str]:
+        """Texts of all special tokens."""
+        return self._codec.special_texts()
 
     def can_write(self, text: str) -> bool:
         """Return True if ids without EOS are found that decode to a text.
@@ -133,7 +139,7 @@ def load_folder_tokenizer(
         **read_optional_json(folder / "special_tokens_map.json"),
         **read_optional_json(folder / "tokenizer_config.json"),
     }
-    rust = _read_rust(folder / "tokenizer.json", settings)
+    rust = read_folder_rust(folder / "tokenizer.json", settings)
     if rust is None:
         codec = _transformers_codec(folder, trust_remote_code=trust_remote_code)
     else:
@@ -156,6 +162,12 @@ def rust_codec(tokenizer: tokenizers.Tokenizer) -> Codec:
         count=cached.count,
         encode_special=lambda text: tuple(tokenizer.encode(text).ids),
         decode=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=True)),
+        decode_with_special=lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=False)),
+        special_texts=lambda: frozenset(
+            token.content
+            for token in tokenizer.get_added_tokens_decoder().values()
+            if token.special
+        ),
         token_id=tokenizer.token_to_id,
         largest_id=lambda: max(tokenizer.get_vocab(with_added_tokens=False).values(), default=0),
     )
@@ -167,81 +179,6 @@ def own_bos(codec: Codec) -> tuple[int, ...]:
     starts = range(len(full) - len(plain) + 1)
     start = next((n for n in starts if full[n : n + len(plain)] == plain), 0)
     return full[:start]
-
-
-def read_rust(path: Path) -> tokenizers.Tokenizer:
-    """Read a `tokenizer.json`.
-
-    Raises:
-        ModelError: The file cannot be read.
-    """
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises nothing more exact
-        raise ModelError(f"cannot read the tokenizer: {error}", value=str(path)) from error
-
-
-def save_rust(tokenizer: tokenizers.Tokenizer, folder: Path, **specials: str) -> None:
-    """Write a tokenizer to a folder as `transformers` does.
-
-    Args:
-        tokenizer: The tokenizer.
-        folder: The folder, which exists.
-        **specials: Special tokens by their role, as `eos_token`.
-    """
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        **specials,
-        "clean_up_tokenization_spaces": False,
-    }
-    text = json.dumps(settings, indent=2)
-    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
-
-
-def _read_rust(path: Path, settings: Mapping[str, Any]) -> tokenizers.Tokenizer | None:
-    """Read a tokenizer and add the special tokens of its settings, as transformers does.
-
-    Returns:
-        The tokenizer; None if there is no file, or if the settings change more than the named
-        special tokens, so that transformers must read it.
-    """
-    from tokenizers import AddedToken
-
-    if not path.is_file():
-        return None
-    tokenizer = read_rust(path)
-    more = {content for value in map(settings.get, _MORE_TOKENS) for content in _contents(value)}
-    if settings.get("add_prefix_space") or not all(_is_added(tokenizer, token) for token in more):
-        return None
-    named = filter(None, (_content(settings.get(key)) for key in _NAMED_TOKENS))
-    missing = [token for token in dict.fromkeys(named) if not _is_added(tokenizer, token)]
-    tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in missing])
-    return tokenizer
-
-
-def _contents(value: object) -> list[str]:
-    """Return the texts of a token, of a list of tokens, or of the values of a mapping."""
-    match value:
-        case list():
-            return [text for each in value for text in _contents(each)]
-        case dict() if "content" not in value:
-            return [text for each in value.values() for text in _contents(each)]
-        case _:
-            content = _content(value)
-            return [] if content is None else [content]
-
-
-def _is_added(tokenizer: tokenizers.Tokenizer, token: str) -> bool:
-    return tokenizer.token_to_id(token) in tokenizer.get_added_tokens_decoder()
-
-
-def _content(token: object) -> str | None:
-    """Return the text of a special token, given as text or as an object with flags."""
-    content = token.get("content") if isinstance(token, dict) else token
-    return content if isinstance(content, str) else None
 
 
 def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
@@ -262,13 +199,19 @@ def _transformers_codec(folder: Path, *, trust_remote_code: bool) -> Codec:
         encode=lambda text: tuple(tokenizer.encode(text, add_special_tokens=False)),
         count=lambda parts: len(tokenizer.encode("".join(parts), add_special_tokens=False)),
         encode_special=lambda text: tuple(tokenizer.encode(text)),
-        decode=lambda ids: str(
-            tokenizer.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
-        ),
+        decode=partial(_slow_decode, tokenizer, skip_special_tokens=True),
+        decode_with_special=partial(_slow_decode, tokenizer, skip_special_tokens=False),
+        special_texts=lambda: frozenset(map(str, tokenizer.all_special_tokens)),
         token_id=lambda token: tokenizer.get_vocab().get(token),
         largest_id=lambda: int(tokenizer.vocab_size) - 1,
+    )
+
+
+def _slow_decode(tokenizer: Any, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+    return str(
+        tokenizer.decode(
+            list(ids), skip_special_tokens=skip_special_tokens, clean_up_tokenization_spaces=False
+        )
     )
 
 
@@ -285,7 +228,7 @@ def _bos_ids(
         case "tokenizer":
             return own_bos(codec)
         case "always":
-            token = _content(settings.get("bos_token"))
+            token = token_content(settings.get("bos_token"))
             ids = [None if token is None else codec.token_id(token)]
             ids += [config.get("bos_token_id") for config in configs]
             found = next((value for value in ids if isinstance(value, int)), None)
@@ -304,7 +247,7 @@ def _eos_ids(
     codec: Codec, settings: Mapping[str, Any], configs: Iterable[Mapping[str, Any]]
 ) -> frozenset[int]:
     """Return every EOS that any of the model's files names."""
-    token = _content(settings.get("eos_token"))
+    token = token_content(settings.get("eos_token"))
     found: list[Any] = [None if token is None else codec.token_id(token)]
     for config in configs:
         ids = config.get("eos_token_id")

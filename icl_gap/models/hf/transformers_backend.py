@@ -8,6 +8,7 @@ Torch is imported when a footprint is measured or weights load, and not before.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 from icl_gap.errors import ModelError
 from icl_gap.models.backend import Backend, Footprint
 from icl_gap.models.base import Model
+from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf import hub
+from icl_gap.models.hf.base_model import family_of_file, family_of_folder
 from icl_gap.models.hf.folder import (
     FAMILY_MARK,
     UNTRAINED_MARK,
@@ -27,14 +30,23 @@ from icl_gap.models.hf.folder import (
     weight_files,
 )
 from icl_gap.models.hf.gguf_folder import check_gguf, gguf_folder, gguf_path
-from icl_gap.models.hf.gguf_header import read_gguf_header
+from icl_gap.models.hf.gguf_header import GGUFHeader, read_gguf_header
 from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
+from icl_gap.models.hf.template_files import (
+    chat_key,
+    digest_of_chat,
+    end_of_turn,
+    read_chat_template,
+)
 from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
 from icl_gap.models.shipped import shipped_folder
-from icl_gap.models.spec import TransformersSpec
-from icl_gap.models.zoo import find_zoo_model, training_tokens
+from icl_gap.models.spec import BosPolicy, TransformersSpec
+from icl_gap.models.zoo import training_tokens
+from icl_gap.progress import said_if_slow
+
+_log = logging.getLogger(__name__)
 
 
 class TransformersBackend(Backend[TransformersSpec]):
@@ -67,15 +79,19 @@ class TransformersBackend(Backend[TransformersSpec]):
         # Another revision may be an earlier step of the training.
         published = trained and spec.revision in {None, "main"}
         known = training_tokens(spec.model) if published else None
+        template = read_chat_template(spec, folder)
+        chat = chat_key(spec, template)
+        files = {"bos": spec.bos, **tokenizer_files(folder), **digest_of_chat(chat)}
         return Identity(
             name=name,
-            family=spec.family or _family(config, from_hub=local is None),
+            family=spec.family or _family(folder, config, from_hub=local is None),
             context_length=context_length(config),
             trained=trained,
-            key={**source, **_settings(spec)},
+            key={**source, **_settings(spec), **chat},
             folder=folder,
-            tokenizer=tokenizer_digest({"bos": spec.bos, **tokenizer_files(folder)}),
+            tokenizer=tokenizer_digest(files),
             training_tokens=spec.training_tokens or known,
+            chat_template=template,
             **_stated(spec),
         )
 
@@ -85,21 +101,35 @@ class TransformersBackend(Backend[TransformersSpec]):
         header = read_gguf_header(path)
         check_gguf(header, path)
         digest = sha256(path)
+        template = self._gguf_template(spec, path, digest, header)
+        chat = chat_key(spec, template)
+        files = {"bos": spec.bos, "gguf": digest, **digest_of_chat(chat)}
         return Identity(
             name=path.stem,
-            family=spec.family or header.family,
+            family=spec.family or family_of_file(header, path),
             context_length=header.context_length,
             trained=True,
-            key={"gguf": digest, **_settings(spec)},
+            key={"gguf": digest, **_settings(spec), **chat},
             folder=path.parent,
-            tokenizer=tokenizer_digest({"bos": spec.bos, "gguf": digest}),
+            tokenizer=tokenizer_digest(files),
             training_tokens=spec.training_tokens,
+            chat_template=template,
             **_stated(spec),
         )
 
+    def _gguf_template(
+        self, spec: TransformersSpec, path: Path, digest: str, header: GGUFHeader
+    ) -> ChatTemplate | None:
+        """Return the chat template of a GGUF file, whose tokenizer is converted for it."""
+        if spec.chat_layout is None:
+            return None
+        own = header.metadata.get("tokenizer.chat_template")
+        folder = gguf_folder(path, digest, header)
+        return read_chat_template(spec, folder, str(own) if own else None)
+
     def tokenizer(self, spec: TransformersSpec, identity: Identity) -> TextTokenizer:
         """Return the tokenizer of the model's folder, or of its GGUF file."""
-        return _tokenizer(spec, _folder(spec, identity))
+        return _tokenizer(spec, identity, _folder(spec, identity))
 
     def footprint(self, spec: TransformersSpec, identity: Identity) -> Footprint:
         """Return the footprint of the model that `config.json` describes."""
@@ -128,8 +158,15 @@ class TransformersBackend(Backend[TransformersSpec]):
         folder = _folder(spec, identity)
         if "commit" in identity.key:
             folder = hub.fetch_weights(spec.model, identity.key["commit"])
-        tokenizer = _tokenizer(spec, folder)
+        tokenizer = _tokenizer(spec, identity, folder)
         weights = None if spec.gguf is None else gguf_path(spec.model, spec.gguf, spec.revision)
+        template = identity.chat_template
+        if template is not None and not template.takes_system:
+            _log.warning(
+                "%s: its chat template has no system message; the instruction stands first in the "
+                "first message of the user",
+                identity.name,
+            )
         model = load_weights(spec, folder, weights)
         return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
 
@@ -146,13 +183,11 @@ def _stated(spec: TransformersSpec) -> dict[str, Any]:
     }
 
 
-def _family(config: Mapping[str, Any], *, from_hub: bool) -> str:
+def _family(folder: Path, config: Mapping[str, Any], *, from_hub: bool) -> str:
     """Return the family of a model whose entry names none."""
-    marked, base = config.get(FAMILY_MARK), config.get("_name_or_path")
-    if not marked and not from_hub and isinstance(base, str):
-        known = find_zoo_model(base)
-        marked = None if known is None else known.family
-    return str(marked or config["model_type"])
+    if from_hub:
+        return str(config.get(FAMILY_MARK) or config["model_type"])
+    return family_of_folder(folder, config)
 
 
 def _folder(spec: TransformersSpec, identity: Identity) -> Path:
@@ -165,8 +200,15 @@ def _folder(spec: TransformersSpec, identity: Identity) -> Path:
     return gguf_folder(path, identity.key["gguf"], read_gguf_header(path))
 
 
-def _tokenizer(spec: TransformersSpec, folder: Path) -> TextTokenizer:
-    return load_folder_tokenizer(folder, bos=spec.bos, trust_remote_code=spec.trust_remote_code)
+def _tokenizer(spec: TransformersSpec, identity: Identity, folder: Path) -> TextTokenizer:
+    """Return the tokenizer of a folder; a chat template puts BOS itself, and may have its EOS."""
+    template = identity.chat_template
+    bos: BosPolicy = spec.bos if template is None else "never"
+    with said_if_slow(_log, f"reading the tokenizer of {identity.name}"):
+        found = load_folder_tokenizer(folder, bos=bos, trust_remote_code=spec.trust_remote_code)
+    if template is not None:
+        found.eos |= end_of_turn(template, found)
+    return found
 
 
 def _check_library(spec: TransformersSpec) -> None:

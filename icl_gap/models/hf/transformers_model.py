@@ -60,11 +60,13 @@ class HuggingFaceModel:
             training_tokens=identity.training_tokens,
             device=_devices(model),
             shares_prefixes=runner.shares_prefixes,
+            chat=identity.chat_template is not None,
         )
         self._engine = Engine(
             name=identity.name,
             runner=runner,
             tokenizer=tokenizer,
+            chat_template=identity.chat_template,
             context_length=identity.context_length,
             kv_cache_tokens=kv_cache_tokens,
             pass_tokens=_PASS_TOKENS.get(input_device(model).type, _DEFAULT_PASS_TOKENS),

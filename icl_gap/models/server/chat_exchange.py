@@ -6,11 +6,8 @@ from icl_gap.errors import InferenceError
 from icl_gap.models.base import Request
 from icl_gap.models.server.client import Client
 from icl_gap.models.spec import OpenAISpec
-from icl_gap.models.stopping import max_new_tokens
+from icl_gap.models.stopping import FRAME_TOKENS, max_new_tokens
 from icl_gap.schema import Completion, Response
-
-FRAME_TOKENS = 64
-"""Tokens of a response that are allowed for what stands around an answer: a label, a code block."""
 
 
 def most_tokens(spec: OpenAISpec, request: Request) -> int:

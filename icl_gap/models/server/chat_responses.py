@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from icl_gap.models.reasoning import split_reasoning
 from icl_gap.models.server.responses import (
     BodyError,
     RawCompletion,
@@ -20,8 +20,6 @@ from icl_gap.schema import Withheld
 _REASONING = ("reasoning_content", "reasoning")
 """Fields of a message that hold reasoning, by server: DeepSeek, SGLang and older vLLM; vLLM and
 OpenRouter."""
-_OPEN = re.compile(r"\s*<(think|thinking|thought)>", re.IGNORECASE)
-_CLOSE = re.compile(r"</(think|thinking|thought)>", re.IGNORECASE)
 
 
 def read_chat_body(content: bytes) -> RawCompletion:
@@ -57,25 +55,6 @@ def read_chat_body(content: bytes) -> RawCompletion:
                 f"it is not an answer: finish_reason is {end!r}", claimed_usage(body), final=True
             )
     raise BodyError("it lacks one choice with message and finish_reason", claimed_usage(body))
-
-
-def split_reasoning(text: str) -> tuple[str, str | None]:
-    """Split a text into the answer, and the reasoning that tags set apart before it.
-
-    An opening tag may be missing, as some chat templates write it into the prompt; without a
-    closing tag, all that follows an opening one is reasoning.
-
-    Args:
-        text: The text of a message.
-
-    Returns:
-        The answer, and the reasoning without its tags; None where there are no tags.
-    """
-    opened, closed = _OPEN.match(text), _CLOSE.search(text)
-    start = opened.end() if opened else 0
-    if closed:
-        return text[closed.end() :].lstrip(), text[start : closed.start()].strip()
-    return ("", text[start:].strip()) if opened else (text, None)
 
 
 def _read_choice(

@@ -68,6 +68,7 @@ class ServerModel:
             device=urlsplit(spec.base_url).netloc,
             api=facts.api,
             prompt_logprobs=facts.source,
+            chat=facts.api == "chat",
         )
 
     @property

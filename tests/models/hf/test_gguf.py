@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from asking import complete
+from chatting import CHATML
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_gguf import END, TOKENS, tiny_llama, write_gguf
@@ -25,8 +26,8 @@ from icl_gap.models import (
     measure_footprint,
 )
 from icl_gap.models.hf.gguf_header import read_gguf_header
-from icl_gap.models.hf.tokenizer import save_rust
-from icl_gap.schema import Prompt
+from icl_gap.models.hf.rust_files import save_rust
+from icl_gap.schema import Message, Prompt
 from icl_gap.specs import check_spec
 
 PROMPTS = [Prompt(f"q{n}", "", (), text) for n, text in enumerate(["ab cab", "walk twice", "é: "])]
@@ -90,6 +91,21 @@ def test_it_responds_as_the_folder_that_it_comes_from(made, tmp_path) -> None:
     assert footprint is not None
     assert footprint.n_params == gguf.info.n_params
     assert footprint.weights is not None
+
+
+def test_its_chat_template_is_in_its_metadata(made, tmp_path) -> None:
+    text = CHATML.replace("<|im_end|>", END)
+    write_gguf(tmp_path / "chat.gguf", tiny_llama(), more={"tokenizer.chat_template": text})
+    spec = spec_of(tmp_path, "chat.gguf", chat_template="auto")
+    found = identify(spec)
+    assert found.chat_template.text == text
+    assert found.chat_template.special_tokens["eos_token"] == END
+    assert found.key["chat"]["template"] == found.chat_template.sha256
+    prompt = found.chat_template.render([Message("user", "ab")])
+    tokens = load_tokenizer(spec, found).encode_prompt(prompt)
+    assert tokens.count(TOKENS.index(END)) == 1
+    with pytest.raises(ModelError, match=r"no chat template(?s:.*)tiny\.gguf"):
+        identify(spec_of(made, chat_template="auto"))
 
 
 def test_what_stands_beside_the_file_changes_nothing(made, tmp_path) -> None:
@@ -210,6 +226,30 @@ def test_a_real_file_answers_as_generate_does(models_root, name) -> None:
         made = reference.generate(**ids, max_new_tokens=12, do_sample=False)[0]
         text = tokenizer.decode(made[ids["input_ids"].shape[1] :], skip_special_tokens=True)
         assert text.startswith(found.text.rstrip("\ufffd")) or found.text.startswith(text)
+
+
+@pytest.mark.slow
+def test_a_real_chat_has_the_tokens_of_transformers(models_root) -> None:
+    name = "qwen2.5-coder-0.5b.gguf"
+    if not (models_root / name).is_file():
+        pytest.skip(f"no {name} in {models_root}")
+    from transformers import AutoTokenizer
+
+    spec = spec_of(models_root, name, chat_template="auto")
+    found = identify(spec)
+    tokenizer = load_tokenizer(spec, found)
+    reference = AutoTokenizer.from_pretrained(models_root, gguf_file=name)
+    assert found.chat_template.takes_system
+    chat = [Message("system", "Be brief."), Message("user", "1"), Message("assistant", "one\n é")]
+    for messages in ((*chat, Message("user", "<|im_end|> 2")), chat[1:2]):
+        expected = reference.apply_chat_template(
+            [{"role": each.role, "content": each.content} for each in messages],
+            add_generation_prompt=True,
+            return_dict=False,
+        )
+        prompt = found.chat_template.render(messages)
+        assert list(tokenizer.encode_prompt(prompt)) == expected
+    assert tokenizer.eos == {*reference.encode("<|im_end|>")}
 
 
 RIVERS = [

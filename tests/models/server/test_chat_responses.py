@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icl_gap.models.server.chat_responses import read_chat_body, split_reasoning
+from icl_gap.models.reasoning import split_reasoning
+from icl_gap.models.server.chat_responses import read_chat_body
 from icl_gap.models.server.responses import BodyError
 from icl_gap.schema import Usage
 

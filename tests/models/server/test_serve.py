@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -81,21 +82,24 @@ def test_the_predictions_are_those_of_the_local_backend(url, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_chat_gives_the_scores_of_the_local_backend(chat_folder, tmp_path) -> None:
+def test_the_records_of_a_chat_are_those_of_the_local_backend(chat_folder, tmp_path) -> None:
     fields = {"shots": [5], "seeds": [0], "query_splits": ["test"], "limit": 6}
-    more = {"predictions": "full", "selection": "oracle_coverage"}
+    more = {"selection": "oracle_coverage"}
     remote = {"kind": "openai", "model": str(chat_folder), "tokenizer": NAME, "concurrency": 2}
-    chat = {"api": "chat", "thinking_tokens": 0}
-    local = evaluate_sweep(sweep("scan", models=[NAME], **fields, **more), tmp_path / "local")
+    here = {"model": str(chat_folder), "chat_template": "auto"}
+    local = records_by_request(
+        evaluate_sweep(sweep("scan", models=[here], **fields, **more), tmp_path / "l")
+    )
     with served(chat_folder, tmp_path / "log") as address:
-        entry = {**remote, **chat, "base_url": address}
+        entry = {**remote, "api": "chat", "thinking_tokens": 0, "base_url": address}
         chosen = sweep("scan", models=[entry], **fields, **more)
         there = records_by_request(evaluate_sweep(chosen, tmp_path / "served"))
-    here = records_by_request(local)
-    assert here.keys() == there.keys()
-    for at, ours in here.items():
+    assert local.keys() == there.keys()
+    for at, ours in local.items():
         theirs = there[at]
-        assert theirs.scores == ours.scores
-        assert theirs.chat.text.strip() == ours.prediction.strip()
         assert theirs.usage.prompt_tokens == ours.prompt_tokens
-    assert {record.scores["raw"] for record in here.values()} == {True, False}
+        for name in ("exemplar_ids", "prompt_sha256", "prediction", "scores", "reason"):
+            assert getattr(theirs, name) == getattr(ours, name)
+        # The server leaves out special tokens alone, and the newline that is EOS here is none.
+        assert replace(theirs.chat, text=theirs.chat.text.removesuffix("\n")) == ours.chat
+    assert {record.scores["raw"] for record in local.values()} == {True, False}

@@ -7,12 +7,14 @@ temperature 0). So the responses are those of greedy decoding, whatever the draf
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from icl_gap.models.hf.engine.chat_state import ChatState
 from icl_gap.models.hf.engine.drafts import PromptLookup
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix
 from icl_gap.models.hf.engine.passes import Runner, Segment
@@ -81,7 +83,7 @@ class ActiveResponse:
     """A response that is being decoded; its last token is not computed yet."""
 
     tokenized: TokenizedRequest
-    state: ResponseState
+    state: ResponseState | ChatState
     prefix: Prefix
     """KV cache of its prompt, and of its first tokens as far as they equal the gold target's."""
     gold_logprob: float | None
@@ -90,6 +92,8 @@ class ActiveResponse:
     """KV cache of its tokens after the prefix."""
     draft_length: int = 8
     """Tokens to draft next."""
+    seconds: float = 0.0
+    """Its shares of the passes that it was computed in: equal ones, whatever its tokens."""
     lookup: PromptLookup = field(init=False)
 
     def __post_init__(self) -> None:
@@ -229,7 +233,7 @@ def _passes(
 
 def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]:
     """Verify the drafts of some responses in one pass."""
-    segments = []
+    began, segments = time.perf_counter(), []
     for response, draft in drafts:
         continuation = np.array((*response.state.tokens, *draft), np.int32)
         tokens = np.concatenate((response.tokenized.prompt_tokens, continuation))
@@ -238,6 +242,7 @@ def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]
         segments.append(Segment(tokens, new, logits_to_keep=1 + len(draft), prefix=prefix))
     cache = KVCache()
     predictions = runner.run(segments, cache)
+    share = (time.perf_counter() - began) / len(drafts)
     start = 0
     for (response, draft), segment, found in zip(drafts, segments, predictions, strict=True):
         end = start + segment.new
@@ -245,4 +250,5 @@ def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]
         response.decoded.append(cache, start, end - len(draft) + accepted)
         response.adapt_draft_length(len(draft), accepted)
         start = end
+        response.seconds += share
         yield response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from icl_gap.models.hf.engine.chat_state import ChatState
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.stopping import can_reach_gold, candidate_texts, check_stop
 from icl_gap.schema import Completion, Divergence
@@ -147,7 +148,9 @@ class ResponseState:
         return not self._gold.isascii() and self._gold.startswith(text.lstrip())
 
 
-def verify_draft(state: ResponseState, predicted: Sequence[int], draft: Sequence[int]) -> int:
+def verify_draft(
+    state: ResponseState | ChatState, predicted: Sequence[int], draft: Sequence[int]
+) -> int:
     """Append the model's own tokens to a response for as long as they equal a draft.
 
     The first token that differs from the draft, or follows it, is appended too.

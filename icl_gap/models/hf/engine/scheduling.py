@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from icl_gap.errors import InferenceError
 from icl_gap.models.base import Outcome, Request, RequestId
+from icl_gap.models.chat_template import ChatTemplate
+from icl_gap.models.hf.engine.batch_error import BatchError
+from icl_gap.models.hf.engine.chat_state import ChatState
 from icl_gap.models.hf.engine.decoding import ActiveResponse, TokenBudget, decode
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix, detach, truncate
 from icl_gap.models.hf.engine.passes import Runner, Segment, TokenPredictions
@@ -23,9 +27,6 @@ from icl_gap.models.hf.engine.trie import (
 )
 from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.schema import Predictions, Response
-
-_OUT_OF_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "std::bad_alloc")
-"""Messages of torch's plain RuntimeErrors that report a lack of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Engine:
     """Tokens whose keys and values are kept at a time. One request alone may take more."""
     pass_tokens: int
     """Tokens that one pass computes, at most."""
+    chat_template: ChatTemplate | None = None
+    """The template that has written the prompts; None where they are plain texts."""
 
     def respond(
         self,
@@ -57,12 +60,15 @@ class Engine:
 
         Args:
             requests: All requests of the run.
-            predictions: With `full`, wrong responses are decoded to their ends.
+            predictions: With `full`, wrong responses are decoded to their ends, as those of a chat
+                always are.
             wanted: Ids of the requests to respond to; None for all.
 
         Yields:
             The id of each request with its response, or with the error in its stead.
         """
+        if self.chat_template is not None:
+            predictions = "full"  # the answer may stand anywhere in the response
         ids = frozenset((request.id for request in requests) if wanted is None else wanted)
         planned, failures = tokenize_requests(
             requests, self.tokenizer, context_length=self.context_length, predictions=predictions
@@ -74,8 +80,8 @@ class Engine:
             try:
                 for request, response in self._run_batches(planned, pending, predictions, budget):
                     pending.discard(request)
-                    yield from ((id_, response) for id_ in request.ids if id_ in ids)
-            except _BatchError as error:  # keeps the batch's memory alive, so it is dropped here
+                    yield from _shared(response, [id_ for id_ in request.ids if id_ in ids])
+            except BatchError as error:  # keeps the batch's memory alive, so it is dropped here
                 failed, size, no_memory = error.requests, error.tokens, error.is_out_of_memory
             else:
                 return
@@ -87,7 +93,7 @@ class Engine:
                     found = self._run_alone(
                         request, predictions, 1 if no_memory else self.kv_cache_tokens
                     )
-                    yield from ((id_, found) for id_ in request.ids if id_ in ids)
+                    yield from _shared(found, [id_ for id_ in request.ids if id_ in ids])
             # The KV cache of earlier batches is gone, so what is left is planned anew.
             planned = [each for each in planned if each in pending]
 
@@ -97,7 +103,7 @@ class Engine:
         """Run one request of a failed batch by itself."""
         try:
             ((_, response),) = self._run_batches([request], {request}, predictions, budget)
-        except _BatchError as error:
+        except BatchError as error:
             return error.to_inference_error(self.name)
         return response
 
@@ -111,7 +117,7 @@ class Engine:
         """Plan all requests, and run the batches that the pending ones need, in order.
 
         Raises:
-            _BatchError: A batch failed.
+            BatchError: A batch failed.
         """
         batches = plan_batches(
             order_paths([each.path for each in requests]),
@@ -136,7 +142,7 @@ class Engine:
                     break
                 except Exception as error:  # whatever a model, a kernel or a device can do wrong
                     failed = [requests[branch.index] for branch in batch.branches]
-                    raise _BatchError(failed, batch.tokens) from error
+                    raise BatchError(failed, batch.tokens) from error
                 if response.tokenized in pending:
                     shrunk = budget if budget < self.kv_cache_tokens else None
                     yield response.tokenized, _finish(response, shrunk)
@@ -198,7 +204,7 @@ class Engine:
         Returns:
             The responses as far as they equal their gold targets, and the last path's KV cache.
         """
-        cache = KVCache()
+        began, cache = time.perf_counter(), KVCache()
         segments, paths, start = [], [], 0
         for branch in branches:
             path = requests[branch.index].path
@@ -213,25 +219,35 @@ class Engine:
             self._start(requests[branch.index], path, found)
             for branch, path, found in zip(branches, paths, predicted, strict=True)
         ]
+        share = (time.perf_counter() - began) / len(responses)
+        for response in responses:
+            response.seconds = share
         return responses, prefix
 
     def _start(
         self, tokenized: TokenizedRequest, path: Prefix, found: TokenPredictions
     ) -> ActiveResponse:
         """Start a response from the predictions along its gold target."""
-        request, gold = tokenized.request, tokenized.gold_tokens
-        state = ResponseState(
-            self.tokenizer,
-            request.gold,
-            gold,
-            stop=request.stop,
-            max_new_bytes=request.max_new_bytes,
-            max_new_tokens=tokenized.max_new_tokens,
-        )
+        gold, state = tokenized.gold_tokens, self._state(tokenized)
         accepted = verify_draft(state, found.argmax, gold)
         mean = sum(found.logprobs) / len(gold) if gold and tokenized.gold_fits else None
         prefix = truncate(path, tokenized.path.prompt_length + accepted)
         return ActiveResponse(tokenized, state, prefix, mean)
+
+    def _state(self, tokenized: TokenizedRequest) -> ResponseState | ChatState:
+        """Return the state of a response without tokens."""
+        request, most = tokenized.request, tokenized.max_new_tokens
+        if self.chat_template is not None:
+            prompt, gold = request.prompt.text, request.gold
+            return ChatState(self.tokenizer, self.chat_template, prompt, gold, max_new_tokens=most)
+        return ResponseState(
+            self.tokenizer,
+            request.gold,
+            tokenized.gold_tokens,
+            stop=request.stop,
+            max_new_bytes=request.max_new_bytes,
+            max_new_tokens=most,
+        )
 
 
 def _is_done(response: ActiveResponse, predictions: Predictions) -> bool:
@@ -239,9 +255,16 @@ def _is_done(response: ActiveResponse, predictions: Predictions) -> bool:
     state, can_still_match = response.state, response.tokenized.request.can_still_match
     if state.completion is not None:
         return True
-    if predictions == "full" or state.divergence is None:
+    if isinstance(state, ChatState) or predictions == "full" or state.divergence is None:
         return False
     return can_still_match is None or not any(map(can_still_match, state.candidate_texts))
+
+
+def _shared(outcome: Response | InferenceError, ids: Sequence[RequestId]) -> Iterator[Outcome]:
+    """Yield one outcome for requests of equal content, with the time that it took shared out."""
+    if isinstance(outcome, Response) and outcome.seconds is not None:
+        outcome = replace(outcome, seconds=outcome.seconds / len(ids))
+    yield from ((id_, outcome) for id_ in ids)
 
 
 def _finish(response: ActiveResponse, kv_cache_tokens: int | None) -> Response:
@@ -252,40 +275,6 @@ def _finish(response: ActiveResponse, kv_cache_tokens: int | None) -> Response:
         gold_logprob=mean,
         gold_tokens=None if mean is None else len(response.tokenized.gold_tokens),
         kv_cache_tokens=kv_cache_tokens,
+        seconds=response.seconds,
+        reasoning=response.state.reasoning if isinstance(response.state, ChatState) else None,
     )
-
-
-class _BatchError(Exception):
-    """Failure of a batch; `__cause__` is the error itself.
-
-    Args:
-        requests: The requests of the batch.
-        tokens: The tokens of the batch.
-    """
-
-    def __init__(self, requests: list[TokenizedRequest], tokens: int) -> None:
-        super().__init__()
-        self.requests = requests
-        self.tokens = tokens
-
-    @property
-    def is_out_of_memory(self) -> bool:
-        """True if a batch of fewer tokens may succeed."""
-        cause = self.__cause__
-        if isinstance(cause, torch.OutOfMemoryError | MemoryError):
-            return True
-        return isinstance(cause, RuntimeError) and any(t in str(cause) for t in _OUT_OF_MEMORY)
-
-    def to_inference_error(self, name: str) -> InferenceError:
-        """Return the error to report.
-
-        Args:
-            name: The model's name.
-        """
-        named = ", ".join(each.request.query_id for each in self.requests)
-        if self.is_out_of_memory:
-            return InferenceError(f"{name} failed on {named}: out of memory, even by itself")
-        reason = (str(self.__cause__).strip().splitlines() or [""])[0]
-        return InferenceError(
-            f"{name} failed on {named}: {type(self.__cause__).__name__}: {reason}"
-        )

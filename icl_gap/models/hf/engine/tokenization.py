@@ -124,6 +124,7 @@ def fit_max_new_tokens(request: Request, prompt: Sequence[int], context_length: 
         PromptError: The prompt fills the context.
     """
     most = max_new_tokens(stop=request.stop, max_new_bytes=request.max_new_bytes)
+    most += request.extra_tokens
     if context_length is None:
         return most
     if len(prompt) >= context_length:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import time
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -18,11 +19,13 @@ from tokenizers import Tokenizer
 
 from icl_gap.errors import InferenceError, PromptError
 from icl_gap.models import Request
+from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf.engine.runner_choice import choose_runner
 from icl_gap.models.hf.engine.scheduling import Engine
 from icl_gap.models.hf.tokenizer import TextTokenizer, rust_codec
+from icl_gap.models.reasoning import split_reasoning
 from icl_gap.models.stopping import check_stop
-from icl_gap.schema import Completion, Example, Prompt, Response
+from icl_gap.schema import Completion, Example, FinishReason, Prompt, Response
 
 ALL = (*SHARING, "falcon", "mamba")
 MERGES = [
@@ -72,6 +75,17 @@ class Reference:
             if done is not None:
                 return done
         return Completion(self.tokenizer.decode(new), "length")
+
+    def whole(self, text: str, most: int) -> tuple[str, FinishReason]:
+        """The response up to EOS or a number of tokens."""
+        prompt = torch.tensor([self.tokenizer.encode_prompt(text)])
+        mask = torch.ones_like(prompt)
+        out = self.model.generate(
+            prompt, attention_mask=mask, do_sample=False, max_new_tokens=most, pad_token_id=0
+        )
+        new = out[0, prompt.shape[1] :].tolist()
+        end = next((n for n, token in enumerate(new) if token in self.tokenizer.eos), None)
+        return self.tokenizer.decode(new[:end]), "length" if end is None else "eos"
 
     def gold_logprob(self, text: str, gold: str) -> float:
         ids = self.tokenizer.encode_prompt(text + gold)
@@ -186,6 +200,46 @@ def test_answers_are_those_of_generate(
     reference, engines = made(architecture)
     for each in engines:
         check(each, reference, some)
+
+
+CHAT = ChatTemplate("", {}, {}, ("ab", "c"), 4)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "opt", "falcon"])
+@settings(max_examples=15)
+@given(some=cases(), predictions=st.sampled_from(["full", "verdict"]))
+def test_chats_are_decoded_to_their_ends_whatever_the_gold_target(
+    architecture: str, some: list[tuple[str, str, str, str]], predictions: str
+) -> None:
+    """No stop string ends them, and the budget of memory changes nothing."""
+    reference, engines = made(architecture)
+    texts = [text for text, _, _, _ in some]
+    most = MOST_BYTES + 2 + CHAT.extra_tokens
+    expected = [reference.whole(text, most) for text in texts]
+    requests = [
+        request(text, gold_of(kind, answer[0]), group=group, extra_tokens=CHAT.extra_tokens)
+        for (text, kind, _, group), answer in zip(some, expected, strict=True)
+    ]
+    for each in engines:
+        tested = dataclasses.replace(each, chat_template=CHAT)
+        found = outcomes(tested, requests, predictions)
+        for text, answer, (written, end) in zip(texts, found, expected, strict=True):
+            opened = text.rstrip().endswith("ab")
+            said, reasoning = split_reasoning(written, ("ab", "c"), opened=opened)
+            assert (answer.completion, answer.reasoning) == (Completion(said, end), reasoning)
+            assert answer.divergence is None
+
+
+def test_the_time_of_a_pass_is_shared_by_its_requests() -> None:
+    tested, runner = watched("opt", fails=lambda *_: time.sleep(0.05))
+    requests = numbered(request(text, " ab", group=text[0]) for text in [*TEXTS, TEXTS[0]])
+    began = time.perf_counter()
+    found = [each for _, each in tested.respond(requests, "full", None)]
+    elapsed = time.perf_counter() - began
+    seconds = [each.seconds for each in found]
+    assert 0.05 * len(runner.passes) <= sum(seconds) <= elapsed
+    assert min(seconds) >= 0.05 / len(TEXTS) / 2
+    assert max(seconds) < elapsed / 2
 
 
 LETTER_PAIRS = st.tuples(*[st.sampled_from(("a", "b", ".", "\u0120", "\u010a"))] * 2)
