@@ -104,6 +104,12 @@ def _bare_unless_marked(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(autouse=True)
+def _width_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print tables as to a file; pytest's own processes are told of a terminal."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's cache out of the tests, and share one among them."""
     folder = tmp_path_factory.getbasetemp() / "icl_gap_cache"

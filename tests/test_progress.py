@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -53,8 +54,11 @@ def test_a_slow_load_tells_source_and_size(heard, monkeypatch) -> None:
     identity = identify(spec)
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
     load_model(spec, identity)
-    assert heard.came.wait(10)
-    (line,) = heard.lines
+    until = time.monotonic() + 10
+    while not any(line.startswith("loading ") for line in heard.lines):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    (line,) = (line for line in heard.lines if line.startswith("loading "))
     assert line.startswith(f"loading nano-codegen-xxs from {identity.folder}, ")
     assert line.endswith("KiB in memory")
 

@@ -72,15 +72,15 @@ def test_max_cost_counts_thinking_and_holds_over_several_runs(toy_card, tmp_path
 
 
 def test_failed_attempts_and_repeats_are_paid_too(toy_card, tmp_path) -> None:
-    def filtered(connection: Connection, body: Body) -> None:
+    def calling(connection: Connection, body: Body) -> None:
         if query_of(body).startswith("Q: "):
-            connection.send_message("", finish_reason="content_filter", usage=THINKING)
+            connection.send_message(None, tool_calls=[{"type": "function"}], usage=THINKING)
         else:
             thinks(connection, body)
 
-    with serving(chat_only(filtered)) as server:
+    with serving(chat_only(calling)) as server:
         spec = sweep(toy_card, models=[entry(server, max_cost=10_000)], **ALONE)
-        with pytest.raises(InferenceError, match="content_filter"):
+        with pytest.raises(InferenceError, match="calls a tool"):
             evaluate_sweep(spec, tmp_path / "r")
         assert read_spending(tmp_path / "r")[0].dollars == 120.0
         server.answer = chat_only(thinks)
