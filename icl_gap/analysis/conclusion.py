@@ -101,14 +101,9 @@ def with_interval(estimate: Estimate) -> str:
 
 
 def _without_answers(analysis: Analysis) -> str:
-    unknown = dict.fromkeys(point.model for point in analysis.points if point.size_unknown)
-    known = dict.fromkeys(model for model in analysis.model_order if model in unknown)
-    names = list(known | unknown)
-    if len(names) > 2:
-        names[2:] = [f"{len(names) - 2} more"]
-    joined = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
-    sizes = "size is" if len(names) == 1 else "sizes are"
-    lacking = f"; the {sizes} not known of {joined}" if names else ""
+    n = len({point.model for point in analysis.points if point.size_unknown})
+    sizes = "the size of one model is" if n == 1 else f"the sizes of {n} models are"
+    lacking = f"; {sizes} not known" if n else ""
     return f"These results cannot tell: no family has gaps at two or more sizes{lacking}."
 
 

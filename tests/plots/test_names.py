@@ -112,7 +112,7 @@ def test_the_analysis_says_so(analysis) -> None:
     assert note.endswith(": gpt on toy/plain")
     assert conclude(analysis).lead == (
         "These results cannot tell: no family has gaps at two or more sizes; "
-        "the sizes are not known of turbo and alpha."
+        "the sizes of 2 models are not known."
     )
 
 

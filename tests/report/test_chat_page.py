@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report.test_browser import COLOURS, contrast
 from serving import Body, Connection, chat_only, query_of, serving
 from toys import sweep
 
@@ -148,3 +149,28 @@ def test_tokens_flips_and_dollars_stand_in_the_page(opened, toy_card, tmp_path) 
     page.open()
     facts = "".join(page.texts("#request [data-condition=id] .facts div"))
     assert "7 read, 3 written, 2 of these for thinking" in facts
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_chat_can_be_read_on_a_telephone_in_light_and_dark(
+    opened, toy_card, tmp_path, scheme
+) -> None:
+    page = opened(chatted(toy_card, tmp_path / "r", right, {}, answer="last_line"))
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.open()
+        page.run(
+            "document.querySelectorAll('#request details').forEach((fold) => { fold.open = true; })"
+        )
+        page.settle()
+        assert page.run("return document.documentElement.scrollWidth") <= 400
+        assert page.run("return document.getElementById('request').scrollWidth") <= 400
+        pairs = page.run(COLOURS)
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert any("mark" in pair[2] and "answer" in pair[2] for pair in pairs)
+    assert [pair for pair in pairs if contrast(*pair[:2]) < 4.5] == []
