@@ -1,4 +1,4 @@
-"""Output of the commands: tables, progress bars, and text without control characters."""
+"""Output of the commands: tables, downloads, and text without control characters."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import logging
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -26,10 +22,8 @@ from rich.progress import (
 from rich.text import Text
 
 from icl_gap.cli.tables import lay_out
+from icl_gap.progress_bars import show_progress as show_progress  # the commands import it from here
 from icl_gap.text import printable
-
-T = TypeVar("T")
-
 
 _WIDTH_OF_FILES = 160
 """Width in columns if standard output is a file or a pipe, and COLUMNS is not set."""
@@ -92,31 +86,6 @@ def show_table(
         if number:
             say("")
         console.print(table, soft_wrap=False)
-
-
-class _Rate(ProgressColumn):
-    """Rate in items per second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
-
-
-def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    """Show a progress bar with rate and time left, if standard error is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from items
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(items, total=total, description=printable(description))
 
 
 @contextmanager
