@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from icl_gap.citation import cite as cite
     from icl_gap.data import load_benchmark as load_benchmark
     from icl_gap.data.resplitting import resplit as resplit
-    from icl_gap.diagnosis import diagnose as diagnose
+    from icl_gap.diagnosis.diagnose import diagnose as diagnose
     from icl_gap.evaluation.config import SweepSpec as SweepSpec
     from icl_gap.evaluation.config import read_sweep as read_sweep
     from icl_gap.evaluation.planning import plan_sweep as plan_sweep

@@ -37,9 +37,7 @@ def html_table(
     return f"{head}<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cells(
-    tag: str, keys: Collection[str], texts: Collection[str], left: Collection[str]
-) -> str:
+def _cells(tag: str, keys: Collection[str], texts: Collection[str], left: Collection[str]) -> str:
     return "".join(
         f'<{tag} style="text-align: {"left" if key in left else "right"}">{_safe(text)}</{tag}>'
         for key, text in zip(keys, texts, strict=True)

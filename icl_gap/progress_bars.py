@@ -56,9 +56,7 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-def _in_terminal(
-    items: Iterable[T], description: str, total: int, console: Console
-) -> Iterator[T]:
+def _in_terminal(items: Iterable[T], description: str, total: int, console: Console) -> Iterator[T]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

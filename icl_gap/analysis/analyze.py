@@ -229,9 +229,7 @@ def _fits(
     return tuple(fits), tuple(common), remarks
 
 
-def _frame_of(
-    results: pd.DataFrame | Results | str | Path, cluster: str | None
-) -> pd.DataFrame:
+def _frame_of(results: pd.DataFrame | Results | str | Path, cluster: str | None) -> pd.DataFrame:
     """Return a frame as it is, and the frame of a results folder."""
     from icl_gap.analysis.clusters import read_outcome_frame
     from icl_gap.results import Results, open_results

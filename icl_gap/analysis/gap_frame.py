@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis.estimate import Estimate
@@ -52,7 +52,7 @@ def _columns() -> Iterable[str]:
     yield from ("bounds_low", "bounds_high", "p_value", "p_holm", "p_bh")
 
 
-def _row(point: GapPoint) -> Mapping[str, Any]:
+def _row(point: GapPoint) -> dict[str, Any]:
     row: dict[str, Any] = {name: getattr(point, name) for name in (*_PLAIN, *_NUMBERS)}
     for name in _ESTIMATES:
         estimate: Estimate | None = getattr(point, name)

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from icl_gap.cli.tables import lay_out
-from icl_gap.progress_bars import show_progress as show_progress  # the commands import it from here
+from icl_gap.progress_bars import show_progress as show_progress  # noqa: PLC0414 (commands import it here)
 from icl_gap.text import printable
 
 _WIDTH_OF_FILES = 160

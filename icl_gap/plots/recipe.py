@@ -118,7 +118,7 @@ RECIPE_KINDS: Mapping[str, type[FigureRecipe]] = MappingProxyType(
 
 
 AnyRecipe: TypeAlias = FigureRecipe | Mapping[str, Any] | str | Path
-"""A recipe, the keys and values of its file, the file's path, or the name of a recipe that ships."""
+"""A recipe, the keys and values of its file, the file's path, or the name of one that ships."""
 
 
 def read_recipe(recipe: AnyRecipe) -> FigureRecipe:
