@@ -12,6 +12,8 @@ from icl_gap.text import printable
 
 MOST_ROWS = 20
 """Most rows of a table; the line above it says how many there are."""
+LONGEST_TEXT = 100
+"""Characters of the longest text of a cell; a longer one is cut."""
 
 
 def html_table(
@@ -19,7 +21,7 @@ def html_table(
 ) -> str:
     """Return rows of text as an HTML table under their keys, with a line above it.
 
-    Text is escaped: markup and control characters are shown, not interpreted.
+    Long texts are cut. Text is escaped: markup and control characters are shown, not interpreted.
 
     Args:
         caption: The line above the table.
@@ -38,10 +40,15 @@ def html_table(
 
 
 def _cells(tag: str, keys: Collection[str], texts: Collection[str], left: Collection[str]) -> str:
+    sides = ("left" if key in left else "right" for key in keys)
     return "".join(
-        f'<{tag} style="text-align: {"left" if key in left else "right"}">{_safe(text)}</{tag}>'
-        for key, text in zip(keys, texts, strict=True)
+        f'<{tag} style="text-align: {side}">{_safe(_cut(text))}</{tag}>'
+        for side, text in zip(sides, texts, strict=True)
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
 
 
 def _safe(text: str) -> str:

@@ -101,13 +101,13 @@ class Benchmark:
         sides: tuple[Split, ...] = get_args(Split)
         rows = [
             {"side": side, "examples": f"{len(self.examples(side)):,}"}
-            | {"the first": each.source, "its target": each.target}
+            | {"first source": each.source, "first target": each.target}
             for side in sides
             for each in self.examples(side)[:1]
         ]
         partial = f", partial: {self.partial}" if self.partial else ""
         caption = f"{self.name}/{self.split}{partial}"
-        return html_table(caption, rows, left=("side", "the first", "its target"))
+        return html_table(caption, rows, left=("side", "first source", "first target"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,7 @@ def analysis_html(analysis: Analysis) -> str:
     """
     points = list(chain.from_iterable(telling_points(analysis).values()))
     fewer = len(points) < len(analysis.points)
-    more = (
-        f" {len(points)} of {len(analysis.points):,} gaps; `to_frame()` has all." if fewer else ""
-    )
+    more = f" {len(points)} of {len(analysis.points):,} gaps; to_frame() has all." if fewer else ""
     rows = [_row(point) for point in points]
     return html_table(f"{conclude(analysis).lead}{more}", rows, left=("benchmark", "model"))
 

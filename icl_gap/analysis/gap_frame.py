@@ -25,9 +25,14 @@ _WHOLE = (
     "n_clusters", "n_seeds", "n_skipped", "n_failed",
 )  # fmt: skip
 """Columns of whole numbers, some of which may be missing."""
-_TEXTS = ("partial", "selection", "unresolved_because")
-"""Columns of texts that may all be missing."""
-_FLOAT_ENDS = ("_low", "_high", "p_value", "p_holm", "p_bh", "_share", "detectable")
+_TEXTS = (
+    "model", "family", "size_source", "dataset", "split", "partial", "selection", "query_split",
+    "unresolved_because", "flags",
+)  # fmt: skip
+_FLOAT_ENDS = (
+    "_low", "_high", "p_value", "p_holm", "p_bh", "_share", "detectable", "_effective",
+    "coverage_id", "coverage_ood",
+)  # fmt: skip
 """Ends of the names of columns of other numbers, beside those of estimates."""
 
 
@@ -39,7 +44,7 @@ def gap_frame(points: Iterable[GapPoint]) -> pd.DataFrame:
     frame = pd.DataFrame([empty | _row(point) for point in points], columns=list(empty))
     floats = [name for name in empty if name in _ESTIMATES or name.endswith(_FLOAT_ENDS)]
     types = dict.fromkeys(floats, "float64") | dict.fromkeys(_WHOLE, "Int64")
-    return frame.astype(types | dict.fromkeys(_TEXTS, "str"))
+    return frame.astype(types | dict.fromkeys(_TEXTS, "str") | {"trained": bool, "exact": bool})
 
 
 def _columns() -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,8 @@ def cite(results: Results | str | Path, *, metric: Metric = "raw") -> Citation:
         _estimator(found.infos),
         _software(found.infos),
     )
-    versions = _listed(_versions(found.infos, "icl-gap"))
-    return Citation(" ".join(sentences), "\n\n".join(_entries(books, versions)), tuple(notes))
+    entries = [_software_entry(found.infos), *books.entries()]
+    return Citation(" ".join(sentences), "\n\n".join(entries), tuple(notes))
 
 
 def _opening(infos: Sequence[CellInfo], books: Bibliography) -> str:
@@ -260,11 +260,14 @@ def _software(infos: Sequence[CellInfo]) -> str:
     return f"{text} under {_listed(software)}."
 
 
-def _entries(books: Bibliography, versions: str) -> Iterator[str]:
+def _software_entry(infos: Sequence[CellInfo]) -> str:
+    """Return the entry of this package, with the versions and commits that results come from."""
     fields = {"author": r"{The icl\_gap authors}", "title": r"{icl\_gap}"}
-    fields |= {"version": escape_latex(versions)} if versions else {}
-    yield entry("software", SOFTWARE_KEY, fields)
-    yield from books.entries()
+    if versions := _versions(infos, "icl-gap"):
+        fields["version"] = escape_latex(_listed(versions))
+    if commits := _distinct(infos, "git_commit"):
+        fields["note"] = f"commit {escape_latex(_listed(commits))}"
+    return entry("software", SOFTWARE_KEY, fields)
 
 
 def _versions(infos: Sequence[CellInfo], package: str) -> list[str]:

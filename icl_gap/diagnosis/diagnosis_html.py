@@ -26,7 +26,7 @@ def diagnosis_html(diagnosis: Diagnosis) -> str:
     ]
     caption = (
         "The gap of all pairs of requests, and of those with equal coverage ID and OOD; "
-        "`to_json()` has all tables"
+        "to_json() has all tables"
     )
     return html_table(caption, rows, left=("benchmark", "model"))
 

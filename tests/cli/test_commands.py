@@ -28,6 +28,7 @@ COMMANDS = (
     "split",
     "plot",
     "report",
+    "cite",
     "score",
     "models",
     "data",

@@ -3,24 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from rich.progress import Progress
 
-from icl_gap.cli.console import _Rate, show_progress, show_table
-
-
-def test_progress_tells_the_rate() -> None:
-    clock = iter(range(1000))
-    progress = Progress(_Rate(), get_time=lambda: next(clock))
-    task = progress.add_task("", total=10)
-    assert _Rate().render(progress.tasks[0]).plain == ""
-    for _ in range(5):
-        progress.advance(task, 2)
-    assert _Rate().render(progress.tasks[0]).plain.endswith("/s")
-
-
-def test_tracked_items_pass_unchanged(capsys) -> None:
-    assert list(show_progress(iter("abc"), "letters", 3)) == ["a", "b", "c"]
-    assert capsys.readouterr() == ("", "")
+from icl_gap.cli.console import show_table
 
 
 def test_tables_show_values_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
