@@ -11,7 +11,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,7 +34,7 @@ def interactive_progress(items: Iterable[T], description: str, total: int) -> It
 
 
 def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    """Show a progress bar with rate and time left, in a notebook or on standard error.
+    """Show a progress bar with rate, time and time left, in a notebook or on standard error.
 
     Nothing is shown where standard error is no terminal.
     """
@@ -57,30 +56,16 @@ def in_notebook() -> bool:
 
 
 def _in_terminal(items: Iterable[T], description: str, total: int, console: Console) -> Iterator[T]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    class Rate(ProgressColumn):
-        """Rate in items per second."""
-
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
+    from icl_gap.progress_columns import Rate, Times
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         Rate(),
-        TimeRemainingColumn(),
+        Times(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield from progress.track(items, total=total, description=printable(description))
@@ -122,17 +107,11 @@ def bar_html(description: str, done: int, total: int, seconds: float) -> str:
         total: Number of all items.
         seconds: Time since the start.
     """
+    from icl_gap.progress_columns import times_text
+
     rate = done / seconds if seconds > 0 else 0.0
-    text = f"{done:,} of {total:,}, {rate:,.1f}/s, "
-    if done < total and rate > 0:
-        text += f"{_clock((total - done) / rate)} left"
-    else:
-        text += f"{_clock(seconds)} in all"
+    text = f"{done:,} of {total:,}, {rate:,.1f}/s, {times_text(done, total, seconds)}"
     return (
         f'<div>{escape(printable(description))} <progress value="{done}" max="{max(total, 1)}" '
         f'style="vertical-align: middle"></progress> {text}</div>'
     )
-
-
-def _clock(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))

@@ -16,13 +16,13 @@ from rich.progress import (
     Progress,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.text import Text
 
 from icl_gap.cli.tables import lay_out
 from icl_gap.progress_bars import show_progress as show_progress  # noqa: PLC0414 (commands import it here)
+from icl_gap.progress_columns import Times
 from icl_gap.text import printable
 
 _WIDTH_OF_FILES = 160
@@ -116,7 +116,7 @@ def transfer() -> Iterator[Callable[[str, int, int | None], None] | None]:
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        Times(),
     )
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:
