@@ -12,7 +12,8 @@ from icl_gap.evaluation.config import AnySweep, SweepSpec, read_sweep
 from icl_gap.evaluation.planning import Plan
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.plots import FigureRecipe, plot, read_recipe
-from icl_gap.progress import Progress, no_progress
+from icl_gap.progress import Progress
+from icl_gap.progress_bars import interactive_progress
 from icl_gap.results import OUTCOMES, Results
 
 FIGURES = "figures"
@@ -24,7 +25,7 @@ def run_sweep(
     sweep: AnySweep | Plan,
     folder: str | Path | None = None,
     *,
-    progress: Progress = no_progress,
+    progress: Progress = interactive_progress,
 ) -> Results:
     """Run a sweep, or go on with one that was stopped, and draw its figures.
 
@@ -35,7 +36,7 @@ def run_sweep(
             planning it again.
         folder: The results folder; default `results/` and the sweep's name. Figures go to its
             folder `figures`.
-        progress: Shows progress.
+        progress: Shows progress; by default in a notebook and at a prompt.
 
     Returns:
         All results of the sweep, earlier ones included; their `frame()` is what `analyze` takes.

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
+from icl_gap.html_table import html_table
 from icl_gap.text import brief
 
 Split = Literal["train", "test"]
@@ -102,6 +103,18 @@ class Benchmark:
     def __repr__(self) -> str:
         sizes = f"train {len(self.train):,}, test {len(self.test):,}"
         return brief("Benchmark", f"{self.name}/{self.split}", sizes, self.fingerprint[:12])
+
+    def _repr_html_(self) -> str:
+        sides: tuple[Split, ...] = get_args(Split)
+        rows = [
+            {"side": side, "examples": f"{len(self.examples(side)):,}"}
+            | {"first source": each.source, "first target": each.target}
+            for side in sides
+            for each in self.examples(side)[:1]
+        ]
+        partial = f", partial: {self.partial}" if self.partial else ""
+        caption = f"{self.name}/{self.split}{partial}"
+        return html_table(caption, rows, left=("side", "first source", "first target"))
 
 
 @dataclass(frozen=True, slots=True)

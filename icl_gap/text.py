@@ -59,3 +59,26 @@ def plain_number(value: float, digits: int = 2) -> str:
 def signed_interval(ends: tuple[float, float], digits: int = 2) -> str:
     """Format the ends of an interval of a change."""
     return f"[{', '.join(signed_number(end, digits) for end in ends)}]"
+
+
+def escape_latex(text: str) -> str:
+    """Return plain text as LaTeX that shows it, in one line.
+
+    Other characters than ASCII stay as they are, for a document in UTF-8.
+    """
+    line = " ".join(printable(text).split())
+    return "".join(_LATEX.get(c, c) for c in line).replace("--", "-{}-").replace("--", "-{}-")
+
+
+_LATEX = {
+    **{c: f"\\{c}" for c in "{}$&#_%"},
+    # An asterisk or a bracket at the start of a row would be an argument of the `\\` before it.
+    **{c: f"{{{c}}}" for c in "*["},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+}

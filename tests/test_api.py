@@ -7,16 +7,18 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 
 import pytest
 from geography import LONGEST, RIVERS, save_geography
 from studies import save_card, save_study
 
 import icl_gap
-from icl_gap.diagnosis import diagnose
 from icl_gap.errors import InputError
+from icl_gap.evaluation.planning import Plan
 from icl_gap.evaluation.precision import PrecisionCheck
 from icl_gap.schema import CellInfo
+from icl_gap.scoring import score_predictions
 
 NAMES = {
     "Benchmark",
@@ -24,16 +26,23 @@ NAMES = {
     "Score",
     "SweepSpec",
     "analyze",
+    "cite",
+    "diagnose",
     "exact_match",
     "exact_match_batch",
     "load_benchmark",
     "load_results",
+    "no_progress",
+    "open_results",
     "plan_sweep",
     "plot",
     "read_recipe",
     "read_sweep",
+    "resplit",
     "run_sweep",
     "sample_exemplars",
+    "show_progress",
+    "write_report",
 }
 
 
@@ -141,6 +150,13 @@ def within(value: object) -> Iterator[object]:
             yield from within(each)
 
 
+def save_predictions(folder: Path) -> Path:
+    """Write a file of two predictions, one of them right."""
+    path = folder / "predictions.jsonl"
+    path.write_text('{"prediction": "A", "target": "A"}\n{"prediction": "B", "target": "A"}\n')
+    return path
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     """What the public functions give, of models whose names are no short line."""
@@ -157,7 +173,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     return [
         study,
         icl_gap.analyze(icl_gap.load_results(folder / "s"), resamples=200),
-        diagnose(study),
+        icl_gap.diagnose(study),
+        icl_gap.cite(study),
+        icl_gap.plan_sweep({"name": "n" * 300, "datasets": [card], "models": ["nearest"]}),
+        score_predictions(save_predictions(folder), dataset="scan")[0],
         icl_gap.read_sweep(folder / "sweep.yaml"),
         icl_gap.read_recipe(folder / "recipe.yaml"),
         icl_gap.exact_match("a", "b", dataset="scan"),
@@ -169,13 +188,55 @@ def test_what_comes_back_is_shown_as_one_short_line(results) -> None:
     found = [
         each
         for result in results
-        for each in (result, *within(result))
+        for each in (result, *(() if isinstance(result, Plan) else within(result)))
         if not isinstance(each, CellInfo)
     ]
     kinds = {type(each).__name__ for each in found}
     assert {"Results", "Analysis", "GapPoint", "GapFit", "CommonSlope", "Diagnosis"} <= kinds
+    assert {"Citation", "Plan", "Summary"} <= kinds
     for each in found:
         shown = repr(each)
         assert len(shown) < 200, type(each)
         assert "\n" not in shown
         assert type(each).__name__ in shown
+
+
+def test_a_notebook_shows_a_small_table_of_what_comes_back(results) -> None:
+    """Names of models hold 300 letters, which are cut."""
+    shown = {
+        type(each).__name__: each._repr_html_()
+        for each in (*results, icl_gap.load_benchmark("scan"))
+        if hasattr(each, "_repr_html_")
+    }
+    assert shown.keys() == {"Analysis", "Benchmark", "Diagnosis", "Plan", "Results", "Summary"}
+    for kind, html in shown.items():
+        assert html.startswith("<div>"), kind
+        assert html.endswith("</table>"), kind
+        assert len(html) < 20_000, kind
+        assert html.count("<tr>") >= 2, kind
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: icl_gap.plan_sweep({"name": "s", "datasets": ["scna"], "models": ["nearest"]}),
+         "did you mean `scan`"),
+        (lambda: icl_gap.run_sweep("quickstrat"), "did you mean `quickstart`"),
+        (lambda: icl_gap.read_recipe("gap_vs_scael"), "did you mean `gap_vs_scale`"),
+        (lambda: icl_gap.read_recipe({"name": "r", "x": "shots", "y": "gapp"}),
+         "y: not one of the possible values; did you mean `gap`"),
+        (lambda: icl_gap.resplit("scan", "lenght", "out"), "did you mean `length`"),
+    ],
+)  # fmt: skip
+def test_python_has_the_errors_of_files(call, said) -> None:
+    with pytest.raises(InputError) as caught:
+        call()
+    assert said in str(caught.value)
+
+
+def test_functions_take_a_folder_by_its_path(results) -> None:
+    study = results[0]
+    assert icl_gap.open_results(study) is study
+    by_path = icl_gap.analyze(str(study.folder), resamples=200)
+    assert by_path == icl_gap.analyze(study, resamples=200)
+    assert icl_gap.cite(study.folder) == icl_gap.cite(study)

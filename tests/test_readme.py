@@ -63,13 +63,38 @@ def test_the_python_runs_as_shown(tmp_path, monkeypatch, capsys) -> None:
     quick = read_sweep(shipped("sweeps") / "quickstart.yaml")
     small = quick.model_copy(update={"models": quick.models[:1], "limit": 10, "seeds": (0,)})
     icl_gap.run_sweep(small)
-    (scorer,), (study,) = blocks(README, "python"), blocks(SWEEPS, "python")
+    (scorer,), (study, *_) = blocks(README, "python"), blocks(SWEEPS, "python")
     exec(scorer, {})  # noqa: S102 (the page's own code)
     exec(study, {})  # noqa: S102
     shown = capsys.readouterr().out
     assert f"{small.models[0].model} 10 pooled" in shown
     assert "condition" in shown
     assert (tmp_path / "figures" / "accuracy_vs_shots.png").exists()
+
+
+def test_the_walk_through_runs_as_shown(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("matplotlib.pyplot.subplots", without_a_window)
+    _, *cells = blocks(SWEEPS, "python")
+    assert len(cells) == 5
+    shown: dict[str, object] = {}
+    for code in cells:
+        exec(code, shown)  # noqa: S102 (the page's own code)
+    for name in ("plan", "results", "analysis", "diagnosis", "divided"):
+        assert repr(shown[name]).startswith("<")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "results", "own.png", "figures", "report.html", "splits",
+    }  # fmt: skip
+    assert (tmp_path / "figures" / "heat.svg").exists()
+    assert "unresolved_because" in capsys.readouterr().out
+
+
+def without_a_window() -> tuple[object, object]:
+    """Make a figure that needs no display, in place of `pyplot.subplots`."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    return figure, figure.subplots()
 
 
 def test_the_scorer_answers_as_shown() -> None:

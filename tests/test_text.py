@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from latex import check_latex
 
-from icl_gap.text import drop_incomplete_character, plain_number, printable, signed_number
+from icl_gap.text import (
+    drop_incomplete_character,
+    escape_latex,
+    plain_number,
+    printable,
+    signed_number,
+)
 
 
 @given(st.text(st.characters()))
@@ -43,3 +50,28 @@ def test_numbers_have_a_proper_minus_and_no_negative_zero(
     value: float, change: str, number: str
 ) -> None:
     assert (signed_number(value), plain_number(value)) == (change, number)
+
+
+@given(st.text())
+def test_no_text_is_a_command_of_latex(text) -> None:
+    shown = escape_latex(text)
+    check_latex(shown)
+    assert "\n" not in shown
+    assert "--" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("opt_125m", r"opt\_125m"),
+        (r"50% & $x^2$ #1 {a}", r"50\% \& \$x\textasciicircum{}2\$ \#1 \{a\}"),
+        (r"\input{x}", r"\textbackslash{}input\{x\}"),
+        ("~a---b", r"\textasciitilde{}a-{}-{}-b"),
+        ("[1] * 2", r"{[}1] {*} 2"),
+        ("two\nlines\tand é", "two lines\\\\tand é"),
+    ],
+)
+def test_text_is_shown_by_latex_as_it_is(text, shown) -> None:
+    if "\t" in text:  # a control character is shown as an escape, as everywhere
+        shown = r"two lines\textbackslash{}tand é"
+    assert escape_latex(text) == shown

@@ -16,10 +16,12 @@ power.py                    the power of a planned study
 matched.py                  the gap that remains under `ood_matched`
 composition.py              the reasoning gap of composed questions
 table.py                    all of it as rows of text
+gap_frame.py, latex_table.py, analysis_html.py   gaps as a frame, as LaTeX, for a notebook
 """
 
-from icl_gap.analysis.analyze import Analysis, Note, analyze
+from icl_gap.analysis.analyze import CONFIDENCE, RESAMPLES, Analysis, Note, analyze
 from icl_gap.analysis.estimate import Estimate
+from icl_gap.analysis.latex_table import latex_tables
 from icl_gap.analysis.points import (
     Accuracies,
     GapDifference,
@@ -66,7 +68,9 @@ from icl_gap.analysis.table import (
 from icl_gap.schema import Metric, ScaleKey
 
 __all__ = [
+    "CONFIDENCE",
     "MARGIN",
+    "RESAMPLES",
     "SCALES",
     "Accuracies",
     "Analysis",
@@ -107,6 +111,7 @@ __all__ = [
     "fit_table",
     "format_count",
     "gap_table",
+    "latex_tables",
     "reasoning_table",
     "side_table",
     "size_text",

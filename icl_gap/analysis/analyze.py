@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from icl_gap.analysis.points import (
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from icl_gap.analysis.gaps import ResampledGap
     from icl_gap.analysis.pairing import Remarks
     from icl_gap.results import Results
+
+RESAMPLES = 5000
+"""Number of bootstrap resamples."""
+CONFIDENCE = 0.95
+"""Confidence of all intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +88,35 @@ class Analysis:
         """Return plain values for `json.dumps`; all numbers are finite."""
         return asdict(self)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the gaps as a pandas frame, one row for each of `points`, in their order.
+
+        Columns are the fields of `GapPoint`. An estimate is three columns (`gap`, `gap_low`,
+        `gap_high`; so `a_id`, `a_ood` and `smooth`), an interval two (`simultaneous_low`, …; so
+        `fieller` and `bounds`), the test three (`p_value`, `p_holm`, `p_bh`), and `flags` one
+        text. Missing numbers are NaN: an unresolved gap has its reason in `unresolved_because`.
+        """
+        from icl_gap.analysis.gap_frame import gap_frame
+
+        return gap_frame(self.points)
+
+    def _repr_html_(self) -> str:
+        from icl_gap.analysis.analysis_html import analysis_html
+
+        return analysis_html(self)
+
     def __repr__(self) -> str:
         parts = (f"{len(self.points)} gaps", f"{len(self.fits)} fits", f"{len(self.notes)} notes")
         return brief("Analysis", *parts, f"metric {self.metric}, against {self.against}")
 
 
 def analyze(
-    results: pd.DataFrame | Results,
+    results: pd.DataFrame | Results | str | Path,
     *,
     metric: Metric = "raw",
-    resamples: int = 5000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
-    confidence: float = 0.95,
+    confidence: float = CONFIDENCE,
     against: ScaleKey = "n_params",
     estimated_sizes: bool = False,
     margin: float = MARGIN,
@@ -108,7 +131,7 @@ def analyze(
 
     Args:
         results: Requests of finished cells: a frame as returned by `load_results`, in any order, or
-            a folder that `open_results` has opened.
+            a results folder, or its path.
         metric: The match to count: of strings, of normal forms, or of execution results.
         resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
@@ -119,7 +142,7 @@ def analyze(
         margin: Largest gap, or change of the gap, that counts as none; more than 0.
         at: Scales for which the fits predict the gap of a new model, in units of `against`.
         cluster: Column of the frame that names each query's cluster; whole clusters are resampled
-            in place of queries. Of an opened folder also `template` (the program without its
+            in place of queries. Of a folder also `template` (the program without its
             numbers), `target` or `source`, which are read from the benchmark.
         compare: Two models, or two values `shots=5`, `selection=random`, whose gaps are subtracted
             in every setting that both have.
@@ -210,12 +233,14 @@ def _fits(
     return tuple(fits), tuple(common), remarks
 
 
-def _frame_of(results: pd.DataFrame | Results, cluster: str | None) -> pd.DataFrame:
-    """Return a frame as it is, and the frame of opened results."""
+def _frame_of(results: pd.DataFrame | Results | str | Path, cluster: str | None) -> pd.DataFrame:
+    """Return a frame as it is, and the frame of a results folder."""
     from icl_gap.analysis.clusters import read_outcome_frame
-    from icl_gap.results import Results
+    from icl_gap.results import Results, open_results
 
-    return read_outcome_frame([results], cluster) if isinstance(results, Results) else results
+    if isinstance(results, Results | str | Path):
+        return read_outcome_frame([open_results(results)], cluster)
+    return results
 
 
 def _check(metric: Metric, resamples: int, settings: FitSettings) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from icl_gap.cli import (
     benchmarks,
+    cite,
     diagnose,
     report,
     results,
@@ -64,6 +65,7 @@ app.command()(results.analyze)
 app.command()(results.plot)
 app.command()(diagnose.diagnose)
 app.command()(report.report)
+app.command()(cite.cite)
 app.command()(scores.score)
 app.command()(split.split)
 app.command()(zoo.models)

@@ -1,25 +1,19 @@
-"""Output of the commands: tables, progress bars, and text without control characters."""
+"""Output of the commands: tables, downloads, and text without control characters."""
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
-    MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TaskID,
     TextColumn,
     TransferSpeedColumn,
@@ -27,10 +21,9 @@ from rich.progress import (
 from rich.text import Text
 
 from icl_gap.cli.tables import lay_out
+from icl_gap.progress_bars import show_progress as show_progress  # noqa: PLC0414 (commands import it here)
+from icl_gap.progress_columns import Times
 from icl_gap.text import printable
-
-T = TypeVar("T")
-
 
 _WIDTH_OF_FILES = 160
 """Width in columns if standard output is a file or a pipe, and COLUMNS is not set."""
@@ -100,45 +93,6 @@ def show_table(
         console.print(table, soft_wrap=False)
 
 
-class _Rate(ProgressColumn):
-    """Rate in items per second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f}/s", style="progress.data.speed")
-
-
-class _Times(ProgressColumn):
-    """Time since the start, and the time left at the rate since then."""
-
-    def render(self, task: Task) -> Text:
-        elapsed = task.finished_time if task.finished else task.elapsed
-        if elapsed is None:
-            return Text("")
-        said = f"{timedelta(seconds=int(elapsed))} elapsed"
-        if task.completed and task.total and not task.finished:
-            left = elapsed * (task.total - task.completed) / task.completed
-            said += f", {timedelta(seconds=math.ceil(left))} left"
-        return Text(said, style="progress.remaining")
-
-
-def show_progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
-    """Show a progress bar with rate, time and time left, if standard error is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield from items
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        _Times(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(items, total=total, description=printable(description))
-
-
 @contextmanager
 def waiting(description: str) -> Iterator[None]:
     """Show a spinner for work of unknown length, if standard error is a terminal."""
@@ -167,7 +121,7 @@ def transfer() -> Iterator[Callable[[str, int, int | None], None] | None]:
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
-        _Times(),
+        Times(),
     )
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:

@@ -81,6 +81,9 @@ def analyze(
     beside: BesideOption = None,
     verbose: VerboseOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="Print the gaps as LaTeX tables (booktabs).")
+    ] = False,
     csv: Annotated[
         Path | None, typer.Option(help="Folder to write everything to, as CSV files.")
     ] = None,
@@ -90,6 +93,7 @@ def analyze(
     ] = False,
 ) -> None:
     """Say whether scale closes the gap, with all numbers."""
+    from icl_gap.analysis import latex_tables
     from icl_gap.cli.answer import checks_json, show_answer, write_csv
     from icl_gap.results import open_results
 
@@ -112,6 +116,8 @@ def analyze(
     if as_json:
         more = check.to_json() if check else {}
         say(json.dumps(analysis.to_json() | more | checks_json(found), indent=1))
+    elif latex:
+        say(latex_tables(analysis))
     else:
         if check:
             show_check(check)

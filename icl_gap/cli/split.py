@@ -28,18 +28,13 @@ def split(
     root: Root = None,
 ) -> None:
     """Divide a benchmark anew, and write a card of the new split."""
-    from icl_gap.data import load_card, load_split
-    from icl_gap.data.resplitting import divide, save_split
-    from icl_gap.programs.languages import LANGUAGES
+    from icl_gap.data.resplitting import resplit
 
-    card = load_card(name)
-    benchmark = load_split(card, of, root)
     with waiting("dividing"):
-        divided = divide(benchmark, LANGUAGES[card.language], method, share=share, seed=seed)
-    path = save_split(divided, card, f"{card.name}-{method}", out)
+        divided = resplit(name, method, out, of=of, share=share, seed=seed, root=root)
     say(f"train {len(divided.train):,}, test {len(divided.test):,}")
     say(
         f"divergence of atoms {divided.atom_divergence:.4f}, "
         f"of compounds {divided.compound_divergence:.4f}"
     )
-    say(f"card: {path}")
+    say(f"card: {divided.card}")

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 from scipy import sparse
 
-from icl_gap.data import DatasetCard
+from icl_gap.data import DatasetCard, load_card, load_split
 from icl_gap.errors import DataError, InputError, Place
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.programs.divergence import ATOM_ALPHA, COMPOUND_ALPHA, COMPOUND_SIZES
 from icl_gap.programs.language import Language
+from icl_gap.programs.languages import LANGUAGES
 from icl_gap.programs.templates import program_template
 from icl_gap.programs.trees import Tree, local_structures
 from icl_gap.schema import Benchmark, Example
@@ -44,11 +45,50 @@ class NewSplit:
     atom_divergence: float
     """From 0 to 1, as `icl-gap diagnose` has it."""
     compound_divergence: float
+    card: Path | None = None
+    """The card that a sweep names it by; None until it is written."""
 
     def __repr__(self) -> str:
         sizes = f"train {len(self.train):,}, test {len(self.test):,}"
         atoms, compounds = self.atom_divergence, self.compound_divergence
         return brief("NewSplit", sizes, f"divergence {atoms:.4f} / {compounds:.4f}")
+
+
+def resplit(
+    benchmark: str | Path,
+    method: Method,
+    folder: str | Path,
+    *,
+    of: str | None = None,
+    share: float = 0.2,
+    seed: int = 0,
+    root: str | Path | None = None,
+) -> NewSplit:
+    """Divide a benchmark anew, and write a card of the new split.
+
+    Args:
+        benchmark: The name of a shipped card, or the path of a card.
+        method: What separates the sides, as in `divide`.
+        folder: The folder for the card and its two files; made if missing.
+        of: Split whose examples are divided; the card's default by default.
+        share: The approximate share of the test side, between 0 and 1.
+        seed: The seed of the random generator.
+        root: The folder of benchmark files; that of `ICL_GAP_DATA` by default.
+
+    Returns:
+        The new split; its `card` is named by the benchmark and the method.
+
+    Raises:
+        DataError: There is no such card or data, a side would be empty, or the files cannot be
+            written.
+        InputError: There is no such method, or the seed is out of range.
+    """
+    if method not in get_args(Method):
+        raise InputError("there is no such method", value=method, allowed=get_args(Method))
+    card = load_card(benchmark)
+    examples = load_split(card, of, None if root is None else Path(root))
+    new = divide(examples, LANGUAGES[card.language], method, share=share, seed=seed)
+    return replace(new, card=save_split(new, card, f"{card.name}-{method}", Path(folder)))
 
 
 def divide(

@@ -28,8 +28,9 @@ from icl_gap.errors import AnalysisError, InputError
 from icl_gap.evaluation.texts import SweepTexts, cell_fingerprint, read_texts
 from icl_gap.files import replacing
 from icl_gap.programs.divergence import atom_divergence, compound_divergence, trees_of
-from icl_gap.progress import Progress, no_progress
-from icl_gap.results import OUTCOMES, Results
+from icl_gap.progress import Progress
+from icl_gap.progress_bars import interactive_progress
+from icl_gap.results import OUTCOMES, Results, open_results
 from icl_gap.schema import CellInfo, Condition, Metric, Record
 from icl_gap.text import brief
 
@@ -111,6 +112,11 @@ class Diagnosis:
         sizes = f"{len(self.coverage)} means of coverage, {len(self.explained)} gaps explained"
         return brief("Diagnosis", sizes, f"{len(self.notes)} notes")
 
+    def _repr_html_(self) -> str:
+        from icl_gap.diagnosis.diagnosis_html import diagnosis_html
+
+        return diagnosis_html(self)
+
 
 class _Outcome(NamedTuple):
     """Correctness and coverage of one request."""
@@ -143,29 +149,29 @@ class _Collected:
 
 
 def diagnose(
-    results: Results,
+    results: Results | str | Path,
     *,
     metric: Metric = "raw",
-    csv: Path | None = None,
+    csv: str | Path | None = None,
     resamples: int = RESAMPLES,
-    progress: Progress = no_progress,
+    progress: Progress = interactive_progress,
 ) -> Diagnosis:
     """Diagnose the gaps of a results folder.
 
     Args:
-        results: The finished cells; they are read one at a time.
+        results: The folder, opened, or its path; its cells are read one at a time.
         metric: The match that makes an answer right.
         csv: File to write one row a request to, with the columns `COLUMNS`; None writes none.
         resamples: Number of bootstrap resamples of all intervals.
-        progress: Reports progress.
+        progress: Shows progress; by default in a notebook and at a prompt.
 
     Raises:
         AnalysisError: The benchmarks of the run are not available, or some answers have no score
             under `metric`.
         InputError: The CSV file cannot be written.
     """
-    with _csv_rows(csv) as write:
-        return _diagnose(results, metric, write, resamples, progress)
+    with _csv_rows(None if csv is None else Path(csv)) as write:
+        return _diagnose(open_results(results), metric, write, resamples, progress)
 
 
 WriteRow = Callable[[Sequence[object]], object]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from icl_gap.errors import InputError
 from icl_gap.evaluation.config import AnySweep, SweepSpec, read_sweep
@@ -18,7 +19,11 @@ from icl_gap.evaluation.shards import into_shards
 from icl_gap.evaluation.spelling import check_spelling
 from icl_gap.models import Request
 from icl_gap.progress import Progress, no_progress
+from icl_gap.progress_bars import interactive_progress
 from icl_gap.text import brief
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ShardNumber = tuple[int, int]
 """The number of a shard, from 0, and the number of all shards."""
@@ -75,6 +80,24 @@ class Plan:
         )
         return replace(self, cells=cells, mine=mine)
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the cells to run as a pandas frame, one row a cell, in the order of the grid.
+
+        Columns of the cell: `model`, `family`, `n_params`, `trained`, `dataset`, `split`,
+        `partial`, `query_split`, `condition`, `shots`, `seed`. Of its prompts: `requests`,
+        `prompt_tokens` (of all of them), `longest_prompt` (in tokens; both are missing for a model
+        without a tokenizer), `fewer_shots` and `left_out` (requests whose prompts do not fit the
+        context).
+        """
+        from icl_gap.evaluation.plan_frame import plan_frame
+
+        return plan_frame(self)
+
+    def _repr_html_(self) -> str:
+        from icl_gap.evaluation.plan_frame import plan_html
+
+        return plan_html(self)
+
     def __repr__(self) -> str:
         return brief("Plan", self.sweep.name, f"{len(self.mine):,} of {len(self.cells):,} cells")
 
@@ -84,14 +107,17 @@ def _goes_by(name: str, wanted: str) -> bool:
 
 
 def plan_sweep(
-    sweep: AnySweep, *, shard: ShardNumber | None = None, progress: Progress = no_progress
+    sweep: AnySweep,
+    *,
+    shard: ShardNumber | None = None,
+    progress: Progress = interactive_progress,
 ) -> Plan:
     """Plan a sweep whole: its exemplars are drawn and its prompts measured.
 
     Args:
         sweep: The sweep, in any form that `read_sweep` takes.
         shard: The shard of it to run; all of it by default.
-        progress: Shows progress.
+        progress: Shows progress; by default in a notebook and at a prompt.
 
     Raises:
         InputError: The sweep is none, a benchmark, a model or a number of shots cannot be had, two

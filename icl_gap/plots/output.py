@@ -15,7 +15,7 @@ from icl_gap.files import IrregularError, make_folder, remove_temporaries, write
 from icl_gap.plots.content import select_points
 from icl_gap.plots.figure import build
 from icl_gap.plots.point_text import embed_tooltips, points_csv
-from icl_gap.plots.recipe import FigureRecipe, Format, style_path
+from icl_gap.plots.recipe import AnyRecipe, FigureRecipe, Format, read_recipe, style_path
 from icl_gap.plots.style import applied
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
 )
 
 
-def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | Path) -> list[Path]:
+def plot(results: pd.DataFrame | Analysis, recipe: AnyRecipe, out_dir: str | Path) -> list[Path]:
     """Draw a figure and write it to files, with its points as CSV.
 
     The same results give the same bytes. The function leaves matplotlib's global state as it was
@@ -40,7 +40,7 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
     Args:
         results: A frame of `load_results`, which is analyzed with the defaults of `analyze`; or an
             analysis.
-        recipe: The figure to draw.
+        recipe: The figure to draw, in any form that `read_recipe` takes.
         out_dir: The folder for the files, made if missing.
 
     Returns:
@@ -48,11 +48,11 @@ def plot(results: pd.DataFrame | Analysis, recipe: FigureRecipe, out_dir: str | 
 
     Raises:
         AnalysisError: There is nothing to draw, or the cells cannot be compared.
-        InputError: The style cannot be read, or the folder cannot be written.
+        InputError: The recipe or its style cannot be read, or the folder cannot be written.
     """
     from icl_gap.results import MANIFEST  # brings Arrow and NumPy in
 
-    out_dir = Path(out_dir)
+    recipe, out_dir = read_recipe(recipe), Path(out_dir)
     analysis = results if isinstance(results, Analysis) else analyze(results)
     contents = _render(analysis, recipe)
     contents[f"{recipe.name}.csv"] = points_csv(select_points(analysis, recipe)).encode()

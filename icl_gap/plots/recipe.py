@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticKnownError
@@ -14,7 +14,7 @@ from icl_gap.documents import read_yaml
 from icl_gap.errors import InputError, Place
 from icl_gap.plots.axes import X_AXES, Y_AXES
 from icl_gap.plots.style import read_style
-from icl_gap.specs import Spec, read_spec, shipped
+from icl_gap.specs import Spec, check_spec, read_spec, shipped
 from icl_gap.text import brief
 
 
@@ -117,11 +117,16 @@ RECIPE_KINDS: Mapping[str, type[FigureRecipe]] = MappingProxyType(
 """The spec of each `kind`; a recipe without one is a curve."""
 
 
-def read_recipe(path: str | Path) -> FigureRecipe:
+AnyRecipe: TypeAlias = FigureRecipe | Mapping[str, Any] | str | Path
+"""A recipe, the keys and values of its file, the file's path, or the name of one that ships."""
+
+
+def read_recipe(recipe: AnyRecipe) -> FigureRecipe:
     """Read a figure recipe.
 
     Args:
-        path: A YAML file. If there is none, the shipped recipe of that name.
+        recipe: A YAML file; if there is none, the shipped recipe of that name. Or the keys and
+            values that a file would hold. A recipe is returned as it is.
 
     Returns:
         The recipe, with `style` set to the path of the style file.
@@ -130,7 +135,11 @@ def read_recipe(path: str | Path) -> FigureRecipe:
         InputError: The recipe or its style cannot be read, the file is not a recipe, or the style
             makes a setting that is not allowed or that matplotlib cannot draw with.
     """
-    path = Path(path)
+    if isinstance(recipe, FigureRecipe):
+        return recipe
+    if isinstance(recipe, Mapping):
+        return _checked_recipe(dict(recipe))
+    path = Path(recipe)
     if not path.is_file():
         path = _shipped_recipe(path)
     recipe = read_spec(path, _kind_of(path))
@@ -143,17 +152,31 @@ def read_recipe(path: str | Path) -> FigureRecipe:
     return recipe.model_copy(update={"style": str(style)})
 
 
+def _checked_recipe(fields: dict[str, Any]) -> FigureRecipe:
+    """Return the recipe of keys and values."""
+    recipe = check_spec(fields, _spec_of(fields, Place(key="kind")))
+    try:
+        style = style_path(recipe)
+    except InputError as error:
+        raise error.at(key="style") from None
+    if style.parent != shipped("plots"):
+        read_style(style)
+    return recipe.model_copy(update={"style": str(style)})
+
+
 def _kind_of(path: Path) -> type[FigureRecipe]:
     """Return the spec of a file's `kind`."""
     value, lines = read_yaml(path)
+    return _spec_of(value, Place(path, lines.get(("kind",)), "kind"))
+
+
+def _spec_of(value: object, place: Place) -> type[FigureRecipe]:
+    """Return the spec of the `kind` that keys and values name."""
     kind = value.get("kind", "curve") if isinstance(value, dict) else "curve"
     if isinstance(kind, str) and kind in RECIPE_KINDS:
         return RECIPE_KINDS[kind]
     raise InputError(
-        "not one of the possible values",
-        value=kind,
-        allowed=RECIPE_KINDS,
-        place=Place(path, lines.get(("kind",)), "kind"),
+        "not one of the possible values", value=kind, allowed=RECIPE_KINDS, place=place
     )
 
 

@@ -33,12 +33,13 @@ from icl_gap.evaluation.spending import count_tokens_used
 from icl_gap.evaluation.texts import read_texts
 from icl_gap.files import make_folder, write_atomically
 from icl_gap.metrics import METRICS
-from icl_gap.progress import Progress, no_progress
+from icl_gap.progress import Progress
+from icl_gap.progress_bars import interactive_progress
 from icl_gap.report.compressed import CompressedBlocks
 from icl_gap.report.figures import draw_report_figures
 from icl_gap.report.request_data import RequestData
 from icl_gap.report.run_details import RunDetails
-from icl_gap.results import Results
+from icl_gap.results import Results, open_results
 from icl_gap.text import printable
 
 PARTS = Path(__file__).parent
@@ -51,7 +52,11 @@ TEXT_COLUMNS = frozenset({
 
 
 def write_report(
-    results: Results, analysis: Analysis, out: str | Path, *, progress: Progress = no_progress
+    results: Results | str | Path,
+    analysis: Analysis,
+    out: str | Path,
+    *,
+    progress: Progress = interactive_progress,
 ) -> None:
     """Write results as one HTML file that needs no network.
 
@@ -59,7 +64,7 @@ def write_report(
     missing, or are not those of the run, the page has no texts and says so.
 
     Args:
-        results: Finished cells.
+        results: A results folder, opened, or its path.
         analysis: The analysis of these cells.
         out: The file to write.
         progress: Shows progress.
@@ -68,7 +73,7 @@ def write_report(
         InputError: The file cannot be written.
         StoreError: A cell's file is damaged.
     """
-    out = Path(out)
+    results, out = open_results(results), Path(out)
     try:
         make_folder(out.parent, follow=True)
         with tempfile.TemporaryFile() as blocks:

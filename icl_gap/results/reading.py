@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from icl_gap.html_table import html_table
 from icl_gap.progress import Progress, no_progress
 from icl_gap.results.cell_files import (
     KEY_LENGTH,
@@ -85,17 +86,31 @@ class Results(Sequence[CellResult]):
         sizes = f"{len(self):,} cells, {len(self.unfinished):,} not finished"
         return brief("Results", sizes, str(self.folder))
 
+    def _repr_html_(self) -> str:
+        groups: dict[tuple[str, str], list[CellInfo]] = {}
+        for info in self.infos:
+            groups.setdefault((info.model, f"{info.dataset}/{info.split}"), []).append(info)
+        rows = [
+            {"model": model, "benchmark": benchmark, "cells": f"{len(some):,}"}
+            | {"requests": f"{sum(info.n_queries for info in some):,}"}
+            for (model, benchmark), some in groups.items()
+        ]
+        sizes = f"{len(self):,} cells, {len(self.unfinished):,} not finished"
+        return html_table(f"{self.folder}: {sizes}", rows, left=("model", "benchmark"))
 
-def open_results(folder: str | Path) -> Results:
+
+def open_results(folder: str | Path | Results) -> Results:
     """Open a results folder.
 
     Args:
-        folder: A folder that `icl-gap run` wrote.
+        folder: A folder that `icl-gap run` wrote. Opened results are returned as they are.
 
     Raises:
         StoreError: The folder holds no sweep, or a file has a schema version that is not read; the
             error names it. A damaged record is found once its cell is read.
     """
+    if isinstance(folder, Results):
+        return folder
     folder = Path(folder)
     manifest = read_manifest(folder)
     files = settled_files(folder)

@@ -13,8 +13,10 @@ import jsonlines
 
 from icl_gap.errors import InputError, Place
 from icl_gap.files import open_regular
+from icl_gap.html_table import html_table
 from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, Score
+from icl_gap.text import brief
 
 _LINE_FORMAT = (
     'one JSON object a line, as {"prediction": "…", "target": "…"}, with an "id" if you like'
@@ -64,6 +66,22 @@ class Summary:
             return None
         found = binomtest(round(accuracy * self.n), self.n).proportion_ci(0.95, "wilson")
         return float(found.low), float(found.high)
+
+    def __repr__(self) -> str:
+        known = {metric: each for metric, each in self.accuracies.items() if each is not None}
+        accuracies = (f"{metric} {each:.4f}" for metric, each in known.items())
+        return brief("Summary", f"{self.n:,} predictions", *accuracies)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {"match": METRICS[metric].name, "accuracy": f"{accuracy:.4f}"}
+            | {"95% interval (Wilson)": f"[{ends[0]:.4f}, {ends[1]:.4f}]"}
+            if accuracy is not None and (ends := self.interval(metric))
+            else {"match": METRICS[metric].name, "accuracy": "not measured"}
+            | {"95% interval (Wilson)": ""}
+            for metric, accuracy in self.accuracies.items()
+        ]
+        return html_table(f"{self.n:,} predictions", rows, left=("match",))
 
 
 def read_predictions(path: Path) -> Iterator[Prediction]:

@@ -30,6 +30,7 @@ COMMANDS = (
     "split",
     "plot",
     "report",
+    "cite",
     "score",
     "models",
     "schema",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import get_args
 
@@ -153,3 +154,22 @@ def test_a_side_without_examples_is_refused(share) -> None:
     few = Benchmark("few", "few", (Example("a", "a", "A"),), (Example("b", "b", "B"),), "0")
     with pytest.raises(DataError, match="empty"):
         divide(few, LANGUAGES["tokens"], "random", share=share, seed=0)
+
+
+def test_a_benchmark_is_divided_and_saved_in_one_call(tmp_path) -> None:
+    found = icl_gap.resplit("scan", "length", tmp_path, of="mcd1", share=0.1)
+    assert found == replace(
+        divide(SCAN, LANGUAGES["scan"], "length", share=0.1, seed=0),
+        card=tmp_path / "scan-length.yaml",
+    )
+    again = icl_gap.load_benchmark(str(found.card))
+    assert [example.target for example in again.test] == [e.target for e in found.test]
+    with pytest.raises(DataError, match="there is such a card already"):
+        icl_gap.resplit("scan", "length", tmp_path, of="mcd1", share=0.1)
+
+
+def test_a_method_that_is_none_is_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="there is no such method") as caught:
+        icl_gap.resplit("scan", "lengths", tmp_path)  # type: ignore[arg-type]
+    assert "mcd, length, template, random" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

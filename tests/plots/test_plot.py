@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from analysis.synthetic import Model, analyze, sweep
 
 from icl_gap.analysis import (
@@ -150,6 +151,18 @@ def drawn_text(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> str:
 
 def changed(recipe: FigureRecipe, **changes: object) -> FigureRecipe:
     return recipe.model_copy(update=SVG_ONLY | changes)
+
+
+def test_a_figure_is_drawn_by_name_path_and_keys(tmp_path: Path) -> None:
+    results = analyze(sweep([("opt-s", "opt", 10**8, True)], lambda *_: 0.5), resamples=100)
+    path = shipped("plots") / "accuracy_vs_shots.yaml"
+    (fields,) = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    one, *others = (
+        {each.name: each.read_bytes() for each in plot(results, recipe, tmp_path / str(n))}
+        for n, recipe in enumerate(("accuracy_vs_shots", path, fields, read_recipe(path)))
+    )
+    assert one.keys() == {f"accuracy_vs_shots.{end}" for end in ("png", "pdf", "svg", "csv")}
+    assert others == [one] * 3
 
 
 def test_a_figure_is_written_in_all_formats_with_its_points(tmp_path: Path) -> None:

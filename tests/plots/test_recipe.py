@@ -129,3 +129,26 @@ def test_the_old_name_of_a_heat_map_is_answered_with_the_new_one(tmp_path: Path)
     with pytest.raises(InputError, match="`x: cells` is now `kind: heatmap`") as error:
         read_recipe(written(tmp_path, "name: f\nx: cells\ny: gap\n"))
     assert (error.value.place.line, error.value.place.key) == (2, "x")
+
+
+def test_a_recipe_may_be_given_as_keys_and_values(tmp_path: Path) -> None:
+    fields = {"name": "r", "x": "shots", "y": "gap", "panels": ["dataset"]}
+    found = read_recipe(fields)
+    assert found == read_recipe(written(tmp_path, "name: r\nx: shots\ny: gap\npanels: [dataset]\n"))
+    assert read_recipe(found) is found
+    assert isinstance(read_recipe({"name": "r", "kind": "heatmap", "y": "gap"}), HeatmapRecipe)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"y": "gapp"}, "y: not one of the possible values; did you mean `gap`"),
+        ({"kind": "pie"}, "kind: not one of the possible values"),
+        ({"style": "none.mplstyle"}, "style: there is no such style file"),
+        ({"colour": "red"}, "colour: unknown key"),
+    ],
+)
+def test_keys_and_values_have_the_faults_of_a_file(change: dict[str, str], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_recipe({"name": "r", "x": "shots", "y": "gap"} | change)
+    assert str(caught.value).startswith(said)

@@ -98,6 +98,17 @@ def test_intervals_are_wilson_s() -> None:
     assert found.interval("execution") is None
 
 
+def test_a_summary_shows_its_rates() -> None:
+    summary = judged(True, None)
+    assert repr(summary).startswith("<Summary 2 predictions, raw ")
+    assert "execution" not in repr(summary)
+    shown = summary._repr_html_()
+    ends = summary.interval("raw")
+    assert ends is not None
+    assert f"[{ends[0]:.4f}, {ends[1]:.4f}]" in shown
+    assert shown.count("not measured") == 1
+
+
 def judged(*executions: bool | None) -> Summary:
     return summarize(
         Score(raw=False, canonical=False, reason="different program", execution=execution)
