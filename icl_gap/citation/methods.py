@@ -217,7 +217,13 @@ def _queries(infos: Sequence[CellInfo]) -> str:
 
 def _scoring(infos: Sequence[CellInfo], metric: Metric) -> str:
     match = METRICS[metric].name
-    text = f"Decoding was greedy, and a response counts as right by {match} with the target."
+    refused = ((info.model, info.provenance.get("left_out", ())) for info in infos)
+    sampled = dict.fromkeys(model for model, names in refused if "temperature" in names)
+    text = "Decoding was greedy"
+    if sampled:
+        named = _listed([escape_latex(model) for model in sampled])
+        text += f", apart from {named}, whose servers take no temperature of 0 and sample"
+    text += f". A response counts as right by {match} with the target."
     if rules := [f"`{escape_latex(rule)}'" for rule in _distinct(infos, "answer")]:
         text += (
             " Models with a chat endpoint were sent messages, and the rule for the answer in "

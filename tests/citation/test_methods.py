@@ -102,6 +102,9 @@ def test_what_differs_between_cells_is_listed(results) -> None:
         "the rule for the answer in their responses was `last\\_line'"
         in icl_gap.cite(chats).methods
     )
+    sampled = with_provenance(results, left_out=["temperature"])
+    assert "Decoding was greedy." in icl_gap.cite(results).methods
+    assert "greedy, apart from opt\\_a, opt-b and opt-c, whose" in icl_gap.cite(sampled).methods
     cfq = tuple(replace(info, dataset="cfq", n_queries=9) for info in results.infos)
     both = icl_gap.cite(replace(results, infos=(*results.infos, *cfq)))
     assert (
