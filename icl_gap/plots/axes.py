@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Scale = Literal["size", "shots", "share", "gap", "smooth"]
 Reader = Callable[[GapPoint], float | Estimate | None]
-TICK_ROOM = 0.46
+TICK_ROOM = 0.43
 """Inches that the tick label of a size needs."""
 LETTER = 0.07
 """About the width of a letter of a tick label in inches."""

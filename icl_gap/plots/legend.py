@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.legend import Legend
     from matplotlib.lines import Line2D
 
+MARGIN = 0.2
+"""Inches that stay free beside a legend, left and right together."""
+
 
 def draw_legend(figure: Figure, plan: FigurePlan, caption: str) -> None:
     """Draw the legend in as many columns as fit the width of the figure.
@@ -29,7 +32,7 @@ def draw_legend(figure: Figure, plan: FigurePlan, caption: str) -> None:
     width = figure.get_size_inches()[0]
     for columns in range(min(len(handles), 8), 0, -1):
         legend = _legend(figure, handles, caption, columns)
-        if columns == 1 or legend.get_window_extent().width <= width * figure.dpi:
+        if columns == 1 or legend.get_window_extent().width <= (width - MARGIN) * figure.dpi:
             return
         legend.remove()
 
@@ -48,7 +51,7 @@ def _legend(figure: Figure, handles: Mapping[str, Line2D], caption: str, columns
     )
     title = legend.get_title()
     title.set_multialignment("center")
-    room = max(2.2, figure.get_size_inches()[0] - 0.2)
+    room = max(2.2, figure.get_size_inches()[0] - 2 * MARGIN)
     title.set_text(wrapped(caption, room, float(title.get_fontsize())))
     typeset(title)
     return legend

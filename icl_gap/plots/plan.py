@@ -27,7 +27,7 @@ AROUND = 0.6
 """About what labels take beside the panels."""
 GUIDE_ROOM = 0.42
 COLUMN_GAP = 0.16
-NARROWEST = 1.0
+NARROWEST = 0.95
 WIDEST = 1.6
 """The widest panel of a web form, relative to the recipe's."""
 

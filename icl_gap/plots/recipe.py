@@ -59,10 +59,10 @@ class _RecipeSpec(Spec):
     """Style file, relative to the recipe, or a shipped one."""
     panel_size: tuple[Inches, Inches] = (2.3, 1.8)
     """Width and height of a panel in inches; for a heat map, the most that all cells may take.
-    Widths change with the page."""
+    Panels take the width that a page leaves them."""
     page: tuple[Inches, ...] = (3.3, 7.0)
-    """Widths in inches that the figure may take in print. It takes the first that leaves each
-    panel about an inch, and fills it; with an empty list, panels have their `panel_size`."""
+    """Widths in inches of the print form. It fills the first that leaves each panel about an inch.
+    An empty list leaves panels their `panel_size`."""
 
 
 class CurveRecipe(_RecipeSpec):
