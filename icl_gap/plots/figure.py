@@ -65,7 +65,7 @@ def build(
     return _draw(make_plan(analysis, recipe, colours, form))
 
 
-def describe(analysis: Analysis, recipe: FigureRecipe) -> str:
+def caption_of(analysis: Analysis, recipe: FigureRecipe) -> str:
     """Return the caption of a figure as plain text.
 
     Raises:

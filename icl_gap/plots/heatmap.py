@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from icl_gap.analysis import Estimate, GapPoint
 from icl_gap.plots.axes import FLAGGED, Axis
-from icl_gap.plots.forms import pages_of
+from icl_gap.plots.figure_form import pages_of
 from icl_gap.plots.layout import SPARE, new_figure, offset, resize
 from icl_gap.plots.point_text import attach_tooltip, tooltip_text
 from icl_gap.plots.recipe import HeatmapRecipe

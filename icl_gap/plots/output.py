@@ -14,8 +14,8 @@ from icl_gap.analysis import Analysis, analyze
 from icl_gap.errors import InputError
 from icl_gap.files import IrregularError, make_folder, remove_temporaries, write_atomically
 from icl_gap.plots.content import select_points
-from icl_gap.plots.figure import build, describe
-from icl_gap.plots.forms import enlarge
+from icl_gap.plots.figure import build, caption_of
+from icl_gap.plots.figure_form import enlarge
 from icl_gap.plots.point_text import embed_tooltips, points_csv
 from icl_gap.plots.recipe import AnyRecipe, FigureRecipe, Format, read_recipe, style_path
 from icl_gap.plots.style import applied
@@ -68,7 +68,7 @@ def plot(
     analysis = results if isinstance(results, Analysis) else analyze(results)
     contents = _render(analysis, recipe, form)
     if form == "print":
-        contents[f"{recipe.name}-print.txt"] = f"{describe(analysis, recipe)}\n".encode()
+        contents[f"{recipe.name}-print.txt"] = f"{caption_of(analysis, recipe)}\n".encode()
     contents[f"{recipe.name}.csv"] = points_csv(select_points(analysis, recipe)).encode()
     try:
         # A link in a results folder, which may come from anywhere, is not followed.

@@ -16,7 +16,7 @@ from icl_gap.plots.content import (
     resolve_query_split,
     select_points,
 )
-from icl_gap.plots.forms import pages_of
+from icl_gap.plots.figure_form import pages_of
 from icl_gap.plots.recipe import CurveRecipe
 from icl_gap.plots.series_style import SeriesStyle, series_styles
 from icl_gap.plots.unresolved import unresolved_height
@@ -29,7 +29,7 @@ GUIDE_ROOM = 0.42
 COLUMN_GAP = 0.16
 NARROWEST = 0.95
 WIDEST = 1.6
-"""The widest panel of a web form, relative to the recipe's."""
+"""The widest panel of a web form, relative to the recipe's; square ones do not grow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,9 @@ class FigurePlan:
     @property
     def widest(self) -> float:
         """The most inches across of a panel: on paper, it fills the page."""
-        return math.inf if self.form == "print" else WIDEST * self.recipe.panel_size[0]
+        if self.form == "print":
+            return math.inf
+        return (1 if self.equal else WIDEST) * self.recipe.panel_size[0]
 
     @property
     def size(self) -> tuple[float, float]:

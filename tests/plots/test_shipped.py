@@ -22,7 +22,7 @@ from icl_gap.plots import HeatmapRecipe, draw_svg, nothing_to_draw, plot, shippe
 from icl_gap.plots.content import make_marks
 from icl_gap.plots.draw import CARETDOWN, CARETUP
 from icl_gap.plots.figure import build
-from icl_gap.plots.forms import WEB_WIDTH
+from icl_gap.plots.figure_form import WEB_WIDTH
 from icl_gap.plots.heatmap import BAR, CELL
 from icl_gap.plots.series_style import bar_shifts
 from icl_gap.plots.shades import SHARE_MAP, SIGNED_MAP, shades_of, short_number, text_colour

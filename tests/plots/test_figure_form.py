@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from plots.test_shipped import RECIPES, STUDY, drawn
 
 from icl_gap.plots import draw_svg, plot
-from icl_gap.plots.forms import FALLBACK_FONTS, WEB_SCALE, enlarge
+from icl_gap.plots.figure_form import FALLBACK_FONTS, WEB_SCALE, enlarge
 from icl_gap.plots.typesetting import add_subscripts, plain_formulas, typeset, wrapped
 
 MINUS = "\N{MINUS SIGN}"
