@@ -46,6 +46,8 @@ ANSWER_MARK = "####"
 
 Metric = Literal["raw", "canonical", "execution"]
 """A way in which a prediction can match its target; see `Score` and `icl_gap.metrics`."""
+FigureForm = Literal["web", "print"]
+"""Form of a figure: for screens, or for a page of paper; see `icl_gap.plots.figure_form`."""
 ScaleKey = Literal["n_params", "n_params_non_embedding", "training_tokens", "training_flops"]
 """Scales that a gap can be fitted against; see `icl_gap.analysis.scaling.scale`."""
 

@@ -13,7 +13,7 @@ import typer
 from icl_gap.analysis import MARGIN
 from icl_gap.cli.console import say, say_note, show_progress, show_table, waiting
 from icl_gap.errors import AnalysisError, InputError
-from icl_gap.schema import Metric, ScaleKey
+from icl_gap.schema import FigureForm, Metric, ScaleKey
 
 if TYPE_CHECKING:
     from icl_gap.analysis import Analysis
@@ -221,6 +221,13 @@ def plot(
         Path | None, typer.Option(help="Folder for the figures.", show_default="RESULTS/figures")
     ] = None,
     *,
+    form: Annotated[
+        FigureForm,
+        typer.Option(
+            "--for",
+            help="`web` for screens; `print` for a page: as wide as its column, the caption apart.",
+        ),
+    ] = "web",
     metric: MetricOption = "raw",
     against: AgainstOption = "n_params",
     estimated_sizes: EstimatedSizes = False,
@@ -234,12 +241,12 @@ def plot(
     analysis = analysis_of(found, metric, against, estimated_sizes=estimated_sizes)
     folder = out or results / "figures"
     if chosen is None:
-        _draw_all(analysis, folder)
+        _draw_all(analysis, folder, form)
     else:
-        _draw(analysis, chosen, folder)
+        _draw(analysis, chosen, folder, form)
 
 
-def _draw_all(analysis: Analysis, folder: Path) -> None:
+def _draw_all(analysis: Analysis, folder: Path, form: FigureForm) -> None:
     """Draw the figures of the package; say why one is left out."""
     from icl_gap.plots import nothing_to_draw, shipped_recipes
 
@@ -252,14 +259,14 @@ def _draw_all(analysis: Analysis, folder: Path) -> None:
         if reason := reasons[recipe.name]:
             say_note(f"{recipe.name} is not drawn: {reason}")
         else:
-            _draw(analysis, recipe, folder)
+            _draw(analysis, recipe, folder, form)
 
 
-def _draw(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> None:
+def _draw(analysis: Analysis, recipe: FigureRecipe, folder: Path, form: FigureForm) -> None:
     """Draw one figure and print the paths of its files."""
     from icl_gap.plots import plot as plot_analysis
 
-    say(figure_line(plot_analysis(analysis, recipe, folder)))
+    say(figure_line(plot_analysis(analysis, recipe, folder, form=form)))
 
 
 def figure_line(*figures: Sequence[Path]) -> str:

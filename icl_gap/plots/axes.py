@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from icl_gap.analysis import SCALES, Estimate, GapPoint, Metric, format_count
 from icl_gap.metrics import METRICS
+from icl_gap.plots.typesetting import FORMULA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Scale = Literal["size", "shots", "share", "gap", "smooth"]
 Reader = Callable[[GapPoint], float | Estimate | None]
-TICK_ROOM = 0.33
+TICK_ROOM = 0.43
 """Inches that the tick label of a size needs."""
-LETTER = 0.065
+LETTER = 0.07
 """About the width of a letter of a tick label in inches."""
+CLOSEST = 0.1
+"""The least distance of two numbers of shots on a linear axis, relative to its length; numbers that
+are closer stand on a logarithmic one."""
 NAMES_LABEL = "model (size not known)"
 """Text beside an axis of models by name."""
 QUERY_CAPTIONS: Mapping[str, str] = MappingProxyType(
@@ -29,6 +34,11 @@ QUERY_CAPTIONS: Mapping[str, str] = MappingProxyType(
         "train": "train queries",
     }
 )
+FLAGGED = (
+    "the sides' gaps have different signs, or a side is unresolved or at its floor or ceiling, so"
+    " that no verdict rests on the pooled gap"
+)
+"""Meaning of a flag, in the words of `icl_gap.analysis.sides`."""
 CONDITIONS = "exemplars from the query's own split (ID) or from the other (OOD)"
 
 
@@ -102,9 +112,9 @@ Y_AXES: Mapping[str, Axis] = MappingProxyType(
             "relative gap",
             "gap",
             {None: lambda p: p.gap},
-            "relative gap = (A_id - A_ood) / A_id",
-            missing="unresolved: A_id may be 0",
-            empty="no defined gap",
+            f"relative gap = {FORMULA}",
+            missing="unresolved: A_id is too near 0 to divide by",
+            empty="no resolved gap",
         ),
         "smooth": Axis(
             "smooth gap",
@@ -155,6 +165,14 @@ def set_names(ax: Axes, names: Sequence[str], width: float) -> None:
             label.set(ha="right", rotation_mode="anchor")
 
 
+def set_y(ax: Axes, ends: tuple[float, float], height: float) -> None:
+    """Set the limits of a y axis, and as many ticks as its height in inches allows."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.set_ylim(ends)
+    ax.yaxis.set_major_locator(MaxNLocator(max(2, int(height / 0.17)), steps=[1, 2, 5, 10]))
+
+
 def limits(values: Sequence[Estimate], scale: Scale) -> tuple[float, float]:
     """Return the limits of an axis of accuracies or gaps, the same for all panels."""
     return _LIMITS[scale](values)
@@ -165,13 +183,17 @@ def _set_shots(ax: Axes, values: Sequence[Estimate], width: float) -> None:
     from matplotlib.ticker import NullLocator
 
     shots = sorted({each.value for each in values})
-    # Logarithmic above 1 and linear below, so that 0 shots can be drawn.
-    ax.set_xscale("symlog", linthresh=1, linscale=0.9)
+    span = max(1.0, shots[-1] - shots[0])
+    if min((b - a for a, b in pairwise(shots)), default=span) >= CLOSEST * span:
+        ax.set_xlim(shots[0] - 0.12 * span, shots[-1] + 0.12 * span)
+    else:
+        # Logarithmic above 1 and linear below, so that 0 shots can be drawn.
+        ax.set_xscale("symlog", linthresh=1, linscale=0.9)
+        low, high = _position(shots[0]), _position(shots[-1])
+        pad = max(0.12, 0.12 * (high - low))
+        ax.set_xlim(_shots_at(low - pad), _shots_at(high + pad))
     ax.set_xticks(shots, [str(int(value)) for value in shots])
     ax.xaxis.set_minor_locator(NullLocator())
-    low, high = _position(shots[0]), _position(shots[-1])
-    pad = max(0.12, 0.14 * (high - low))
-    ax.set_xlim(_shots_at(low - pad), _shots_at(high + pad))
 
 
 def _position(shots: float) -> float:
@@ -202,7 +224,7 @@ def _set_shares(ax: Axes, values: Sequence[Estimate], width: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlim(_share_limits(values))
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
 
 
 def _share_limits(values: Sequence[Estimate]) -> tuple[float, float]:
@@ -214,10 +236,10 @@ def _gap_limits(values: Sequence[Estimate]) -> tuple[float, float]:
     """Limits up to 1, the largest gap.
 
     A bar that reaches far below the lowest gap leaves the panel, since it would squeeze the rest;
-    the CSV has its end.
+    an arrow shows that, and the CSV has its end.
     """
     lowest = min([0.0, *(value.value for value in values)])
-    return max(min([0.0, *(value.low for value in values)]), lowest - 0.6) - 0.05, 1.05
+    return max(min([0.0, *(value.low for value in values)]), lowest - 0.25) - 0.05, 1.05
 
 
 def _smooth_limits(values: Sequence[Estimate]) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from icl_gap.analysis import Analysis, Estimate, GapFit, GapPoint, Metric
 from icl_gap.errors import AnalysisError
@@ -40,6 +40,8 @@ class Mark:
     tooltip: str
     named: bool = False
     """True if the x axis of its panel has names of models, since its size is not known."""
+    flagged: bool = False
+    """True for a pooled gap that hides its sides; drawn half filled."""
 
     @property
     def hollow(self) -> bool:
@@ -200,7 +202,9 @@ def make_marks(
         for condition, y in y_axis.read(point).items():
             values = {**beside, f"{y_name}, {condition}" if condition else y_name: y}
             text = tooltip_text(point, values)
-            drawn.append(Mark(point, series, colour_key, x, y, condition, weight, text, named))
+            mark = Mark(point, series, colour_key, x, y, condition, weight, text, named)
+            flagged = recipe.y == "gap" and y is not None and bool(point.flags)
+            drawn.append(replace(mark, flagged=flagged))
     return sorted(drawn, key=lambda mark: mark.x is None)
 
 
@@ -242,4 +246,5 @@ def _one_row(_: GapPoint | GapFit) -> str | int:
 
 
 def _heading(facet: Facet, value: str | int) -> str:
-    return shots_text(int(value)) if facet == "shots" else str(value)
+    texts = {"shots": lambda: shots_text(int(value)), "family": lambda: f"{value} family"}
+    return texts.get(facet, lambda: str(value))()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from icl_gap.analysis import Estimate, GapPoint
-from icl_gap.plots.axes import Axis, Scale
+from icl_gap.plots.axes import FLAGGED, Axis
+from icl_gap.plots.figure_form import pages_of
 from icl_gap.plots.layout import SPARE, new_figure, offset, resize
 from icl_gap.plots.point_text import attach_tooltip, tooltip_text
 from icl_gap.plots.recipe import HeatmapRecipe
 from icl_gap.plots.series_style import GREY
+from icl_gap.plots.shades import draw_bar, shades_of, short_number, text_colour, to_rgb
+from icl_gap.plots.typesetting import typeset, wrapped
+from icl_gap.schema import FigureForm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,20 +24,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 K = TypeVar("K")
-COLOUR_MAP = "cividis"
-"""A perceptually uniform map that appears the same to readers with colour blindness."""
 SPLITS = ("test", "train", "pooled")
-UNKNOWN = (0.95, 0.95, 0.95)
 # All in inches.
-CELL = (0.27, 0.17)
-NUMBER = (0.2, 0.1)
+CELL = (0.34, 0.2)
+NUMBER = (0.25, 0.12)
 """The smallest cell that gets a number."""
-LETTER = 0.066
-LINE = 0.12
+LETTER = 0.062
+LINE = 0.14
 MAP_GAP = 0.07
 BAR_GAP = 0.1
 NAME_GAP = 0.05
-BAR = (1.6, 0.08)
+BAR = (1.8, 0.09)
+FLAG = 0.06
+"""Length of the corner of a flagged cell."""
+# In points.
+SMALL = 7.0
 # In cells.
 FAMILY_BREAK = 0.25
 SPLIT_BREAK = 0.15
@@ -107,7 +111,7 @@ def _positions(keys: Sequence[K], breaks: Sequence[float]) -> dict[K, float]:
 
 
 def draw_heatmap(
-    points: Sequence[GapPoint], axis: Axis, label: str, recipe: HeatmapRecipe
+    points: Sequence[GapPoint], axis: Axis, label: str, recipe: HeatmapRecipe, form: FigureForm
 ) -> Figure:
     """Draw one map, or one for each condition, with a colour bar and a caption below.
 
@@ -116,31 +120,49 @@ def draw_heatmap(
         axis: The quantity that the colours show.
         label: The label of the axis.
         recipe: Gives the title, and the width and height that the maps may take.
+        form: The form of the figure; only that for the web has the caption in it.
     """
     grid = grid_of(points)
     maps = len(axis.readers)
-    cell = _cell_size(grid, recipe.panel_size, maps)
+    names = LETTER * max(len(_row_name(row)) for row in grid.rows) + NAME_GAP
+    cell = _cell_size(grid, _room(grid, recipe, form, names), maps)
     width, height = (n * length for n, length in zip(grid.size, cell, strict=True))
-    names = LETTER * max(len(row.model) for row in grid.rows)
+    # The colour bar has its width even below a map of one cell.
+    total = max(width, BAR[0])
     heights = [height, *([MAP_GAP, height] * (maps - 1)), BAR_GAP, BAR[1]]
-    figure = new_figure(width + names + SPARE, sum(heights) + SPARE)
+    figure = new_figure(total + 2 * names + SPARE, sum(heights) + SPARE)
     spec = figure.add_gridspec(len(heights), 1, height_ratios=heights)
     values = [each for point in points for each in axis.read(point).values()]
-    shades = _shades([each.value for each in values if each], axis.scale)
+    shades = shades_of([each.value for each in values if each], axis.scale)
     numbered = all(length >= least for length, least in zip(cell, NUMBER, strict=True))
+    style = _MapStyle(axis, label, shades, cell, numbered)
     for n, condition in enumerate(axis.readers):
         ax = figure.add_subplot(spec[2 * n])
-        _draw_map(ax, grid, _MapStyle(axis, condition, label, shades, numbered))
+        _draw_map(ax, grid, style, condition)
+        ax.set_xlim(0, total / cell[0])
     _draw_heads(figure.axes[0], grid)
     bar = figure.add_subplot(spec[-1])
-    bar.set_box_aspect(BAR[1] / min(BAR[0], width))
-    _draw_bar(bar, shades, label, min(BAR[0], width))
+    bar.set_box_aspect(BAR[1] / BAR[0])
+    bar.set_anchor("W")
+    draw_bar(bar, shades, label, BAR[0])
     if recipe.title is not None:
-        figure.suptitle(recipe.title)
-    caption = _caption(grid, axis, missing=None in values)
-    figure.supxlabel("\n".join(textwrap.wrap(caption, max(40, int(width / 0.055)))), fontsize=7)
-    resize(figure, figure.axes[0], (width, height), (width, sum(heights)))
+        figure.suptitle(wrapped(recipe.title, total + names, 9))
+    if form == "web":
+        lines = wrapped(heatmap_caption(points, axis), max(2.6, total + names), 7.5)
+        typeset(figure.supxlabel(lines, fontsize=7.5))
+    resize(figure, figure.axes[0], (total, height), (total, sum(heights)))
     return figure
+
+
+def _room(grid: Grid, recipe: HeatmapRecipe, form: FigureForm, names: float) -> tuple[float, float]:
+    """Return the width and height in inches that the cells may take.
+
+    The width is that of the first page on which they have room for their numbers.
+    """
+    most, height = recipe.panel_size
+    left = [page - names - 0.2 for page in pages_of(recipe, form)]
+    wide = [width for width in left if width >= NUMBER[0] * grid.size[0]]
+    return min([most, *(wide or left[-1:])[:1]]), height
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,31 +170,51 @@ class _MapStyle:
     """The numbers that the cells of one map show, and their style."""
 
     axis: Axis
-    condition: str | None
     label: str
     shades: ScalarMappable
+    cell: tuple[float, float]
+    """Width and height of a cell in inches."""
     numbered: bool
     """Numbers fit into the cells."""
 
 
-def _draw_map(ax: Axes, grid: Grid, style: _MapStyle) -> None:
+def _draw_map(ax: Axes, grid: Grid, style: _MapStyle, condition: str | None) -> None:
     across, down = grid.size
-    ax.set(xlim=(0, across), ylim=(down, 0))
+    ax.set(ylim=(down, 0))
     ax.set_axis_off()
-    label = f"{style.label}, {style.condition}" if style.condition else style.label
+    label = f"{style.label}, {condition}" if condition else style.label
     for (row, column), point in grid.points.items():
-        value = style.axis.read(point)[style.condition]
+        value = style.axis.read(point)[condition]
         place = (grid.columns[column], grid.rows[row])
         _draw_cell(ax, place, value, style, tooltip_text(point, {label: value}))
+        if flagged(point, style.axis):
+            _draw_flag(ax, place, style)
     for row, at in grid.rows.items():
-        name = row.model if row.trained else f"{row.model} (untrained)"
-        text = ax.text(0, at + 0.5, name, transform=offset(ax, ax.transData, -NAME_GAP, 0))
-        text.set(ha="right", va="center", fontsize=6.5)
-    if style.condition is not None:
-        text = ax.text(
-            across, down / 2, style.condition, transform=offset(ax, ax.transData, NAME_GAP, 0)
-        )
+        text = ax.text(0, at + 0.5, _row_name(row))
+        text.set(ha="right", va="center", fontsize=SMALL)
+        text.set_transform(offset(ax, ax.transData, -NAME_GAP, 0))
+    if condition is not None:
+        text = ax.text(across, down / 2, condition)
+        text.set_transform(offset(ax, ax.transData, NAME_GAP, 0))
         text.set(ha="left", va="center", rotation=270)
+
+
+def _row_name(row: MapRow) -> str:
+    return row.model if row.trained else f"{row.model} (untrained)"
+
+
+def flagged(point: GapPoint, axis: Axis) -> bool:
+    """Return whether a cell shows a pooled gap that hides its sides."""
+    return axis.scale == "gap" and point.gap is not None and bool(point.flags)
+
+
+def _draw_flag(ax: Axes, place: tuple[float, float], style: _MapStyle) -> None:
+    """Draw a dark corner at the upper right of a cell."""
+    from matplotlib.patches import Polygon
+
+    (x, y), (across, down) = place, (FLAG / length for length in style.cell)
+    corner = [(x + 1 - across, y), (x + 1, y), (x + 1, y + down)]
+    ax.add_patch(Polygon(corner, facecolor="black", linewidth=0, zorder=2))
 
 
 def _heads(grid: Grid) -> list[tuple[float, str, list[float]]]:
@@ -200,94 +242,44 @@ def _draw_cell(
     from matplotlib.patches import Rectangle
 
     colour = to_rgb(style.shades, value)
-    cell = Rectangle(place, 1, 1, facecolor=colour, linewidth=0)
+    # The edge tells a cell of a gap of 0, which is white, from no cell.
+    cell = Rectangle(place, 1, 1, facecolor=colour, linewidth=0.4, edgecolor="0.8")
     if value is None:
-        cell.set(hatch="//////", edgecolor="0.75")
+        cell.set(hatch="//////", edgecolor="0.7")
     attach_tooltip(ax.add_patch(cell), text)
     if style.numbered or value is None:
         x, y = (each + 0.5 for each in place)
         number = ax.text(x, y, "?" if value is None else short_number(value.value))
-        number.set(ha="center", va="center_baseline", fontsize=6, color=text_colour(colour))
+        number.set(ha="center", va="center_baseline", fontsize=SMALL, color=text_colour(colour))
         attach_tooltip(number, text)
-
-
-def to_rgb(shades: ScalarMappable, value: Estimate | None) -> tuple[float, float, float]:
-    """Return the colour of a cell; grey for one without a number."""
-    if value is None:
-        return UNKNOWN
-    import numpy as np
-
-    red, green, blue, _ = map(float, shades.to_rgba(np.array([value.value]))[0])
-    return red, green, blue
-
-
-def short_number(value: float) -> str:
-    """Format a number with two digits, as narrow as possible: `.42`, `-.07`, `1.0`, `-1.3`."""
-    text = f"{value:.2f}" if abs(value) < 0.995 else f"{value:.1f}"
-    return text.replace("0.", ".", 1).replace("-.00", ".00") if abs(value) < 0.995 else text
-
-
-def text_colour(colour: Sequence[float]) -> str:
-    """Return black or white: the one with the higher contrast to a colour (WCAG 2.2)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
-    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-    return "black" if luminance > 0.179 else "white"
 
 
 def _draw_heads(ax: Axes, grid: Grid) -> None:
     """Draw benchmarks, query splits and shots above the cells, with a line under each group."""
-    name = ax.text(0, 0, "shots", transform=offset(ax, ax.transData, -NAME_GAP, 0.6 * LINE))
-    name.set(ha="right", va="center", fontsize=6, color=GREY)
+    for up, facet in ((0.6, "shots"), (1.7, "queries"), (3.3, "benchmark")):
+        name = ax.text(0, 0, facet, transform=offset(ax, ax.transData, -NAME_GAP, up * LINE))
+        name.set(ha="right", va="center", fontsize=SMALL, color=GREY)
     for up, text, below in _heads(grid):
         left, right = below[0], below[-1] + 1
         head = ax.text(
             (left + right) / 2, 0, text, transform=offset(ax, ax.transData, 0, up * LINE)
         )
-        head.set(ha="center", va="center", fontsize=7.5 if up > 2 else 6.5)
+        head.set(ha="center", va="center", fontsize=8 if up > 2 else SMALL)
         if up > 1:
             line = offset(ax, ax.transData, 0, (up - (1.05 if up > 2 else 0.5)) * LINE)
             ends = [left + 0.1, right - 0.1]
             ax.plot(ends, [0, 0], color="0.6", lw=0.5, clip_on=False, transform=line)
 
 
-def _shades(values: Sequence[float], scale: Scale) -> ScalarMappable:
-    """Return colours from 0 or the lowest gap, at least -1, to the highest accuracy or gap 1."""
-    import matplotlib as mpl
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    low = max(-1.0, min([0.0, *values]))
-    high = 1.0 if scale == "gap" else max([0.05, *values])
-    shades = ScalarMappable(Normalize(low, high), mpl.colormaps[COLOUR_MAP].resampled(64))
-    shades.set_array(list(values))
-    return shades
-
-
-def _draw_bar(ax: Axes, shades: ScalarMappable, label: str, width: float) -> None:
-    """Draw the colour bar; with an arrow if there are gaps beyond it."""
-    from matplotlib.ticker import MaxNLocator
-
-    bar = ax.figure.colorbar(
-        shades,
-        cax=ax,
-        orientation="horizontal",
-        extend="min" if shades.norm.vmin == -1.0 else "neither",
-        ticks=MaxNLocator(max(1, min(4, int(width / 0.3)))),
-        label=label,
-    )
-    bar.outline.set_visible(False)
-    if bar.solids is not None:
-        # Else vector files hold a picture, which a page that may load nothing does not show.
-        bar.solids.set(rasterized=False, edgecolor="face")
-
-
-def _caption(grid: Grid, axis: Axis, *, missing: bool) -> str:
-    points = grid.points.values()
+def heatmap_caption(points: Sequence[GapPoint], axis: Axis) -> str:
+    """Return the caption of a heat map."""
     partial = sorted({f"{p.benchmark} is partial: {p.partial}" for p in points if p.partial})
+    missing = any(value is None for point in points for value in axis.read(point).values())
     parts = [
         axis.caption,
         f"hatched, with a question mark: {axis.missing}" if missing else "",
-        "blank: no results" if grid.blank else "",
+        f"dark corners: {FLAGGED}" if any(flagged(point, axis) for point in points) else "",
+        "blank: no results" if grid_of(points).blank else "",
         *partial,
     ]
     return "; ".join(part for part in parts if part)

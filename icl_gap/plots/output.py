@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from icl_gap.analysis import Analysis, analyze
 from icl_gap.errors import InputError
 from icl_gap.files import IrregularError, make_folder, remove_temporaries, write_atomically
 from icl_gap.plots.content import select_points
-from icl_gap.plots.figure import build
+from icl_gap.plots.figure import build, caption_of
+from icl_gap.plots.figure_form import enlarge
 from icl_gap.plots.point_text import embed_tooltips, points_csv
 from icl_gap.plots.recipe import AnyRecipe, FigureRecipe, Format, read_recipe, style_path
 from icl_gap.plots.style import applied
+from icl_gap.plots.typesetting import add_subscripts, plain_formulas
+from icl_gap.schema import FigureForm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +35,13 @@ METADATA: Mapping[Format, Mapping[str, str | None]] = MappingProxyType(
 )
 
 
-def plot(results: pd.DataFrame | Analysis, recipe: AnyRecipe, out_dir: str | Path) -> list[Path]:
+def plot(
+    results: pd.DataFrame | Analysis,
+    recipe: AnyRecipe,
+    out_dir: str | Path,
+    *,
+    form: FigureForm = "web",
+) -> list[Path]:
     """Draw a figure and write it to files, with its points as CSV.
 
     The same results give the same bytes. The function leaves matplotlib's global state as it was
@@ -42,9 +52,11 @@ def plot(results: pd.DataFrame | Analysis, recipe: AnyRecipe, out_dir: str | Pat
             analysis.
         recipe: The figure to draw, in any form that `read_recipe` takes.
         out_dir: The folder for the files, made if missing.
+        form: `web` for screens. `print` for a page: the figure is as wide as its column, and its
+            caption is a file of its own.
 
     Returns:
-        The files written: one for each format, then the CSV.
+        The files written: one for each format, then the caption of a print form, then the CSV.
 
     Raises:
         AnalysisError: There is nothing to draw, or the cells cannot be compared.
@@ -54,7 +66,9 @@ def plot(results: pd.DataFrame | Analysis, recipe: AnyRecipe, out_dir: str | Pat
 
     recipe, out_dir = read_recipe(recipe), Path(out_dir)
     analysis = results if isinstance(results, Analysis) else analyze(results)
-    contents = _render(analysis, recipe)
+    contents = _render(analysis, recipe, form)
+    if form == "print":
+        contents[f"{recipe.name}-print.txt"] = f"{caption_of(analysis, recipe)}\n".encode()
     contents[f"{recipe.name}.csv"] = points_csv(select_points(analysis, recipe)).encode()
     try:
         # A link in a results folder, which may come from anywhere, is not followed.
@@ -92,29 +106,29 @@ def draw_svg(analysis: Analysis, recipe: FigureRecipe) -> str:
         InputError: The style cannot be read.
     """
     changed = recipe.model_copy(update={"formats": ("svg",)})
-    (content,) = _render(analysis, changed).values()
+    (content,) = _render(analysis, changed, "web").values()
     text = content.decode()
     return re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{recipe.name}-", text[text.index("<svg") :])
 
 
-def _render(analysis: Analysis, recipe: FigureRecipe) -> dict[str, bytes]:
+def _render(analysis: Analysis, recipe: FigureRecipe, form: FigureForm) -> dict[str, bytes]:
+    """Return the figure in each of its formats, by the names of files."""
     import matplotlib as mpl
     from matplotlib.colors import to_hex
 
+    stem = recipe.name if form == "web" else f"{recipe.name}-{form}"
+    # On paper, a figure is as wide as its column to the last digit.
+    cropped: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.05} if form == "web" else {}
     with applied(style_path(recipe)):
         colours = [to_hex(each["color"]) for each in mpl.rcParams["axes.prop_cycle"]]
-        figure = build(analysis, recipe, colours)
+        figure = build(analysis, recipe, colours, form)
         contents = {}
         for kind in recipe.formats:
             out = io.BytesIO()
-            figure.savefig(
-                out,
-                format=kind,
-                metadata=dict(METADATA[kind]),
-                bbox_inches="tight",
-                pad_inches=0.05,
-            )
-            contents[f"{recipe.name}.{kind}"] = out.getvalue()
-    if drawing := contents.get(f"{recipe.name}.svg"):
-        contents[f"{recipe.name}.svg"] = embed_tooltips(drawing.decode()).encode()
+            with plain_formulas(figure) if kind == "svg" else nullcontext():
+                figure.savefig(out, format=kind, metadata=dict(METADATA[kind]), **cropped)
+            contents[f"{stem}.{kind}"] = out.getvalue()
+    if drawing := contents.get(f"{stem}.svg"):
+        text = embed_tooltips(add_subscripts(drawing.decode()))
+        contents[f"{stem}.svg"] = (enlarge(text) if form == "web" else text).encode()
     return contents

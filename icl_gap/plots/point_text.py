@@ -48,9 +48,9 @@ def tooltip_text(point: GapPoint, values: Mapping[str, Estimate | None]) -> str:
             numbers["smooth gap"] = _ends(point.smooth)
     partial = [] if point.partial is None else [f"partial: {point.partial}"]
     lines = [f"{name}: {text}" for name, text in numbers.items()]
-    return "\n".join(
-        [model, cell, *partial, *lines, f"{point.n_queries} queries, {point.n_seeds} seeds"]
-    )
+    flags = [f"no verdict rests on it: {flag}" for flag in point.flags]
+    size = f"{point.n_queries} queries, {point.n_seeds} seeds"
+    return "\n".join([model, cell, *partial, *lines, *flags, size])
 
 
 def _traits(point: GapPoint) -> list[str]:

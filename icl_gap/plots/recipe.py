@@ -58,7 +58,11 @@ class _RecipeSpec(Spec):
     style: str = "icl_gap.mplstyle"
     """Style file, relative to the recipe, or a shipped one."""
     panel_size: tuple[Inches, Inches] = (2.3, 1.8)
-    """Width and height of a panel in inches; for a heat map, the most that all cells may take."""
+    """Width and height of a panel in inches; for a heat map, the most that all cells may take.
+    Panels take the width that a page leaves them."""
+    page: tuple[Inches, ...] = (3.3, 7.0)
+    """Widths in inches of the print form. It fills the first that leaves each panel about an inch.
+    An empty list leaves panels their `panel_size`."""
 
 
 class CurveRecipe(_RecipeSpec):
@@ -73,9 +77,6 @@ class CurveRecipe(_RecipeSpec):
     """Quantity on the x axis."""
     panels: Annotated[tuple[Facet, ...], Field(min_length=1, max_length=2)] = ("dataset",)
     """Split into columns of panels and, with a second entry, into rows."""
-    page: tuple[Inches, ...] = ()
-    """Widths in inches that the figure may take. Panels shrink to fit the first that leaves each
-    of them about an inch; without this key, they are as wide as `panel_size` says."""
 
     @property
     def heading(self) -> str:

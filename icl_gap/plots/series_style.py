@@ -15,8 +15,11 @@ MARKERS = "osD^vPX<>"
 CONDITION_LINES: Mapping[str, Dash] = MappingProxyType({"ID": "-", "OOD": "--"})
 GREY = "0.35"
 DASHES: tuple[Dash, ...] = ("--", ":", "-.", (0, (6, 2)), (0, (3, 1, 1, 1, 1, 1)))
-SPREAD = 14.0
-"""The most points (1/72 inch) between the first and the last series at one x."""
+STEP = 3.0
+"""Points (1/72 inch) between markers of several series at the name of one model."""
+BAR_STEP = 1.1
+BAR_SPREAD = 3.2
+"""The most points between the first and the last bar at one x, so that bars touch their markers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,46 +30,34 @@ class SeriesStyle:
     marker: str
     dash: Dash
     """Dashes of a horizontal line, by which lines of one colour differ."""
-    shift: float
-    """Sideways shift in points (1/72 inch), so that bars at one x do not hide each other."""
+    shift: float = 0.0
+    """Sideways shift of markers and bars in points (1/72 inch); only for models by name."""
 
 
-def series_styles(
-    marks: Sequence[Mark],
-    panels: Sequence[Sequence[Mark]],
-    colours: Sequence[str],
-    *,
-    spread: bool,
-) -> dict[str, SeriesStyle]:
+def series_styles(marks: Sequence[Mark], colours: Sequence[str]) -> dict[str, SeriesStyle]:
     """Return a style for each series, in the order of first appearance.
 
     Args:
         marks: All marks of the figure.
-        panels: The same marks, panel by panel.
-        colours: The colours to use in turn. Markers repeat at another rate, so that two series
-            that share a colour differ in their markers.
-        spread: Series may be shifted sideways; not allowed where x is a measured number.
+        colours: The colours, used in turn; series of one colour differ in their markers.
     """
     colour_keys = list(dict.fromkeys(mark.colour_key for mark in marks))
     series = dict.fromkeys(mark.series for mark in marks)
     colour_of = {mark.series: colour_keys.index(mark.colour_key) for mark in marks}
-    together = [{mark.series for mark in panel if mark.x is not None} for panel in panels]
-    slots = _slots(series, together)
-    last = max(slots.values(), default=0)
-    step = min(3.0, SPREAD / max(1, last)) if spread else 0.0
     return {
         name: SeriesStyle(
             colour=colours[colour_of[name] % len(colours)],
             marker=MARKERS[n % len(MARKERS)],
             dash=DASHES[_rank(name, colour_of) % len(DASHES)],
-            shift=(slots[name] - max(slots[each] for each in _group(name, together)) / 2) * step,
         )
         for n, name in enumerate(series)
     }
 
 
-def unshifted(styles: Mapping[str, SeriesStyle], marks: Iterable[Mark]) -> dict[str, SeriesStyle]:
-    """Return styles for a panel of models by name, where few series have marks at one x.
+def shifted_at_names(
+    styles: Mapping[str, SeriesStyle], marks: Iterable[Mark]
+) -> dict[str, SeriesStyle]:
+    """Return styles for a panel of models by name, where series stand beside each other.
 
     Args:
         styles: The style of every series.
@@ -76,29 +67,31 @@ def unshifted(styles: Mapping[str, SeriesStyle], marks: Iterable[Mark]) -> dict[
     for mark in marks:
         at.setdefault(mark.point.model, {})[mark.series] = None
     shifts = {
-        series: 3.0 * (n - (len(found) - 1) / 2)
+        series: STEP * (n - (len(found) - 1) / 2)
         for found in at.values()
         for n, series in enumerate(found)
     }
     return {name: replace(style, shift=shifts.get(name, 0.0)) for name, style in styles.items()}
 
 
-def _slots(series: Iterable[str], together: Sequence[set[str]]) -> dict[str, int]:
-    """Return a slot for each series: the first that no other series in its panels has."""
-    slots: dict[str, int] = {}
-    for name in series:
-        near = set[str]().union(*(panel for panel in together if name in panel))
-        taken = {slots[other] for other in near if other in slots}
-        slots[name] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
-    return slots
+def bar_shifts(marks: Iterable[Mark]) -> dict[tuple[str, float], float]:
+    """Return how far bars are shifted sideways, in points, by series and x.
 
+    Markers stand at their x; where several series have the same one, their bars would hide each
+    other.
 
-def _group(name: str, together: Sequence[set[str]]) -> set[str]:
-    """Return the series that share panels with one, and those that share panels with these."""
-    group = {name}
-    while (more := group.union(*(panel for panel in together if panel & group))) > group:
-        group = more
-    return group
+    Args:
+        marks: The marks of a panel.
+    """
+    at: dict[float, dict[str, None]] = {}
+    for mark in marks:
+        if mark.x is not None and not mark.named and mark.x.low == mark.x.high:
+            at.setdefault(mark.x.value, {})[mark.series] = None
+    return {
+        (series, x): min(BAR_STEP, BAR_SPREAD / max(1, len(found) - 1)) * (n - (len(found) - 1) / 2)
+        for x, found in at.items()
+        for n, series in enumerate(found)
+    }
 
 
 def _rank(name: str, colour_of: dict[str, int]) -> int:

@@ -28,7 +28,7 @@ from icl_gap.analysis import (
 from icl_gap.errors import AnalysisError, InputError
 from icl_gap.plots import CurveRecipe, FigureRecipe, plot, read_recipe
 from icl_gap.results import frame_of
-from icl_gap.schema import Condition
+from icl_gap.schema import Condition, FigureForm
 from icl_gap.specs import shipped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -145,8 +145,9 @@ ANALYSIS = Analysis(
 def drawn_text(analysis: Analysis, recipe: FigureRecipe, folder: Path) -> str:
     """All words of a figure, each run of them once."""
     svg = next(p for p in plot(analysis, recipe, folder) if p.suffix == ".svg")
-    found = re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text(encoding="utf-8"))
-    return "\n".join(html.unescape(text) for text in found)
+    found = re.findall(r"<text[^>]*>(.*?)</text>", svg.read_text(encoding="utf-8"))
+    texts = (re.sub(r"<[^>]*>|\N{ZERO WIDTH SPACE}", "", text) for text in found)
+    return "\n".join(html.unescape(text) for text in texts)
 
 
 def changed(recipe: FigureRecipe, **changes: object) -> FigureRecipe:
@@ -189,7 +190,7 @@ def test_the_csv_holds_no_point_that_is_not_drawn(tmp_path: Path) -> None:
     analysis = replace(ANALYSIS, points=(*POINTS, other))
     plot(analysis, changed(ACCURACY), tmp_path)
     with (tmp_path / "accuracy_vs_shots.csv").open(encoding="utf-8", newline="") as file:
-        assert [row["query_split"] for row in csv.DictReader(file)] == ["test"]
+        assert {row["query_split"] for row in csv.DictReader(file)} == {"pooled"}
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
@@ -208,12 +209,14 @@ def test_a_gap_figure_says_what_must_be_said(tmp_path: Path) -> None:
         "partial: test 9741 of 11968",
         "5 shots",
         "parameters",
-        "relative gap = (A_id - A_ood) / A_id",
+        "relative gap = (Aid \N{MINUS SIGN} Aood) / Aid",
         "test and train queries pooled",
         "95% intervals",
-        "lines: random-effects fit on log10(parameters); light bands: one new model",
-        "unresolved: A_id may be 0",
-        "unresolved: A_id may be 0 (nearest)",
+        "random-effects fit on log10(parameters), with 95% intervals of the line (dark bands)",
+        "and of a new model (light bands)",
+        "verdict: undetermined",
+        "unresolved: Aid is too near 0 to divide by",
+        "unresolved (nearest)",
         "opt (untrained)",
         "nearest (no parameters)",
     ):
@@ -238,8 +241,9 @@ def test_a_fit_is_not_drawn_on_other_axes_than_its_own(tmp_path: Path) -> None:
 def test_where_every_gap_is_unresolved_the_figure_says_so(tmp_path: Path) -> None:
     nothing = tuple(replace(p, gap=None, unresolved_because="A_id is 0") for p in POINTS)
     text = drawn_text(replace(ANALYSIS, points=nothing, fits=()), changed(GAP), tmp_path)
-    assert text.count("no defined gap") == 2
-    assert text.count("unresolved: A_id") == 2
+    assert text.count("no resolved gap") == 2
+    assert text.count("unresolved (also nearest)") == 2
+    assert text.count("unresolved: Aid") == 1
 
 
 def test_a_panel_without_results_says_so(tmp_path: Path) -> None:
@@ -296,7 +300,8 @@ def test_accuracies_are_called_by_their_metric(metric: Metric, named: str, tmp_p
     assert named in drawn_text(analysis, recipe, tmp_path)
 
 
-def test_labels_do_not_lie_over_each_other() -> None:
+@pytest.mark.parametrize("form", ["web", "print"])
+def test_labels_do_not_lie_over_each_other(form: FigureForm) -> None:
     """The words of a crowded figure, as boxes: none meets another."""
     from icl_gap.plots.figure import build
 
@@ -311,7 +316,7 @@ def test_labels_do_not_lie_over_each_other() -> None:
         for dataset in ("cfq", "geoquery", "scan")
         for shots in (1, 5, 10)
     ]
-    figure = build(replace(ANALYSIS, points=tuple(points)), GAP, ["black", "blue"])
+    figure = build(replace(ANALYSIS, points=tuple(points)), GAP, ["black", "blue"], form)
     figure.canvas.draw()
     from matplotlib.text import Text
 

@@ -110,7 +110,7 @@ def test_a_recipe_can_be_made_in_python() -> None:
 def test_a_heat_map_is_a_kind_of_its_own_with_its_own_keys(tmp_path: Path) -> None:
     recipe = read_recipe(written(tmp_path, "name: f\nkind: heatmap\ny: gap\nquery_split: all\n"))
     assert isinstance(recipe, HeatmapRecipe)
-    for line, key in (("x: shots", "x"), ("panels: [family]", "panels"), ("page: [3.3]", "page")):
+    for line, key in (("x: shots", "x"), ("panels: [family]", "panels")):
         text = f"name: f\nkind: heatmap\ny: gap\n{line}\n"
         with pytest.raises(InputError, match="unknown key") as error:
             read_recipe(written(tmp_path, text))
