@@ -16,7 +16,7 @@ def report(
     other: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[OTHER]",
+            metavar="OTHER",
             help="A second results folder, to compare with the first on the same queries.",
             show_default=False,
         ),

@@ -218,6 +218,22 @@ def test_paper_shows_words_figures_and_tables_alone(page) -> None:
         page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
+def test_figures_are_dark_in_dark_mode_and_light_on_paper(page) -> None:
+    colours = (
+        "const under = document.querySelector('#first svg path[style*=ffffff]');"
+        "return [getComputedStyle(under).fill, getComputedStyle(document.body).backgroundColor,"
+        " getComputedStyle(document.querySelector('#first svg text')).fill]"
+    )
+    white, dark = "rgb(255, 255, 255)", "rgb(21, 24, 28)"
+    assert page.run(colours)[:2] == [white, white]
+    with page.media(prefers_color_scheme="dark"):
+        under, paper, text = page.run(colours)
+    assert under == paper == dark
+    assert all(int(part) > 200 for part in text.removeprefix("rgb(").rstrip(")").split(", "))
+    with page.media("print", prefers_color_scheme="dark"):
+        assert page.run(colours)[:2] == [white, white]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast_is_enough_in_light_and_dark(page, scheme) -> None:
     features = [{"name": "prefers-color-scheme", "value": scheme}]

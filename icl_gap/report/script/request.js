@@ -11,7 +11,7 @@ async function open() {
   const rank = ({ cell }) => `${cell.run ?? ""} ${cell.condition}`;
   found.sort((a, b) => rank(a).localeCompare(rank(b)));
   const dialog = byId("request");
-  dialog.replaceChildren(bar(found[0]), make("div", { cls: "body" },
+  dialog.replaceChildren(bar(found.find((one) => one.row === row)), make("div", { cls: "body" },
     queryAndGold(found[0]),
     make("div", { cls: "sides" }, ...found.map((one) => side(one, one.row === row))),
     twin < 0 ? make("p", { cls: "note" }, "There is no request for this query under the other condition.") : null));
