@@ -35,7 +35,7 @@ def report(
     against: AgainstOption = "n_params",
     estimated_sizes: EstimatedSizes = False,
 ) -> None:
-    """Write results as one HTML page, with every request; or compare two.
+    """Write results as one HTML page, or compare two.
 
     The page holds the answer in words, figures, tables and all requests. It is a single file and
     needs no network. Prompts are rebuilt from the benchmarks of the run; if these are not

@@ -18,16 +18,23 @@ const CHANGES = {
 const field = (name) => byId(`filter-${name}`);
 
 function fillFilters() {
+  const listed = report.cells.filter((cell) => cell.listed);
   for (const [name, key] of Object.entries(SELECTS)) {
-    const values = [...new Set(report.cells.map((cell) => String(cell[key])))];
+    const values = [...new Set(listed.map((cell) => String(cell[key])))];
     if (name === "shots" || name === "seed") values.sort((a, b) => a - b);
     fillSelect(name, values.map((value) => [value, name === "condition" ? value.toUpperCase() : value]));
   }
-  const others = report.outcomes.map((name, n) => [`${n}`, name]);
-  const used = new Set(report.outcome);
-  const outcomes = [others[1], others[0], ...others.slice(2).filter(([n]) => used.has(Number(n)))];
+  fillSelect("outcome", outcomeOptions());
+}
+
+/** The options of the filter of outcomes: where two results are compared, changes alone. */
+function outcomeOptions() {
   const pairs = Object.entries(paired()).map(([value, [label]]) => [value, label]);
-  fillSelect("outcome", report.runs ? pairs : report.cells.some((cell) => cell.twin !== null) ? [...outcomes, ...pairs] : outcomes);
+  if (report.runs) return pairs;
+  const used = new Set(report.outcome);
+  const [wrong, right, ...others] = report.outcomes.map((name, n) => [`${n}`, name]);
+  const single = [right, wrong, ...others.filter(([n]) => used.has(Number(n)))];
+  return report.cells.some((cell) => cell.twin !== null) ? [...single, ...pairs] : single;
 }
 
 const paired = () => (report.runs ? CHANGES : CONDITIONS);
@@ -45,7 +52,8 @@ function outcomeTest(value) {
   return (row) => {
     const twin = report.twin[row];
     if (twin < 0) return false;
-    const [first, second] = report.runs || report.cells[report.cellOf[row]].condition !== "id" ? [twin, row] : [row, twin];
+    const isFirst = !report.runs && report.cells[report.cellOf[row]].condition === "id";
+    const [first, second] = isFirst ? [row, twin] : [twin, row];
     return pair[1](report.outcome[first], report.outcome[second]);
   };
 }

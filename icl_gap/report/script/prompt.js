@@ -36,19 +36,29 @@ function prompt(one) {
   const template = report.templates[cell.template];
   const hash = make("p", { cls: "note", "data-hash": "" }, `sha256 as recorded: ${record.prompt_sha256}`);
   const missing = [query, ...exemplars].some(([, source]) => source === null);
-  if (missing || !template) {
-    const ids = exemplars.map(([id], n) => `${n + 1}. ${id}`).join("\n");
-    return [make("p", { cls: "note" }, "Exemplars by id:"), make("pre", { cls: "prompt", tabindex: "0" }, visible(ids) || "none"), hash];
-  }
-  if (record.chat && !cell.chat) {
-    hash.textContent = `Sent as messages, in a form that this page does not know; sha256 as recorded: ${record.prompt_sha256}`;
-  }
+  if (missing || !template) return [...exemplarsById(exemplars), hash];
   const messages = record.chat && cell.chat ? messagesOf(one, template) : null;
-  const pieces = messages ? messages.flatMap(({ pieces: some }) => some) : piecesOf(one, template);
-  if (messages) check(asPython(messages.map(({ role, pieces: some }) => [role, plain(some)])), record.prompt_sha256, hash, ["These are", "the messages"]);
-  else if (!record.chat) check(plain(pieces), record.prompt_sha256, hash, ["This is", "the prompt"]);
-  const box = make("div", { cls: "prompt text", tabindex: "0", role: "group", "aria-label": "Prompt" }, ...folded(pieces, one, template));
+  const pieces = messages ? messages.flatMap((message) => message.pieces) : piecesOf(one, template);
+  checkPrompt(record, messages, pieces, hash);
+  const box = make("div", { cls: "prompt text", tabindex: "0", role: "group", "aria-label": "Prompt" },
+    ...folded(pieces, one, template));
   return [marksAndFolds(box), box, hash];
+}
+
+function exemplarsById(exemplars) {
+  const ids = exemplars.map(([id], n) => `${n + 1}. ${id}`).join("\n");
+  return [make("p", { cls: "note" }, "Exemplars by id:"),
+    make("pre", { cls: "prompt", tabindex: "0" }, visible(ids) || "none")];
+}
+
+/** Say whether the prompt shown is the one that was sent, as far as the page knows its form. */
+function checkPrompt({ chat, prompt_sha256: recorded }, messages, pieces, note) {
+  if (messages) {
+    const sent = messages.map((message) => [message.role, plain(message.pieces)]);
+    check(asPython(sent), recorded, note, ["These are", "the messages"]);
+  } else if (chat) {
+    note.textContent = `Sent as messages, in a form that this page does not know; sha256 as recorded: ${recorded}`;
+  } else check(plain(pieces), recorded, note, ["This is", "the prompt"]);
 }
 
 /** The text of some pieces of a prompt. */
@@ -61,12 +71,14 @@ function marksAndFolds(box) {
     const open = folds.some((each) => !each.open);
     folds.forEach((each) => { each.open = open; });
   } } }, "Unfold or fold all");
-  return make("p", { cls: "note" }, "Marked in the exemplars: ", make("mark", { cls: "word" }, "words of the query"), " and ",
+  return make("p", { cls: "note" }, "Marked in the exemplars: ",
+    make("mark", { cls: "word" }, "words of the query"), " and ",
     make("mark", { cls: "token" }, "tokens of its gold target"), ". ", folds.length ? fold : null);
 }
 
 /** A piece of a prompt: the number of its exemplar, or 0, and a box with its text. */
-const piece = (exemplar, parts, role = null) => ({ exemplar, role, box: make("span", { "data-piece": "" }, ...parts) });
+const piece = (exemplar, parts) =>
+  ({ exemplar, role: null, box: make("span", { "data-piece": "" }, ...parts) });
 
 /** The pieces of the prompt; their joined text is exactly the prompt. */
 function piecesOf(one, template) {

@@ -52,7 +52,10 @@ function answered({ record, query }) {
   const [left, right, aligned] = difference(gold, predicted);
   if (query[2] !== null) parts.push(labelled("Gold", left, gold.length, "del"));
   parts.push(labelled("Predicted", query[2] === null ? [[0, predicted]] : right, predicted.length, "ins"));
-  if (!aligned) parts.push(make("p", { cls: "note" }, "Too long to align: everything between the first and the last difference is marked."));
+  if (!aligned) {
+    parts.push(make("p", { cls: "note" },
+      "Too long to align: everything between the first and the last difference is marked."));
+  }
   const marked = left.some(([off]) => off) || right.some(([off]) => off);
   if (query[2] !== null && !marked && gold.trim() !== predicted) {
     parts.push(make("p", { cls: "note" }, "The tokens are the same; the white space between them is not."));
