@@ -218,8 +218,8 @@ def _by_condition(info: CellInfo) -> Side:
 def _chat_form(info: CellInfo) -> dict[str, Any] | None:
     """Return the form of a cell's messages and the rule of its answers; None where none are sent.
 
-    The model's key names the form: under `chat` for a model that runs here; for one of a server only
-    where it is not the default.
+    The model's key names the form: under `chat` for a model that runs here; for one of a server
+    only where it is not the default.
     """
     if info.provenance.get("api") != "chat":
         return None
