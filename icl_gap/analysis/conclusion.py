@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log10
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from icl_gap.analysis.analyze import Analysis
 from icl_gap.analysis.estimate import Estimate
@@ -18,8 +18,13 @@ from icl_gap.analysis.scaling.scale import SCALES
 from icl_gap.analysis.scaling.slopes import CommonSlope, GapFit, Verdict
 from icl_gap.text import plain_number, shots_text, signed_interval, signed_number
 
+if TYPE_CHECKING:
+    from icl_gap.analysis.power import Remedy
+
 REMEDY_SLOPE = -0.1
 """Slope that a remedy is to detect: a tenth of the gap for ten times the scale."""
+TOO_FEW_MODELS = "It takes models of at least three sizes that solve some queries."
+"""Remedy where there are too few models to say more."""
 QUESTION = "Does scale close the compositional generalization gap?"
 
 
@@ -50,6 +55,12 @@ class QuestionAnswer:
     remedy: str
     """The cheapest way to detect a slope of `REMEDY_SLOPE`; empty if the verdict is determined."""
     fits: tuple[FitAnswer, ...]
+    slope: GapFit | CommonSlope
+    """The slope that the verdict is on."""
+    curves: tuple[GapFit, ...]
+    """The fits that `fits` tells of."""
+    needed: Remedy | None
+    """The numbers of `remedy`; None if there is none, or too few models to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,8 @@ def _lead(answers: Sequence[QuestionAnswer], margin: float) -> str:
         "undetermined": "is undetermined in",
     }
     if counts["undetermined"] == len(answers):
-        return f"Undetermined in all {len(answers)} cases (a family on a benchmark each)."
+        cases = "both" if len(answers) == 2 else f"all {len(answers)}"
+        return f"Undetermined in {cases} cases (a family on a benchmark each)."
     parts = [f"{names[verdict]} {n}" for verdict, n in counts.items() if n]
     listed = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
     return f"Of {len(answers)} cases (a family on a benchmark), the gap {listed}."
@@ -131,6 +143,8 @@ def _answer(
 ) -> QuestionAnswer:
     single = [fit for fit in fits if fit.query_split != "pooled"]
     slope = common or next(iter(single or fits))
+    undetermined = slope.verdict == "undetermined"
+    needed = _find_remedy(analysis, single or fits) if undetermined else None
     return QuestionAnswer(
         family=fits[0].family,
         benchmark=fits[0].benchmark,
@@ -139,8 +153,11 @@ def _answer(
         because=slope.because,
         largest=_at_largest(single or fits),
         sides=" ".join(_between_sides(analysis, single)),
-        remedy=_remedy(analysis, single or fits) if slope.verdict == "undetermined" else "",
+        remedy=(needed.sentence if needed else TOO_FEW_MODELS) if undetermined else "",
         fits=tuple(_fit_answer(fit) for fit in fits),
+        slope=slope,
+        curves=tuple(fits),
+        needed=needed,
     )
 
 
@@ -191,10 +208,11 @@ def _between_sides(analysis: Analysis, fits: Sequence[GapFit]) -> Iterable[str]:
                 yield f"Test less train: {signed_number(side.contrast.value)} {ends}."
 
 
-def _remedy(analysis: Analysis, fits: Sequence[GapFit]) -> str:
+def _find_remedy(analysis: Analysis, fits: Sequence[GapFit]) -> Remedy | None:
     """Return what it would take to detect a slope of `REMEDY_SLOPE` on the curve that tells most.
 
     The standard error of a gap is taken from the median width of the resolved gaps' intervals.
+    Returns None with too few models.
     """
     from statistics import NormalDist, median
 
@@ -211,7 +229,7 @@ def _remedy(analysis: Analysis, fits: Sequence[GapFit]) -> str:
     number = max(widths, key=lambda n: (len(widths[n]), -sum(widths[n])))
     fit, known = fits[number], widths[number]
     if len(set(fit.scales)) < FEWEST_MODELS or not known:
-        return "It takes models of at least three sizes that solve some queries."
+        return None
     error = median(known) / (2 * NormalDist().inv_cdf((1 + analysis.confidence) / 2))
     return find_remedy(
         [log10(scale) for scale in fit.scales],
@@ -219,7 +237,7 @@ def _remedy(analysis: Analysis, fits: Sequence[GapFit]) -> str:
         n_queries,
         slope=REMEDY_SLOPE,
         between_model_sd=round(fit.between_model_sd.value, 2),
-    ).sentence
+    )
 
 
 def _fit_answer(fit: GapFit) -> FitAnswer:

@@ -13,7 +13,7 @@ import sys
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from itertools import chain, count
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -49,6 +49,20 @@ TWINS: Mapping[Condition, Condition] = MappingProxyType(
 )
 """Condition whose requests the page shows beside those of each."""
 
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A cell's place among cells whose requests the page shows beside each other."""
+
+    group: str
+    """Text that such cells have in common."""
+    name: str
+    beside: str
+    """The name of the cell to show beside this one."""
+    run: str | None = None
+    """The results that it is from, where two are compared."""
+
+
 ExampleKey = str | tuple[str, str]
 """The id of an example; or those of the two that its source and its target are taken from."""
 
@@ -73,16 +87,21 @@ class RequestData:
         self._known: dict[str, Mapping[str, Example]] = {}
         self._query, self._outcome, self._divergence = array("I"), array("B"), array("i")
         self._cells: list[dict[str, Any]] = []
-        self._peers: defaultdict[str, dict[Condition, int]] = defaultdict(dict)
-        """Cells that differ in their condition alone."""
+        self._peers: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        """The cells of each group by their names, e.g. those that differ in their condition."""
+        self._beside: list[str] = []
         self._outcomes = {name: n for n, name in enumerate(OUTCOMES)}
         self._templates: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._query)
 
-    def add(self, cell: CellResult) -> Counter[str]:
+    def add(self, cell: CellResult, side: Side | None = None) -> Counter[str]:
         """Add a cell.
+
+        Args:
+            cell: The cell.
+            side: Its place beside others; by default beside its twin under the other condition.
 
         Returns:
             The number of its requests with each status.
@@ -96,7 +115,7 @@ class RequestData:
             self._outcome.append(self._code(record))
             position = -1 if record.divergence is None else record.divergence.position
             self._divergence.append(position)
-        self._describe(info, len(cell.records))
+        self._describe(info, len(cell.records), side or _by_condition(info))
         self._cells[-1]["blocks"] = [
             [
                 self._blocks.add(_lists(rows, numbers)),
@@ -107,12 +126,17 @@ class RequestData:
         ]
         return Counter(record.status for record in cell.records)
 
-    def finish(self) -> int:
-        """Add the last blocks, and return the number of the block that lists all others."""
+    def finish(self, runs: Sequence[str] | None = None) -> int:
+        """Add the last blocks, and return the number of the block that lists all others.
+
+        Args:
+            runs: The names of two results that are compared.
+        """
         positions, texts = self._keep_texts()
         return self._blocks.add_json(
             {
                 "cells": self._cells,
+                "runs": runs,
                 "templates": [json.loads(template) for template in self._templates],
                 "outcomes": list(self._outcomes),
                 "metric": self._metric,
@@ -131,27 +155,24 @@ class RequestData:
         )
 
     def _code(self, record: Record) -> int:
-        if record.status != "scored":
-            return self._outcomes.setdefault(record.status, len(self._outcomes))
-        hit = record.scores.get(self._metric)
-        return 2 if hit is None else int(hit)
+        return self._outcomes.setdefault(outcome_of(record, self._metric), len(self._outcomes))
 
-    def _describe(self, info: CellInfo, rows: int) -> None:
-        """Add the description of a cell, and link it to its twin under the other condition."""
+    def _describe(self, info: CellInfo, rows: int, side: Side) -> None:
+        """Add the description of a cell, and link it to the cell beside it."""
         here = len(self._cells)
-        spec = {key: value for key, value in info.spec.items() if key != "condition"}
-        both = (info.model, info.dataset, info.split, info.query_split, info.shots, info.seed)
-        peers = self._peers[browser_json([*both, spec])]
+        peers = self._peers[side.group]
         template = browser_json(info.spec.get("template"))
         described = {name: getattr(info, name) for name in CELL_FIELDS}
         described["rows"] = rows
         described["template"] = self._templates.setdefault(template, len(self._templates))
         described["chat"] = _chat_form(info)
+        described["run"] = side.run
         described["info"] = self._blocks.add_json({"spec": info.spec, "made with": info.provenance})
         self._cells.append(described)
-        peers[info.condition] = here
-        for condition, number in peers.items():
-            self._cells[number]["twin"] = peers.get(TWINS[condition])
+        self._beside.append(side.beside)
+        peers[side.name] = here
+        for number in peers.values():
+            self._cells[number]["twin"] = peers.get(self._beside[number])
 
     def _keep_texts(self) -> tuple[int, list[int]]:
         """Add the texts, those of queries first, and the position of each example's text."""
@@ -179,15 +200,32 @@ class RequestData:
         return [id_, example.source, other.target]
 
 
+def outcome_of(record: Record, metric: Metric) -> str:
+    """Return one of `OUTCOMES`, or the status of a request without a score."""
+    if record.status != "scored":
+        return record.status
+    hit = record.scores.get(metric)
+    return "not known" if hit is None else "right" if hit else "wrong"
+
+
+def _by_condition(info: CellInfo) -> Side:
+    """Return the place of a cell among those that differ from it in their condition alone."""
+    spec = {key: value for key, value in info.spec.items() if key != "condition"}
+    both = (info.model, info.dataset, info.split, info.query_split, info.shots, info.seed)
+    return Side(browser_json([*both, spec]), info.condition, TWINS[info.condition])
+
+
 def _chat_form(info: CellInfo) -> dict[str, Any] | None:
     """Return the form of a cell's messages and the rule of its answers; None where none are sent.
 
-    The model's key names the form only where it is not the default.
+    The model's key names the form: under `chat` for a model that runs here; for one of a server
+    only where it is not the default.
     """
     if info.provenance.get("api") != "chat":
         return None
     model = info.spec.get("model")
     known = model if isinstance(model, dict) else {}
+    known = known.get("chat") or known
     return {
         "exemplars": known.get("exemplars", "turns"),
         "system": known.get("system"),

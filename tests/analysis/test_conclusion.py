@@ -81,7 +81,7 @@ def test_several_cases_are_counted() -> None:
     assert len(said.answers) == 2
     assert said.lead == "Of 2 cases (a family on a benchmark), the gap narrows with scale in 2."
     flat = conclude(analysis_of([*SIZES[1:5], *bloom[1:5]], 0.04))
-    assert flat.lead == "Undetermined in all 2 cases (a family on a benchmark each)."
+    assert flat.lead == "Undetermined in both cases (a family on a benchmark each)."
 
 
 def test_too_few_sizes_have_no_line_and_no_answer() -> None:

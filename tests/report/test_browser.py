@@ -43,9 +43,9 @@ def test_all_requests_are_listed(page) -> None:
         ("outcome", "1", 36),
         ("outcome", "id-only", 24),
         ("outcome", "ood-only", 0),
-        ("from", "1", 12),
-        ("from", "2", 0),
-        ("to", "0", 0),
+        ("from", "2", 12),
+        ("from", "3", 0),
+        ("to", "1", 0),
     ],
 )
 def test_filters(page, name, value, n) -> None:
@@ -97,12 +97,18 @@ def test_an_opened_request_stands_beside_its_twin(page) -> None:
     gold = page.texts("#request .body > div > div .text")
     assert page.texts("#request [data-condition=ood] del") == [f" {gold[1].split()[1]}"]
     assert "it was not decoded further" in page.texts("#request [data-condition=ood]")[0]
+    expected = gold[1].split()[1]
+    where = f"Wrong at token 2: expected {expected}, got X."
+    assert page.texts("#request .where") == [where]
 
 
 def test_the_prompt_shown_is_the_prompt_that_was_hashed(page, study) -> None:
     page.open()
     recorded = [cell.records[0].prompt_sha256 for cell in list(study)[:2]]
-    shown = page.texts("#request pre.prompt")
+    shown = [
+        "".join(page.texts(f"#request [data-condition={condition}] [data-piece]"))
+        for condition in ("id", "ood")
+    ]
     assert [hashlib.sha256(text.encode()).hexdigest() for text in shown] == recorded
     page.until("return document.querySelectorAll('#request [data-hash=same]').length === 2")
 
@@ -124,10 +130,25 @@ def test_the_prompts_of_controls_are_shown_as_they_were(opened, toy_card, tmp_pa
     page.until("return document.querySelectorAll('#request [data-hash=same]').length === 2")
 
 
+def test_exemplars_fold_one_by_one_and_all_at_once(page) -> None:
+    page.open()
+    side = "#request [data-condition=id]"
+    folds = f"[...document.querySelectorAll('{side} .exemplar')].map(e => e.open)"
+    assert page.run(f"return {folds}") == [False, False]
+    sources = [text.splitlines()[0] for text in page.texts(f"{side} .exemplar [data-piece]")]
+    heads = page.texts(f"{side} .exemplar summary")
+    assert [f"Q: {head.partition('. ')[2]}" for head in heads] == sources
+    page.run(f"document.querySelector('{side} .exemplar summary').click()")
+    assert page.run(f"return {folds}") == [True, False]
+    for both in (True, False):
+        page.run(f"document.querySelector('{side} .prompt').previousSibling.lastChild.click()")
+        assert page.run(f"return {folds}") == [both, both]
+
+
 def test_words_that_exemplars_cover_are_marked(page) -> None:
     page.open()
     words = page.texts("#request .body > div > div .text")[0].split()
-    marked = set(page.texts("#request [data-condition=id] pre.prompt mark.word"))
+    marked = set(page.texts("#request [data-condition=id] [data-piece] mark.word"))
     missing = set(page.texts("#request [data-condition=id] .uncovered"))
     assert marked <= set(words)
     assert marked | {word for word in missing if word in words} == set(words)
@@ -167,18 +188,6 @@ def test_a_link_keeps_filters_and_the_opened_request(page) -> None:
     assert page.count == "12 of 48 requests"
 
 
-def test_nothing_is_wider_than_a_telephone(page) -> None:
-    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
-        page.settle()
-        assert page.run("return document.documentElement.scrollWidth") <= 400
-        page.open()
-        assert page.run("return document.getElementById('request').scrollWidth") <= 400
-    finally:
-        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-
-
 def test_numbers_sort_by_their_size_and_what_is_unknown_comes_last(page) -> None:
     page.run(
         "const table = document.getElementById('gap-table');"
@@ -195,12 +204,34 @@ def test_paper_shows_words_figures_and_tables_alone(page) -> None:
     visible = "return document.querySelector(arguments[0]).checkVisibility()"
     page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
-        for selector in ("#answer .lead", "#figures svg", "#gap-table", "#provenance dl"):
+        for selector in (
+            "#first .lead",
+            "#first svg",
+            "#figures svg",
+            "#gap-table",
+            "#provenance dl",
+        ):
             assert page.run(visible, selector)
         for selector in ("#list", "#filters", "nav"):
             assert not page.run(visible, selector)
     finally:
         page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_figures_are_dark_in_dark_mode_and_light_on_paper(page) -> None:
+    colours = (
+        "const under = document.querySelector('#first svg path[style*=ffffff]');"
+        "return [getComputedStyle(under).fill, getComputedStyle(document.body).backgroundColor,"
+        " getComputedStyle(document.querySelector('#first svg text')).fill]"
+    )
+    white, dark = "rgb(255, 255, 255)", "rgb(21, 24, 28)"
+    assert page.run(colours)[:2] == [white, white]
+    with page.media(prefers_color_scheme="dark"):
+        under, paper, text = page.run(colours)
+    assert under == paper == dark
+    assert all(int(part) > 200 for part in text.removeprefix("rgb(").rstrip(")").split(", "))
+    with page.media("print", prefers_color_scheme="dark"):
+        assert page.run(colours)[:2] == [white, white]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -300,6 +331,9 @@ def test_a_whole_wrong_answer_is_compared_token_by_token(opened, tmp_path) -> No
 
     page = opened(save_study(tmp_path / "s", save_card(tmp_path / "data"), answers))
     page.open()
+    gold = page.texts("#request .body > div > div .text")[1].split()
+    where = f"Wrong at word 2: expected {gold[1]}, got no."
+    assert page.texts("#request [data-condition=id] .where") == [where]
     assert page.texts("#request [data-condition=id] ins") == ["no", "more"]
     assert page.texts("#request [data-condition=id] del") == []
 
@@ -314,9 +348,9 @@ def test_a_study_of_a_server_shows_the_tokens_that_it_counted(opened, toy_card, 
     for condition in ("id", "ood"):
         facts = page.texts(f"#request [data-condition={condition}] .facts div")
         assert "Tokens counted by the server7 read, 3 written" in facts
-    page.run("document.querySelector('#request [data-condition=id] details').open = true")
+    page.run("document.querySelector('#request [data-condition=id] .record').open = true")
     page.settle()
-    record = json.loads(page.texts("#request [data-condition=id] details pre")[0])
+    record = json.loads(page.texts("#request [data-condition=id] .record pre")[0])
     counts = {"prompt_tokens": 7, "completion_tokens": 3}
     assert record["usage"] == {**counts, "reasoning_tokens": None, "cached_tokens": None}
     assert page.faults() == []

@@ -98,8 +98,8 @@ def test_what_is_no_regular_file_is_not_written_through_nor_replaced(tmp_path) -
 def test_a_drawing_gets_a_name() -> None:
     text = '<svg a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
     assert embed_svg(text, 'a "title"') == (
-        '<svg role="img" aria-label="a &#34;title&#34;. The table of gaps gives the numbers."  '
-        'a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
+        '<svg role="img" aria-label="a &#34;title&#34;. The table of gaps gives the numbers." '
+        'fill="currentColor"  a="b"><g id="x"/><use href="#x" clip-path="url(#y)"/></svg>'
     )
 
 

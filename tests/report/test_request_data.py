@@ -12,6 +12,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from analysis import synthetic
 from studies import right_or_wrong, save_card, save_study
 from toys import sweep
 
@@ -143,6 +144,19 @@ def test_what_a_server_counted_is_kept_as_an_object(tmp_path) -> None:
     first, second, *_ = json.loads(content[about["cells"][0]["blocks"][0][2]])
     assert first[at] == asdict(Usage(prompt_tokens=1_200, completion_tokens=3))
     assert second[at] is None
+
+
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("form", ["text", "turns"])
+def test_the_form_of_messages_is_that_of_the_model(form, local) -> None:
+    chat = {"exemplars": form, "system": "Hm."}
+    spec = {"model": {"kind": "transformers", "chat": chat} if local else chat}
+    about = {"api": "chat", "answer": "first_line"}
+    requests = RequestData(blocks := CompressedBlocks(io.BytesIO()), SweepTexts(), "raw")
+    requests.add(synthetic.cell("id", [True], spec=spec, provenance=about))
+    start = requests.finish()
+    found = json.loads(unpacked(blocks)[start])
+    assert found["cells"][0]["chat"] == {**chat, "answer": "first_line"}
 
 
 def test_a_shuffled_exemplar_shows_the_source_of_one_and_the_target_of_another(
