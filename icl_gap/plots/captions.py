@@ -36,9 +36,14 @@ def curve_caption(plan: FigurePlan) -> str:
         else "",
         "larger markers: more parameters" if len({mark.weight for mark in marks}) > 1 else "",
         f"dotted: gaps of {', '.join(f'{gap:.0%}' for gap in ISO_GAPS)}" if plan.guided else "",
-        conclude(plan.analysis).lead.rstrip(".") if plan.fits else "",
+        _clause(conclude(plan.analysis).lead) if plan.fits else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _clause(sentence: str) -> str:
+    """Return a sentence as a part of another."""
+    return f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}"
 
 
 def _intervals(plan: FigurePlan) -> str:
