@@ -68,6 +68,8 @@ const WITHOUT_ANSWER = {
   truncated: "The bound of tokens came while the model was still thinking, so there is no answer.",
   "ran on": "The bound of tokens came after the answer had begun, and the rule finds none in it.",
   "no answer": "The rule finds no answer in the response.",
+  refused: "The model refused to answer.",
+  filtered: "A content filter stopped the response.",
 };
 
 /** The whole response of a chat, with its reasoning, folded unless nothing was extracted from it. */
