@@ -77,7 +77,8 @@ def kept(results: Results) -> dict[str, Any]:
         | {"gaps": each.gaps()}
         for each in read_checks(results.folder)
     ]
-    return {"made_with": made, "queries": queries, "cells": cells, "precision": checks}
+    ids = {side: " ".join(each) for side, each in queries.items()}
+    return {"made_with": made, "queries": ids, "cells": cells, "precision": checks}
 
 
 def _verdict(record: Record, metric: str) -> str:
@@ -94,7 +95,8 @@ def _strict(records: Sequence[Record]) -> dict[str, str]:
 def cells_of(part: Part) -> Iterator[CellResult]:
     """Make the cells of a part anew, as far as its verdicts go."""
     for number, cell in enumerate(part["cells"]):
-        ids = part["queries"][f"{cell['dataset']}/{cell['split']}/{cell['query_split']}"]
+        side = f"{cell['dataset']}/{cell['split']}/{cell['query_split']}"
+        ids = part["queries"][side].split()
         info = CellInfo(
             **{name: cell[name] for name in _CELL},
             key=f"{number:064x}",

@@ -29,6 +29,24 @@ def test_every_part_is_of_a_sweep_and_kept_whole() -> None:
             assert {*cell["raw"]} <= {"0", "1"}
 
 
+def test_what_the_page_says_of_geoquery_holds() -> None:
+    cells = [*cells_of(read_parts()["geoquery"])]
+    points = [each for each in analyze(frame_of(cells)).points if each.query_split == "pooled"]
+    gaps = {(each.model, each.shots): each.gap for each in points}
+    assert len(gaps) == 6
+    assert all(gap is not None and gap.low > 0 for gap in gaps.values())
+    right = {(each.model, each.shots): each.a_id.value for each in points}
+    small, large = "gemma-3-270m", "qwen2.5-coder-0.5b"
+    for shots in (1, 5, 10):
+        assert gaps[small, shots].value > gaps[large, shots].value
+        assert right[small, shots] < right[large, shots]
+    for model in (small, large):
+        assert right[model, 1] < right[model, 5] < right[model, 10]
+        one, ten = gaps[model, 1], gaps[model, 10]
+        assert one.low < ten.high
+        assert ten.low < one.high
+
+
 def test_kept_verdicts_give_the_gaps_of_the_results(toy_card: str, tmp_path: Path) -> None:
     results = evaluate_sweep(sweep(toy_card), tmp_path / "out")
     part = json.loads(json.dumps(kept(results)))
