@@ -7,6 +7,7 @@ writes the page's tables anew.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections import Counter
@@ -94,12 +95,14 @@ def _strict(records: Sequence[Record]) -> dict[str, str]:
 
 def cells_of(part: Part) -> Iterator[CellResult]:
     """Make the cells of a part anew, as far as its verdicts go."""
-    for number, cell in enumerate(part["cells"]):
+    for cell in part["cells"]:
         side = f"{cell['dataset']}/{cell['split']}/{cell['query_split']}"
         ids = part["queries"][side].split()
         info = CellInfo(
             **{name: cell[name] for name in _CELL},
-            key=f"{number:064x}",
+            key=hashlib.sha256(
+                json.dumps([cell[name] for name in (*_CELL, "spec")]).encode()
+            ).hexdigest(),
             trained=True,
             partial=None,
             n_queries=len(ids),

@@ -47,6 +47,15 @@ def test_what_the_page_says_of_geoquery_holds() -> None:
         assert ten.low < one.high
 
 
+def test_what_the_page_says_of_the_largest_model_holds() -> None:
+    cells = [cell for name in ("geoquery", "largest") for cell in cells_of(read_parts()[name])]
+    points = analyze(frame_of(cells)).points
+    gaps = {p.model: p.gap for p in points if p.query_split == "pooled" and p.shots == 5}
+    largest = gaps.pop("qwen2.5-coder-1.5b")
+    assert all(largest.value < gap.value for gap in gaps.values())
+    assert largest.high > gaps["qwen2.5-coder-0.5b"].low
+
+
 def test_kept_verdicts_give_the_gaps_of_the_results(toy_card: str, tmp_path: Path) -> None:
     results = evaluate_sweep(sweep(toy_card), tmp_path / "out")
     part = json.loads(json.dumps(kept(results)))
