@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from openai import (
@@ -49,7 +47,7 @@ from icl_gap.models.server.sglang_native import (
     read_native_body,
 )
 from icl_gap.models.server.stops import Stops
-from icl_gap.models.server.transport import BoundedClient, RefusedBodyError
+from icl_gap.models.server.transport import RefusedBodyError
 from icl_gap.models.spec import OpenAISpec
 from icl_gap.schema import Usage
 
@@ -59,8 +57,6 @@ _BILLED = (_OK, None)
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 20.0
 """Bounds of the back-off, in seconds."""
-_LIBRARIES = ("openai", "httpx2", "httpcore2", "httpx", "httpcore")
-"""Libraries that log each request, some with its headers."""
 
 
 class Client:
@@ -279,36 +275,3 @@ def _most_of(fields: Mapping[str, Any]) -> Usage:
         case {"text": sent} | {"prompt": sent}:
             pass
     return most_usage(sent, fields["max_tokens"])
-
-
-@asynccontextmanager
-async def connect(
-    spec: OpenAISpec, key: str | None, budget: Budget, stops: Stops, parameters: Parameters
-) -> AsyncIterator[Client]:
-    """Open a connection to a server, and close it afterwards.
-
-    Args:
-        spec: The model.
-        key: The API key; None where the server needs none.
-        budget: Limits on requests and cost.
-        stops: Support of the server for stop strings, which requests update.
-        parameters: Parameters of all requests.
-    """
-    _silence_libraries()
-    async with AsyncOpenAI(
-        base_url=spec.base_url,
-        api_key=key or "none",
-        max_retries=0,
-        timeout=spec.timeout,
-        http_client=BoundedClient(),
-    ) as openai:
-        yield Client(openai, spec, key, budget=budget, stops=stops, parameters=parameters)
-
-
-def _silence_libraries() -> None:
-    """Keep libraries from logging requests and responses, at any level that the user has set."""
-    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in _LIBRARIES]
-    for name in {*_LIBRARIES, *known}:
-        logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < logging.WARNING:
-            logger.setLevel(logging.WARNING)

@@ -15,8 +15,9 @@ from icl_gap.models.hf.tokenizer import TextTokenizer
 from icl_gap.models.identity import Identity
 from icl_gap.models.server.budget import Budget
 from icl_gap.models.server.chat_exchange import respond_in_chat
-from icl_gap.models.server.client import Client, connect
+from icl_gap.models.server.client import Client
 from icl_gap.models.server.completion_exchange import CompletionExchange
+from icl_gap.models.server.connection import connect
 from icl_gap.models.server.failures import LONGEST_ADVICE, redacted
 from icl_gap.models.server.parallel import in_parallel
 from icl_gap.models.server.parameters import Parameters
