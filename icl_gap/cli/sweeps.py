@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import starmap
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from icl_gap.evaluation.estimates import ComputeCost, PromptCounts
     from icl_gap.evaluation.planning import Plan
     from icl_gap.models.hf.memory import MemoryFit
+    from icl_gap.plots import FigureRecipe
     from icl_gap.schema import CellInfo
 
 
@@ -85,7 +86,7 @@ def run(
     `--models`, `--shots` and `--limit` try a part of it, into a folder of its own.
     """
     from icl_gap.cli.answer import show_answer, spent_line
-    from icl_gap.cli.results import analysis_of, figure_line
+    from icl_gap.cli.results import analysis_of
     from icl_gap.evaluation.config import read_sweep
     from icl_gap.evaluation.planning import outline_sweep
     from icl_gap.evaluation.runner import evaluate_sweep
@@ -103,7 +104,8 @@ def run(
             plan = plan.only(models) if models else plan
             found = evaluate_sweep(plan, folder, progress=show_progress)
     except KeyboardInterrupt:
-        said: dict[str, Sequence[object]] = {
+        warn(f"stopped; what was answered is kept in {folder}")
+        given: dict[str, Sequence[object]] = {
             "--out": [out],
             "--shard": [shard],
             "--executor": [executor],
@@ -111,22 +113,39 @@ def run(
             "--shots": shots or (),
             "--limit": [limit],
         }
-        warn(f"stopped; what was answered is kept in {folder}")
-        given = [f" {name} {v}" for name, values in said.items() for v in values if v is not None]
-        warn(f"to go on: icl-gap run {sweep}{''.join(given)}")
+        warn(f"to go on: icl-gap run {sweep}{_written(given)}")
         raise typer.Exit(INTERRUPTED) from None
     analysis = analysis_of(found)
-    drawn = list(draw_figures(analysis, recipes, folder / FIGURES))
-    files = [
-        f"note: {recipe.name} is not drawn: {found}"
-        for recipe, found in drawn
-        if isinstance(found, AnalysisError)
-    ]
-    if figures := [found for _, found in drawn if not isinstance(found, AnalysisError)]:
-        files.append(figure_line(*figures))
+    files = list(_figure_lines(draw_figures(analysis, recipes, folder / FIGURES)))
     files.append(f"records: {folder / 'cells'}; as a page: icl-gap report {folder}")
     files += [line for line in [spent_line(folder)] if line]
     show_answer(found, analysis, verbose=verbose, files=files)
+
+
+def _written(options: Mapping[str, Sequence[object]]) -> str:
+    """Return options as a command line has them, those that were not given left out."""
+    return "".join(
+        f" {name} {value}"
+        for name, values in options.items()
+        for value in values
+        if value is not None
+    )
+
+
+def _figure_lines(
+    drawn: Iterable[tuple[FigureRecipe, list[Path] | AnalysisError]],
+) -> Iterator[str]:
+    """Yield why some figures are not drawn, and then where the others are."""
+    from icl_gap.cli.results import figure_line
+
+    figures = []
+    for recipe, found in drawn:
+        if isinstance(found, AnalysisError):
+            yield f"note: {recipe.name} is not drawn: {found}"
+        else:
+            figures.append(found)
+    if figures:
+        yield figure_line(*figures)
 
 
 def plan(
