@@ -52,7 +52,7 @@ PLAIN = """\
 
 
 def chatting_nano(
-    folder: Path, template: str | None = PLAIN, *, name: str = "nano-codegen-s", **settings: Any
+    folder: Path, template: str | None = PLAIN, *, name: str = "nano-codegen-m", **settings: Any
 ) -> Path:
     """Write a nano model that takes a chat, and ends its message at a newline.
 

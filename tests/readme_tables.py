@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nano_cards import exact_match_table
+
 from icl_gap.data import DatasetCard, list_cards
 from icl_gap.evaluation.config import DatasetEntry, SweepSpec
 from icl_gap.evaluation.sweep_schema import sweep_schema
@@ -163,6 +165,7 @@ def card_row(card: DatasetCard) -> str:
 
 TABLES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "datasets/README.md": {"cards": card_table},
+    "icl_gap/nano/README.md": {"exact match": exact_match_table},
     "plots/README.md": {"keys": recipe_table},
     "sweeps/README.md": {
         "keys of a sweep": lambda: spec_table(SweepSpec, first=("name", "datasets", "models")),

@@ -16,18 +16,20 @@ from icl_gap.plots import nothing_to_draw, read_recipe
 from icl_gap.results import open_results
 from icl_gap.specs import check_spec
 
+FIRST = {"training_seeds": [0]}
+
 
 def test_models_of_a_family_are_planned_at_the_place_of_their_entry() -> None:
-    named = ["nearest", {"family": "nano-codegen", "sizes": ["xxs", "s"], "shots": [2]}]
+    named = ["nearest", {"family": "nano-codegen", "sizes": ["xxs", "m"], **FIRST, "shots": [2]}]
     plan = plan_sweep(sweep("scan", models=named, seeds=[0]))
     named = {cell.info.model: cell.model for cell in plan.cells}
-    assert list(named) == ["nearest", "nano-codegen-xxs", "nano-codegen-s"]
+    assert list(named) == ["nearest", "nano-codegen-xxs", "nano-codegen-m"]
     assert [each.place for each in named.values()] == ["models[0]", "models[1]", "models[1]"]
-    assert named["nano-codegen-s"].shots_place == "models[1].shots"
+    assert named["nano-codegen-m"].shots_place == "models[1].shots"
 
 
 def test_a_model_named_by_itself_and_by_its_family_is_refused(toy_card) -> None:
-    named = [{"family": "nano-codegen"}, "nearest", "nano-codegen-s"]
+    named = [{"family": "nano-codegen", "sizes": ["xs", "m"]}, "nearest", "nano-codegen-m"]
     with pytest.raises(InputError, match="duplicate cells") as caught:
         plan_sweep(sweep(toy_card, models=named))
     assert "models[0] and models[2]" in str(caught.value)
@@ -55,7 +57,7 @@ def study(tmp_path_factory) -> Analysis:
     fields = {
         "name": "s",
         "datasets": [{"name": "scan", "split": "simple"}],
-        "models": [{"family": "nano-codegen", "sizes": ["s", "m", "l"]}],
+        "models": [{"family": "nano-codegen", "sizes": ["xs", "m", "l"], **FIRST}],
         "query_splits": ["test"],
         "shots": [10],
         "seeds": [0],
@@ -69,8 +71,10 @@ def study(tmp_path_factory) -> Analysis:
 
 
 def test_results_know_what_the_zoo_knows(study) -> None:
-    zoo = {each.model: each for each in members("nano-codegen")}
-    assert {point.model for point in study.points} == {f"nano-codegen-{n}" for n in "sml"}
+    zoo = {each.named(0): each for each in members("nano-codegen")}
+    names = {f"nano-codegen-{size}" for size in ("xs", "m", "l")}
+    assert {point.model for point in study.points} == names
+    assert {point.training_seed for point in study.points} == {0}
     for point in study.points:
         each = zoo[point.model]
         assert (point.n_params, point.training_tokens) == (each.n_params, each.training_tokens)
@@ -84,7 +88,7 @@ def test_the_gap_is_fitted_and_drawn_against_compute(study, tmp_path) -> None:
     for each in members("nano-codegen"):
         assert each.n_params_non_embedding is not None
         assert each.training_tokens is not None
-        if each.size in ("s", "m", "l"):
+        if each.size in ("xs", "m", "l"):
             flops.append(6 * each.n_params_non_embedding * each.training_tokens)
     ends = [fit.band[0].scale, fit.band[-1].scale]
     assert ends == pytest.approx([min(flops), max(flops)])

@@ -11,6 +11,7 @@ from readme_tables import ROOT, TABLES, marked
 
 import icl_gap
 from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.models import expand
 from icl_gap.specs import check_spec, shipped
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,13 +62,14 @@ def test_every_shipped_sweep_and_selection_is_listed() -> None:
 def test_the_python_runs_as_shown(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     quick = read_sweep(shipped("sweeps") / "quickstart.yaml")
-    small = quick.model_copy(update={"models": quick.models[:1], "limit": 10, "seeds": (0,)})
+    first = expand(quick.models[0])[:1]
+    small = quick.model_copy(update={"models": first, "limit": 10, "seeds": (0,)})
     icl_gap.run_sweep(small)
     (scorer,), (study, *_) = blocks(README, "python"), blocks(SWEEPS, "python")
     exec(scorer, {})  # noqa: S102 (the page's own code)
     exec(study, {})  # noqa: S102
     shown = capsys.readouterr().out
-    assert f"{small.models[0].model} 10 pooled" in shown
+    assert f"{first[0].model} 10 pooled" in shown
     assert "condition" in shown
     assert (tmp_path / "figures" / "accuracy_vs_shots.png").exists()
 
@@ -140,7 +142,8 @@ def test_every_block_can_be_read(path) -> None:
 def test_the_pages_of_languages_and_of_diagnosis_run(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     quick = read_sweep(shipped("sweeps") / "quickstart.yaml")
-    changes = {"models": quick.models[1:2], "limit": 10, "seeds": (0,), "figures": ()}
+    one = tuple(e for e in expand(quick.models[0]) if e.model == "nano-codegen-xs")
+    changes = {"models": one, "limit": 10, "seeds": (0,), "figures": ()}
     icl_gap.run_sweep(quick.model_copy(update=changes))
     for page in ("programs", "diagnosis"):
         (code,) = blocks((ROOT / "icl_gap" / page / "README.md").read_text("utf-8"), "python")

@@ -17,13 +17,17 @@ from icl_gap.schema import Record
 from icl_gap.specs import check_spec, shipped
 
 SERVED = read_sweep(shipped("sweeps") / "served.yaml")
-STAND_INS = (("nano-codegen", "s"), ("nano-bloom", "m"))
+STAND_INS: tuple[dict[str, object], ...] = (
+    {"family": "nano-codegen", "sizes": ["m"], "training_seeds": [0]},
+    {"family": "nano-bloom", "sizes": ["s"]},
+)
+NAMES = ("nano-codegen-m", "nano-bloom-s")
 
 
 @pytest.fixture
 def urls() -> Iterator[list[str]]:
     with ExitStack() as servers:
-        folders = [shipped_folder(f"{family}-{size}") for family, size in STAND_INS]
+        folders = [shipped_folder(name) for name in NAMES]
         started = [
             servers.enter_context(serving(ModelAnswers(each, "prompt_logprobs")))
             for each in folders
@@ -34,8 +38,8 @@ def urls() -> Iterator[list[str]]:
 def slice_of_it(*changes: dict[str, object]) -> SweepSpec:
     fields = SERVED.model_dump(mode="json")
     models = [
-        {**entry, "family": family, "sizes": [size], **change}
-        for entry, (family, size), change in zip(fields["models"], STAND_INS, changes, strict=True)
+        {**entry, **stand_in, **change}
+        for entry, stand_in, change in zip(fields["models"], STAND_INS, changes, strict=True)
     ]
     small = {"datasets": ["scan"], "shots": [5], "seeds": [0], "limit": 8}
     return check_spec({**fields, **small, "models": models}, SweepSpec)
@@ -60,13 +64,7 @@ def test_its_models_are_known_by_their_family() -> None:
 
 def test_its_records_are_those_of_the_models_on_this_machine(urls, tmp_path) -> None:
     served = slice_of_it(*({"base_url": url} for url in urls))
-    local = check_spec(
-        {
-            **served.model_dump(mode="json"),
-            "models": [{"family": family, "sizes": [size]} for family, size in STAND_INS],
-        },
-        SweepSpec,
-    )
+    local = check_spec({**served.model_dump(mode="json"), "models": list(STAND_INS)}, SweepSpec)
     here = requests(evaluate_sweep(local, tmp_path / "local"))
     there = requests(evaluate_sweep(served, tmp_path / "served"))
     assert here.keys() == there.keys()

@@ -127,7 +127,7 @@ def test_a_fault_that_follows_from_another_is_not_told(tmp_path) -> None:
     [
         ("shotz", ["shots", "seeds"], "; did you mean `shots`?"),
         ("mcd9", ["mcd1", "mcd2"], ""),
-        ("nano-codegn-s", ["nano-codegen-s", "nano-opt-s"], "; did you mean `nano-codegen-s`?"),
+        ("nano-codegn-m", ["nano-codegen-m", "nano-opt-m"], "; did you mean `nano-codegen-m`?"),
         ("bm52", ["bm25", "dpp"], "; did you mean `bm25`?"),
         ("bfloat", ["bfloat16", "float32"], "; did you mean `bfloat16`?"),
         ("x", ["shots"], ""),

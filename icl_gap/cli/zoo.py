@@ -50,7 +50,7 @@ def _row(each: ZooModel) -> dict[str, str]:
     return {
         "family": each.family,
         "size": each.size,
-        "model": each.model,
+        "model": each.listed_name,
         "parameters": format_count(each.n_params),
         "non-embedding": format_count(each.n_params_non_embedding),
         "known": each.size_source,

@@ -80,8 +80,8 @@ class FamilySpec(Spec):
     revisions: Annotated[tuple[ModelName, ...], Field(min_length=1)] | None = None
     """Branches, tags or commits on the hub, each of which is a model (`NAME@REVISION`)."""
     training_seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
-    """Training seeds to run, of a family whose models differ in it (`polypythias`); by default
-    all."""
+    """Training seeds to run, of a family whose models differ in it (`polypythias`,
+    `nano-codegen`); by default all."""
 
     @field_validator("family")
     @classmethod
@@ -109,17 +109,19 @@ class FamilySpec(Spec):
         have = {each.size: each for each in members(self.family)}
         names = tuple(have) if self.sizes is None else self.sizes
         _check_listed("sizes", names, tuple(have))
-        checkpoints = tuple(product(self._seeds(), self._revisions()))
-        alone = len(names) * len(checkpoints) == 1
-        return tuple(
-            self._model(have[name], seed, revision, alone=alone)
+        checkpoints = tuple(
+            (have[name], seed, revision)
             for name in names
-            for seed, revision in checkpoints
+            for seed, revision in product(self._seeds(have[name]), self._revisions())
+        )
+        alone = len(checkpoints) == 1
+        return tuple(
+            self._model(each, seed, revision, alone=alone) for each, seed, revision in checkpoints
         )
 
-    def _seeds(self) -> tuple[int | None, ...]:
-        """Return the training seeds to run; None alone for a family with one training."""
-        known, chosen = zoo()[self.family].training_seeds, self.training_seeds
+    def _seeds(self, each: ZooModel) -> tuple[int | None, ...]:
+        """Return the training seeds to run of a size; None alone for one with one training."""
+        known, chosen = each.training_seeds, self.training_seeds
         if known is None:
             if chosen is None:
                 return (None,)

@@ -11,6 +11,7 @@ from typing import Any
 
 from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf.folder import sha256
+from icl_gap.models.zoo import named_seed
 from icl_gap.schema import SizeSource
 
 _TOKENIZER_FILES = (
@@ -49,7 +50,7 @@ class Identity:
     """The same without embeddings and output layer."""
     size_source: SizeSource = "counted"
     training_seed: int | None = None
-    """Seed of its training, as the user states it."""
+    """Seed of its training, as the user, its `config.json` or the zoo states it."""
     revision: str | None = None
     """Branch, tag or commit of its weights, as the user gives it."""
     chat_template: ChatTemplate | None = None
@@ -59,7 +60,8 @@ class Identity:
 def checkpoint_name(name: str, *, revision: str | None, training_seed: int | None) -> str:
     """Return a name that tells the checkpoints of one model apart.
 
-    A name that ends in the seed, as `EleutherAI/pythia-14m-seed3`, does not get it twice.
+    A name that ends in the seed, as `EleutherAI/pythia-14m-seed3`, does not get it twice, nor does
+    one that the zoo has for the training of that seed, as `nano-codegen-m` for seed 0.
 
     Args:
         name: The model's name.
@@ -68,7 +70,8 @@ def checkpoint_name(name: str, *, revision: str | None, training_seed: int | Non
     """
     at = "" if revision in {None, "main"} else f"@{revision}"
     seed = "" if training_seed is None else f"-seed{training_seed}"
-    return f"{name}{at}" if name.endswith(seed) else f"{name}{at}{seed}"
+    told = name.endswith(seed) or named_seed(name) == training_seed
+    return f"{name}{at}" if told else f"{name}{at}{seed}"
 
 
 def tokenizer_files(folder: Path) -> dict[str, str]:

@@ -19,7 +19,7 @@ def shipped_folder(name: str) -> Path | None:
     """Return the folder of a model that ships; None for a name without the prefix `nano-`.
 
     Args:
-        name: A name such as `nano-codegen-s`. A path never counts: `./nano-codegen-s` is a folder
+        name: A name such as `nano-codegen-m`. A path never counts: `./nano-codegen-m` is a folder
             of the user's own.
 
     Raises:

@@ -97,7 +97,7 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
     kind: Literal["transformers"] = "transformers"
     model: str
     """Folder, name on the hub (`facebook/opt-350m`), or name of a model that ships with the package
-    (`nano-codegen-s`)."""
+    (`nano-codegen-m`)."""
     gguf: str | None = Field(default=None, min_length=1, pattern=r"^[^/\\][^\\]*$")
     """GGUF file in that folder or repository, which holds weights and tokenizer (extra `gguf`). Its
     sha256 is the model's identity. Quantized weights are unpacked to `dtype`."""
@@ -105,7 +105,9 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
     """Branch, tag or commit on the hub, by default the main branch; of a folder, the one that it
     holds. It becomes part of the name."""
     training_seed: NonNegativeInt | None = None
-    """Seed of its training, of models that differ in it alone. It becomes part of the name."""
+    """Seed of its training, of models that differ in it alone; by default the
+    `icl_gap_training_seed` of `config.json`, or as the zoo knows it by its name. It becomes part of
+    the name."""
     training_tokens: PositiveInt | None = None
     """Number of tokens that it was trained on; by default as the zoo knows it by its name."""
     n_params: PositiveInt | None = None

@@ -21,6 +21,8 @@ Kind = Literal["transformers", "openai"]
 
 _SEED = "{seed}"
 """Part of a model's name that stands for its training seed."""
+_SEED_SUFFIX = f"-seed{_SEED}"
+"""End of such a name, which the model of the family's `default_seed` lacks."""
 
 
 class Size(Spec):
@@ -34,6 +36,7 @@ class Size(Spec):
     """Parameters without embeddings and output layer; null if not known."""
     context_length: PositiveInt | None = None
     training_tokens: PositiveInt | None = None
+    training_seeds: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
     licence: str | None = None
 
 
@@ -52,6 +55,8 @@ class Family(Spec):
     """Number of training tokens that the family's makers state; null where they do not."""
     training_seeds: tuple[NonNegativeInt, ...] | None = Field(default=None, min_length=1)
     """Seeds of its trainings, each of which gives a model of every size."""
+    default_seed: NonNegativeInt | None = None
+    """Training seed whose models are named without `-seed{seed}`; null where all have it."""
     chat: bool = False
     """Whether its models are tuned to chat."""
     thinking: tuple[str, str] | None = None
@@ -83,10 +88,17 @@ class ZooModel:
     licence: str
     training_seeds: tuple[int, ...] | None
     """Seeds of its trainings; None where there is one training."""
+    default_seed: int | None
+    """Training seed that its name leaves out; None where the name has each."""
     chat: bool
     """Whether it is tuned to chat."""
     thinking: tuple[str, str] | None
     """Text before and after the thoughts of a response; None for a model that does not think."""
+
+    @property
+    def listed_name(self) -> str:
+        """Name in lists: that of the default seed, or else with `{seed}` in it."""
+        return self.model if self.default_seed is None else self.named(self.default_seed)
 
     def named(self, training_seed: int | None) -> str:
         """Return the name of the model of one training.
@@ -94,6 +106,8 @@ class ZooModel:
         Args:
             training_seed: One of `training_seeds`; None where there are none.
         """
+        if training_seed is not None and training_seed == self.default_seed:
+            return self.model.removesuffix(_SEED_SUFFIX)
         return self.model.replace(_SEED, "" if training_seed is None else str(training_seed))
 
 
@@ -123,7 +137,8 @@ def members(family: str) -> tuple[ZooModel, ...]:
             context_length=size.context_length or about.context_length,
             training_tokens=size.training_tokens or about.training_tokens,
             licence=size.licence or about.licence,
-            training_seeds=about.training_seeds,
+            training_seeds=size.training_seeds or about.training_seeds,
+            default_seed=about.default_seed,
             chat=about.chat,
             thinking=about.thinking,
         )
@@ -140,7 +155,21 @@ def find_zoo_model(model: str) -> ZooModel | None:
     Returns:
         Its size of a family; None if the zoo lacks the model.
     """
-    return _by_name().get(model)
+    found = _by_name().get(model)
+    return None if found is None else found[0]
+
+
+def named_seed(model: str) -> int | None:
+    """Return the training seed of a model that is one of several trainings in the zoo.
+
+    Args:
+        model: Name on the hub, or of a model that ships.
+
+    Returns:
+        Its seed; None for a model of one training, or that the zoo lacks.
+    """
+    found = _by_name().get(model)
+    return None if found is None else found[1]
 
 
 def training_tokens(model: str) -> int | None:
@@ -157,8 +186,12 @@ def training_tokens(model: str) -> int | None:
 
 
 @cache
-def _by_name() -> Mapping[str, ZooModel]:
+def _by_name() -> Mapping[str, tuple[ZooModel, int | None]]:
     every = (each for family in zoo() for each in members(family))
     return MappingProxyType(
-        {each.named(seed): each for each in every for seed in each.training_seeds or (None,)}
+        {
+            each.named(seed): (each, seed)
+            for each in every
+            for seed in each.training_seeds or (None,)
+        }
     )

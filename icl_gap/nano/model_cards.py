@@ -43,7 +43,7 @@ six out of 16 actions, in which at most one word meant what it means in SCAN.
 | steps | {steps:,}, {warm_up:,} of them on repeated sequences alone |
 | learning rate | {rate:.2g}, falling to zero over the last {decay:.0%} of the steps |
 | weight decay | {weight_decay:g} (AdamW) |
-| seed | {seed} |
+| training seed | {seed} |
 | time | {minutes:.0f} minutes |
 | machine | {machine}; {precision}; torch {torch} |
 

@@ -1,4 +1,4 @@
-"""Train a nano model: `python -m icl_gap.nano.train --family codegen --size s --out models`.
+"""Train a nano model: `python -m icl_gap.nano.train --family codegen --size m --out models`.
 
 The recipe is the same on a CPU and on a GPU. A run that was stopped continues from its checkpoint;
 on the same device, with as many threads, it reaches the same weights.
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from icl_gap.files import replacing
-from icl_gap.models.hf.folder import FAMILY_MARK
+from icl_gap.models.hf.folder import FAMILY_MARK, TRAINING_SEED_MARK
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.spec import Architecture
 from icl_gap.nano.episodes import Batch, Episodes
@@ -156,6 +156,7 @@ def _start(recipe: Recipe, tokenizer: Tokenizer, device: str) -> Run:
             end=end,
         )
         setattr(config, FAMILY_MARK, recipe.family_name)
+        setattr(config, TRAINING_SEED_MARK, recipe.seed)
         model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         if device == "cpu":
             use_blockwise_attention(model)

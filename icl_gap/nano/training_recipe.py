@@ -18,7 +18,7 @@ from icl_gap.nano.shapes import SHAPES, NanoShape
 TRAINING = "training_args.json"
 """The file beside a model's weights that records its training."""
 
-STEPS = 48_000
+STEPS = 28_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,9 @@ class Recipe:
     control: bool = False
     """True to train on the held-out patterns too."""
     seed: int = 0
+    """Seed of the initial weights and of the episodes."""
     steps: int = STEPS
-    warm_up: int = 1000
+    warm_up: int = 5000
     """Steps on repeated sequences alone."""
     repeats: float = 0.1
     """The share of rows that are repeated sequences after the warm-up."""
@@ -88,8 +89,9 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The name of the model in sweeps."""
-        return f"nano-{self.family}-{self.size}{'-control' if self.control else ''}"
+        """The name of the model in sweeps; a seed other than 0 ends it."""
+        control, seed = "-control" if self.control else "", f"-seed{self.seed}" if self.seed else ""
+        return f"nano-{self.family}-{self.size}{control}{seed}"
 
     @property
     def shape(self) -> NanoShape:
@@ -125,7 +127,7 @@ class Recipe:
 
 
 def options() -> dict[str, Any]:
-    """Return the options that the name of a model does not contain, with their defaults."""
+    """Return the options that have a default, but for `control`, with their defaults."""
     named = {"family", "size", "control"}
     return {each.name: each.default for each in fields(Recipe) if each.name not in named}
 

@@ -64,7 +64,7 @@ def test_a_sentence_names_those_that_it_is_about() -> None:
 
 
 def test_designs_are_those_of_the_plan() -> None:
-    models = ["nano-codegen-xs", "nano-codegen-s", "nano-bloom-s", "nearest"]
+    models = ["nano-codegen-xs", "nano-codegen-m", "nano-bloom-s", "nearest"]
     plan = outline_sweep(sweep("scan", models=models, seeds=[0, 1, 2], limit=7))
     found = {each.name: each for each in planned_designs(plan)}
     assert sorted(found) == ["nano-bloom on scan/mcd1", "nano-codegen on scan/mcd1"]

@@ -18,8 +18,8 @@ def test_all_families_are_listed_with_their_sizes(cli) -> None:
     lines = outcome.out.splitlines()
     for family in zoo():
         for each in members(family):
-            (line,) = (row.split() for row in lines if each.model in row.split())
-            assert line[:3] == [family, each.size, each.model]
+            (line,) = (row.split() for row in lines if each.listed_name in row.split())
+            assert line[:3] == [family, each.size, each.listed_name]
             assert each.size_source in line
             assert line[-len(each.licence.split()) :] == each.licence.split()
 

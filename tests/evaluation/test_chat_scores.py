@@ -250,7 +250,7 @@ def test_faults_and_order_change_no_record(toys, tmp_path_factory, seed, concurr
 
 
 def test_a_chat_gives_the_scores_of_the_model_on_this_machine(tmp_path) -> None:
-    name = "nano-codegen-s"
+    name = "nano-codegen-m"
     more = {"shots": [5], "seeds": [0], "limit": 6, "predictions": "full"}
     answers = ModelAnswers(shipped_folder(name))
     with serving(chat_only(answers.chat)) as server:

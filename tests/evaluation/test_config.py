@@ -45,7 +45,7 @@ def test_paths_of_a_sweep_are_those_of_its_folder(monkeypatch, tmp_path: Path) -
     write_toy(tmp_path)
     (tmp_path / "models" / "mine").mkdir(parents=True)
     path = tmp_path / "s.yaml"
-    models = ["./other", "models/mine", "facebook/opt-350m", "nano-codegen-s"]
+    models = ["./other", "models/mine", "facebook/opt-350m", "nano-codegen-m"]
     path.write_text(json.dumps({**MINIMAL, "datasets": ["toy.yaml", "scan"], "models": models}))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

@@ -37,17 +37,17 @@ def test_a_model_may_have_shots_of_its_own(toy_card) -> None:
 
 def test_replicates_of_a_size_are_models_of_their_own() -> None:
     def cells(*seeds: int | None) -> list[CellInfo]:
-        entries = [{"model": "nano-codegen-xs", "training_seed": seed} for seed in seeds]
+        entries = [{"model": "nano-bloom-s", "training_seed": seed} for seed in seeds]
         plan = outline_sweep(sweep("scan", models=entries, shots=[1], seeds=[0], limit=2))
         return [cell.info for cell in plan.cells]
 
     one, *_ = cells(None)
     found = cells(0, 1)
     assert {(c.model, c.training_seed) for c in found} == {
-        ("nano-codegen-xs-seed0", 0),
-        ("nano-codegen-xs-seed1", 1),
+        ("nano-bloom-s-seed0", 0),
+        ("nano-bloom-s-seed1", 1),
     }
-    assert (one.model, one.training_seed, one.revision) == ("nano-codegen-xs", None, None)
+    assert (one.model, one.training_seed, one.revision) == ("nano-bloom-s", None, None)
     assert {c.family for c in found} == {one.family}
     assert one.key in {c.key for c in found}  # a label changes no result
 

@@ -43,8 +43,8 @@ def test_characters_stand_for_tokens_and_the_bound_for_the_most(toy_card) -> Non
 
 
 def test_a_tokenizer_counts_prompts() -> None:
-    (found,) = estimates("scan", tokenizer="nano-codegen-s", context_length=1024, api="chat")
-    plan = plan_sweep(sweep("scan", models=["nano-codegen-s"], **ALONE))
+    (found,) = estimates("scan", tokenizer="nano-codegen-m", context_length=1024, api="chat")
+    plan = plan_sweep(sweep("scan", models=["nano-codegen-m"], **ALONE))
     counted = sum(sum(plan.sizes(cell).prompt_tokens) for cell in plan.cells)
     assert (found.counted, found.tokens.prompt) == (True, counted)
 

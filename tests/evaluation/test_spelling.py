@@ -80,10 +80,10 @@ def test_spaces_that_are_put_in_count_where_only_the_string_is_compared(tmp_path
 
 @pytest.mark.parametrize("benchmark", ["scan", {"name": "scan", "split": "length"}])
 def test_the_models_that_ship_write_their_benchmark(benchmark) -> None:
-    shipped = ["nano-codegen-s", "nano-bloom-s", "nano-opt-l"]
+    shipped = ["nano-codegen-m", "nano-bloom-s", "nano-opt-l"]
     assert outline_sweep(sweep(benchmark, models=shipped)).cells
 
 
 def test_a_model_that_ships_cannot_write_another_benchmark() -> None:
-    with pytest.raises(ModelError, match="nano-codegen-s cannot write 8 of the 8 targets of logic"):
-        outline_sweep(sweep("logic", models=["nano-codegen-s"]))
+    with pytest.raises(ModelError, match="nano-codegen-m cannot write 8 of the 8 targets of logic"):
+        outline_sweep(sweep("logic", models=["nano-codegen-m"]))

@@ -46,7 +46,7 @@ BARE: dict[str, dict[str, Any]] = {
     "nano": {
         **SMALL,
         "datasets": [{"name": "scan", "split": "length"}],
-        "models": ["nano-codegen-s"],
+        "models": ["nano-codegen-m"],
         "shots": [1, 5],
         "limit": 30,
     },

@@ -49,7 +49,7 @@ def stop_at(request: int) -> Progress:
     def progress(items: Iterable[T], description: str, total: int) -> Iterable[T]:
         del total
         for done, item in enumerate(items):
-            if description == "nano-codegen-s" and done == request:
+            if description == "nano-codegen-m" and done == request:
                 raise KeyboardInterrupt
             yield item
 

@@ -60,6 +60,14 @@ def test_training_seeds_expand_like_sizes() -> None:
     assert [m.tokenizer for m in served] == [m.model for m in models]
 
 
+@pytest.mark.parametrize("where", [{}, {"base_url": "http://127.0.0.1:1/v1"}])
+def test_a_training_has_one_name_however_it_is_named(where) -> None:
+    (model,) = expand(entry(family="nano-codegen", sizes=["m"], training_seeds=[0], **where))
+    assert (model.model, model.training_seed) == ("nano-codegen-m", 0)
+    found = identify(model)
+    assert (found.name, found.training_seed) == ("nano-codegen-m", 0)
+
+
 def test_checkpoints_of_a_family_have_names_of_their_own() -> None:
     fields = {"family": "polypythias", "sizes": ["14m"], "base_url": "http://127.0.0.1:1/v1"}
     models = expand(entry(**fields, training_seeds=[1, 2], tokenizer=None, revision="step512"))

@@ -52,6 +52,15 @@ def test_trainings_that_differ_in_their_seed_have_names_of_their_own(folder: Pat
     assert plain.key == seeded.key == named.key  # a folder's files say all
 
 
+def test_a_folder_may_state_its_training_seed(folder: Path) -> None:
+    config = folder / "config.json"
+    fields = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps({**fields, "icl_gap_training_seed": 2}), encoding="utf-8")
+    found = identify(TransformersSpec(model=str(folder)))
+    assert (found.name, found.training_seed) == ("tiny-seed2", 2)
+    assert identify(TransformersSpec(model=str(folder), training_seed=3)).training_seed == 3
+
+
 @pytest.mark.parametrize(
     ("revision", "seed", "name"),
     [

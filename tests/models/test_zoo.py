@@ -18,7 +18,14 @@ from icl_gap.models import (
 )
 from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.shipped import shipped_folder, shipped_models
-from icl_gap.models.zoo import ZooModel, find_zoo_model, members, training_tokens, zoo
+from icl_gap.models.zoo import (
+    ZooModel,
+    find_zoo_model,
+    members,
+    named_seed,
+    training_tokens,
+    zoo,
+)
 
 Shape = tuple[str, dict[str, Any]]
 EVERY = {f"{each.family}-{each.size}": each for family in zoo() for each in members(family)}
@@ -178,31 +185,38 @@ def counted(kind: str, config: dict[str, Any]) -> tuple[int, int]:
     return count_parameters(model)
 
 
+def trainings(each: ZooModel) -> set[str]:
+    """Return the names of a size's trainings."""
+    return {each.named(seed) for seed in each.training_seeds or (None,)}
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_counted_sizes_are_those_of_the_architecture(name) -> None:
     each = EVERY[name]
     assert counted(*CONFIGS[name]) == (each.n_params, each.n_params_non_embedding)
 
 
-@pytest.mark.parametrize(
-    "each", [e for e in EVERY.values() if shipped_folder(e.model)], ids=lambda e: e.model
-)
-def test_models_that_ship_are_as_the_zoo_says(each: ZooModel) -> None:
-    folder = shipped_folder(each.model)
+@pytest.mark.parametrize("name", shipped_models())
+def test_models_that_ship_are_as_the_zoo_says(name: str) -> None:
+    each, folder = find_zoo_model(name), shipped_folder(name)
+    assert each is not None
     assert folder is not None
-    info = load_model(*((spec := TransformersSpec(model=each.model)), identify(spec))).info
+    info = load_model(*((spec := TransformersSpec(model=name)), identify(spec))).info
     assert (info.n_params, info.n_params_non_embedding) == (
         each.n_params,
         each.n_params_non_embedding,
     )
     assert (info.size_source, info.family) == (each.size_source, each.family)
     trained = json.loads((folder / "training_args.json").read_text(encoding="utf-8"))
-    assert info.training_tokens == each.training_tokens == trained["progress"]["tokens"]
+    assert info.training_tokens == each.training_tokens
+    assert info.training_tokens == pytest.approx(trained["progress"]["tokens"], rel=0.02)
+    if each.training_seeds is not None:
+        assert identify(spec).training_seed == trained["recipe"]["seed"]
 
 
 def test_every_counted_size_is_counted_here() -> None:
-    ships = {f"{e.family}-{e.size}" for e in EVERY.values() if e.model in shipped_models()}
-    assert len(ships) == len(shipped_models())
+    ships = {n for n, e in EVERY.items() if trainings(e) & set(shipped_models())}
+    assert {name for each in ships for name in trainings(EVERY[each])} == set(shipped_models())
     assert {n for n, e in EVERY.items() if e.size_source == "counted"} == {*CONFIGS, *ships}
     assert {e.family for e in EVERY.values() if e.size_source == "estimated"} == {"codex"}
 
@@ -234,7 +248,32 @@ def test_a_family_has_seeds_where_its_names_have_a_place_for_them() -> None:
         each = find_zoo_model(f"EleutherAI/pythia-410m-seed{seed}")
         assert each == EVERY["polypythias-410m"]
     assert find_zoo_model("EleutherAI/pythia-410m-seed10") is None
+    assert named_seed("EleutherAI/pythia-410m-seed9") == 9
+    assert named_seed("EleutherAI/pythia-410m") is None
+
+
+def test_the_default_seed_is_not_part_of_the_name() -> None:
+    each = find_zoo_model("nano-codegen-m")
+    assert each == EVERY["nano-codegen-m"]
+    assert (each.default_seed, named_seed("nano-codegen-m")) == (0, 0)
+    assert each.listed_name == "nano-codegen-m"
+    assert EVERY["polypythias-14m"].listed_name == "EleutherAI/pythia-14m-seed{seed}"
+    assert [each.named(seed) for seed in (0, 1)] == ["nano-codegen-m", "nano-codegen-m-seed1"]
+    assert find_zoo_model("nano-codegen-m-seed0") is None
+
+
+def test_a_size_may_have_fewer_trainings_than_its_family(monkeypatch) -> None:
+    about = zoo()["polypythias"]
+    size = about.sizes["14m"].model_copy(update={"training_seeds": (1, 2)})
+    fewer = about.model_copy(update={"sizes": {**about.sizes, "14m": size}})
+    monkeypatch.setattr("icl_gap.models.zoo.zoo", lambda: {"polypythias": fewer})
+    small, larger, *_ = members("polypythias")
+    assert (small.training_seeds, larger.training_seeds) == ((1, 2), about.training_seeds)
+
+
+def test_the_tokens_of_a_training_are_those_of_its_family() -> None:
     assert training_tokens("EleutherAI/pythia-14m-seed1") == 299_892_736_000
+    assert training_tokens("nano-codegen-m") == 36_000_000
 
 
 def test_no_model_stands_twice() -> None:

@@ -24,7 +24,7 @@ def trained(tmp_path, monkeypatch) -> Path:
 
 
 def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> None:
-    names = ("nano-codegen-xxs", "nano-codegen-xxs-control")
+    names = ("nano-codegen-xxs", "nano-codegen-xxs-control-seed7")
     models = [TransformersSpec(model=name) for name in names]
     evaluate_sweep(sweep("scan", models=models, limit=2), trained / "results")
     cards.write_model_cards([str(trained / "results")])
@@ -37,6 +37,8 @@ def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> Non
     assert "| mcd1, test queries | ID | 0.000 | 0.000 |" in default
     assert "| mcd1, train queries | OOD | 0.000 | 0.000 |" in default
     assert "(4 requests a number)" in default
+    assert "| training seed | 0 |" in default
+    assert "| training seed | 7 |" in control
     assert "Control family" in control
     assert "--size xxs --control --seed 7 --steps 3 --warm-up 1`." in control
     assert "| steps | 3, 1 of them" in control
@@ -44,7 +46,7 @@ def test_a_card_tells_how_a_model_was_trained_and_what_it_can_do(trained) -> Non
 
 def test_a_card_says_when_todays_curriculum_is_another(trained) -> None:
     evaluate_sweep(sweep("scan", models=["nano-codegen-xxs"], limit=2), trained / "results")
-    shutil.rmtree(trained / "weights" / "nano-codegen-xxs-control")
+    shutil.rmtree(trained / "weights" / "nano-codegen-xxs-control-seed7")
     told = trained / "weights" / "nano-codegen-xxs" / "training_args.json"
     args = json.loads(told.read_text())
     args["levels"][-1]["length"] = 448
@@ -59,7 +61,7 @@ def test_a_model_that_was_not_measured_is_an_error(trained, capsys) -> None:
     evaluate_sweep(sweep("scan", models=["nano-codegen-xxs"], limit=2), trained / "results")
     with pytest.raises(SystemExit):
         cards.write_model_cards([str(trained / "results")])
-    assert "nano-codegen-xxs-control" in capsys.readouterr().err
+    assert "nano-codegen-xxs-control-seed7" in capsys.readouterr().err
     assert not (trained / "weights" / "nano-codegen-xxs" / "README.md").exists()
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from icl_gap.models import TransformersSpec, identify
 from icl_gap.nano import train as command
 from icl_gap.nano.episodes import Batch
 from icl_gap.nano.shapes import SHAPES, build_config
@@ -58,13 +59,15 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path) -> None:
 
 @pytest.mark.parametrize("family", ["codegen", "bloom", "opt"])
 def test_every_family_trains_and_is_written_as_transformers_would(family, tmp_path) -> None:
-    given = f"--family {family} --size xxs --control --steps 3 --warm-up 1"
+    given = f"--family {family} --size xxs --control --seed 1 --steps 3 --warm-up 1"
     command.main([*given.split(), "--out", str(tmp_path)])
-    folder = tmp_path / f"nano-{family}-xxs-control"
+    folder = tmp_path / f"nano-{family}-xxs-control-seed1"
     model = AutoModelForCausalLM.from_pretrained(folder)
     assert model.dtype == torch.float16
     assert model.config.model_type == family
     assert model.config.icl_gap_family == f"nano-{family}-control"
+    found = identify(TransformersSpec(model=str(folder)))
+    assert (found.name, found.training_seed) == (folder.name, 1)
     told = json.loads((folder / "training_args.json").read_text(encoding="utf-8"))
     assert told["recipe"] == {**told["recipe"], "family": family, "steps": 3, "control": True}
     assert told["progress"]["step"] == 3

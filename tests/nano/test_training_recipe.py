@@ -65,7 +65,9 @@ def test_every_level_has_patterns(control: bool) -> None:
     assert max(lengths) == (48 if control else 22)
 
 
-def test_names_tell_family_size_and_control() -> None:
+def test_names_tell_family_size_control_and_seed() -> None:
     assert Recipe("bloom", "xxs").name == "nano-bloom-xxs"
+    assert Recipe("codegen", "m", seed=2).name == "nano-codegen-m-seed2"
+    assert Recipe("codegen", "m", seed=2).family_name == "nano-codegen"
     control = Recipe("codegen", "l", control=True)
     assert (control.name, control.family_name) == ("nano-codegen-l-control", "nano-codegen-control")

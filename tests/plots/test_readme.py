@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from icl_gap.cli import app
 from icl_gap.evaluation.config import read_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
+from icl_gap.models import expand
 from icl_gap.plots import read_recipe, shipped_recipes
 from icl_gap.specs import shipped
 
@@ -28,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the results of a small quickstart in it."""
     monkeypatch.chdir(tmp_path)
     quick = read_sweep(shipped("sweeps") / "quickstart.yaml")
-    changes = {"models": quick.models[:1], "limit": 10, "seeds": (0,), "figures": ()}
+    changes = {"models": expand(quick.models[0])[:1], "limit": 10, "seeds": (0,), "figures": ()}
     evaluate_sweep(quick.model_copy(update=changes))
     return tmp_path
 

@@ -24,6 +24,8 @@ then."""
 
 FAMILY_MARK = "icl_gap_family"
 """Key in `config.json` of a model that belongs to another family than its architecture's."""
+TRAINING_SEED_MARK = "icl_gap_training_seed"
+"""Key in `config.json` of a model that differs from others in the seed of its training alone."""
 UNTRAINED_MARK = "icl_gap_untrained"
 """Key in `config.json` of a model whose weights were never trained."""
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")

@@ -22,6 +22,7 @@ from icl_gap.models.hf import hub
 from icl_gap.models.hf.base_model import family_of_file, family_of_folder
 from icl_gap.models.hf.folder import (
     FAMILY_MARK,
+    TRAINING_SEED_MARK,
     UNTRAINED_MARK,
     context_length,
     fingerprints,
@@ -43,7 +44,7 @@ from icl_gap.models.hf.tokenizer import TextTokenizer, load_folder_tokenizer
 from icl_gap.models.identity import Identity, tokenizer_digest, tokenizer_files
 from icl_gap.models.shipped import shipped_folder
 from icl_gap.models.spec import BosPolicy, TransformersSpec
-from icl_gap.models.zoo import training_tokens
+from icl_gap.models.zoo import named_seed, training_tokens
 from icl_gap.progress import said_if_slow
 
 _log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class TransformersBackend(Backend[TransformersSpec]):
             tokenizer=tokenizer_digest(files),
             training_tokens=spec.training_tokens or known,
             chat_template=template,
+            training_seed=_training_seed(spec, config),
             **_stated(spec),
         )
 
@@ -114,6 +116,7 @@ class TransformersBackend(Backend[TransformersSpec]):
             tokenizer=tokenizer_digest(files),
             training_tokens=spec.training_tokens,
             chat_template=template,
+            training_seed=spec.training_seed,
             **_stated(spec),
         )
 
@@ -178,9 +181,16 @@ def _stated(spec: TransformersSpec) -> dict[str, Any]:
         "n_params": spec.n_params,
         "n_params_non_embedding": spec.n_params_non_embedding,
         "size_source": "counted" if sizes == (None, None) else "stated",
-        "training_seed": spec.training_seed,
         "revision": spec.revision,
     }
+
+
+def _training_seed(spec: TransformersSpec, config: Mapping[str, Any]) -> int | None:
+    """Return the seed of a model's training, where the entry, its files or the zoo state one."""
+    if spec.training_seed is not None:
+        return spec.training_seed
+    marked = config.get(TRAINING_SEED_MARK)
+    return marked if isinstance(marked, int) else named_seed(spec.model)
 
 
 def _family(folder: Path, config: Mapping[str, Any], *, from_hub: bool) -> str:

@@ -30,7 +30,7 @@ from icl_gap.results import open_results, verify_store
 from icl_gap.schema import CellResult, Record
 
 T = TypeVar("T")
-NANO = {"models": ["nano-codegen-s", "nano-codegen-m"], "shots": [1], "seeds": [0], "limit": 20}
+NANO = {"models": ["nano-codegen-xs", "nano-codegen-m"], "shots": [1], "seeds": [0], "limit": 20}
 
 
 def plain(results: Iterable[CellResult]) -> list[tuple[str, list[Record]]]:

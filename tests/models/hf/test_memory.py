@@ -156,7 +156,7 @@ def test_the_disk_takes_weights_and_no_keys(giant: Path) -> None:
 
 
 def test_max_memory_bounds_weights_alone() -> None:
-    found = estimate("nano-codegen-s", device_map="auto", max_memory={"cpu": "10KiB"})
+    found = estimate("nano-codegen-m", device_map="auto", max_memory={"cpu": "10KiB"})
     assert (found.fits, found.verdict, found.room) == (True, "partly on disk", 10 << 10)
     assert found.memory > found.room
 

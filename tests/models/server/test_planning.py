@@ -27,7 +27,7 @@ from icl_gap.models import (
 )
 
 AWAY = {"kind": "openai", "model": "code-davinci-002", "base_url": "https://example.invalid/v1"}
-NAME = "nano-codegen-s"
+NAME = "nano-codegen-m"
 
 
 def spec(**fields: Any) -> OpenAISpec:

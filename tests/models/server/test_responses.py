@@ -100,7 +100,7 @@ def test_an_answer_ends_where_a_local_one_does(text, served, completion) -> None
 
 def test_an_answer_that_runs_on_ends_with_the_token_that_is_too_much() -> None:
     """As a local model's does, though the server wrote on and its text is cut before it is read."""
-    spec = TransformersSpec(model="nano-codegen-s")
+    spec = TransformersSpec(model="nano-codegen-m")
     tokenizer = load_tokenizer(spec, identify(spec))
     text = " JUMP" * 400 + " WALK"
     found, _ = read_response(

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, GenerationConfig
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models.shipped import shipped_folder
 
-NAME = "nano-codegen-s"
+NAME = "nano-codegen-m"
 FOLDER = shipped_folder(NAME)
 
 

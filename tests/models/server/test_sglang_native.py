@@ -27,7 +27,7 @@ from icl_gap.models.shipped import shipped_folder
 from icl_gap.results import Results
 from icl_gap.schema import Prompt, Record, Usage
 
-NAME = "nano-codegen-s"
+NAME = "nano-codegen-m"
 RECORDED = {
     "text": " Paris",
     "meta_info": {

@@ -17,7 +17,7 @@ from icl_gap.programs.tokens import TOKENS
 from icl_gap.sampling import sample_exemplars
 from icl_gap.schema import Response
 
-MODELS = ("nano-codegen-xxs", "nano-codegen-s", "nano-bloom-m")
+MODELS = ("nano-codegen-xxs", "nano-codegen-m", "nano-bloom-s")
 NEAR = pytest.approx
 
 
@@ -113,7 +113,7 @@ def test_without_a_tokenizer_right_and_wrong_are_the_same(server) -> None:
 
 @pytest.mark.parametrize("mode", ["auto", "none"])
 def test_a_server_without_log_probabilities_decodes(mode) -> None:
-    name = "nano-codegen-s"
+    name = "nano-codegen-m"
     sent_requests = requests(n=6)
     with serving(ModelAnswers(shipped_folder(name))) as server:
         there = responses(remote(name, server, logprobs=mode), sent_requests)
@@ -125,7 +125,7 @@ def test_a_server_without_log_probabilities_decodes(mode) -> None:
 
 
 def test_the_context_is_kept() -> None:
-    name = "nano-codegen-s"
+    name = "nano-codegen-m"
     with serving(ModelAnswers(shipped_folder(name), "echo")) as server:
         sent_requests = requests(n=3)
         model = remote(name, server, context_length=20)
