@@ -17,7 +17,7 @@ from icl_gap.programs.tokens import TOKENS
 from icl_gap.sampling import sample_exemplars
 from icl_gap.schema import Response
 
-MODELS = ("nano-codegen-xxs", "nano-codegen-m", "nano-bloom-s")
+MODELS = ("nano-codegen-xxs", "nano-codegen-xs", "nano-bloom-s")
 NEAR = pytest.approx
 
 
