@@ -65,11 +65,12 @@ def run_requests(
 
 def _answered(request: Request, response: Response, model: models.Model) -> Record:
     """Return the record of a request that has a response, without its scores."""
+    logprob = response.gold_logprob if request.likelihood else None
     return replace(
         _without_response(request, model),
         status="scored",
         divergence=response.divergence,
-        gold_logprob=None if response.gold_logprob is None else round(response.gold_logprob, 4),
+        gold_logprob=None if logprob is None else round(logprob, 4),
         gold_tokens=response.gold_tokens,
         kv_cache_tokens=response.kv_cache_tokens,
         usage=response.usage,

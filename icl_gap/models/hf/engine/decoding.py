@@ -118,14 +118,17 @@ class ActiveResponse:
     def draft(self, tokenizer: TextTokenizer, length: int) -> list[int]:
         """Return a draft of the next tokens.
 
-        It is the rest of the gold target if the response is a beginning of it, else what
-        `PromptLookup` proposes.
+        It is the rest of the gold target if the response is a beginning of it, in the gold
+        target's own tokens or in others, else what `PromptLookup` proposes.
 
         Args:
             tokenizer: The model's tokenizer.
             length: The most tokens to draft.
         """
         most = min(length, self.state.tokens_left - 1)
+        gold, written = self.tokenized.gold_tokens, tuple(self.state.tokens)
+        if len(written) < len(gold) and gold[: len(written)] == written:
+            return list(gold[len(written) :][:most])
         rest = self.state.remaining_gold()
         if rest is not None:
             return list(tokenizer.encode(rest + self.tokenized.request.stop))[:most]
