@@ -242,7 +242,7 @@ def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]
         tokens = np.concatenate((response.tokenized.prompt_tokens, continuation))
         prefix = (*response.prefix, *response.decoded.slices)
         new = len(tokens) - response.cached_tokens
-        segments.append(Segment(tokens, new, logits_to_keep=1 + len(draft), prefix=prefix))
+        segments.append(Segment(tokens, new, 1 + len(draft), likelihood=False, prefix=prefix))
     cache = KVCache()
     predictions = runner.run(segments, cache)
     share = (time.perf_counter() - began) / len(drafts)

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from icl_gap.models.hf.engine.packed_attention import (
-    pack_attention,
-)
+from icl_gap.models.hf.engine.output_layer import RowPredictions, join, predict, reduce_logits
+from icl_gap.models.hf.engine.packed_attention import pack_attention
 from icl_gap.models.hf.engine.packing import (
     KVCache,
     PackedLayout,
@@ -52,6 +51,8 @@ class Segment:
     """Number of tokens at its end that are computed."""
     logits_to_keep: int
     """Number of tokens at its end after which the next token is predicted."""
+    likelihood: bool = True
+    """Whether the log-probabilities of these tokens are wanted."""
     prefix: Prefix = ()
     """KV cache of the tokens before, from earlier passes or from earlier segments of this pass."""
 
@@ -63,7 +64,8 @@ class TokenPredictions:
     argmax: list[int]
     """The most likely next token at each position kept."""
     logprobs: list[float]
-    """Log-probability of the path's own next token, in nats, at each position but the last."""
+    """Log-probability of the path's own next token, in nats, at each position but the last; empty
+    if they are not wanted."""
 
 
 class Runner(Protocol):
@@ -81,7 +83,7 @@ class Runner(Protocol):
             cache: Filled with the keys and values of the new tokens, segment after segment.
 
         Raises:
-            FloatingPointError: A prediction is NaN.
+            FloatingPointError: A prediction is NaN or infinite.
             LookupError: A token has no row in the model's embeddings.
         """
 
@@ -123,8 +125,7 @@ class PackedRunner:
             for span, each in zip(spans, segments, strict=True)
         ]
         rows = hidden[_to_device(kept, hidden.device)[0]]
-        size = max(1, _LOGITS_BYTES // (4 * vocabulary_size(self._model)))
-        return _read_logits(segments, (self._head(part) for part in rows.split(size)))
+        return _by_segment(segments, predict(self._head, rows, _targets(segments, rows.device)))
 
 
 class PaddedRunner:
@@ -144,7 +145,10 @@ class PaddedRunner:
         """Run a forward pass; see `Runner`. The cache stays empty."""
         del cache
         _check_tokens(segments, self._model)
-        return _read_logits(segments, self._logits(segments))
+        found = []
+        for each, logits in zip(segments, self._logits(segments), strict=True):
+            found.append(reduce_logits([logits], _targets([each], logits.device)))
+        return _by_segment(segments, join(found))
 
     def _logits(self, segments: Sequence[Segment]) -> Iterator[Tensor]:
         longest = max(len(each.tokens) for each in segments)
@@ -214,39 +218,27 @@ def _to_device(parts: Sequence[NDArray[np.int_] | Tokens], device: torch.device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _read_logits(segments: Sequence[Segment], logits: Iterable[Tensor]) -> list[TokenPredictions]:
-    """Read predictions off logits.
+def _targets(segments: Sequence[Segment], device: torch.device) -> Tensor | None:
+    """Return the token that follows each position kept, (rows,); None if none is wanted.
 
-    Args:
-        segments: The segments.
-        logits: Slices of any height, (rows, vocabulary), in order of the segments' positions.
-
-    Raises:
-        FloatingPointError: A log-probability is NaN. It is where a logit of its row is NaN or the
-            largest is infinite, and then the arg-max means nothing.
+    Nothing follows the last token of a segment; there it is 0.
     """
-    argmax, chosen = [], []
+    if not any(each.likelihood for each in segments):
+        return None
     following = [
         np.append(each.tokens[len(each.tokens) - each.logits_to_keep + 1 :], 0) for each in segments
     ]
-    start, targets = 0, None
-    for part in logits:
-        targets = _to_device(following, part.device)[0] if targets is None else targets
-        own = targets[start : start + len(part), None]
-        start += len(part)
-        values = part.float()
-        top = values.max(dim=-1, keepdim=True)
-        argmax.append(top.indices[:, 0])
-        # In place: a copy of something this large costs as much as the arithmetic.
-        shifted = values.gather(1, own) - top.values
-        chosen.append((shifted - values.sub_(top.values).exp_().sum(-1, keepdim=True).log())[:, 0])
+    return _to_device(following, device)[0]
+
+
+def _by_segment(segments: Sequence[Segment], found: RowPredictions) -> list[TokenPredictions]:
+    """Split predictions of rows by the segments that they belong to."""
     ends = np.cumsum([each.logits_to_keep for each in segments])[:-1]
-    found = torch.cat(chosen).cpu().numpy()
-    if np.isnan(found).any():
-        raise FloatingPointError("the model returned NaN")
+    argmax = np.split(found.argmax.cpu().numpy(), ends)
+    if found.logprobs is None:
+        return [TokenPredictions(best.tolist(), []) for best in argmax]
+    logprobs = np.split(found.logprobs.cpu().numpy(), ends)
     return [
-        TokenPredictions(best.tolist(), logprobs[:-1].tolist())
-        for best, logprobs in zip(
-            np.split(torch.cat(argmax).cpu().numpy(), ends), np.split(found, ends), strict=True
-        )
+        TokenPredictions(best.tolist(), own[:-1].tolist())
+        for best, own in zip(argmax, logprobs, strict=True)
     ]

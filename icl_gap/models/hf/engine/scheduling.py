@@ -210,7 +210,8 @@ class Engine:
             path = requests[branch.index].path
             prefix = truncate(prefix, branch.shared)
             kept = len(path.tokens) - path.prompt_length + 1
-            segments.append(Segment(path.tokens, branch.new, kept, prefix))
+            likelihood = requests[branch.index].request.likelihood
+            segments.append(Segment(path.tokens, branch.new, kept, likelihood, prefix))
             prefix = (*prefix, CacheSlice(cache, start, start + branch.new))
             paths.append(prefix)
             start += branch.new
