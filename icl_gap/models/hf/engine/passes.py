@@ -11,6 +11,7 @@ and works for every causal model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from icl_gap.models.hf.engine.last_layer import LastLayer
 from icl_gap.models.hf.engine.output_layer import RowPredictions, join, predict, reduce_logits
 from icl_gap.models.hf.engine.packed_attention import pack_attention
 from icl_gap.models.hf.engine.packing import (
@@ -93,6 +95,7 @@ class PackedRunner:
 
     Args:
         model: The model; its attention is replaced.
+        last_layer: Its last layer, if that may skip tokens; None if it computes all.
 
     Raises:
         UnsupportedError: The model's attention cannot be replaced.
@@ -100,11 +103,12 @@ class PackedRunner:
 
     shares_prefixes = True
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, last_layer: LastLayer | None = None) -> None:
         if rope_depends_on_length(model):
             raise UnsupportedError("position embeddings depend on the longest path of a pass")
         pack_attention(model)
         self._model = model
+        self._last_layer = last_layer
         self._head = model.get_output_embeddings()
         self._takes_positions = "position_ids" in signature(model.base_model.forward).parameters
 
@@ -116,16 +120,23 @@ class PackedRunner:
         positions = [np.arange(len(each.tokens) - each.new, len(each.tokens)) for each in segments]
         device = input_device(self._model)
         options = {"position_ids": _to_device(positions, device)} if self._takes_positions else {}
-        with use_layout(PackedLayout(spans, cache)):
-            hidden = self._model.base_model(
-                input_ids=_to_device(tokens, device), use_cache=False, **options
-            ).last_hidden_state[0]
         kept = [
             np.arange(span.end - each.logits_to_keep, span.end)
             for span, each in zip(spans, segments, strict=True)
         ]
-        rows = hidden[_to_device(kept, hidden.device)[0]]
-        return _by_segment(segments, predict(self._head, rows, _targets(segments, rows.device)))
+        rows = _to_device(kept, device)[0]
+        skipping = (
+            nullcontext()
+            if self._last_layer is None
+            else self._last_layer.only(rows, spans[-1].end)
+        )
+        with use_layout(PackedLayout(spans, cache)), skipping:
+            hidden = self._model.base_model(
+                input_ids=_to_device(tokens, device), use_cache=False, **options
+            ).last_hidden_state[0]
+        states = hidden[rows.to(hidden.device)]
+        found = predict(self._head, states, _targets(segments, states.device))
+        return _by_segment(segments, found)
 
 
 class PaddedRunner:
