@@ -87,9 +87,7 @@ def test_the_kernels_of_other_devices_agree(
     """Those that a GPU gets, on the CPU."""
     runner, plain = runners(architecture)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "icl_gap.models.hf.engine.packed_attention._can_attend_by_slice", lambda *_: False
-        )
+        patch.setattr("icl_gap.models.hf.engine.kernels._can_attend_by_slice", lambda *_: False)
         check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
