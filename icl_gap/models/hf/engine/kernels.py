@@ -38,8 +38,8 @@ def attend_to_paths(
     Returns:
         (1, heads, tokens, value size).
     """
-    if _can_attend_by_slice(layout, number, query, window):
-        return attend_by_slice(layout, number, query, scale=scale, slopes=slopes)
+    if _can_attend_by_slice(layout, number, query):
+        return attend_by_slice(layout, number, query, scale=scale, window=window, slopes=slopes)
     spans = (
         _attend_to_path(layout, span, number, query, scale=scale, window=window, slopes=slopes)
         for span in layout.spans
@@ -47,14 +47,10 @@ def attend_to_paths(
     return torch.cat(list(spans), dim=2)
 
 
-def _can_attend_by_slice(
-    layout: PackedLayout, number: int, query: Tensor, window: int | None
-) -> bool:
-    """Return True if the CPU's flash kernel applies; it has no sliding window."""
+def _can_attend_by_slice(layout: PackedLayout, number: int, query: Tensor) -> bool:
+    """Return True if the CPU's flash kernel applies."""
     keys, values = layout.cache.layers[number]
-    longest = max(span.path_length for span in layout.spans)
-    within_window = window is None or longest <= window
-    return within_window and query.device.type == "cpu" and keys.shape[-1] == values.shape[-1]
+    return query.device.type == "cpu" and keys.shape[-1] == values.shape[-1]
 
 
 def _attend_to_path(

@@ -6,18 +6,19 @@ whose keys and values come from an earlier pass or from this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+T = TypeVar("T")
 Layer: TypeAlias = tuple[Tensor, Tensor]
 """Keys and values of one layer, each (1, heads, tokens, head size)."""
 
@@ -143,8 +144,8 @@ class PackedLayout:
     """The slices of the prefixes, each once for all neighbouring spans that share it."""
     positions: NDArray[np.int_] = field(init=False)
     """Position of each token of the row on its path, (tokens,)."""
-    masks: dict[tuple[int, int, int | None, torch.device], Tensor] = field(default_factory=dict)
-    """Masks by tokens, path length, window and device; each is made once for all layers."""
+    derived: dict[Hashable, Any] = field(default_factory=dict)
+    """What kernels make of it; see `once`."""
 
     def __post_init__(self) -> None:
         self.slices = tuple(_attended_slices(self.spans))
@@ -177,13 +178,25 @@ class PackedLayout:
             (n, path length), True where a token attends to another.
         """
         n, length = span.end - span.start, span.path_length
-        key = (n, length, window, device)
-        if key not in self.masks:
+
+        def make() -> Tensor:
             queries = torch.arange(length - n, length, device=device)[:, None]
             keys = torch.arange(length, device=device)[None, :]
-            near = keys > queries - (window or length)
-            self.masks[key] = (keys <= queries) & near
-        return self.masks[key]
+            return (keys <= queries) & (keys > queries - (window or length))
+
+        return self.once(("mask", n, length, window, device), make)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returns, which is called once for all layers.
+
+        Args:
+            key: A name of its own, with what else it depends on.
+            make: Makes it.
+        """
+        if key not in self.derived:
+            self.derived[key] = make()
+        found: T = self.derived[key]
+        return found
 
 
 def _attended_slices(spans: Sequence[Span]) -> Iterator[AttendedSlice]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from icl_gap.models.hf.engine.packing import AttendedSlice, PackedLayout
+from icl_gap.models.hf.engine.sliding_window import visible_slices, window_bias
 
 
 def attend_by_slice(
@@ -22,6 +23,7 @@ def attend_by_slice(
     query: Tensor,
     *,
     scale: float,
+    window: int | None = None,
     slopes: Tensor | None = None,
 ) -> Tensor:
     """Attend by the CPU's flash kernel.
@@ -31,6 +33,7 @@ def attend_by_slice(
         number: The layer.
         query: (1, heads, tokens, head size), the size of keys and of values.
         scale: Factor of the scores.
+        window: Tokens that each token attends to, itself included; None for all before it.
         slopes: Slopes of linear biases, (heads,).
 
     Returns:
@@ -40,19 +43,23 @@ def attend_by_slice(
     groups = query.shape[1] // keys.shape[1]
     out = torch.empty(query.shape, dtype=torch.float32)
     log_sums = torch.empty(query.shape[:-1], dtype=torch.float32)
-    for span in layout.spans:
-        own = slice(span.start, span.end)
+    visible = visible_slices(layout, window)
+    for start, end in visible.own:
+        own = slice(start, end)
         out[:, :, own], log_sums[:, :, own] = _flash(
             query[:, :, own],
             _repeat_heads(keys[:, :, own], groups),
             _repeat_heads(values[:, :, own], groups),
-            _bias(slopes, span.prefix_length, span.end - span.start, query.dtype),
+            _linear_bias(slopes, int(layout.positions[start]), end - start, query.dtype),
             scale=scale,
             causal=True,
         )
-    for each in layout.slices:
+    for each in visible.before:
         part, sums = out[:, :, each.start : each.end], log_sums[:, :, each.start : each.end]
-        bias = _bias(slopes, each.position, len(each.keys), query.dtype)
+        bias = _linear_bias(slopes, each.position, len(each.keys), query.dtype)
+        if each.hidden and window is not None:
+            edge = window_bias(layout, each, window, query.dtype)
+            bias = edge if bias is None else bias + edge
         more, more_sums = _attend_to_slice(each, number, query, bias, scale=scale)
         total = torch.logaddexp(sums, more_sums)
         part.lerp_(more.float(), (more_sums - total).exp_().unsqueeze(-1))
@@ -86,7 +93,9 @@ def _flash(
     return out, log_sums
 
 
-def _bias(slopes: Tensor | None, position: int, length: int, dtype: torch.dtype) -> Tensor | None:
+def _linear_bias(
+    slopes: Tensor | None, position: int, length: int, dtype: torch.dtype
+) -> Tensor | None:
     """Return linear biases of consecutive keys, (1, heads, 1, length), or None without slopes."""
     if slopes is None:
         return None

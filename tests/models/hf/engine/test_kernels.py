@@ -17,6 +17,7 @@ from torch import Tensor
 from icl_gap.models.hf.engine.kernels import attend_to_paths
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, PackedLayout, Span, truncate
 from icl_gap.models.hf.engine.passes import PackedRunner, PaddedRunner, Segment
+from icl_gap.models.hf.engine.sliding_window import visible_slices, window_bias
 from icl_gap.models.hf.engine.trie import TokenPath, order_paths
 
 SIZE = 8
@@ -101,6 +102,30 @@ def test_each_token_attends_to_its_path(
             )
             wanted = expected(layout, query, setting)
             torch.testing.assert_close(found.double(), wanted, atol=2e-6, rtol=0)
+
+
+@given(paths=tries, per_pass=st.integers(1, 8), window=st.integers(1, 24))
+def test_only_the_edge_of_a_window_is_masked(
+    paths: list[tuple[int, ...]], per_pass: int, window: int
+) -> None:
+    """Each token sees the keys in its window, each once."""
+    for layout in passes(paths, per_pass, Setting(1, 1, window, None)):
+        seen: list[list[int]] = [[] for _ in layout.positions]
+        visible = visible_slices(layout, window)
+        for start, end in visible.own:
+            assert end - start <= window
+            for token in range(start, end):
+                seen[token] += layout.positions[start : token + 1].tolist()
+        for each in visible.before:
+            bias = torch.zeros(1, 1, each.end - each.start, len(each.keys))
+            if each.hidden:
+                bias = window_bias(layout, each, window, torch.float32)
+                assert bias.isinf().any()
+            for token, row in zip(range(each.start, each.end), bias[0, 0], strict=True):
+                assert row[-1] == 0
+                seen[token] += (each.position + (row == 0).nonzero()[:, 0]).tolist()
+        for position, found in zip(layout.positions, seen, strict=True):
+            assert sorted(found) == list(range(max(0, position - window + 1), position + 1))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

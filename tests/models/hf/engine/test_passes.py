@@ -22,9 +22,11 @@ ALL = tuple(ARCHITECTURES)
 
 
 @cache
-def runners(architecture: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+def runners(
+    architecture: str, dtype: torch.dtype = torch.float32, **changes: Any
+) -> tuple[Any, Any]:
     """The way the engine runs a model, and the model itself."""
-    model = build_tiny(architecture, bpe([])).to(dtype)
+    model = build_tiny(architecture, bpe([]), **changes).to(dtype)
     return choose_runner(copy.deepcopy(model)), PaddedRunner(model)
 
 
@@ -89,6 +91,22 @@ def test_the_kernels_of_other_devices_agree(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("icl_gap.models.hf.engine.kernels._can_attend_by_slice", lambda *_: False)
         check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
+
+
+@settings(max_examples=20)
+@given(
+    paths=tries,
+    per_pass=st.integers(1, 8),
+    window=st.sampled_from([2, 5, 13]),
+    kv_heads=st.sampled_from([1, 2, 4]),
+)
+def test_sliding_windows_change_no_prediction(
+    paths: list[tuple[int, ...]], per_pass: int, window: int, kv_heads: int
+) -> None:
+    options = {"sliding_window": window, "num_key_value_heads": kv_heads}
+    runner, plain = runners("gemma3_text", **options)
+    assert runner.shares_prefixes
+    check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
