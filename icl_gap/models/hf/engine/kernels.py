@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from icl_gap.models.hf.engine.packing import PackedLayout, Span
+from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, PackedLayout, Span
 from icl_gap.models.hf.engine.slice_attention import attend_by_slice
+from icl_gap.models.hf.engine.trie_attention import attend_to_trie
 
 
 def attend_to_paths(
@@ -40,17 +42,92 @@ def attend_to_paths(
     """
     if _can_attend_by_slice(layout, number, query):
         return attend_by_slice(layout, number, query, scale=scale, window=window, slopes=slopes)
-    spans = (
-        _attend_to_path(layout, span, number, query, scale=scale, window=window, slopes=slopes)
-        for span in layout.spans
-    )
-    return torch.cat(list(spans), dim=2)
+    if _can_attend_to_trie(layout, number, query, slopes):
+        return attend_to_trie(layout, number, query, scale=scale, window=window, slopes=slopes)
+    return _attend_path_by_path(layout, number, query, scale=scale, window=window, slopes=slopes)
 
 
 def _can_attend_by_slice(layout: PackedLayout, number: int, query: Tensor) -> bool:
     """Return True if the CPU's flash kernel applies."""
     keys, values = layout.cache.layers[number]
     return query.device.type == "cpu" and keys.shape[-1] == values.shape[-1]
+
+
+def _can_attend_to_trie(
+    layout: PackedLayout, number: int, query: Tensor, slopes: Tensor | None
+) -> bool:
+    """Return True if the device has a kernel of FlexAttention for the layer."""
+    keys, values = layout.cache.layers[number]
+    heads, sizes = (query.shape[1], keys.shape[1]), (keys.shape[3], values.shape[3])
+    if query.device.type == "cpu":
+        return False
+    return _trie_kernel_works(query.device, query.dtype, heads, sizes, biased=slopes is not None)
+
+
+@cache
+def _trie_kernel_works(
+    device: torch.device,
+    dtype: torch.dtype,
+    heads: tuple[int, int],
+    sizes: tuple[int, int],
+    *,
+    biased: bool,
+) -> bool:
+    """Return True if FlexAttention computes on two small tries what the kernel of torch does.
+
+    Args:
+        device: The device.
+        dtype: The type of queries, keys and values.
+        heads: Heads of queries and of keys.
+        sizes: Size of a head of keys and of values.
+        biased: True if there are linear biases.
+
+    Raises:
+        torch.OutOfMemoryError: There is too little memory for the trial.
+    """
+
+    def fill(*shape: int) -> Tensor:
+        numbers = torch.arange(math.prod(shape), device=device)
+        return (numbers % 997).float().sin().reshape(shape).to(dtype)
+
+    slopes = 0.5 ** torch.arange(1, 1 + heads[0], device=device) if biased else None
+    try:
+        for prefix, one, other in ((40, 20, 30), (600, 300, 700)):
+            caches = [
+                KVCache({0: (fill(1, heads[1], n, sizes[0]), fill(1, heads[1], n, sizes[1]))})
+                for n in (prefix, one + other)
+            ]
+            before = (CacheSlice(caches[0], 0, prefix),)
+            spans = [Span(0, one, before), Span(one, one + other, before)]
+            layout = PackedLayout(spans, caches[1])
+            query, options = fill(1, heads[0], one + other, sizes[0]), {"scale": sizes[0] ** -0.5}
+            found = attend_to_trie(layout, 0, query, window=None, slopes=slopes, **options)
+            wanted = _attend_path_by_path(layout, 0, query, window=None, slopes=slopes, **options)
+            bound = math.sqrt(torch.finfo(dtype).eps)
+            if not torch.allclose(found.float(), wanted.float(), rtol=bound, atol=bound):
+                return False
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # noqa: BLE001 (a compiler may fail in any way; the other kernel serves)
+        return False
+    return True
+
+
+def _attend_path_by_path(
+    layout: PackedLayout,
+    number: int,
+    query: Tensor,
+    *,
+    scale: float,
+    window: int | None,
+    slopes: Tensor | None,
+) -> Tensor:
+    """Let each span attend to its own path, whose keys are concatenated."""
+    spans = (
+        _attend_to_path(layout, span, number, query, scale=scale, window=window, slopes=slopes)
+        for span in layout.spans
+    )
+    return torch.cat(list(spans), dim=2)
 
 
 def _attend_to_path(

@@ -12,7 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ARCHITECTURES, SHARING, bpe, build_tiny
+from torch.nn.attention import flex_attention as flex_module
 
+from icl_gap.models.hf.engine import kernels, trie_attention
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, PackedLayout, Span, truncate
 from icl_gap.models.hf.engine.passes import PackedRunner, PaddedRunner, Segment
 from icl_gap.models.hf.engine.runner_choice import choose_runner
@@ -80,16 +82,20 @@ def test_sharing_changes_no_prediction(
     check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
+@pytest.mark.parametrize("by_trie", [False, True])
 @pytest.mark.parametrize("architecture", SHARING)
 @settings(max_examples=10)
 @given(paths=tries, per_pass=st.integers(1, 8))
 def test_the_kernels_of_other_devices_agree(
-    architecture: str, paths: list[tuple[int, ...]], per_pass: int
+    architecture: str, by_trie: bool, paths: list[tuple[int, ...]], per_pass: int
 ) -> None:
-    """Those that a GPU gets, on the CPU."""
+    """Those that a GPU gets, on the CPU: FlexAttention, not compiled, and path by path."""
     runner, plain = runners(architecture)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("icl_gap.models.hf.engine.kernels._can_attend_by_slice", lambda *_: False)
+        patch.setattr(kernels, "_can_attend_by_slice", lambda *_: False)
+        patch.setattr(kernels, "_can_attend_to_trie", lambda *_: by_trie)
+        patch.setattr(trie_attention, "_compiled", lambda: trie_attention.attend_under_mask)
+        patch.setattr(flex_module, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
         check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
