@@ -56,6 +56,7 @@ class Case:
     device: str
     queries: int
     configs: dict[str, PreTrainedConfig]
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def opt(hidden: int, layers: int, heads: int) -> OPTConfig:
@@ -88,7 +89,8 @@ def case() -> Case:
     if torch.cuda.is_available():
         real = {"OPT-1.3B": opt(2048, 24, 32), "Llama-8B": llama(4096, 32, 32, 8, 14336)}
         return Case("cuda", 32, real)
-    return Case("cpu", 2, {"tiny OPT": opt(64, 2, 2), "tiny Llama": llama(64, 2, 4, 2, 128)})
+    tiny = {"tiny OPT": opt(64, 2, 2), "tiny Llama": llama(64, 2, 4, 2, 128)}
+    return Case("cpu", 1, tiny, (torch.float32, torch.bfloat16))
 
 
 def flex_on(device: str) -> AbstractContextManager[Any]:
@@ -168,7 +170,7 @@ def reports(data: Path, begin: float) -> Iterator[dict[str, Any]]:
     setting = prepare(WORKLOADS[0], shape, data, what.queries)
     for name, config in what.configs.items():
         exact: dict[str, Any] | None = None
-        for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        for dtype in what.dtypes:
             title = {"shape": name, "dtype": str(dtype).removeprefix("torch.")}
             if time.perf_counter() - begin > 0.75 * SECONDS:
                 yield {**title, "left_out": "no time is left"}

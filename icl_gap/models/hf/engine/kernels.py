@@ -65,6 +65,7 @@ def _can_attend_to_trie(
 
 
 @cache
+@torch.inference_mode()  # as passes are run: a kernel is compiled anew without it
 def _trie_kernel_works(
     device: torch.device,
     dtype: torch.dtype,

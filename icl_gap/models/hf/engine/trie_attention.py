@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from icl_gap.models.hf.engine.trie_keys import TrieKeys, mask_blocks, trie_keys
 
 BLOCK = 128
 """Tokens of a block of the mask, of queries and of keys."""
+_MAX_KERNELS = 256
+"""Kernels that a process compiles at most: two for each type, number of heads and size of a head
+among its models. By itself, torch compiles 8, and allows this many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,4 +174,8 @@ def attend_under_mask(
 
 @lru_cache(maxsize=1)
 def _compiled() -> Callable[..., Tensor]:
-    return torch.compile(attend_under_mask, fullgraph=True, dynamic=True)
+    compiler: Any = torch.compile  # its types lack the limit, and so does an older torch
+    return cast(
+        "Callable[..., Tensor]",
+        compiler(attend_under_mask, fullgraph=True, dynamic=True, recompile_limit=_MAX_KERNELS),
+    )

@@ -167,10 +167,11 @@ def test_blocks_of_the_mask_hold_what_is_seen(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # by the compiler itself
 @torch.inference_mode()
-def test_two_compiled_kernels_serve_passes_of_all_sizes() -> None:
+def test_two_compiled_kernels_serve_passes_of_all_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the CPU; with a window and without. Rows without prefixes have as many keys as tokens."""
     torch.compiler.reset()
     trie_attention._compiled.cache_clear()
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 1)  # that of all other functions
     draw = np.random.default_rng(0)
     counted = counters["stats"]["unique_graphs"]
     for window, length in ((None, 10), (7, 300), (None, 200)):
