@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -18,14 +19,15 @@ import yaml
 from toys import sweep
 
 from icl_gap import models
-from icl_gap.errors import InferenceError, SamplingError
+from icl_gap.errors import InferenceError, SamplingError, StoreError
 from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.evaluation.jobs import Job
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import Model, Outcome, RandomInitSpec, Request, RequestId, save_random_init
 from icl_gap.progress import Progress
-from icl_gap.results import open_results
+from icl_gap.results import open_results, verify_store
 from icl_gap.schema import CellResult, Completion, ModelInfo, Record, Response
 
 T = TypeVar("T")
@@ -269,6 +271,60 @@ def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> 
         with pytest.raises(Stopped):
             evaluate_sweep(spec, tmp_path / "two", progress=stop_after(steps))
     assert untimed(evaluate_sweep(spec, tmp_path / "two")) == untimed(undisturbed)
+
+
+@pytest.mark.parametrize("model", ["nearest", RANDOM_INIT])
+def test_the_thread_that_stores_changes_no_record(toy_card, tmp_path, model) -> None:
+    spec = sweep(toy_card, models=[model])
+    stored = evaluate_sweep(spec, tmp_path / "out")
+    plan = plan_sweep(spec)
+    cells = {cell.info.key: cell for cell in plan.cells}
+    requests = [request for cell in plan.cells for request in plan.requests(cell)]
+    loaded = models.load_model(plan.cells[0].model.spec, plan.cells[0].model.identity)
+    ids = [request.id for request in requests]
+    expected = dict(run_requests(requests, ids, loaded, cells, spec))
+    found = {
+        (cell.info.key, record.query_id): replace(record, seconds=0.0)
+        for cell in stored
+        for record in cell.records
+    }
+    assert found == {id_: replace(record, seconds=0.0) for id_, record in expected.items()}
+
+
+@pytest.mark.parametrize("known", [0, 1, 5, 63])
+def test_all_that_came_before_a_stop_is_stored(toy_card, tmp_path, monkeypatch, known) -> None:
+    class Model(Echo):
+        def respond(
+            self, requests: Sequence[Request], *, predictions: str, wanted: Collection[RequestId]
+        ) -> Iterator[Outcome]:
+            outcomes = super().respond(requests, predictions=predictions, wanted=wanted)
+            yield from itertools.islice(outcomes, known)
+            raise Stopped
+
+    monkeypatch.setattr(models, "load_model", lambda *_: Model())
+    with pytest.raises(Stopped):
+        evaluate_sweep(sweep(toy_card), tmp_path / "out")
+    lines = [path.read_bytes() for path in (tmp_path / "out" / "cells").iterdir()]
+    assert sum(content.count(b"\n") - 1 for content in lines) == known
+    assert not verify_store(tmp_path / "out")
+
+
+def test_a_record_that_cannot_be_written_ends_the_run(toy_card, tmp_path, monkeypatch) -> None:
+    stored: list[RequestId] = []
+    store = Job.store
+
+    def full(job: Job, id_: RequestId, record: Record) -> None:
+        if len(stored) == 3:
+            raise StoreError("the disk is full")
+        store(job, id_, record)
+        stored.append(id_)
+
+    monkeypatch.setattr(models, "load_model", lambda *_: Echo())
+    monkeypatch.setattr(Job, "store", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        evaluate_sweep(sweep(toy_card), tmp_path / "out")
+    lines = [path.read_bytes() for path in (tmp_path / "out" / "cells").iterdir()]
+    assert sum(content.count(b"\n") - 1 for content in lines) == 3
 
 
 @pytest.mark.parametrize("predictions", ["verdict", "full"])
