@@ -46,7 +46,8 @@ bench: $(BENCH)
 	$(BIN)/python tests/bench/analysis.py; large=$$?; \
 	$(BIN)/python tests/bench/scale.py; grown=$$?; \
 	$(BIN)/python tests/bench/speed.py; missed=$$?; \
-	$(BIN)/python tests/bench/engine.py && exit $$((large + grown + missed))
+	$(BIN)/python tests/bench/overlap.py; idle=$$?; \
+	$(BIN)/python tests/bench/engine.py && exit $$((large + grown + missed + idle))
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
