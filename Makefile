@@ -48,7 +48,7 @@ bench: $(BENCH)
 	$(BIN)/python tests/bench/speed.py; missed=$$?; \
 	$(BIN)/python tests/bench/engine.py && exit $$((large + grown + missed))
 
-# Half an hour on two cores; makes .venv-vllm first. Needs ICL_GAP_MODELS and ICL_GAP_DATA; `tests/bench/peers.py --only gemma` takes a part.
+# At most 40 minutes on two idle cores; makes .venv-vllm first. Needs ICL_GAP_MODELS and ICL_GAP_DATA; `tests/bench/peers.py --only gemma` takes a part.
 bench-peers: $(BENCH)
 	$(BIN)/python tests/bench/peers.py
 

@@ -1,9 +1,10 @@
 """The engine beside vLLM, `generate` and lm-evaluation-harness, with real weights.
 
 `make bench-peers` runs it. SCAN's requests go to Gemma 3 270M and Qwen2.5-Coder 0.5B, which lie in
-the folder `ICL_GAP_MODELS`, and to OPT-125M's shape with an output layer fitted so that some answers are
-right. Weights, prompts and precision are the peers' own. Only answering is timed: ours from the
-loaded model to the last record, the peers' from the loaded and compiled model to the last text.
+the folder `ICL_GAP_MODELS`, and to OPT-125M's shape with an output layer fitted so that some
+answers are right. Weights, prompts and precision are the peers' own. Only answering is timed: ours
+from the loaded model to the last record, the peers' from the loaded and compiled model to the last
+text.
 vLLM answers all requests; the others share nothing between requests, so a sample of them tells.
 `peers.py --only gemma --only full` measures a part.
 """
