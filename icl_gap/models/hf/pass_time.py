@@ -233,7 +233,7 @@ def _pass_seconds(runner: Runner, mean: MeanPass, vocabulary: int) -> float:
     if mean.shared:
         runner.run([Segment(tokens[: mean.shared], mean.shared, 1)], prefix)
     slices = (CacheSlice(prefix, 0, mean.shared),) if mean.shared and prefix.layers else ()
-    segments = [Segment(tokens, mean.new, mean.predicted, slices)] * mean.segments
+    segments = [Segment(tokens, mean.new, mean.predicted, prefix=slices)] * mean.segments
     return statistics.median(_times(runner, segments))
 
 
