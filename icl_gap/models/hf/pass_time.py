@@ -1,6 +1,6 @@
 """Measured time of a model's forward passes, from passes of a smaller model of the same layers.
 
-Nothing is loaded: the smaller models have one or two of the layers, a part of the vocabulary, and
+Nothing is loaded: the smaller models have one or three of the layers, a part of the vocabulary, and
 random weights. They run the mean pass of some requests through the engine's own runner,
 so that whatever a pass costs beside its arithmetic is in the time. It grows linearly with layers
 and vocabulary.

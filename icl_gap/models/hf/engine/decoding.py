@@ -126,9 +126,9 @@ class ActiveResponse:
             length: The most tokens to draft.
         """
         most = min(length, self.state.tokens_left - 1)
-        gold, written = self.tokenized.gold_tokens, tuple(self.state.tokens)
-        if len(written) < len(gold) and gold[: len(written)] == written:
-            return list(gold[len(written) :][:most])
+        gold, written = self.tokenized.gold_tokens, len(self.state.tokens)
+        if written < len(gold) and gold[:written] == tuple(self.state.tokens):
+            return list(gold[written:][:most])
         rest = self.state.remaining_gold()
         if rest is not None:
             return list(tokenizer.encode(rest + self.tokenized.request.stop))[:most]

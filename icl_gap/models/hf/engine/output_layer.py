@@ -22,7 +22,7 @@ _SLICE_TOKENS = 2048
 """Tokens of a slice on a CPU: its logits for `_BLOCK_ROWS` rows fit the cache."""
 _BLOCK_ROWS = 512
 """Rows of logits computed at a time on a CPU."""
-_LOGITS_BYTES = 1 << 27
+LOGITS_BYTES = 1 << 27
 """Bytes of logits computed at a time elsewhere, and of an output layer that is not linear."""
 _LOWEST = torch.finfo(torch.float32).min
 
@@ -124,4 +124,4 @@ def _numbered(slices: Iterable[Tensor]) -> Iterator[tuple[int, Tensor]]:
 
 def _block_rows(head: Any) -> int:
     vocabulary = getattr(head, "out_features", None) or len(head.weight)
-    return max(1, _LOGITS_BYTES // (4 * int(vocabulary)))
+    return max(1, LOGITS_BYTES // (4 * int(vocabulary)))

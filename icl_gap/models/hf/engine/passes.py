@@ -23,7 +23,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from icl_gap.models.hf.engine.last_layer import LastLayer
-from icl_gap.models.hf.engine.output_layer import RowPredictions, join, predict, reduce_logits
+from icl_gap.models.hf.engine.output_layer import (
+    LOGITS_BYTES,
+    RowPredictions,
+    join,
+    predict,
+    reduce_logits,
+)
 from icl_gap.models.hf.engine.packed_attention import pack_attention
 from icl_gap.models.hf.engine.packing import (
     KVCache,
@@ -35,8 +41,6 @@ from icl_gap.models.hf.engine.packing import (
 )
 from icl_gap.models.hf.engine.trie import Tokens
 
-_LOGITS_BYTES = 1 << 27
-"""Bytes of logits computed at a time: a vocabulary is large, and few of its logits are kept."""
 _MAX_ROWS = 16
 """Paths that `PaddedRunner` runs together, at most."""
 _PAD = 0
@@ -163,7 +167,7 @@ class PaddedRunner:
 
     def _logits(self, segments: Sequence[Segment]) -> Iterator[Tensor]:
         longest = max(len(each.tokens) for each in segments)
-        most = _LOGITS_BYTES // (4 * vocabulary_size(self._model) * longest)
+        most = LOGITS_BYTES // (4 * vocabulary_size(self._model) * longest)
         rows = max(1, min(most, self._max_rows))
         device = input_device(self._model)
         for start in range(0, len(segments), rows):

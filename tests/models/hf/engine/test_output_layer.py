@@ -67,7 +67,7 @@ def test_a_layer_that_is_not_linear_is_called_itself(monkeypatch: pytest.MonkeyP
             return 0.5 * super().forward(rows)
 
     head, rows, targets = Scaled(8, 33), torch.randn(11, 8), torch.arange(11)
-    monkeypatch.setattr(output_layer, "_LOGITS_BYTES", 4 * 33 * 2)  # two rows at a time
+    monkeypatch.setattr(output_layer, "LOGITS_BYTES", 4 * 33 * 2)  # two rows at a time
     found = predict(head, rows, targets)
     expected = head(rows).log_softmax(-1).gather(1, targets[:, None])[:, 0]
     torch.testing.assert_close(found.logprobs, expected)
