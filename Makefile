@@ -17,7 +17,7 @@ ELSEWHERE    := $(if $(ICL_GAP_DATA),, and not data)$(if $(ICL_GAP_MODELS),, and
 MARKED       := data or browser
 PYTEST       := $(BIN)/pytest -n 2 --dist worksteal --durations=20
 
-.PHONY: quickstart test test-slow test-marked calibrate fuzz bench lint format clean
+.PHONY: quickstart test test-slow test-marked calibrate fuzz bench bench-peers lint format clean
 
 quickstart: $(STAMP)
 	$(BIN)/icl-gap run sweeps/quickstart.yaml
@@ -46,7 +46,12 @@ bench: $(BENCH)
 	$(BIN)/python tests/bench/analysis.py; large=$$?; \
 	$(BIN)/python tests/bench/scale.py; grown=$$?; \
 	$(BIN)/python tests/bench/speed.py; missed=$$?; \
-	$(BIN)/python tests/bench/engine.py && exit $$((large + grown + missed))
+	$(BIN)/python tests/bench/overlap.py; idle=$$?; \
+	$(BIN)/python tests/bench/engine.py && exit $$((large + grown + missed + idle))
+
+# At most 40 minutes on two idle cores; makes .venv-vllm first. Needs ICL_GAP_MODELS and ICL_GAP_DATA; `tests/bench/peers.py --only gemma` takes a part.
+bench-peers: $(BENCH)
+	$(BIN)/python tests/bench/peers.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -76,4 +81,4 @@ $(FUZZ): $(STAMP)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .fuzz results build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-vllm .fuzz results build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

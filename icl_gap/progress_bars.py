@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NOTEBOOK_PATIENCE = 0.5
 """Seconds that work takes before a notebook shows a bar, as bars in a notebook stay."""
+_AT_ONCE = 0.1
+"""Seconds in which items are finished together."""
 _REFRESH = 0.2
 """Seconds between two updates of a bar in a notebook."""
 
@@ -55,6 +57,36 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
+class Pace:
+    """Where the rate of some work is counted from, so that it tells the time that is left.
+
+    Work that was stopped before first passes over what is done already, which takes no time; and
+    the first items that take some also wait for all that is prepared. Neither counts.
+    """
+
+    def __init__(self) -> None:
+        self.start = (0.0, 0)
+        """A time in seconds since the work began, and the number of items finished then."""
+        self._began, self._done, self._moves = time.monotonic(), 0, 1
+
+    def note(self, now: float) -> None:
+        """Count an item that is finished.
+
+        Args:
+            now: The time, as `time.monotonic` tells it.
+        """
+        self._done += 1
+        seconds = now - self._began
+        if self._moves < 0:
+            return
+        if seconds <= self.start[0] + _AT_ONCE:
+            self.start = self.start[0], self._done
+        else:
+            self._moves -= 1
+            if self._moves == 0:
+                self.start = seconds, self._done
+
+
 def _in_terminal(items: Iterable[T], description: str, total: int, console: Console) -> Iterator[T]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -68,25 +100,33 @@ def _in_terminal(items: Iterable[T], description: str, total: int, console: Cons
         Times(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(items, total=total, description=printable(description))
+        task, pace = progress.add_task(printable(description), total=total), Pace()
+        for item in items:
+            yield item
+            pace.note(time.monotonic())
+            progress.update(task, advance=1, start=pace.start)
 
 
 def _in_notebook(items: Iterable[T], description: str, total: int) -> Iterator[T]:
     """Yield the items, and show them as an HTML element, which needs no widgets."""
     start = shown = time.monotonic()
     handle: Any = None
-    done = 0
+    done, pace = 0, Pace()
     try:
         for item in items:
             yield item
             done += 1
             now = time.monotonic()
+            pace.note(now)
             if now - shown >= (NOTEBOOK_PATIENCE if handle is None else _REFRESH):
                 shown = now
-                handle = _display(handle, bar_html(description, done, total, now - start))
+                handle = _display(
+                    handle, bar_html(description, done, total, now - start, pace.start)
+                )
     finally:  # also where the work is stopped
         if handle is not None:
-            _display(handle, bar_html(description, done, total, time.monotonic() - start))
+            seconds = time.monotonic() - start
+            _display(handle, bar_html(description, done, total, seconds, pace.start))
 
 
 def _display(handle: Any, html: str) -> Any:
@@ -98,7 +138,9 @@ def _display(handle: Any, html: str) -> Any:
     return handle
 
 
-def bar_html(description: str, done: int, total: int, seconds: float) -> str:
+def bar_html(
+    description: str, done: int, total: int, seconds: float, start: tuple[float, int] = (0.0, 0)
+) -> str:
     """Return a progress bar as an HTML element.
 
     Args:
@@ -106,11 +148,12 @@ def bar_html(description: str, done: int, total: int, seconds: float) -> str:
         done: Number of items that are finished.
         total: Number of all items.
         seconds: Time since the start.
+        start: Where the rate is counted from; see `Pace`.
     """
     from icl_gap.progress_columns import times_text
 
     rate = done / seconds if seconds > 0 else 0.0
-    text = f"{done:,} of {total:,}, {rate:,.1f}/s, {times_text(done, total, seconds)}"
+    text = f"{done:,} of {total:,}, {rate:,.1f}/s, {times_text(done, total, seconds, start)}"
     return (
         f'<div>{escape(printable(description))} <progress value="{done}" max="{max(total, 1)}" '
         f'style="vertical-align: middle"></progress> {text}</div>'

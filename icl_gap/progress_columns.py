@@ -19,27 +19,33 @@ class Rate(ProgressColumn):
 
 
 class Times(ProgressColumn):
-    """Time since the start, and the time left at the rate since then."""
+    """Time since the start, and the time left at the rate of the work so far."""
 
     def render(self, task: Task) -> Text:
-        """Return both times, or that since the start alone where nothing is finished yet."""
+        """Return both times, or that since the start alone where the rate is not known yet."""
         elapsed = task.finished_time if task.finished else task.elapsed
         if elapsed is None:
             return Text("")
-        return Text(
-            times_text(task.completed, task.total or 0, elapsed), style="progress.remaining"
+        text = times_text(
+            task.completed, task.total or 0, elapsed, task.fields.get("start", (0.0, 0))
         )
+        return Text(text, style="progress.remaining")
 
 
-def times_text(done: float, total: float, seconds: float) -> str:
-    """Return the time since the start, and the time left at the rate since then.
+def times_text(
+    done: float, total: float, seconds: float, start: tuple[float, float] = (0.0, 0)
+) -> str:
+    """Return the time since the start, and the time left at the rate of the work so far.
 
     Args:
         done: Number of items that are finished.
         total: Number of all items; 0 if it is not known.
         seconds: Time since the start.
+        start: Where the rate is counted from: a time since the start, and the items finished then.
     """
     text = f"{timedelta(seconds=int(seconds))} elapsed"
-    if 0 < done < total:
-        text += f", {timedelta(seconds=math.ceil(seconds * (total - done) / done))} left"
+    began, before = start
+    if before < done < total:
+        left = (seconds - began) * (total - done) / (done - before)
+        text += f", {timedelta(seconds=math.ceil(left))} left"
     return text

@@ -259,9 +259,11 @@ class Response:
     """None if the answer is the gold answer, and for models that do not decode."""
     gold_logprob: float | None = None
     """Mean log-probability of the gold answer's tokens, its stop left out; nats a token. None for
-    models without probabilities, for an empty gold answer, and for one that does not fit."""
+    models without probabilities, for an empty gold answer, for one that does not fit, and where it
+    is not wanted."""
     gold_tokens: int | None = None
-    """Number of tokens in that mean."""
+    """Number of these tokens; None where they are not known, and for a gold answer that does not
+    fit."""
     kv_cache_tokens: int | None = None
     """Capacity of the KV cache, where memory ran out under the one that the model's entry sets."""
     usage: Usage | None = None

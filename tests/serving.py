@@ -18,10 +18,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpcore2
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 Body = dict[str, Any]
+
+# Every client reads all certificates, which takes longer than its requests. No server here has one.
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 
 class Connection(BaseHTTPRequestHandler):

@@ -56,6 +56,38 @@ def test_what_the_page_says_of_the_largest_model_holds() -> None:
     assert largest.high > gaps["qwen2.5-coder-0.5b"].low
 
 
+def test_what_the_page_says_of_chats_holds() -> None:
+    cells = [cell for name in ("geoquery", "chat_turns") for cell in cells_of(read_parts()[name])]
+    points = {
+        p.model: p
+        for p in analyze(frame_of(cells)).points
+        if p.query_split == "pooled" and p.shots == 5
+    }
+    chat, text = points["qwen2.5-coder-0.5b-chat-turns"], points["qwen2.5-coder-0.5b"]
+    assert chat.a_id.value == pytest.approx(text.a_id.value, abs=0.05)
+    assert chat.gap.low > 0
+    assert chat.gap.low < text.gap.high
+    assert text.gap.low < chat.gap.high
+
+
+def test_what_the_page_says_of_selections_holds() -> None:
+    parts = read_parts()
+    verdicts = {
+        name: {
+            condition: "".join(
+                c["raw"] for c in parts[name]["cells"] if c["condition"] == condition
+            )
+            for condition in ("id", "ood")
+        }
+        for name in ("random", "bm25", "cover_utterance")
+    }
+    for condition in ("id", "ood"):
+        random, top, cover = (each[condition] for each in verdicts.values())
+        assert random.count("1") < top.count("1") < cover.count("1")
+        assert open_models._mcnemar(random, top) < 0.05
+        assert open_models._mcnemar(top, cover) > 0.05
+
+
 def test_kept_verdicts_give_the_gaps_of_the_results(toy_card: str, tmp_path: Path) -> None:
     results = evaluate_sweep(sweep(toy_card), tmp_path / "out")
     part = json.loads(json.dumps(kept(results)))

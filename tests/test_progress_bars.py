@@ -136,3 +136,41 @@ def test_a_bar_tells_rate_and_time_left() -> None:
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(0, 1e6))
 def test_a_bar_can_be_made_of_any_state(done: int, total: int, seconds: float) -> None:
     assert bar_html("x", done, total, seconds).startswith("<div>x <progress ")
+
+
+def left(times: list[float], total: int) -> str:
+    """What a bar says after items were finished at these times."""
+    pace = progress_bars.Pace()
+    began = pace._began
+    for each in times:
+        pace.note(began + each)
+    text = bar_html("x", len(times), total, times[-1], pace.start)
+    return text.partition("elapsed")[2].removeprefix(", ").removesuffix("</div>")
+
+
+def test_the_time_left_does_not_count_what_was_done_before() -> None:
+    kept = [0.0] * 90
+    assert left([*kept, 5.0], 100) == ""  # nothing tells yet how long an item takes
+    assert left([*kept, 5.0, 7.0], 100) == "0:00:16 left"
+    assert left([*kept, 5.0, 7.0, 9.0, 11.0], 100) == "0:00:12 left"
+
+
+def test_the_time_left_does_not_count_the_start() -> None:
+    together = [30.0, 30.01, 30.02, 30.03]
+    assert left(together, 100) == ""
+    assert left([*together, *[each + 4 for each in together]], 100) == "0:01:33 left"
+
+
+@given(st.lists(st.floats(0.2, 50), min_size=4, max_size=30), st.integers(0, 50))
+def test_the_time_left_corrects_itself(gaps: list[float], kept: int) -> None:
+    pace, now = progress_bars.Pace(), 0.0
+    began = pace._began
+    for _ in range(kept):
+        pace.note(began)
+    for gap in gaps:
+        now += gap
+        pace.note(began + now)
+    # Whatever came before, the rate is that of the work since the first item that took some.
+    seconds, done = pace.start
+    assert done == kept + 1
+    assert seconds == pytest.approx(gaps[0])

@@ -329,7 +329,7 @@ def _cost_row(cost: ComputeCost) -> dict[str, str]:
         "after sharing": f"{cost.sizes.computed:,}",
         "TFLOP": f"{cost.operations / 1e12:,.1f}",
         "GFLOP/s here": "-" if cost.rate is None else f"{cost.rate / 1e9:,.0f}",
-        "time at that rate": "-" if cost.seconds is None else _time(cost.seconds),
+        "estimated time": "-" if cost.seconds is None else _time(cost.seconds),
     }
 
 

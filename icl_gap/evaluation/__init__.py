@@ -15,6 +15,7 @@
     spending      what models cost, over all runs                    Ledger
     price_estimates  what they will cost, as estimated               estimate_prices
     provenance    versions and machine, beside the records           collect_provenance
+    background    a thread for what a model need not wait for        in_background
     runner        plan, load, run, store                             evaluate_sweep → Results
     executors     jobs on a cluster                                  ray_cluster.run_jobs
     texts         the examples behind the ids of records             read_texts → SweepTexts
@@ -25,6 +26,9 @@
     wanted = job.begin(model.info, provenance)           # ids without a record
     for id_, record in run_requests(requests, wanted, model, job.cells, plan.sweep):
         job.store(id_, record)
+
+Responses are scored and stored in a thread of their own, in the order in which they come, so that
+the model goes on meanwhile. However a run ends, short of a kill, it stores all that came.
 
 A request is identified by (cell key, query id) all the way from the builder through
 `Model.respond` to its record.

@@ -97,6 +97,9 @@ class SweepSpec(Spec):
     canonical: bool = Field(default=True, strict=True)
     """Decode a response that has left the gold text as long as it can still be an equivalent
     program. Without this, such a response has no canonical score unless `predictions` is full."""
+    likelihood: bool = Field(default=True, strict=True)
+    """Compute the log-likelihood of each gold target. Without it verdicts take less time, as a gold
+    target is computed only as far as the response equals it; there is no smooth gap then."""
     precision_check: Whole = Field(default=0, ge=0)
     """The number of requests of each model to run again in float32, one by one, to see which
     responses its precision changes."""

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from icl_gap.errors import ModelError
+from icl_gap.evaluation.chat_scores import score_completion
 from icl_gap.evaluation.grid import Cell, group_into_jobs
 from icl_gap.evaluation.inputs import SweepModel
 from icl_gap.evaluation.planning import Plan
-from icl_gap.models import Footprint, OpenAISpec, Request, Tokenizer, measure_footprint
+from icl_gap.models import (
+    Footprint,
+    OpenAISpec,
+    Tokenizer,
+    answering_seconds,
+    measure_footprint,
+)
 from icl_gap.models.hf.engine.tokenization import tokenize_requests
 from icl_gap.models.hf.engine.trie import TokenCounts, count_tokens
 from icl_gap.models.hf.folder import check_weights, weight_files
 from icl_gap.models.hf.memory import MemoryFit, memory_fit
 from icl_gap.progress import Progress
 from icl_gap.schema import CellInfo, Predictions
+
+_SCORED = 20
+"""Gold answers that are scored, to see how long that takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +56,15 @@ class PromptCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class JobSize:
+    """The work that one model has on one benchmark."""
+
+    counts: TokenCounts
+    host_seconds: float
+    """Measured time to tokenize all requests, and to score as many answers as there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class ComputeCost:
     """The computation that one model takes on one benchmark, as far as gold answers go."""
 
@@ -55,11 +75,8 @@ class ComputeCost:
     """Floating-point operations."""
     rate: float | None
     """Operations a second of the model's device; None where it is in another machine."""
-
-    @property
-    def seconds(self) -> float | None:
-        """The time that it takes at that rate."""
-        return None if self.rate is None else self.operations / self.rate
+    seconds: float | None
+    """The estimated time to answer, once the model is loaded; None as the rate is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +118,7 @@ def _counts(plan: Plan, cells: Sequence[Cell]) -> PromptCounts:
     )
 
 
-def measure_jobs(plan: Plan, progress: Progress) -> Iterator[tuple[SweepModel, str, TokenCounts]]:
+def measure_jobs(plan: Plan, progress: Progress) -> Iterator[tuple[SweepModel, str, JobSize]]:
     """Count the tokens of each model on each benchmark, for models that have a tokenizer.
 
     Args:
@@ -109,9 +126,9 @@ def measure_jobs(plan: Plan, progress: Progress) -> Iterator[tuple[SweepModel, s
         progress: Shows progress.
 
     Yields:
-        The model, the name of the benchmark, and the counts.
+        The model, the name of the benchmark, and the size of the job.
     """
-    known: dict[object, TokenCounts] = {}
+    known: dict[object, JobSize] = {}
     jobs = group_into_jobs(plan.cells)
     for cells in progress(jobs, "counting tokens", len(jobs)):
         model, tokenizer = cells[0].model, cells[0].model.tokenizer
@@ -119,23 +136,36 @@ def measure_jobs(plan: Plan, progress: Progress) -> Iterator[tuple[SweepModel, s
             continue
         benchmarks = tuple(dict.fromkeys(cell.benchmark for cell in cells))
         context_length = model.identity.context_length
-        key = (model.identity.tokenizer, context_length, model.shots, benchmarks)
+        chats = model.identity.chat_template is not None
+        key = (model.identity.tokenizer, context_length, model.shots, benchmarks, chats)
         if key not in known:
-            requests = [each for cell in cells for each in plan.requests(cell) if each.fits]
-            known[key] = _measured(requests, tokenizer, context_length, plan.sweep.predictions)
+            predictions = "full" if chats else plan.sweep.predictions
+            known[key] = _measured(plan, cells, tokenizer, predictions)
         yield model, cells[0].benchmark.data.name, known[key]
 
 
 def _measured(
-    requests: Sequence[Request],
-    tokenizer: Tokenizer,
-    context_length: int | None,
-    predictions: Predictions,
-) -> TokenCounts:
+    plan: Plan, cells: Sequence[Cell], tokenizer: Tokenizer, predictions: Predictions
+) -> JobSize:
+    """Tokenize the requests of a job, which a run does too, and score some gold answers."""
+    requests = [(each, cell) for cell in cells for each in plan.requests(cell) if each.fits]
+    began = time.perf_counter()
     tokenized, _ = tokenize_requests(
-        requests, tokenizer, context_length=context_length, predictions=predictions
+        [request for request, _ in requests],
+        tokenizer,
+        context_length=cells[0].model.identity.context_length,
+        predictions=predictions,
     )
-    return count_tokens([each.path for each in tokenized], [len(each.ids) for each in tokenized])
+    counts = count_tokens(
+        [each.path for each in tokenized],
+        [len(each.ids) for each in tokenized],
+        full=predictions == "full",
+    )
+    counted, sample = time.perf_counter(), requests[:: max(1, len(requests) // _SCORED)]
+    for request, cell in sample:
+        score_completion(request.gold, request, cell)
+    scoring = (time.perf_counter() - counted) / max(1, len(sample))
+    return JobSize(counts, counted - began + scoring * len(requests))
 
 
 def compute_costs(plan: Plan, progress: Progress) -> Iterator[ComputeCost]:
@@ -148,14 +178,26 @@ def compute_costs(plan: Plan, progress: Progress) -> Iterator[ComputeCost]:
         progress: Shows progress.
     """
     rates: dict[SweepModel, float | None] = {}
-    for model, benchmark, sizes in measure_jobs(plan, progress):
+    for model, benchmark, size in measure_jobs(plan, progress):
         found = measure_footprint(model.spec, model.identity)
-        if found is None:
+        if found is None or not size.counts.paths:
             continue
         if model not in rates:
             rates[model] = _rate_here(found)
-        name = model.identity.name
-        yield ComputeCost(name, benchmark, sizes, found.operations(sizes), rates[model])
+        yield ComputeCost(
+            model=model.identity.name,
+            benchmark=benchmark,
+            sizes=size.counts,
+            operations=found.operations(size.counts),
+            rate=rates[model],
+            seconds=None if rates[model] is None else _seconds_here(model, size),
+        )
+
+
+def _seconds_here(model: SweepModel, size: JobSize) -> float | None:
+    """Estimate the time of a job, its work on the host included."""
+    seconds = answering_seconds(model.spec, model.identity, size.counts)
+    return None if seconds is None else seconds + size.host_seconds
 
 
 def _rate_here(footprint: Footprint) -> float | None:

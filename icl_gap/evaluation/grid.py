@@ -126,6 +126,7 @@ def _spec(
             "max_new_bytes": benchmark.max_new_bytes[at.query_split],
             "predictions": sweep.predictions,
             "canonical": sweep.canonical,
+            **({} if sweep.likelihood else {"likelihood": False}),
         },
         "language": benchmark.language.name,
         "query_split": at.query_split,

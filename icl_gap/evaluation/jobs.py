@@ -38,6 +38,7 @@ class Job:
         self.refusal: str | None = None
         """The reason for which the job as a whole ended early."""
         self._folder = folder
+        self._described: ModelInfo | None = None
         self._writer: StoreWriter | None = None
         self._files = ExitStack()
 
@@ -76,21 +77,24 @@ class Job:
                 for cell in self.pending
             ]
             self._writer = self._files.enter_context(StoreWriter(self._folder, files))
+            self._described = info
         ids = [(cell.info.key, query) for cell in self.pending for query in _queries(cell)]
         return [id_ for id_ in ids if self._writer.wants(*id_)]
 
     def describe(self, info: ModelInfo) -> None:
-        """Describe the model again in the cells that lack records, once the job has begun.
+        """Describe the model again in the cells that lack records, if its description has changed.
 
         Args:
-            info: Its description, which has changed while it responded.
+            info: Its description now: its server may refuse what it has taken before.
 
         Raises:
             OSError: A file cannot be written.
         """
         if self._writer is None:
             raise ValueError("the job has not begun")
-        self._writer.describe({c.info.key: _request_form(c, info) for c in self.pending})
+        if info != self._described:
+            self._described = info
+            self._writer.describe({c.info.key: _request_form(c, info) for c in self.pending})
 
     def store(self, id_: RequestId, record: Record) -> None:
         """Store a record, once the job has begun.

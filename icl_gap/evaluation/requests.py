@@ -88,6 +88,7 @@ class RequestBuilder:
             max_new_bytes=cell.max_new_bytes,
             extra_tokens=0 if chat is None else chat.extra_tokens,
             can_still_match=follow if self._sweep.canonical and chat is None else None,
+            likelihood=self._sweep.likelihood,
             rank=cell.rank,
             cell=cell.info.key,
             target=target,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path
 from typing import assert_never
 
 from icl_gap import models
 from icl_gap.errors import InferenceError, ModelError
+from icl_gap.evaluation.background import in_background
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.evaluation.grid import group_into_jobs
 from icl_gap.evaluation.inputs import SweepModel
@@ -21,7 +22,7 @@ from icl_gap.evaluation.planning import Plan, outline_sweep, prepare_requests
 from icl_gap.evaluation.precision import check_precision
 from icl_gap.evaluation.provenance import collect_provenance
 from icl_gap.evaluation.repeats import check_repeats
-from icl_gap.evaluation.run_requests import run_requests
+from icl_gap.evaluation.run_requests import RequestOutcome, request_outcomes, score_outcome
 from icl_gap.evaluation.spending import Ledger
 from icl_gap.progress import Progress, no_progress
 from icl_gap.results import Results, find_kept, open_results, open_store
@@ -81,9 +82,10 @@ def _run(plan: Plan, jobs: Sequence[Job], ledger: Ledger, progress: Progress) ->
     """Run all requests that have no record yet; a failure leaves all others alone."""
     match plan.sweep.executor:
         case "local":
-            for _, same_model in groupby(jobs, key=lambda job: job.model):
+            for number, (_, same_model) in enumerate(groupby(jobs, key=lambda job: job.model)):
+                if number:
+                    gc.collect()  # one model's weights go before the next one's come
                 _run_model(plan, list(same_model), ledger, progress)
-                gc.collect()  # one model's weights go before the next one's come
         case "ray" if jobs:
             from icl_gap.evaluation.executors.ray_cluster import run_jobs
 
@@ -106,24 +108,30 @@ def _run_model(plan: Plan, jobs: Sequence[Job], ledger: Ledger, progress: Progre
             for job in jobs:
                 job.refuse(error)
             return
-        steps = chain.from_iterable(_run_job(plan, job, counted.model) for job in jobs)
         name = counted.model.info.name
-        for _ in progress(steps, name, sum(job.n_queries for job in jobs)):
-            counted.note()
+        with closing(_run_jobs(plan, jobs, counted.model)) as steps:
+            for _ in progress(steps, name, sum(job.n_queries for job in jobs)):
+                counted.note()
 
 
-def _run_job(plan: Plan, job: Job, model: models.Model) -> Iterator[None]:
-    """Run a job, a step for each request of the cells that are not finished."""
-    described = model.info
-    wanted = job.begin(described, collect_provenance(described.device))
-    yield from [None] * (job.n_queries - len(wanted))
-    requests = [request for cell in job.cells.values() for request in plan.requests(cell)]
-    for id_, record in run_requests(requests, wanted, model, job.cells, plan.sweep):
-        if model.info != described:  # its server refuses what it has taken before
-            described = model.info
-            job.describe(described)
-        job.store(id_, record)
-        yield
+def _run_jobs(plan: Plan, jobs: Sequence[Job], model: models.Model) -> Generator[None, None, None]:
+    """Run the jobs of a model, a step for each request of the cells that are not finished.
+
+    A thread scores and stores while the model goes on.
+    """
+
+    def store(job: Job, done: RequestOutcome) -> None:
+        job.describe(done.info)
+        job.store(done.request.id, score_outcome(done, job.cells, plan.sweep))
+
+    with in_background(store) as submit:
+        for job in jobs:
+            wanted = job.begin(model.info, collect_provenance(model.info.device))
+            yield from [None] * (job.n_queries - len(wanted))
+            requests = [request for cell in job.cells.values() for request in plan.requests(cell)]
+            for done in request_outcomes(requests, wanted, model, plan.sweep):
+                submit(job, done)
+                yield
 
 
 def _failures(jobs: Sequence[Job]) -> Iterator[str]:

@@ -96,6 +96,18 @@ class Backend(Protocol[SpecT]):
         del spec, identity
         return None
 
+    def answering_seconds(
+        self, spec: SpecT, identity: Identity, sizes: TokenCounts
+    ) -> float | None:
+        """Estimate the time to answer; None, as by default, where no weights run here.
+
+        Raises:
+            ModelError: The configuration describes no model that can be made, or this machine lacks
+                its device.
+        """
+        del spec, identity, sizes
+        return None
+
     def load(self, spec: SpecT, identity: Identity) -> Model:
         """Load the model, ready to respond.
 

@@ -32,6 +32,8 @@ class Request:
     can_still_match: Callable[[str], bool] | None = field(default=None, compare=False)
     """Tells of the beginning of a response that has left the gold text whether the response can
     still be right. None if it cannot."""
+    likelihood: bool = True
+    """Whether the log-likelihood of the gold text is wanted; a verdict alone takes less."""
     rank: int = 0
     """Requests of lower rank are computed first."""
     extra_tokens: int = 0
@@ -67,7 +69,7 @@ class Request:
         following = self.can_still_match is not None
         prompt = self.prompt.text, self.prompt.messages
         limits = self.stop, self.max_new_bytes, self.extra_tokens
-        return *prompt, self.gold, *limits, following
+        return *prompt, self.gold, *limits, following, self.likelihood
 
     def __repr__(self) -> str:
         tokens = "tokens not counted" if self.tokens is None else f"{self.tokens:,} tokens"

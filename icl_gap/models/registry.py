@@ -38,6 +38,8 @@ BACKENDS: Mapping[str, Backend[Any]] = MappingProxyType(
 """Backends by the `kind` of their models. A new backend is a module and a line here."""
 
 if TYPE_CHECKING:
+    from icl_gap.models.hf.engine.trie import TokenCounts
+
     ModelSpec = ModelSpecBase
 else:
     ModelSpec = Annotated[
@@ -106,6 +108,27 @@ def measure_footprint(spec: ModelSpec, identity: Identity) -> Footprint | None:
     """
     with said_if_slow(_log, f"measuring {identity.name}"):
         return BACKENDS[spec.kind].footprint(spec, identity)
+
+
+def answering_seconds(spec: ModelSpec, identity: Identity, sizes: TokenCounts) -> float | None:
+    """Estimate the time that a model takes here to answer some requests, once it is loaded.
+
+    A pass is timed on one and on three of its layers, with random weights, in about a second.
+
+    Args:
+        spec: The model.
+        identity: The result of `identify`.
+        sizes: Token counts of the requests.
+
+    Returns:
+        Seconds; None for a model whose weights do not run here.
+
+    Raises:
+        ModelError: The configuration describes no model that can be made, or this machine lacks its
+            device.
+    """
+    with said_if_slow(_log, f"timing a pass of {identity.name}"):
+        return BACKENDS[spec.kind].answering_seconds(spec, identity, sizes)
 
 
 def load_model(spec: ModelSpec, identity: Identity) -> Model:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from icl_gap.evaluation.config import SweepSpec
-from icl_gap.evaluation.planning import plan_sweep
+from icl_gap.evaluation.planning import Plan, plan_sweep
 from icl_gap.models import Identity, RandomInitSpec, Request
 from icl_gap.models.hf.engine.tokenization import TokenizedRequest, tokenize_requests
 from icl_gap.models.hf.engine.trie import TokenCounts, count_tokens
@@ -120,8 +120,11 @@ def prepare(workload: Workload, shape: Shape, tokenizer: Path, queries: int) -> 
         "limit": queries,
         "shots": list(workload.shots),
     }
-    sweep = check_spec(spec, SweepSpec)
-    plan = plan_sweep(sweep)
+    return setting_of(plan_sweep(check_spec(spec, SweepSpec)))
+
+
+def setting_of(plan: Plan) -> Setting:
+    """The requests of a plan of one model, as the engine reads them."""
     model = plan.cells[0].model
     requests = [request for cell in plan.cells for request in plan.requests(cell)]
     tokenized, failures = tokenize_requests(

@@ -210,7 +210,7 @@ def test_plan_shows_the_grid_and_runs_nothing(cli, sweep, tmp_path, monkeypatch)
     assert outcome.code == 0
     assert "32 cells, 160 requests" in outcome.out
     assert "400" in outcome.out
-    for said in ("tokens written", "after sharing", "TFLOP", "time at that rate"):
+    for said in ("tokens written", "after sharing", "TFLOP", "estimated time"):
         assert said in outcome.out
     assert "note: with 0 shots ID and OOD are one prompt" in outcome.out
     assert "80% power" not in outcome.out  # of models that no fit uses

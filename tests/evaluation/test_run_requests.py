@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def test_the_gold_answer(card: str, tmp_path: Path, predictions: str) -> None:
     assert found.gold_tokens == len(f" {GOLD}")  # cut into bytes, which this model does not write
     assert found.gold_logprob is not None
     assert found.gold_logprob < 0
+
+
+def test_without_likelihood_the_verdict_is_the_same(card: str, tmp_path: Path) -> None:
+    says = [" intersection (", " b", " , a )", "\n"]
+    found = record(card, tmp_path, says, likelihood=False)
+    whole = record(card, tmp_path, says)
+    assert (found.gold_logprob, found.gold_tokens) == (None, whole.gold_tokens)
+    assert replace(found, gold_logprob=whole.gold_logprob, seconds=whole.seconds) == whole
 
 
 def test_an_equivalent_program_is_followed_and_counts(card: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -18,14 +19,15 @@ import yaml
 from toys import sweep
 
 from icl_gap import models
-from icl_gap.errors import InferenceError, SamplingError
+from icl_gap.errors import InferenceError, SamplingError, StoreError
 from icl_gap.evaluation.config import SweepSpec, read_sweep
+from icl_gap.evaluation.jobs import Job
 from icl_gap.evaluation.planning import plan_sweep
 from icl_gap.evaluation.run_requests import run_requests
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import Model, Outcome, RandomInitSpec, Request, RequestId, save_random_init
 from icl_gap.progress import Progress
-from icl_gap.results import open_results
+from icl_gap.results import open_results, verify_store
 from icl_gap.schema import CellResult, Completion, ModelInfo, Record, Response
 
 T = TypeVar("T")
@@ -271,6 +273,60 @@ def test_a_stopped_sweep_ends_with_the_same_bytes(toy_card, tmp_path, model) -> 
     assert untimed(evaluate_sweep(spec, tmp_path / "two")) == untimed(undisturbed)
 
 
+@pytest.mark.parametrize("model", ["nearest", RANDOM_INIT])
+def test_the_thread_that_stores_changes_no_record(toy_card, tmp_path, model) -> None:
+    spec = sweep(toy_card, models=[model])
+    stored = evaluate_sweep(spec, tmp_path / "out")
+    plan = plan_sweep(spec)
+    cells = {cell.info.key: cell for cell in plan.cells}
+    requests = [request for cell in plan.cells for request in plan.requests(cell)]
+    loaded = models.load_model(plan.cells[0].model.spec, plan.cells[0].model.identity)
+    ids = [request.id for request in requests]
+    expected = dict(run_requests(requests, ids, loaded, cells, spec))
+    found = {
+        (cell.info.key, record.query_id): replace(record, seconds=0.0)
+        for cell in stored
+        for record in cell.records
+    }
+    assert found == {id_: replace(record, seconds=0.0) for id_, record in expected.items()}
+
+
+@pytest.mark.parametrize("known", [0, 1, 5, 63])
+def test_all_that_came_before_a_stop_is_stored(toy_card, tmp_path, monkeypatch, known) -> None:
+    class Model(Echo):
+        def respond(
+            self, requests: Sequence[Request], *, predictions: str, wanted: Collection[RequestId]
+        ) -> Iterator[Outcome]:
+            outcomes = super().respond(requests, predictions=predictions, wanted=wanted)
+            yield from itertools.islice(outcomes, known)
+            raise Stopped
+
+    monkeypatch.setattr(models, "load_model", lambda *_: Model())
+    with pytest.raises(Stopped):
+        evaluate_sweep(sweep(toy_card), tmp_path / "out")
+    lines = [path.read_bytes() for path in (tmp_path / "out" / "cells").iterdir()]
+    assert sum(content.count(b"\n") - 1 for content in lines) == known
+    assert not verify_store(tmp_path / "out")
+
+
+def test_a_record_that_cannot_be_written_ends_the_run(toy_card, tmp_path, monkeypatch) -> None:
+    stored: list[RequestId] = []
+    store = Job.store
+
+    def full(job: Job, id_: RequestId, record: Record) -> None:
+        if len(stored) == 3:
+            raise StoreError("the disk is full")
+        store(job, id_, record)
+        stored.append(id_)
+
+    monkeypatch.setattr(models, "load_model", lambda *_: Echo())
+    monkeypatch.setattr(Job, "store", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        evaluate_sweep(sweep(toy_card), tmp_path / "out")
+    lines = [path.read_bytes() for path in (tmp_path / "out" / "cells").iterdir()]
+    assert sum(content.count(b"\n") - 1 for content in lines) == 3
+
+
 @pytest.mark.parametrize("predictions", ["verdict", "full"])
 @pytest.mark.parametrize("family", ["opt", "bloom", "codegen"])
 def test_the_token_budget_changes_no_record(toy_card, tmp_path, family, predictions) -> None:
@@ -297,13 +353,18 @@ import os, signal, sys
 from icl_gap import read_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
 
-def progress(items, description, total):
-    for done, item in enumerate(items):
-        if description.startswith(sys.argv[3]) and done == int(sys.argv[4]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield item
+path, out, name, *steps = sys.argv[1:]
+for step in map(int, steps):
+    def progress(items, description, total):
+        for done, item in enumerate(items):
+            if description.startswith(name) and done == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield item
 
-evaluate_sweep(read_sweep(sys.argv[1]), sys.argv[2], progress=progress)
+    if not (child := os.fork()):  # so that all of them import once
+        evaluate_sweep(read_sweep(path), out, progress=progress)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, step
 """
 
 
@@ -319,10 +380,8 @@ def test_killed_at_any_step_it_ends_with_the_same_bytes(
 ) -> None:
     path = sweep_file(tmp_path, sweep(toy_card, models=[model], shots=[2], seeds=[0], limit=20))
     undisturbed = evaluate_sweep(read_sweep(path), tmp_path / "one")
-    for step in steps:
-        command = [sys.executable, "-c", KILLED_AT, path, tmp_path / "two", name, str(step)]
-        done = subprocess.run(command, check=False)
-        assert done.returncode == -signal.SIGKILL
+    command = [sys.executable, "-c", KILLED_AT, path, tmp_path / "two", name, *map(str, steps)]
+    subprocess.run(command, check=True)
     assert untimed(evaluate_sweep(read_sweep(path), tmp_path / "two")) == untimed(undisturbed)
 
 
@@ -330,19 +389,14 @@ def test_killed_from_outside_it_ends_with_the_same_bytes(toy_card, tmp_path) -> 
     path = sweep_file(tmp_path, sweep(toy_card, seeds=list(range(10)), limit=30, figures=[]))
     undisturbed = evaluate_sweep(read_sweep(path), tmp_path / "one")
     command = [sys.executable, "-m", "icl_gap.cli", "run", path, "--out", tmp_path / "two"]
-    killed = 0
-    while True:
+    for _ in range(2):
         before = stored(tmp_path / "two")
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         while process.poll() is None and stored(tmp_path / "two") < before + 300_000:
             time.sleep(0.001)
         process.kill()
-        if process.wait() == 0:
-            break
-        assert process.returncode == -signal.SIGKILL
-        killed += 1
-    assert killed >= 2
-    assert untimed(open_results(tmp_path / "two")) == untimed(undisturbed)
+        assert process.wait() == -signal.SIGKILL
+    assert untimed(evaluate_sweep(read_sweep(path), tmp_path / "two")) == untimed(undisturbed)
 
 
 def sweep_file(folder: Path, spec: SweepSpec) -> Path:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedConfig, PreTrainedModel
 
+    from icl_gap.models.hf.engine.trie import TokenCounts
+
 _SPECIALS: dict[Architecture, tuple[str, str, str, bool]] = {
     "opt": ("</s>", "</s>", "<pad>", True),
     "bloom": ("<s>", "</s>", "<pad>", False),
@@ -77,6 +79,17 @@ class RandomInitBackend(Backend[RandomInitSpec]):
         with silence_transformers():
             config = _config(spec, _tokenizer(spec))
         return footprint_from_config(config, spec, name=identity.name)
+
+    def answering_seconds(
+        self, spec: RandomInitSpec, identity: Identity, sizes: TokenCounts
+    ) -> float:
+        """Estimate the time to answer some requests."""
+        from icl_gap.models.hf.pass_time import estimate_seconds
+
+        with silence_transformers():
+            config = _config(spec, _tokenizer(spec))
+        footprint = self.footprint(spec, identity)
+        return estimate_seconds(config, footprint, sizes, spec.kv_cache_tokens)
 
     def load(self, spec: RandomInitSpec, identity: Identity) -> Model:
         """Make the model, on a GPU where there is one."""

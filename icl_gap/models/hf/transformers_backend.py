@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from icl_gap.errors import ModelError
 from icl_gap.models.backend import Backend, Footprint
@@ -46,6 +46,11 @@ from icl_gap.models.shipped import shipped_folder
 from icl_gap.models.spec import BosPolicy, TransformersSpec
 from icl_gap.models.zoo import named_seed, training_tokens
 from icl_gap.progress import said_if_slow
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from icl_gap.models.hf.engine.trie import TokenCounts
 
 _log = logging.getLogger(__name__)
 
@@ -136,22 +141,19 @@ class TransformersBackend(Backend[TransformersSpec]):
 
     def footprint(self, spec: TransformersSpec, identity: Identity) -> Footprint:
         """Return the footprint of the model that `config.json` describes."""
-        from transformers import AutoConfig
+        from icl_gap.models.hf.cost import footprint_from_config
 
-        from icl_gap.models.hf.cost import UNUSABLE_CONFIG, footprint_from_config
-
-        folder = _folder(spec, identity)
-        if not spec.trust_remote_code:
-            refuse_code(folder)
-        with silence_transformers():
-            try:
-                config = AutoConfig.from_pretrained(
-                    str(folder), trust_remote_code=spec.trust_remote_code
-                )
-            except Exception as error:  # whatever can be wrong with a config
-                raise library_error(error, UNUSABLE_CONFIG, identity.name) from error
-        trust = spec.trust_remote_code
+        config, trust = _config(spec, identity), spec.trust_remote_code
         return footprint_from_config(config, spec, name=identity.name, trust_remote_code=trust)
+
+    def answering_seconds(
+        self, spec: TransformersSpec, identity: Identity, sizes: TokenCounts
+    ) -> float:
+        """Estimate the time to answer some requests."""
+        from icl_gap.models.hf.pass_time import estimate_seconds
+
+        footprint, kept = self.footprint(spec, identity), spec.kv_cache_tokens
+        return estimate_seconds(_config(spec, identity), footprint, sizes, kept)
 
     def load(self, spec: TransformersSpec, identity: Identity) -> Model:
         """Load weights and tokenizer, from the hub where they are not here."""
@@ -208,6 +210,25 @@ def _folder(spec: TransformersSpec, identity: Identity) -> Path:
         return identity.folder
     path = gguf_path(spec.model, spec.gguf, spec.revision)
     return gguf_folder(path, identity.key["gguf"], read_gguf_header(path))
+
+
+def _config(spec: TransformersSpec, identity: Identity) -> PreTrainedConfig:
+    """Return the configuration in a model's folder."""
+    from transformers import AutoConfig
+
+    from icl_gap.models.hf.cost import UNUSABLE_CONFIG
+
+    folder, trust = _folder(spec, identity), spec.trust_remote_code
+    if not trust:
+        refuse_code(folder)
+    with silence_transformers():
+        try:
+            found: PreTrainedConfig = AutoConfig.from_pretrained(
+                str(folder), trust_remote_code=trust
+            )
+        except Exception as error:  # whatever can be wrong with a config
+            raise library_error(error, UNUSABLE_CONFIG, identity.name) from error
+    return found
 
 
 def _tokenizer(spec: TransformersSpec, identity: Identity, folder: Path) -> TextTokenizer:

@@ -69,7 +69,7 @@ class HuggingFaceModel:
             chat_template=identity.chat_template,
             context_length=identity.context_length,
             kv_cache_tokens=kv_cache_tokens,
-            pass_tokens=_PASS_TOKENS.get(input_device(model).type, _DEFAULT_PASS_TOKENS),
+            pass_tokens=pass_tokens(input_device(model)),
         )
 
     def respond(
@@ -81,6 +81,11 @@ class HuggingFaceModel:
     ) -> Iterator[Outcome]:
         """Respond to requests as greedy decoding would; see `icl_gap.models.Model`."""
         return self._engine.respond(requests, predictions, wanted)
+
+
+def pass_tokens(device: torch.device) -> int:
+    """Return the number of tokens that a pass computes on a device, at most."""
+    return _PASS_TOKENS.get(device.type, _DEFAULT_PASS_TOKENS)
 
 
 def _check_vocabulary(model: PreTrainedModel, tokenizer: TextTokenizer, name: str) -> None:

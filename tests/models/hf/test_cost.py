@@ -40,7 +40,9 @@ def test_a_baseline_has_no_footprint() -> None:
 
 
 def test_operations_by_hand() -> None:
-    sizes = TokenCounts(requests=1, written=9, computed=7, predicted=3, attended=28)
+    sizes = TokenCounts(
+        requests=1, paths=1, written=9, computed=7, predicted=3, attended=28, decoded=0
+    )
     found = Footprint(
         n_params=900,
         non_embedding=100,

@@ -8,7 +8,12 @@ write another token, decoding continues only if the response can still count as 
     tokenization      requests to token paths, equal requests once
     trie              the order of paths that shares most, cut into batches of passes
     packing           layout of a pass: segments in one row, no padding, prefixes from the KV cache
-    packed_attention  attention of each token to its own path; bloom_attention for BLOOM
+    packed_attention  replacement of a model's attention; bloom_attention for BLOOM
+    kernels           attention of each token to its own path; slice_attention on the CPU
+    sliding_window    slices that a sliding window leaves, and masks of those at its edge
+    trie_attention    FlexAttention under the mask of the trie, on a GPU; trie_keys makes it
+    output_layer      predictions off the output layer, a slice of the vocabulary at a time
+    last_layer        a last layer that skips tokens which predict nothing
     passes            forward passes of any causal language model, packed or padded
     runner_choice     packed passes where they predict what the model itself does, else padded ones
     response_state    one response: where it ends, where it leaves the gold target

@@ -14,17 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from transformers import PreTrainedModel
 from transformers.models.bloom.modeling_bloom import BloomAttention, build_alibi_tensor
 
-from icl_gap.models.hf.engine.packing import (
-    PackedLayout,
-    Span,
-    UnsupportedError,
-    current_layout,
-    layer_number,
-)
+from icl_gap.models.hf.engine.kernels import attend_to_paths
+from icl_gap.models.hf.engine.packing import UnsupportedError, current_layout, layer_number
 
 
 def bloom_modules(model: PreTrainedModel) -> list[BloomAttention]:
@@ -58,51 +52,12 @@ def _forward(
     attention_mask: Tensor | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
-    """Attend by BLOOM's own formula, each segment over its whole path."""
+    """Attend with linear biases, each segment over its own path."""
     del alibi, attention_mask, options  # made for the packed row as if it were one path
-    layout = current_layout()
-    number = layer_number(self)
+    layout, number = current_layout(), layer_number(self)
     query, key, value = self._reshape(self.query_key_value(hidden_states))
     layout.cache.layers[number] = (key, value)
     two = torch.ones(1, 2, device=query.device)  # the bias at position 1 is the slope
-    slopes = build_alibi_tensor(two, self.num_heads, torch.float32)[:, :, 1:]
-    out = [
-        _attend_with_alibi(layout, span, number, query[0], slopes=slopes, module=self)
-        for span in layout.spans
-    ]
-    context = torch.cat(out, dim=1).transpose(0, 1).flatten(1).unsqueeze(0)
-    return self.dense(context) + residual, None
-
-
-def _attend_with_alibi(
-    layout: PackedLayout,
-    span: Span,
-    number: int,
-    query: Tensor,
-    *,
-    slopes: Tensor,
-    module: BloomAttention,
-) -> Tensor:
-    """Attend with linear biases (Press et al. 2022, arXiv 2108.12409), as BLOOM computes them.
-
-    Args:
-        layout: The layout of the pass.
-        span: The segment whose tokens attend.
-        number: The layer.
-        query: (heads, tokens, head size), of the whole pass.
-        slopes: (heads, 1, 1).
-        module: The attention module, for its scale.
-
-    Returns:
-        (heads, tokens of the span, head size).
-    """
-    keys, values = layout.full_path(span, number)
-    own = query[:, span.start : span.end]
-    positions = torch.arange(keys.shape[2], device=query.device)
-    bias = (slopes * positions).to(query.dtype)
-    scale = module.inv_norm_factor
-    scores = bias.baddbmm(own, keys[0].transpose(1, 2), beta=1.0, alpha=scale)
-    hidden = ~layout.mask(span, None, query.device)
-    scores = scores.masked_fill_(hidden, torch.finfo(scores.dtype).min)
-    weights = functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    return torch.bmm(weights, values[0])
+    slopes = build_alibi_tensor(two, self.num_heads, torch.float32)[:, 0, 1]
+    out = attend_to_paths(layout, number, query, scale=self.inv_norm_factor, slopes=slopes)
+    return self.dense(out.transpose(1, 2).flatten(2)) + residual, None

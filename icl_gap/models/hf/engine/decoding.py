@@ -118,14 +118,17 @@ class ActiveResponse:
     def draft(self, tokenizer: TextTokenizer, length: int) -> list[int]:
         """Return a draft of the next tokens.
 
-        It is the rest of the gold target if the response is a beginning of it, else what
-        `PromptLookup` proposes.
+        It is the rest of the gold target if the response is a beginning of it, in the gold
+        target's own tokens or in others, else what `PromptLookup` proposes.
 
         Args:
             tokenizer: The model's tokenizer.
             length: The most tokens to draft.
         """
         most = min(length, self.state.tokens_left - 1)
+        gold, written = self.tokenized.gold_tokens, len(self.state.tokens)
+        if written < len(gold) and gold[:written] == tuple(self.state.tokens):
+            return list(gold[written:][:most])
         rest = self.state.remaining_gold()
         if rest is not None:
             return list(tokenizer.encode(rest + self.tokenized.request.stop))[:most]
@@ -239,7 +242,7 @@ def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]
         tokens = np.concatenate((response.tokenized.prompt_tokens, continuation))
         prefix = (*response.prefix, *response.decoded.slices)
         new = len(tokens) - response.cached_tokens
-        segments.append(Segment(tokens, new, logits_to_keep=1 + len(draft), prefix=prefix))
+        segments.append(Segment(tokens, new, 1 + len(draft), likelihood=False, prefix=prefix))
     cache = KVCache()
     predictions = runner.run(segments, cache)
     share = (time.perf_counter() - began) / len(drafts)

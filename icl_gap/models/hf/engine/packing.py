@@ -6,16 +6,19 @@ whose keys and values come from an earlier pass or from this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+T = TypeVar("T")
 Layer: TypeAlias = tuple[Tensor, Tensor]
 """Keys and values of one layer, each (1, heads, tokens, head size)."""
 
@@ -116,6 +119,20 @@ class Span:
         return self.prefix_length + self.end - self.start
 
 
+@dataclass(frozen=True, slots=True)
+class AttendedSlice:
+    """A slice before some tokens of the row, on the paths of all of them."""
+
+    keys: CacheSlice
+    position: int
+    """Position of its first token on the paths."""
+    start: int
+    """Start of the tokens in the row that attend to it."""
+    end: int
+    hidden: bool = False
+    """True if a sliding window hides a part of it from some of them; each sees its last token."""
+
+
 @dataclass(slots=True, eq=False)
 class PackedLayout:
     """Layout of a packed forward pass."""
@@ -123,14 +140,17 @@ class PackedLayout:
     spans: Sequence[Span]
     cache: KVCache
     """Filled by the pass, layer by layer; prefixes may be slices of it."""
-    shared: tuple[tuple[CacheSlice, int, int], ...] = field(init=False)
-    """Each distinct slice of the prefixes, and the start and end of the tokens that attend to all
-    of it."""
-    masks: dict[tuple[int, int, int | None, torch.device], Tensor] = field(default_factory=dict)
-    """Masks by tokens, path length, window and device; each is made once for all layers."""
+    slices: tuple[AttendedSlice, ...] = field(init=False)
+    """The slices of the prefixes, each once for all neighbouring spans that share it."""
+    positions: NDArray[np.int_] = field(init=False)
+    """Position of each token of the row on its path, (tokens,)."""
+    derived: dict[Hashable, Any] = field(default_factory=dict)
+    """What kernels make of it; see `once`."""
 
     def __post_init__(self) -> None:
-        self.shared = tuple(_shared_slices(self.spans))
+        self.slices = tuple(_attended_slices(self.spans))
+        ranges = [np.arange(span.prefix_length, span.path_length) for span in self.spans]
+        self.positions = np.concatenate(ranges) if ranges else np.empty(0, np.int_)
 
     def full_path(self, span: Span, number: int) -> Layer:
         """Return keys and values of a span's whole path, its own tokens last.
@@ -158,23 +178,36 @@ class PackedLayout:
             (n, path length), True where a token attends to another.
         """
         n, length = span.end - span.start, span.path_length
-        key = (n, length, window, device)
-        if key not in self.masks:
+
+        def make() -> Tensor:
             queries = torch.arange(length - n, length, device=device)[:, None]
             keys = torch.arange(length, device=device)[None, :]
-            near = keys > queries - (window or length)
-            self.masks[key] = (keys <= queries) & near
-        return self.masks[key]
+            return (keys <= queries) & (keys > queries - (window or length))
+
+        return self.once(("mask", n, length, window, device), make)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returns, which is called once for all layers.
+
+        Args:
+            key: A name of its own, with what else it depends on.
+            make: Makes it.
+        """
+        if key not in self.derived:
+            self.derived[key] = make()
+        found: T = self.derived[key]
+        return found
 
 
-def _shared_slices(spans: Sequence[Span]) -> Iterator[tuple[CacheSlice, int, int]]:
+def _attended_slices(spans: Sequence[Span]) -> Iterator[AttendedSlice]:
     """Join neighbouring spans that attend to the same slice."""
     depth = max((len(span.prefix) for span in spans), default=0)
     for level in range(depth):
-        for shared, run in groupby(spans, key=lambda span: (*span.prefix, *[None] * depth)[level]):
-            if shared is not None:
+        for keys, run in groupby(spans, key=lambda span: (*span.prefix, *[None] * depth)[level]):
+            if keys is not None:
                 members = list(run)
-                yield shared, members[0].start, members[-1].end
+                position = sum(map(len, members[0].prefix[:level]))
+                yield AttendedSlice(keys, position, members[0].start, members[-1].end)
 
 
 _current: ContextVar[PackedLayout] = ContextVar("layout")

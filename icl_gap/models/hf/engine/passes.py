@@ -11,6 +11,7 @@ and works for every causal model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Protocol
@@ -21,9 +22,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from icl_gap.models.hf.engine.packed_attention import (
-    pack_attention,
+from icl_gap.models.hf.engine.last_layer import LastLayer
+from icl_gap.models.hf.engine.output_layer import (
+    LOGITS_BYTES,
+    RowPredictions,
+    join,
+    predict,
+    reduce_logits,
 )
+from icl_gap.models.hf.engine.packed_attention import pack_attention
 from icl_gap.models.hf.engine.packing import (
     KVCache,
     PackedLayout,
@@ -34,8 +41,6 @@ from icl_gap.models.hf.engine.packing import (
 )
 from icl_gap.models.hf.engine.trie import Tokens
 
-_LOGITS_BYTES = 1 << 27
-"""Bytes of logits computed at a time: a vocabulary is large, and few of its logits are kept."""
 _MAX_ROWS = 16
 """Paths that `PaddedRunner` runs together, at most."""
 _PAD = 0
@@ -52,6 +57,8 @@ class Segment:
     """Number of tokens at its end that are computed."""
     logits_to_keep: int
     """Number of tokens at its end after which the next token is predicted."""
+    likelihood: bool = True
+    """Whether the log-probabilities of these tokens are wanted."""
     prefix: Prefix = ()
     """KV cache of the tokens before, from earlier passes or from earlier segments of this pass."""
 
@@ -63,7 +70,8 @@ class TokenPredictions:
     argmax: list[int]
     """The most likely next token at each position kept."""
     logprobs: list[float]
-    """Log-probability of the path's own next token, in nats, at each position but the last."""
+    """Log-probability of the path's own next token, in nats, at each position but the last; empty
+    if they are not wanted."""
 
 
 class Runner(Protocol):
@@ -81,7 +89,7 @@ class Runner(Protocol):
             cache: Filled with the keys and values of the new tokens, segment after segment.
 
         Raises:
-            FloatingPointError: A prediction is NaN.
+            FloatingPointError: A prediction is NaN or infinite.
             LookupError: A token has no row in the model's embeddings.
         """
 
@@ -91,6 +99,7 @@ class PackedRunner:
 
     Args:
         model: The model; its attention is replaced.
+        last_layer: Its last layer, if that may skip tokens; None if it computes all.
 
     Raises:
         UnsupportedError: The model's attention cannot be replaced.
@@ -98,11 +107,12 @@ class PackedRunner:
 
     shares_prefixes = True
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, last_layer: LastLayer | None = None) -> None:
         if rope_depends_on_length(model):
             raise UnsupportedError("position embeddings depend on the longest path of a pass")
         pack_attention(model)
         self._model = model
+        self._last_layer = last_layer
         self._head = model.get_output_embeddings()
         self._takes_positions = "position_ids" in signature(model.base_model.forward).parameters
 
@@ -114,17 +124,23 @@ class PackedRunner:
         positions = [np.arange(len(each.tokens) - each.new, len(each.tokens)) for each in segments]
         device = input_device(self._model)
         options = {"position_ids": _to_device(positions, device)} if self._takes_positions else {}
-        with use_layout(PackedLayout(spans, cache)):
-            hidden = self._model.base_model(
-                input_ids=_to_device(tokens, device), use_cache=False, **options
-            ).last_hidden_state[0]
         kept = [
             np.arange(span.end - each.logits_to_keep, span.end)
             for span, each in zip(spans, segments, strict=True)
         ]
-        rows = hidden[_to_device(kept, hidden.device)[0]]
-        size = max(1, _LOGITS_BYTES // (4 * vocabulary_size(self._model)))
-        return _read_logits(segments, (self._head(part) for part in rows.split(size)))
+        rows = _to_device(kept, device)[0]
+        skipping = (
+            nullcontext()
+            if self._last_layer is None
+            else self._last_layer.only(rows, spans[-1].end)
+        )
+        with use_layout(PackedLayout(spans, cache)), skipping:
+            hidden = self._model.base_model(
+                input_ids=_to_device(tokens, device), use_cache=False, **options
+            ).last_hidden_state[0]
+        states = hidden[rows.to(hidden.device)]
+        found = predict(self._head, states, _targets(segments, states.device))
+        return _by_segment(segments, found)
 
 
 class PaddedRunner:
@@ -144,11 +160,14 @@ class PaddedRunner:
         """Run a forward pass; see `Runner`. The cache stays empty."""
         del cache
         _check_tokens(segments, self._model)
-        return _read_logits(segments, self._logits(segments))
+        found = []
+        for each, logits in zip(segments, self._logits(segments), strict=True):
+            found.append(reduce_logits([logits], _targets([each], logits.device)))
+        return _by_segment(segments, join(found))
 
     def _logits(self, segments: Sequence[Segment]) -> Iterator[Tensor]:
         longest = max(len(each.tokens) for each in segments)
-        most = _LOGITS_BYTES // (4 * vocabulary_size(self._model) * longest)
+        most = LOGITS_BYTES // (4 * vocabulary_size(self._model) * longest)
         rows = max(1, min(most, self._max_rows))
         device = input_device(self._model)
         for start in range(0, len(segments), rows):
@@ -214,39 +233,27 @@ def _to_device(parts: Sequence[NDArray[np.int_] | Tokens], device: torch.device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def _read_logits(segments: Sequence[Segment], logits: Iterable[Tensor]) -> list[TokenPredictions]:
-    """Read predictions off logits.
+def _targets(segments: Sequence[Segment], device: torch.device) -> Tensor | None:
+    """Return the token that follows each position kept, (rows,); None if none is wanted.
 
-    Args:
-        segments: The segments.
-        logits: Slices of any height, (rows, vocabulary), in order of the segments' positions.
-
-    Raises:
-        FloatingPointError: A log-probability is NaN. It is where a logit of its row is NaN or the
-            largest is infinite, and then the arg-max means nothing.
+    Nothing follows the last token of a segment; there it is 0.
     """
-    argmax, chosen = [], []
+    if not any(each.likelihood for each in segments):
+        return None
     following = [
         np.append(each.tokens[len(each.tokens) - each.logits_to_keep + 1 :], 0) for each in segments
     ]
-    start, targets = 0, None
-    for part in logits:
-        targets = _to_device(following, part.device)[0] if targets is None else targets
-        own = targets[start : start + len(part), None]
-        start += len(part)
-        values = part.float()
-        top = values.max(dim=-1, keepdim=True)
-        argmax.append(top.indices[:, 0])
-        # In place: a copy of something this large costs as much as the arithmetic.
-        shifted = values.gather(1, own) - top.values
-        chosen.append((shifted - values.sub_(top.values).exp_().sum(-1, keepdim=True).log())[:, 0])
+    return _to_device(following, device)[0]
+
+
+def _by_segment(segments: Sequence[Segment], found: RowPredictions) -> list[TokenPredictions]:
+    """Split predictions of rows by the segments that they belong to."""
     ends = np.cumsum([each.logits_to_keep for each in segments])[:-1]
-    found = torch.cat(chosen).cpu().numpy()
-    if np.isnan(found).any():
-        raise FloatingPointError("the model returned NaN")
+    argmax = np.split(found.argmax.cpu().numpy(), ends)
+    if found.logprobs is None:
+        return [TokenPredictions(best.tolist(), []) for best in argmax]
+    logprobs = np.split(found.logprobs.cpu().numpy(), ends)
     return [
-        TokenPredictions(best.tolist(), logprobs[:-1].tolist())
-        for best, logprobs in zip(
-            np.split(torch.cat(argmax).cpu().numpy(), ends), np.split(found, ends), strict=True
-        )
+        TokenPredictions(best.tolist(), own[:-1].tolist())
+        for best, own in zip(argmax, logprobs, strict=True)
     ]

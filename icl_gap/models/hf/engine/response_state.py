@@ -40,7 +40,7 @@ class ResponseState:
         """The position where it left the gold target, once it can no longer equal it."""
         self._tokenizer = tokenizer
         self._gold = gold.strip()
-        self._gold_tokens = gold_tokens
+        self._gold_tokens = tuple(gold_tokens)
         self._equals_gold = True  # token for token, so far
         self._stop = stop
         self._max_new_bytes = max_new_bytes
@@ -65,7 +65,7 @@ class ResponseState:
     def append(self, token: int) -> None:
         """Append a token; set `completion` and `divergence` if it ends or diverges here."""
         position, equalled_gold = len(self.tokens), self._equals_gold
-        self._equals_gold = equalled_gold and self._gold_tokens[position : position + 1] == [token]
+        self._equals_gold = equalled_gold and self._gold_tokens[position : position + 1] == (token,)
         if token in self._tokenizer.eos:
             self.completion = Completion(self.text, "eos")
         else:

@@ -199,7 +199,7 @@ class Engine:
     def _prefill(
         self, branches: Sequence[Branch], requests: Sequence[TokenizedRequest], prefix: Prefix
     ) -> tuple[list[ActiveResponse], Prefix]:
-        """Run one pass over prompts and gold targets.
+        """Run one pass over prompts and gold targets, or the first tokens of these.
 
         Returns:
             The responses as far as they equal their gold targets, and the last path's KV cache.
@@ -210,7 +210,8 @@ class Engine:
             path = requests[branch.index].path
             prefix = truncate(prefix, branch.shared)
             kept = len(path.tokens) - path.prompt_length + 1
-            segments.append(Segment(path.tokens, branch.new, kept, prefix))
+            likelihood = requests[branch.index].request.likelihood
+            segments.append(Segment(path.tokens, branch.new, kept, likelihood, prefix))
             prefix = (*prefix, CacheSlice(cache, start, start + branch.new))
             paths.append(prefix)
             start += branch.new
@@ -229,8 +230,9 @@ class Engine:
     ) -> ActiveResponse:
         """Start a response from the predictions along its gold target."""
         gold, state = tokenized.gold_tokens, self._state(tokenized)
-        accepted = verify_draft(state, found.argmax, gold)
-        mean = sum(found.logprobs) / len(gold) if gold and tokenized.gold_fits else None
+        accepted = verify_draft(state, found.argmax, gold[: len(found.argmax) - 1])
+        wanted = tokenized.request.likelihood and gold and tokenized.gold_fits
+        mean = sum(found.logprobs) / len(gold) if wanted else None
         prefix = truncate(path, tokenized.path.prompt_length + accepted)
         return ActiveResponse(tokenized, state, prefix, mean)
 
@@ -268,12 +270,12 @@ def _shared(outcome: Response | InferenceError, ids: Sequence[RequestId]) -> Ite
 
 
 def _finish(response: ActiveResponse, kv_cache_tokens: int | None) -> Response:
-    mean = response.gold_logprob
+    gold, whole = response.tokenized.gold_tokens, response.tokenized.gold_fits
     return Response(
         completion=response.state.completion,
         divergence=response.state.divergence,
-        gold_logprob=mean,
-        gold_tokens=None if mean is None else len(response.tokenized.gold_tokens),
+        gold_logprob=response.gold_logprob,
+        gold_tokens=len(gold) if gold and whole else None,
         kv_cache_tokens=kv_cache_tokens,
         seconds=response.seconds,
         reasoning=response.state.reasoning if isinstance(response.state, ChatState) else None,

@@ -13,6 +13,10 @@ from icl_gap.models.hf.engine.trie import TokenPath, Tokens
 from icl_gap.models.stopping import max_new_tokens
 from icl_gap.schema import Predictions
 
+FIRST_CHUNK = 4
+"""Gold tokens verified together with the prompt where no likelihood is wanted; most responses that
+go wrong do so within them."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenizedRequest:
@@ -21,10 +25,13 @@ class TokenizedRequest:
     request: Request
     """The first of these requests."""
     path: TokenPath
+    """The prompt, and the gold target's first tokens: all of them if its likelihood is wanted."""
+    gold_tokens: tuple[int, ...]
+    """Tokens of the gold target, as far as they fit into the context."""
     max_new_tokens: int
     """The most tokens of its response."""
     gold_fits: bool
-    """False if the path lacks the end of the gold target, which is longer than the context."""
+    """False if `gold_tokens` lacks the end of the gold target, which is longer than the context."""
     ids: list[RequestId] = field(default_factory=list)
     """Ids of all requests of this content."""
 
@@ -32,11 +39,6 @@ class TokenizedRequest:
     def prompt_tokens(self) -> Tokens:
         """Tokens of the prompt, (n,)."""
         return self.path.tokens[: self.path.prompt_length]
-
-    @property
-    def gold_tokens(self) -> list[int]:
-        """Tokens of the gold target, as far as they fit into the context."""
-        return [int(token) for token in self.path.tokens[self.path.prompt_length :]]
 
 
 def tokenize_requests(
@@ -81,16 +83,18 @@ def _tokenize(
     if not prompt:
         raise PromptError("an empty prompt, and no BOS to start from", value=request.query_id)
     limit = fit_max_new_tokens(request, prompt, context_length)
-    gold = encode_gold(request, tokenizer, prompt)
+    whole = encode_gold(request, tokenizer, prompt)
+    gold = whole[:limit]
+    prefilled = gold if request.likelihood else gold[:FIRST_CHUNK]
     may_decode = predictions == "full" or request.can_still_match is not None
     path = TokenPath(
-        tokens=np.array((*prompt, *gold[:limit]), np.int32),
+        tokens=np.array((*prompt, *prefilled), np.int32),
         prompt_length=len(prompt),
         group=_group(request),
         rank=request.rank,
-        reserved=min(limit, len(gold)) if may_decode else 0,
+        reserved=len(gold) if may_decode else len(gold) - len(prefilled),
     )
-    return TokenizedRequest(request, path, limit, gold_fits=len(gold) <= limit)
+    return TokenizedRequest(request, path, gold, limit, gold_fits=gold == whole)
 
 
 def prompt_tokens(request: Request, tokenizer: Tokenizer) -> tuple[int, ...]:

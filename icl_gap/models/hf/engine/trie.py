@@ -80,6 +80,8 @@ class TokenCounts:
     """Token counts of a set of requests, from which its cost follows."""
 
     requests: int
+    paths: int
+    """Distinct requests, whose answers are computed."""
     written: int
     """Tokens of all prompts and gold targets, without sharing."""
     computed: int
@@ -88,6 +90,9 @@ class TokenCounts:
     """Positions at which the next token is predicted."""
     attended: int
     """Pairs of a computed token and a token that it attends to."""
+    decoded: int
+    """Tokens of the responses to decode, if each is as long as its gold target; 0 where a response
+    is left once it is wrong."""
 
 
 def order_paths(paths: Sequence[TokenPath]) -> list[Branch]:
@@ -204,17 +209,21 @@ def required_batches(batches: Sequence[RequestBatch], wanted: Collection[int]) -
     return required
 
 
-def count_tokens(paths: Sequence[TokenPath], copies: Sequence[int]) -> TokenCounts:
+def count_tokens(
+    paths: Sequence[TokenPath], copies: Sequence[int], *, full: bool = False
+) -> TokenCounts:
     """Count the tokens of a set of requests.
 
     Args:
         paths: The distinct paths.
         copies: The number of requests of each path.
+        full: Whether wrong responses are decoded to their ends.
     """
     branches = order_paths(paths)
     lengths = [len(path.tokens) for path in paths]
     return TokenCounts(
         requests=sum(copies),
+        paths=len(paths),
         written=sum(n * length for n, length in zip(copies, lengths, strict=True)),
         computed=sum(branch.new for branch in branches),
         predicted=sum(len(path.tokens) - path.prompt_length + 1 for path in paths),
@@ -223,4 +232,5 @@ def count_tokens(paths: Sequence[TokenPath], copies: Sequence[int]) -> TokenCoun
             branch.new * (branch.shared + branch.shared + branch.new + 1) // 2
             for branch in branches
         ),
+        decoded=sum(len(path.tokens) - path.prompt_length for path in paths) if full else 0,
     )

@@ -12,7 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import ARCHITECTURES, SHARING, bpe, build_tiny
+from torch.nn.attention import flex_attention as flex_module
 
+from icl_gap.models.hf.engine import kernels, trie_attention
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, PackedLayout, Span, truncate
 from icl_gap.models.hf.engine.passes import PackedRunner, PaddedRunner, Segment
 from icl_gap.models.hf.engine.runner_choice import choose_runner
@@ -22,9 +24,11 @@ ALL = tuple(ARCHITECTURES)
 
 
 @cache
-def runners(architecture: str, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+def runners(
+    architecture: str, dtype: torch.dtype = torch.float32, **changes: Any
+) -> tuple[Any, Any]:
     """The way the engine runs a model, and the model itself."""
-    model = build_tiny(architecture, bpe([])).to(dtype)
+    model = build_tiny(architecture, bpe([]), **changes).to(dtype)
     return choose_runner(copy.deepcopy(model)), PaddedRunner(model)
 
 
@@ -49,7 +53,7 @@ def predictions(runner: Any, paths: list[tuple[int, ...]], per_pass: int) -> dic
         for branch in some:
             prefix = truncate(prefix, branch.shared)
             tokens = made[branch.index].tokens
-            segments.append(Segment(tokens, branch.new, branch.new, prefix))
+            segments.append(Segment(tokens, branch.new, branch.new, prefix=prefix))
             prefix = (*prefix, CacheSlice(cache, start, start + branch.new))
             start += branch.new
         for branch, each in zip(some, runner.run(segments, cache), strict=True):
@@ -78,19 +82,37 @@ def test_sharing_changes_no_prediction(
     check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
+@pytest.mark.parametrize("by_trie", [False, True])
 @pytest.mark.parametrize("architecture", SHARING)
 @settings(max_examples=10)
 @given(paths=tries, per_pass=st.integers(1, 8))
 def test_the_kernels_of_other_devices_agree(
-    architecture: str, paths: list[tuple[int, ...]], per_pass: int
+    architecture: str, by_trie: bool, paths: list[tuple[int, ...]], per_pass: int
 ) -> None:
-    """Those that a GPU gets, on the CPU."""
+    """Those that a GPU gets, on the CPU: FlexAttention, not compiled, and path by path."""
     runner, plain = runners(architecture)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "icl_gap.models.hf.engine.packed_attention._can_attend_by_slice", lambda *_: False
-        )
+        patch.setattr(kernels, "_can_attend_by_slice", lambda *_: False)
+        patch.setattr(kernels, "_can_attend_to_trie", lambda *_: by_trie)
+        patch.setattr(trie_attention, "_compiled", lambda: trie_attention.attend_under_mask)
+        patch.setattr(flex_module, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
         check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
+
+
+@settings(max_examples=20)
+@given(
+    paths=tries,
+    per_pass=st.integers(1, 8),
+    window=st.sampled_from([2, 5, 13]),
+    kv_heads=st.sampled_from([1, 2, 4]),
+)
+def test_sliding_windows_change_no_prediction(
+    paths: list[tuple[int, ...]], per_pass: int, window: int, kv_heads: int
+) -> None:
+    options = {"sliding_window": window, "num_key_value_heads": kv_heads}
+    runner, plain = runners("gemma3_text", **options)
+    assert runner.shares_prefixes
+    check(runner, plain, paths, per_pass, lambda values: pytest.approx(values, abs=3e-5))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -156,17 +178,6 @@ def test_the_global_attention_of_other_models_stays() -> None:
     before = other(tokens).logits
     assert choose_runner(packed).shares_prefixes
     assert torch.equal(other(tokens).logits, before)
-
-
-@torch.inference_mode()
-def test_a_long_vocabulary_is_read_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    runner, _ = runners("opt")
-    segments = [Segment(np.arange(6, dtype=np.int32), 6, 6)]
-    whole = runner.run(segments, KVCache())
-    monkeypatch.setattr("icl_gap.models.hf.engine.passes._LOGITS_BYTES", 1)
-    sliced = runner.run(segments, KVCache())
-    assert sliced[0].argmax == whole[0].argmax
-    assert sliced[0].logprobs == pytest.approx(whole[0].logprobs, abs=1e-6)
 
 
 def test_each_device_has_masks_of_its_own() -> None:

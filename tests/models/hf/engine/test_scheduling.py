@@ -22,6 +22,7 @@ from icl_gap.models import Request
 from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf.engine.runner_choice import choose_runner
 from icl_gap.models.hf.engine.scheduling import Engine
+from icl_gap.models.hf.engine.tokenization import FIRST_CHUNK
 from icl_gap.models.hf.tokenizer import TextTokenizer, rust_codec
 from icl_gap.models.reasoning import split_reasoning
 from icl_gap.models.stopping import check_stop
@@ -184,6 +185,15 @@ def check(tested: Engine, reference: Reference, some: list[tuple[str, str, str, 
         assert verdict.completion == (answer if right else verdict.completion)
         if verdict.divergence is not None:
             assert (answer.text + each.stop).startswith(verdict.divergence.text)
+    alone = [dataclasses.replace(each, likelihood=False) for each in requests]
+    for predictions, before in (("full", full), ("verdict", verdicts)):
+        found = outcomes(tested, alone, predictions)
+        assert [each.gold_logprob for each in found] == [None] * len(found)
+        assert [_without_measures(each) for each in found] == list(map(_without_measures, before))
+
+
+def _without_measures(response: Response) -> Response:
+    return dataclasses.replace(response, gold_logprob=None, seconds=0.0)
 
 
 @pytest.mark.parametrize("architecture", ALL)
@@ -362,6 +372,19 @@ def test_each_token_of_a_trie_is_computed_once() -> None:
     # The last token of a prompt is computed with what follows it, for each prompt anew.
     again = len(paths) * 2
     assert len(prefixes) <= runner.passes[0] <= len(prefixes) + again
+
+
+def test_a_gold_target_is_computed_only_as_far_as_the_response_equals_it() -> None:
+    """Unless its likelihood is wanted, which takes all of it."""
+    tested, runner = watched("codegen")
+    requests = [request(text, " bacbacba", group=text[0]) for text in TEXTS]
+    wrong = [each.divergence for each in outcomes(tested, requests, "verdict")]
+    assert all(each is not None and each.position < FIRST_CHUNK for each in wrong)
+    whole = sum(runner.passes)
+    alone = [dataclasses.replace(each, likelihood=False) for each in requests]
+    assert [each.divergence for each in outcomes(tested, alone, "verdict")] == wrong
+    gold = len(tested.tokenizer.encode(" bacbacba"))
+    assert whole - (sum(runner.passes) - whole) == len(TEXTS) * (gold - FIRST_CHUNK)
 
 
 ERRORS = [
