@@ -30,7 +30,13 @@ DEFAULT = [f"nano-codegen-{size}" for size in SIZES]
 """The sizes of the family, with training seed 0."""
 FAMILY = [name for each in members("nano-codegen") for name in trainings(each).values()]
 """All of its trainings."""
-ALIKE = ["nano-codegen-l", "nano-codegen-m", "nano-codegen-xs", "nano-codegen-xxs"]
+ALIKE = [
+    "nano-codegen-l",
+    "nano-codegen-m",
+    "nano-codegen-m-seed1",
+    "nano-codegen-xs",
+    "nano-codegen-xxs",
+]
 """Those trained by the recipe; the others are of an earlier one."""
 CONTROL, BLOOM, OPT = "nano-codegen-l-control", "nano-bloom-s", "nano-opt-l"
 MCD1 = {"name": "scan", "split": "mcd1"}
