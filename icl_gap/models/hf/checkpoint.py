@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import tempfile
@@ -119,6 +120,19 @@ def _load(folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
 def move_to(model: PreTrainedModel, device: torch.device) -> None:
     """Move a model to a device."""
     nn.Module.to(model, device)
+
+
+def in_precision(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
+    """Return a copy of a model in another precision, on the same device.
+
+    Args:
+        model: The model.
+        dtype: The precision, as torch names it.
+    """
+    twin = copy.deepcopy(model)
+    nn.Module.to(twin, getattr(torch, dtype))
+    twin.config.dtype = getattr(torch, dtype)
+    return twin
 
 
 def pick_device(name: str | None) -> torch.device:

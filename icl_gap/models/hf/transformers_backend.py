@@ -154,7 +154,8 @@ class TransformersBackend(Backend[TransformersSpec]):
 
     def load(self, spec: TransformersSpec, identity: Identity) -> Model:
         """Load weights and tokenizer, from the hub where they are not here."""
-        from icl_gap.models.hf.checkpoint import load_weights
+        from icl_gap.models.hf.adjudicated_model import AdjudicatedModel
+        from icl_gap.models.hf.checkpoint import in_precision, load_weights
         from icl_gap.models.hf.transformers_model import huggingface_model
 
         folder = _folder(spec, identity)
@@ -168,6 +169,13 @@ class TransformersBackend(Backend[TransformersSpec]):
                 "%s: its chat template has no system message; the instruction stands first in the "
                 "first message of the user",
                 identity.name,
+            )
+        if spec.precision == "adjudicated":
+            exact = load_weights(spec.in_float32(), folder, weights)
+            half = in_precision(exact, spec.dtype)  # before the engine changes its attention
+            return AdjudicatedModel(
+                huggingface_model(half, tokenizer, identity, spec.kv_cache_tokens),
+                huggingface_model(exact, tokenizer, identity, spec.kv_cache_tokens),
             )
         model = load_weights(spec, folder, weights)
         return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
@@ -262,6 +270,8 @@ def _settings(spec: TransformersSpec) -> dict[str, Any]:
         "bos": spec.bos,
         "trust_remote_code": spec.trust_remote_code,
     }
+    if spec.precision == "adjudicated":
+        settings["precision"] = spec.precision
     if spec.dtype != "float32" or spec.quantization is not None:
         settings["kv_cache_tokens"] = spec.kv_cache_tokens
     return settings
