@@ -62,6 +62,13 @@ class AdjudicatedModel:
         asked again.
         """
         bound = calibrate_bound(self._half, self._exact, requests)
+        if math.isinf(bound):
+            _log.warning(
+                "%s: no bound of rounding errors can be calibrated; all requests run in float32",
+                self.info.name,
+            )
+            yield from self._exact.respond(requests, predictions, wanted)
+            return
         _log.info("%s: rounding changes logits by up to %.3g, with a margin", self.info.name, bound)
         again = set()
         engine = replace(self._half, rounding_bound=bound)
@@ -87,7 +94,8 @@ def calibrate_bound(half: Engine, exact: Engine, requests: Sequence[Request]) ->
         requests: All requests of the run; those that calibrate are chosen by a hash.
 
     Returns:
-        The bound in logits; infinite where too few tokens come near the largest logit to tell.
+        The bound in logits; infinite where too few tokens come near the largest logit to tell, or
+        where an error is too large to be of use.
     """
     order = sorted(requests, key=lambda each: hashlib.blake2b(repr(each.id).encode()).digest())
     chosen = [replace(each, likelihood=True) for each in order[:_CALIBRATING]]
@@ -102,14 +110,19 @@ def calibrate_bound(half: Engine, exact: Engine, requests: Sequence[Request]) ->
 
 @torch.inference_mode()
 def _rounding_errors(half: Runner, exact: Runner, tokenized: TokenizedRequest) -> Iterator[float]:
-    """Yield the largest error of a difference of logits, at each position of a gold target."""
+    """Yield the largest error of a difference of logits, at each position of a gold target.
+
+    It is infinite where float32's own token is not near the largest logit in half precision.
+    """
     path = tokenized.path
     kept = len(path.tokens) - path.prompt_length + 1
     segment = Segment(
         path.tokens, len(path.tokens), kept, likelihood=False, within=_CALIBRATED_WITHIN
     )
     (rounded,), (true,) = (runner.run([segment], KVCache()) for runner in (half, exact))
-    for ours, theirs in zip(rounded.near, true.near, strict=True):
+    for ours, theirs, best in zip(rounded.near, true.near, true.argmax, strict=True):
         changes = [ours[token] - theirs[token] for token in ours.keys() & theirs.keys()]
-        if len(changes) > 1:
+        if best not in ours:
+            yield math.inf
+        elif len(changes) > 1:
             yield max(changes) - min(changes)
