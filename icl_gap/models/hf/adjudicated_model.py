@@ -26,8 +26,7 @@ _log = logging.getLogger(__name__)
 _CALIBRATING = 16
 """Requests that are run both ways to calibrate the bound."""
 _CALIBRATED_WITHIN = 1.5
-"""Distance from the largest logit within which tokens calibrate the bound: only those near it matter.
-"""
+"""Distance from the largest logit within which tokens calibrate the bound."""
 _MIN_DIFFERENCES = 20
 """Differences of logits, one a position, that a bound must at least rest on."""
 _SAFETY = 1.25
