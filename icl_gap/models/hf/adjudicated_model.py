@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -15,6 +14,7 @@ import torch
 
 from icl_gap.errors import IclGapError
 from icl_gap.models.base import Outcome, Request, RequestId
+from icl_gap.models.hf.calibration import calibrating_ids
 from icl_gap.models.hf.engine.packing import KVCache
 from icl_gap.models.hf.engine.passes import Runner, Segment
 from icl_gap.models.hf.engine.scheduling import Engine
@@ -23,8 +23,6 @@ from icl_gap.models.hf.transformers_model import HuggingFaceModel
 from icl_gap.schema import ModelInfo, Predictions
 
 _log = logging.getLogger(__name__)
-_CALIBRATING = 16
-"""Requests that are run both ways to calibrate the bound."""
 _CALIBRATED_WITHIN = 1.5
 """Distance from the largest logit within which tokens calibrate the bound."""
 _MIN_DIFFERENCES = 20
@@ -90,14 +88,14 @@ def calibrate_bound(half: Engine, exact: Engine, requests: Sequence[Request]) ->
     Args:
         half: The model in half precision.
         exact: The same model in float32.
-        requests: All requests of the run; those that calibrate are chosen by a hash.
+        requests: All requests of the job; see `calibrating_ids`.
 
     Returns:
         The bound in logits; infinite where too few tokens come near the largest logit to tell, or
         where an error is too large to be of use.
     """
-    order = sorted(requests, key=lambda each: hashlib.blake2b(repr(each.id).encode()).digest())
-    chosen = [replace(each, likelihood=True) for each in order[:_CALIBRATING]]
+    by_id = {each.id: each for each in requests}
+    chosen = [replace(by_id[id_], likelihood=True) for id_ in calibrating_ids(by_id)]
     tokenized, _ = tokenize_requests(
         chosen, exact.tokenizer, context_length=exact.context_length, predictions="verdict"
     )

@@ -123,15 +123,21 @@ def move_to(model: PreTrainedModel, device: torch.device) -> None:
 
 
 def in_precision(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
-    """Return a copy of a model in another precision, on the same device.
+    """Return a copy of a model whose parameters have another precision, on the same device.
+
+    Its buffers, such as the frequencies of RoPE, stay as they are, as when such a model is loaded.
 
     Args:
         model: The model.
         dtype: The precision, as torch names it.
     """
-    twin = copy.deepcopy(model)
-    nn.Module.to(twin, getattr(torch, dtype))
-    twin.config.dtype = getattr(torch, dtype)
+    wanted = getattr(torch, dtype)
+    memo = {
+        id(each): nn.Parameter(each.detach().to(wanted), requires_grad=False)
+        for each in model.parameters()
+    }
+    twin = copy.deepcopy(model, memo)  # takes these as the copies
+    twin.config.dtype = wanted
     return twin
 
 

@@ -212,3 +212,88 @@ def test_bfloat16_gives_float32s_verdicts(
         assert isinstance(outcome, Response)
         if outcome.rounding_bound is not None:
             assert verdicts(outcome, request) == verdicts(true[request.id], request)
+
+
+VOCABULARY = ("a", "b", "ab", "\u0120)", "\u0120)\u010a\u010a", "\u010a")
+A, B, AB, BRACKET, BRACKET_LINES, LINE = range(len(VOCABULARY))
+
+
+def state_of(gold: str, tokens: Sequence[int]) -> ResponseState:
+    """The state of a response to be, one token a word of the vocabulary."""
+    vocabulary = {token: n for n, token in enumerate(VOCABULARY)}
+    rust = Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
+    rust.decoder = decoders.ByteLevel()
+    text = TextTokenizer(rust_codec(rust), (), frozenset())
+    return ResponseState(text, gold, tokens, stop="\n", max_new_bytes=20, max_new_tokens=20)
+
+
+def followed(
+    gold: str,
+    draft: Sequence[int],
+    *near: Sequence[int],
+    can_still_match: Callable[[str], bool] | None = None,
+) -> set[str]:
+    """The other verdicts where at each position some tokens are near, the model's own first."""
+    rows = [{token: 0.1 * far for far, token in enumerate(tokens)} for tokens in near]
+    found = TokenPredictions([tokens[0] for tokens in near], [], rows)
+    state = state_of(gold, draft)
+    others = other_verdicts(state, draft, found, can_still_match)
+    assert state.tokens == []  # it is not changed
+    return set(others)
+
+
+def test_without_near_tokens_there_is_no_other_verdict() -> None:
+    assert followed("ab )", [AB, BRACKET], [AB], [BRACKET], [LINE]) == set()
+    assert followed("ab )", [AB, BRACKET], [B], [BRACKET], [LINE]) == set()
+
+
+def test_a_near_token_that_leaves_the_gold_target_makes_it_wrong() -> None:
+    assert followed("ab )", [AB, BRACKET], [AB], [BRACKET, B], [LINE]) == {"wrong"}
+    assert followed("ab )", [AB, BRACKET], [AB], [BRACKET], [LINE, A]) == {"wrong"}
+
+
+def test_a_gold_token_that_is_near_is_followed_to_the_end() -> None:
+    assert followed("ab )", [AB, BRACKET], [B, AB], [BRACKET], [LINE]) == {"right"}
+    assert followed("ab )", [AB, BRACKET], [B, AB], [BRACKET], [LINE, A]) == {"right", "wrong"}
+    assert followed("ab )", [AB, BRACKET], [B, AB], [A], [LINE]) == {"wrong"}
+    assert followed("ab )", [AB], [B, AB], [BRACKET]) == {"open"}  # its end is not predicted
+    stop_included = [AB, BRACKET, LINE]  # as drafts of decoding are
+    assert followed("ab )", stop_included, [B, AB], [BRACKET], [LINE], [A]) == {"right"}
+
+
+def test_a_stop_that_is_merged_into_the_last_token_ends_a_right_answer() -> None:
+    near = [BRACKET_LINES, BRACKET]
+    assert followed("ab )", [AB, BRACKET], [AB], near, [LINE]) == {"right"}
+    assert followed("ab )", [AB, BRACKET], [AB], near[::-1], [LINE]) == {"right"}
+    assert followed("ab )", [AB, BRACKET], [AB], near, [B]) == {"wrong"}
+
+
+def test_another_tokenization_of_the_gold_target_leaves_it_open() -> None:
+    assert followed("ab )", [AB, BRACKET], [AB, A], [BRACKET], [LINE]) == {"open"}
+    # The response itself goes on with the other one; the gold target's own is known.
+    assert followed("ab )", [AB, BRACKET], [A, AB], [BRACKET], [LINE]) == {"right"}
+
+
+def test_a_text_that_may_be_an_equivalent_program_is_open() -> None:
+    equal = Spaceless("ab)")
+    assert followed("ab )", [AB, BRACKET], [AB], [BRACKET, B], [LINE], can_still_match=equal) == {
+        "wrong"
+    }
+    either = lambda text: text in {"abb", "ab )"}  # noqa: E731
+    assert followed("ab )", [AB, BRACKET], [AB], [BRACKET, B], [LINE], can_still_match=either) == {
+        "open"
+    }
+
+
+def test_verdicts() -> None:
+    state = state_of("ab", [AB])
+    assert verdict(state, None) == "open"
+    state.append(AB)
+    assert verdict(state, None) == "open"
+    state.append(B)
+    assert verdict(state, None) == "wrong"
+    assert verdict(state, lambda text: text == "abb") == "open"
+    right = state_of("ab )", [AB, BRACKET])
+    for token in (A, B, BRACKET_LINES):
+        right.append(token)
+    assert verdict(right, None) == "right"
