@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -22,39 +21,17 @@ from pydantic import (
 )
 
 from icl_gap.models.chat_options import ChatOptions, TemplateOptions
+from icl_gap.models.placement import DeviceMap, Dtype, Placement, Precision, Quantization
 from icl_gap.schema import ChatLayout, SizeSource
 from icl_gap.specs import Spec
 
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
 _HALF = frozenset({"bfloat16", "float16"})
-Precision = Literal["plain", "adjudicated"]
-Quantization = Literal["8bit", "4bit"]
 BosPolicy = Literal["tokenizer", "always", "never"]
 Architecture = Literal["opt", "bloom", "codegen"]
 PromptLogprobs = Literal["auto", "sglang", "echo", "prompt_logprobs", "none"]
 ModelName = Annotated[str, Field(min_length=1)]
 _PER_TOKENS = 1_000_000
 """Number of tokens that a price is for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Devices and precision of weights that run here; see the keys of `TransformersSpec`."""
-
-    dtype: Dtype = "float32"
-    quantization: Quantization | None = None
-    device: str | None = None
-    device_map: DeviceMap | None = None
-    max_memory: Mapping[int | Literal["cpu"], int] | None = None
-    adjudicated: bool = False
-    """True if doubtful verdicts are asked again in float32."""
-
-    @property
-    def precision(self) -> str:
-        """Name of the precision, as `bfloat16`, `8bit float32` or `adjudicated bfloat16`."""
-        adjudicated = "adjudicated" if self.adjudicated else None
-        return " ".join(filter(None, [adjudicated, self.quantization, self.dtype]))
 
 
 class ModelSpecBase(Spec):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -13,7 +14,8 @@ from icl_gap.errors import ModelError, StoreError
 from icl_gap.evaluation.precision import PrecisionCheck, read_checks
 from icl_gap.evaluation.repeated import RepeatedRequest
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.results import dump_checksummed, repair_store, verify_store
+from icl_gap.models.hf import adjudicated_model
+from icl_gap.results import Results, dump_checksummed, repair_store, verify_store
 
 CARD = """\
 name: pairs
@@ -77,6 +79,48 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
     monkeypatch.setattr(models, "load_model", None)  # nothing is asked twice
     evaluate_sweep(spec, tmp_path / "out")
     assert read_checks(results.folder) == [check]
+
+
+@pytest.fixture
+def adjudicated(pairs: str, tmp_path: Path, coarse: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs that model adjudicated, under some bound; all its requests are checked."""
+    model = {"model": coarse, "dtype": "bfloat16", "precision": "adjudicated"}
+    spec = sweep(pairs, models=[model], shots=[0], seeds=[0], limit=3, precision_check=12)
+
+    def run(bound: float) -> Results:
+        monkeypatch.setattr(adjudicated_model, "calibrate_bound", lambda *_: bound)
+        return evaluate_sweep(spec, tmp_path / f"bound{bound}")
+
+    monkeypatch.setattr("icl_gap.evaluation.precision.calibrating_ids", lambda _: [])
+    return run
+
+
+def test_a_bound_that_is_too_small_is_found_out(adjudicated) -> None:
+    (check,) = read_checks(adjudicated(-1.0).folder)  # not even a tie is asked again
+    assert (check.precision, check.adjudicated) == ("adjudicated bfloat16", True)
+    assert (len(check.compared), check.differing()) == (12, 12)
+    assert check.at_most() == 1.0
+
+
+def test_requests_that_are_asked_again_are_not_checked(adjudicated, monkeypatch) -> None:
+    results = adjudicated(0.5)
+    records = [record for cell in results for record in cell.records]
+    assert {record.rounding_bound for record in records} == {None}
+    assert sum(record.scores["raw"] for record in records) == 6  # as in float32
+    assert read_checks(results.folder) == []
+    monkeypatch.setattr("icl_gap.evaluation.precision.calibrating_ids", lambda ids: list(ids)[:5])
+    (check,) = read_checks(adjudicated(-2.0).folder)
+    assert len(check.compared) == 7  # those that calibrate are not, either
+
+
+def test_accepted_verdicts_without_a_difference_bound_its_share() -> None:
+    same = tuple(compared("id", True, True) for _ in range(300))
+    check = PrecisionCheck("m", "adjudicated bfloat16", same, adjudicated=True)
+    assert check.at_most() == pytest.approx(1 - 0.05 ** (1 / 300))  # the rule of three
+    assert str(check) == (
+        "precision: m in adjudicated bfloat16, a sample of accepted verdicts again in float32: "
+        "0 of 300 differ: at most 0.99% (95 %)"
+    )
 
 
 def test_a_damaged_file_is_set_aside_and_made_anew_with_a_warning(

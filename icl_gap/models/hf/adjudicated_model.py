@@ -109,14 +109,19 @@ def calibrate_bound(half: Engine, exact: Engine, requests: Sequence[Request]) ->
 def _rounding_errors(half: Runner, exact: Runner, tokenized: TokenizedRequest) -> Iterator[float]:
     """Yield the largest error of a difference of logits, at each position of a gold target.
 
-    It is infinite where float32's own token is not near the largest logit in half precision.
+    It is infinite where float32's own token is not near the largest logit in half precision, and
+    where a number overflows.
     """
     path = tokenized.path
     kept = len(path.tokens) - path.prompt_length + 1
     segment = Segment(
         path.tokens, len(path.tokens), kept, likelihood=False, within=_CALIBRATED_WITHIN
     )
-    (rounded,), (true,) = (runner.run([segment], KVCache()) for runner in (half, exact))
+    try:
+        (rounded,), (true,) = (runner.run([segment], KVCache()) for runner in (half, exact))
+    except FloatingPointError:
+        yield math.inf
+        return
     for ours, theirs, best in zip(rounded.near, true.near, true.argmax, strict=True):
         changes = [ours[token] - theirs[token] for token in ours.keys() & theirs.keys()]
         if best not in ours:

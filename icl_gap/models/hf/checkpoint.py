@@ -23,7 +23,8 @@ from icl_gap.models.hf.folder import check_weights, is_safe, weight_files
 from icl_gap.models.hf.gguf_folder import reading_gguf
 from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
-from icl_gap.models.spec import Quantization, TransformersSpec
+from icl_gap.models.placement import Quantization
+from icl_gap.models.spec import TransformersSpec
 
 _OLD_BUFFERS = (".causal_mask", ".attn.bias", ".masked_bias", ".inv_freq", ".position_ids")
 """Ends of the names of buffers that old versions of transformers saved beside the weights."""

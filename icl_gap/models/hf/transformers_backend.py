@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from icl_gap.models.hf.engine.trie import TokenCounts
 
 _log = logging.getLogger(__name__)
+_ASKED_AGAIN = 0.15
+"""Share of requests that an adjudicated model is estimated to ask again in float32."""
 
 
 class TransformersBackend(Backend[TransformersSpec]):
@@ -150,7 +152,11 @@ class TransformersBackend(Backend[TransformersSpec]):
         from icl_gap.models.hf.pass_time import estimate_seconds
 
         footprint, kept = self.footprint(spec, identity), spec.kv_cache_tokens
-        return estimate_seconds(_config(spec, identity), footprint, sizes, kept)
+        seconds = estimate_seconds(_config(spec, identity), footprint, sizes, kept)
+        if spec.precision == "adjudicated":
+            in_float32 = self.answering_seconds(spec.in_float32(), identity, sizes)
+            seconds += _ASKED_AGAIN * in_float32
+        return seconds
 
     def load(self, spec: TransformersSpec, identity: Identity) -> Model:
         """Load weights and tokenizer, from the hub where they are not here."""

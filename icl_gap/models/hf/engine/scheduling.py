@@ -17,12 +17,7 @@ from icl_gap.models.hf.engine.decoding import ActiveResponse, TokenBudget, decod
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix, detach, truncate
 from icl_gap.models.hf.engine.passes import Runner, Segment, TokenPredictions
 from icl_gap.models.hf.engine.response_state import ResponseState
-from icl_gap.models.hf.engine.tokenization import (
-    ADJUDICATED_CHUNK,
-    FIRST_CHUNK,
-    TokenizedRequest,
-    tokenize_requests,
-)
+from icl_gap.models.hf.engine.tokenization import TokenizedRequest, tokenize_requests
 from icl_gap.models.hf.engine.trie import (
     Branch,
     RequestBatch,
@@ -83,7 +78,7 @@ class Engine:
             self.tokenizer,
             context_length=self.context_length,
             predictions=predictions,
-            first_chunk=FIRST_CHUNK if self.rounding_bound is None else ADJUDICATED_CHUNK,
+            adjudicated=self.rounding_bound is not None,
         )
         yield from (each for each in failures if each[0] in ids)
         pending = {each for each in planned if not ids.isdisjoint(each.ids)}

@@ -16,7 +16,7 @@ from icl_gap.schema import Predictions
 FIRST_CHUNK = 4
 """Gold tokens verified together with the prompt where no likelihood is wanted; most responses that
 go wrong do so within them."""
-ADJUDICATED_CHUNK = 16
+_ADJUDICATED_CHUNK = 16
 """The same where rounding is to be ruled out: some tokens further on, most near ties matter no
 more, which takes less than float32."""
 
@@ -50,7 +50,7 @@ def tokenize_requests(
     *,
     context_length: int | None,
     predictions: Predictions,
-    first_chunk: int = FIRST_CHUNK,
+    adjudicated: bool = False,
 ) -> tuple[list[TokenizedRequest], list[Outcome]]:
     """Tokenize requests, those of equal content once.
 
@@ -59,11 +59,12 @@ def tokenize_requests(
         tokenizer: The model's tokenizer.
         context_length: The model's context in tokens; None if it has no limit.
         predictions: With `full`, KV cache is reserved for decoding.
-        first_chunk: Gold tokens computed with the prompt where no likelihood is wanted.
+        adjudicated: Whether rounding is to be ruled out.
 
     Returns:
         The distinct requests, and a failure for each request whose prompt fills the context.
     """
+    first_chunk = _ADJUDICATED_CHUNK if adjudicated else FIRST_CHUNK
     tokenized: dict[object, TokenizedRequest] = {}
     failures: list[Outcome] = []
     for request in requests:
