@@ -1,4 +1,4 @@
-"""How many requests of adjudicated models were asked again, and the bounds of the others."""
+"""Shares of requests that adjudicated models asked again, and the bounds of the others."""
 
 from __future__ import annotations
 

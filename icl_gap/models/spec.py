@@ -109,8 +109,8 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
     Other devices stay empty; the remaining weights are read from the disk at each pass. Needs
     `device_map`."""
     precision: Precision = "plain"
-    """`adjudicated` runs in the half precision of `dtype` and asks verdicts that rounding may have
-    made again in float32, so that all are those of float32; see the README of models."""
+    """`adjudicated` runs in the half precision of `dtype`, and asks again in float32 where rounding
+    may have made the verdict, so that all verdicts are those of float32."""
     quantization: Quantization | None = None
     """Quantization of the weights by `bitsandbytes`."""
     trust_remote_code: StrictBool = False

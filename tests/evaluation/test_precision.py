@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file, save_file
 from toys import sweep
+from typer.testing import CliRunner
 from writing import save_writer
 
 from icl_gap import models
+from icl_gap.cli import app
 from icl_gap.errors import ModelError, StoreError
 from icl_gap.evaluation.precision import PrecisionCheck, read_checks
 from icl_gap.evaluation.repeated import RepeatedRequest
@@ -100,6 +103,37 @@ def test_a_bound_that_is_too_small_is_found_out(adjudicated) -> None:
     assert (check.precision, check.adjudicated) == ("adjudicated bfloat16", True)
     assert (len(check.compared), check.differing()) == (12, 12)
     assert check.at_most() == 1.0
+
+
+def test_commands_and_the_report_tell_what_was_accepted_and_checked(adjudicated) -> None:
+    folder = str(adjudicated(-1.0).folder)
+    accepted = "adjudicated: coarse, 0 of 12 requests (0.0%) asked again in float32"
+    checked = "precision: coarse in adjudicated bfloat16, a sample of accepted verdicts again"
+    analyzed = " ".join(CliRunner().invoke(app, ["analyze", folder, "-v"]).output.split())
+    assert f"note: {accepted}" in analyzed
+    assert f"note: {checked}" in analyzed
+    found = json.loads(CliRunner().invoke(app, ["analyze", folder, "--json"]).output)
+    assert found["adjudicated"] == [
+        {"model": "coarse", "requests": 12, "asked_again": 0, "rounding_bound": -1.0}
+    ]
+    (check,) = found["precision"]
+    assert (check["adjudicated"], check["at_most"]) == (True, 1.0)
+    diagnosed = CliRunner().invoke(app, ["diagnose", folder]).output
+    assert accepted in " ".join(diagnosed.split())
+    CliRunner().invoke(app, ["report", folder])
+    (page,) = Path(folder).rglob("*.html")
+    text = page.read_text("utf-8")
+    assert accepted in text
+    assert checked in text
+
+
+def test_plan_says_that_there_are_two_copies(pairs, coarse, tmp_path) -> None:
+    model = {"model": coarse, "dtype": "bfloat16", "precision": "adjudicated"}
+    fields = {"name": "t", "datasets": [pairs], "models": [model], "shots": [0], "figures": []}
+    path = tmp_path / "t.yaml"
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    shown = CliRunner().invoke(app, ["plan", str(path)]).output
+    assert "note: held in half precision and in float32: coarse" in shown
 
 
 def test_requests_that_are_asked_again_are_not_checked(adjudicated, monkeypatch) -> None:

@@ -112,7 +112,7 @@ class ActiveResponse:
 
     @property
     def is_sure(self) -> bool:
-        """Whether float32 comes to the same verdict, as far as its predictions are known."""
+        """True if float32 comes to the same verdict, as far as its predictions are known."""
         if isinstance(self.state, ChatState):
             return False
         own = verdict(self.state, self.tokenized.request.can_still_match)
