@@ -149,6 +149,15 @@ def verdicts(outcome: Any, request: Request) -> tuple[bool, bool]:
     return raw, can.equals(completion.text.strip())
 
 
+def check(found: Any, true: Any, requests: Sequence[Request]) -> None:
+    """What is accepted is float32's verdict."""
+    for request in requests:
+        outcome = found[request.id]
+        assert isinstance(outcome, Response)
+        if outcome.rounding_bound is not None:
+            assert verdicts(outcome, request) == verdicts(true[request.id], request)
+
+
 CASES = st.lists(
     st.tuples(
         st.text(st.sampled_from("abc. \n"), min_size=1, max_size=12),
@@ -185,15 +194,11 @@ def test_whatever_is_accepted_within_the_true_bound_is_float32s_verdict(
     requests = requests_of(exact, cases, **options)
     true = dict(exact.respond(requests, predictions, None))
     rounded = engine(Rounded(runner, bound, rng), budget, bound)
-    for request in requests:
-        found = dict(rounded.respond(requests, predictions, None))[request.id]
-        assert isinstance(found, Response)
-        if found.rounding_bound is not None:
-            assert verdicts(found, request) == verdicts(true[request.id], request)
+    check(dict(rounded.respond(requests, predictions, None)), true, requests)
 
 
 @pytest.mark.parametrize("architecture", ["opt", "gemma3_text", "falcon"])
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(cases=CASES, options=OPTIONS, seed=st.integers(0, 3))
 def test_bfloat16_gives_float32s_verdicts(
     architecture: str, cases: Any, options: Any, seed: int
@@ -206,12 +211,7 @@ def test_bfloat16_gives_float32s_verdicts(
     while bound < half.largest:  # what is followed, and so where errors are, depends on the bound
         bound = half.largest
         found = dict(engine(half, bound=bound).respond(requests, "verdict", None))
-    true = dict(exact.respond(requests, "verdict", None))
-    for request in requests:
-        outcome = found[request.id]
-        assert isinstance(outcome, Response)
-        if outcome.rounding_bound is not None:
-            assert verdicts(outcome, request) == verdicts(true[request.id], request)
+    check(found, dict(exact.respond(requests, "verdict", None)), requests)
 
 
 VOCABULARY = ("a", "b", "ab", "\u0120)", "\u0120)\u010a\u010a", "\u010a")
