@@ -266,6 +266,9 @@ class Response:
     fit."""
     kv_cache_tokens: int | None = None
     """Capacity of the KV cache, where memory ran out under the one that the model's entry sets."""
+    rounding_bound: float | None = None
+    """The bound of rounding errors, in logits, within which half precision's verdict is that of
+    float32. None if the verdict was not adjudicated, or is float32's own."""
     usage: Usage | None = None
     """Token counts of a server, over all its requests for this response."""
     served_model: str | None = None
@@ -391,6 +394,9 @@ class Record:
     time since the record before."""
     kv_cache_tokens: Annotated[int | None, _INCIDENTAL] = None
     """Capacity of the KV cache, where memory ran out and it was halved."""
+    rounding_bound: Annotated[float | None, _INCIDENTAL] = None
+    """Bound of rounding errors, in logits, within which the verdict of half precision is that of
+    float32 (`precision: adjudicated`). None where the request was asked in float32."""
     usage: Annotated[Usage | None, _INCIDENTAL] = None
     """Tokens as a server counted them."""
     served_model: Annotated[str | None, _INCIDENTAL] = None

@@ -9,6 +9,7 @@ from dataclasses import asdict, astuple, dataclass
 import numpy as np
 
 from icl_gap.analysis.bootstrap import Draws, resample
+from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.evidence import (
     bounds_from_unanswered,
     detectable_gap,
@@ -33,7 +34,7 @@ from icl_gap.analysis.resolution import (
 from icl_gap.analysis.seed_variance import seed_share
 from icl_gap.analysis.sides import at_floor, flags_of
 from icl_gap.analysis.sign_flips import sign_flip_test
-from icl_gap.analysis.small_counts import count_pairs
+from icl_gap.analysis.small_counts import PairedCounts, count_pairs
 from icl_gap.metrics import METRICS
 from icl_gap.schema import Metric, Split
 from icl_gap.text import brief
@@ -52,11 +53,19 @@ class ResampledGap:
 
     point: GapPoint
     draws: Draws
+    counts: PairedCounts
 
     @property
     def gaps(self) -> Floats:
         """(B,) gaps under all resamples; NaN where a resample has no ID hit."""
         return relative_gap(self.draws.a_id, self.draws.a_ood)
+
+    def interval(self, confidence: float) -> Estimate | None:
+        """Return the gap with its interval at another confidence, by the rule of `point.gap`."""
+        inside, outside = self.point.a_id.value, self.point.a_ood.value
+        if self.point.gap is None:
+            return None
+        return gap_estimate(inside, outside, self.draws, self.counts, confidence=confidence)[0]
 
     def __repr__(self) -> str:
         return brief("ResampledGap", f"{len(self.draws.a_id):,} resamples", repr(self.point))
@@ -189,7 +198,7 @@ def _estimate(group: _Sides, drawn: Mapping[_Key, Draws], confidence: float) -> 
         coverage_id=_mean([part.coverage_id for part in parts], answered),
         coverage_ood=_mean([part.coverage_ood for part in parts], answered),
     )
-    return ResampledGap(point, draws)
+    return ResampledGap(point, draws, counts)
 
 
 def _floored(group: _Sides) -> bool:

@@ -257,13 +257,19 @@ def _software(infos: Sequence[CellInfo]) -> str:
     software = [f"{name} {escape_latex(_listed(some))}" for name, some in found if some]
     if not software:
         return "The results do not say which software was used."
-    precisions = dict.fromkeys(str(each["dtype"]) for each in models if each.get("dtype"))
+    precisions = dict.fromkeys(_precision(each) for each in models if each.get("dtype"))
     machines = _distinct(infos, "machine")
     text = "Models ran" + (f" in {_listed([*precisions])}" if precisions else "")
     if devices := _distinct(infos, "device"):
         text += f" on {escape_latex(_listed(devices))}"
         text += f" ({escape_latex(_listed(machines))})" if machines else ""
     return f"{text} under {_listed(software)}."
+
+
+def _precision(model: Mapping[str, Any]) -> str:
+    """Return the precision that a model's entry names."""
+    adjudicated = model.get("precision") == "adjudicated"
+    return f"{model['dtype']}{' with doubtful verdicts in float32' if adjudicated else ''}"
 
 
 def _software_entry(infos: Sequence[CellInfo]) -> str:

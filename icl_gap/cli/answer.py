@@ -162,6 +162,7 @@ def _warnings(results: Results) -> Iterator[str]:
 
 def _remarks(results: Results, analysis: Analysis) -> Iterator[str]:
     """Yield remarks on gaps and models: unresolved gaps, notes, precision checks."""
+    from icl_gap.evaluation.adjudicated import count_adjudicated
     from icl_gap.evaluation.precision import read_checks
     from icl_gap.evaluation.repeats import read_repeats
 
@@ -173,20 +174,24 @@ def _remarks(results: Results, analysis: Analysis) -> Iterator[str]:
         )
     yield from map(str, analysis.notes)
     yield from _unanswered(results, analysis)
+    yield from map(str, count_adjudicated(results))
     yield from map(str, read_checks(results.folder))
     yield from map(str, read_repeats(results.folder))
 
 
 def checks_json(results: Results) -> dict[str, Any]:
     """Return what is kept beside results and what servers counted, for JSON; no empty lists."""
+    from icl_gap.evaluation.adjudicated import count_adjudicated
     from icl_gap.evaluation.precision import read_checks
     from icl_gap.evaluation.repeats import read_repeats
     from icl_gap.evaluation.spending import count_tokens_used
 
     uses = [use for use in count_tokens_used(results) if use.completion_tokens is not None]
     found = {
+        "adjudicated": [asdict(each) for each in count_adjudicated(results)],
         "precision": [
-            asdict(check) | {"gaps": check.gaps(), "flips": sum(check.flips())}
+            asdict(check)
+            | {"gaps": check.gaps(), "flips": sum(check.flips()), "at_most": check.at_most()}
             for check in read_checks(results.folder)
         ],
         "repeats": [

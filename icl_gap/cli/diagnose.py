@@ -34,9 +34,11 @@ def diagnose(
     Prompts and answers are rebuilt from the benchmarks of the run, which must be available.
     """
     from icl_gap.diagnosis import diagnose as diagnose_results
+    from icl_gap.evaluation.adjudicated import count_adjudicated
     from icl_gap.results import open_results
 
-    found = diagnose_results(open_results(results), metric=metric, csv=csv, progress=show_progress)
+    opened = open_results(results)
+    found = diagnose_results(opened, metric=metric, csv=csv, progress=show_progress)
     if as_json:
         say(json.dumps(found.to_json(), indent=1))
         return
@@ -53,7 +55,7 @@ def diagnose(
     for title, rows in tables.items():
         if rows:
             show_table(rows, title=title, left=TEXT_COLUMNS)
-    for note in (*_untold(found), *found.notes):
+    for note in (*_untold(found), *found.notes, *count_adjudicated(opened)):
         say_note(str(note))
 
 

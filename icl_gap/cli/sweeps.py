@@ -171,6 +171,7 @@ def plan(
         count_prompts,
         damaged_weights,
         memory_needs,
+        note_on_copies,
         server_uses,
         shots_without_gap,
     )
@@ -208,7 +209,7 @@ def plan(
     notes = (
         *price_notes(prices),
         *cost_warnings(prices, to_do),
-        *filter(None, [shots_without_gap(planned)]),
+        *filter(None, [shots_without_gap(planned), note_on_copies(planned)]),
         *damaged_weights(planned),
     )
     for note in notes:

@@ -287,3 +287,14 @@ def server_uses(plan: Plan) -> Iterator[ServerUse]:
         if isinstance(spec := model.spec, OpenAISpec):
             names = (spec.model, *spec.model_alias)
             yield ServerUse(model.identity.name, spec.base_url, spec.api_key_env, names)
+
+
+def note_on_copies(plan: Plan) -> str | None:
+    """Return a note on models that are held in two precisions; None without any.
+
+    Args:
+        plan: The sweep's plan.
+    """
+    held = [each for each in plan.models if each.spec.placement and each.spec.placement.adjudicated]
+    names = ", ".join(each.identity.name for each in held)
+    return f"held in half precision and in float32: {names}" if held else None

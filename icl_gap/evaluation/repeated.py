@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -99,13 +99,16 @@ def gap_text(gap: float | None) -> str:
     return "undefined" if gap is None else f"{gap:.3f}"
 
 
-def sample_requests(plan: Plan, model: SweepModel, most: int) -> list[Request]:
+def sample_requests(
+    plan: Plan, model: SweepModel, most: int, among: Container[RequestId] | None = None
+) -> list[Request]:
     """Choose requests of a model by a hash, the conditions of a query together.
 
     Args:
         plan: The sweep.
         model: The model.
         most: The most requests.
+        among: Ids to choose from; None for all.
     """
     groups: defaultdict[tuple[object, ...], list[Request]] = defaultdict(list)
     for cell in plan.cells:
@@ -118,7 +121,8 @@ def sample_requests(plan: Plan, model: SweepModel, most: int) -> list[Request]:
                     groups[at].append(request)
     order = sorted(groups, key=lambda at: hashlib.blake2b(repr(at).encode()).digest())
     together = [request for at in order for request in groups[at]]
-    return together[:most]
+    wanted = [each for each in together if among is None or each.id in among]
+    return wanted[:most]
 
 
 def stored_records(results: Results, chosen: Sequence[Request]) -> dict[RequestId, Record]:

@@ -114,6 +114,7 @@ def _answered(request: Request, response: Response, info: ModelInfo) -> Record:
         gold_logprob=None if logprob is None else round(logprob, 4),
         gold_tokens=response.gold_tokens,
         kv_cache_tokens=response.kv_cache_tokens,
+        rounding_bound=response.rounding_bound,
         usage=response.usage,
         served_model=response.served_model,
     )

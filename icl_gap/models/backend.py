@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from icl_gap.models.base import Model, Tokenizer
 from icl_gap.models.identity import Identity
-from icl_gap.models.spec import ModelSpecBase, Placement
+from icl_gap.models.placement import Placement
+from icl_gap.models.spec import ModelSpecBase
 
 if TYPE_CHECKING:
     from icl_gap.models.hf.engine.trie import TokenCounts
@@ -33,7 +34,8 @@ class Footprint:
     vocabulary: int
     """Number of tokens that the output layer predicts."""
     weights: int | None
-    """Bytes of the weights; None where they are quantized on disk, in one of many formats."""
+    """Bytes of the weights, of an adjudicated model's both copies; None where they are quantized on
+    disk, in one of many formats."""
     keys_and_values: int
     """Bytes of a KV cache of `kv_cache_tokens` tokens."""
     dtype: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
@@ -22,34 +21,17 @@ from pydantic import (
 )
 
 from icl_gap.models.chat_options import ChatOptions, TemplateOptions
+from icl_gap.models.placement import DeviceMap, Dtype, Placement, Precision, Quantization
 from icl_gap.schema import ChatLayout, SizeSource
 from icl_gap.specs import Spec
 
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-DeviceMap = Literal["auto", "balanced", "balanced_low_0", "sequential"]
-Quantization = Literal["8bit", "4bit"]
+_HALF = frozenset({"bfloat16", "float16"})
 BosPolicy = Literal["tokenizer", "always", "never"]
 Architecture = Literal["opt", "bloom", "codegen"]
 PromptLogprobs = Literal["auto", "sglang", "echo", "prompt_logprobs", "none"]
 ModelName = Annotated[str, Field(min_length=1)]
 _PER_TOKENS = 1_000_000
 """Number of tokens that a price is for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Devices and precision of weights that run here; see the keys of `TransformersSpec`."""
-
-    dtype: Dtype = "float32"
-    quantization: Quantization | None = None
-    device: str | None = None
-    device_map: DeviceMap | None = None
-    max_memory: Mapping[int | Literal["cpu"], int] | None = None
-
-    @property
-    def precision(self) -> str:
-        """Name of the precision, as `bfloat16` or `8bit float32`."""
-        return self.dtype if self.quantization is None else f"{self.quantization} {self.dtype}"
 
 
 class ModelSpecBase(Spec):
@@ -128,6 +110,9 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
     """Most bytes that weights may take of each GPU, by its number, and of the `cpu`: `{0: 20GiB}`.
     Other devices stay empty; the remaining weights are read from the disk at each pass. Needs
     `device_map`."""
+    precision: Precision = "plain"
+    """`adjudicated` runs in the half precision of `dtype`, and asks again in float32 where rounding
+    may have made the verdict, so that all verdicts are those of float32."""
     quantization: Quantization | None = None
     """Quantization of the weights by `bitsandbytes`."""
     trust_remote_code: StrictBool = False
@@ -147,11 +132,13 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
             device=self.device,
             device_map=self.device_map,
             max_memory=self.max_memory,
+            adjudicated=self.precision == "adjudicated",
         )
 
     def in_float32(self) -> Self:
         """Return the same model in float32, without quantization."""
-        return self.model_copy(update={"dtype": "float32", "quantization": None})
+        plain = {"dtype": "float32", "quantization": None, "precision": "plain"}
+        return self.model_copy(update=plain)
 
     @model_validator(mode="after")
     def _one_placement(self) -> Self:
@@ -161,6 +148,15 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
             raise ValueError("`max_memory` needs `device_map`, as `device_map: auto`")
         if self.bos != "tokenizer" and self.chat_template != "none":
             raise ValueError("a chat template puts BOS itself: leave `bos` out")
+        if self.precision == "adjudicated" and self.dtype not in _HALF:
+            raise ValueError("`precision: adjudicated` needs `dtype: bfloat16` or `float16`")
+        if self.precision == "adjudicated" and (self.quantization or self.device_map):
+            raise ValueError(
+                "`precision: adjudicated` holds the weights in two precisions on one device: leave "
+                "`quantization` and `device_map` out"
+            )
+        if self.precision == "adjudicated" and self.chat_template != "none":
+            raise ValueError("chats are decoded to their ends: leave `precision: adjudicated` out")
         if self.gguf is not None and self.quantization is not None:
             raise ValueError("weights of a GGUF file are unpacked: leave `quantization` out")
         if self.gguf is not None and ".." in self.gguf.split("/"):

@@ -21,6 +21,7 @@ from icl_gap.analysis import (
 from icl_gap.analysis.conclusion import QUESTION, conclude
 from icl_gap.analysis.strict_scores import STRICT_COLUMNS, both_scores_table, compare_scores
 from icl_gap.analysis.unanswered import UNANSWERED_COLUMNS, count_unanswered, unanswered_table
+from icl_gap.evaluation.adjudicated import count_adjudicated
 from icl_gap.evaluation.precision import read_checks
 from icl_gap.evaluation.repeats import read_repeats
 from icl_gap.evaluation.spending import count_tokens_used
@@ -97,7 +98,11 @@ def _page(
         not_drawn=not_drawn,
         tables=_tables(analysis) | _chat_tables(results, analysis),
         unresolved=[point for point in analysis.points if point.gap is None],
-        checks=[*read_checks(results.folder), *read_repeats(results.folder)],
+        checks=[
+            *count_adjudicated(results),
+            *read_checks(results.folder),
+            *read_repeats(results.folder),
+        ],
         uses=[use for use in count_tokens_used(results) if use.completion_tokens is not None],
         unfinished=results.unfinished,
         run=run,

@@ -19,7 +19,7 @@ from icl_gap.models import Footprint, Request
 from icl_gap.models.hf.checkpoint import count_parameters
 from icl_gap.models.hf.engine.passes import Runner
 from icl_gap.models.hf.transformers_model import HuggingFaceModel
-from icl_gap.models.spec import Placement
+from icl_gap.models.placement import Placement
 from icl_gap.schema import Predictions, Response
 from icl_gap.text import REPLACEMENT_CHARACTER
 

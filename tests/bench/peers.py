@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ import torch
 import transformers
 from comparison import timed
 from engine import machine
+from peer_rows import COLUMNS, MODELS, ROWS, TABLE, WORKS, Outcome, Row, Subject, Work
 from setting import SHAPES, Setting, build, fit, setting_of
 from transformers import AutoModelForCausalLM
 from vllm_peer import Answered, answer_with_vllm
@@ -43,125 +44,6 @@ SAMPLE = 12
 """Requests that `generate` and the harness answer."""
 BATCHES = (4, 12)
 """Batch sizes of `generate`; the better one counts, and the harness takes it."""
-RATE = 0.8
-"""Of the rate of a matrix product, what per-query verdicts should reach."""
-TABLE = "{:<6} {:<17} {:>8} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>6} {:>6}  {}"
-COLUMNS = (
-    "model", "work", "requests", "ours", "vLLM", "generate", "harness", "ratio", "goal", "unlike",
-    "flips", "",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Work:
-    """A kind of sweep."""
-
-    selection: str
-    shots: tuple[int, ...]
-    share: int
-    """Queries, for each of a model's."""
-
-
-WORKS = {
-    "per-query": Work("oracle_coverage", (1, 5, 10), share=1),
-    "shared": Work("shared", (10,), share=2),
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: how the engine is asked, and how many times as fast it should be."""
-
-    name: str
-    work: str
-    goal: float
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the sweep or of its model. Those that this version does not have are left out."""
-    dtype: str = "float32"
-    """The peers' precision."""
-
-
-ROWS = (
-    Row("per-query", "per-query", 3.5),
-    Row("shared", "shared", 12, {"likelihood": False}),
-    Row("shared-likelihood", "shared", 5),
-    Row(
-        "adjudicated",
-        "per-query",
-        3,
-        {"precision": "adjudicated", "dtype": "bfloat16"},
-        "bfloat16",
-    ),
-    Row("full", "per-query", 1.5, {"predictions": "full"}),
-)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model, and how many queries it is asked: as many as fit the time."""
-
-    name: str
-    queries: int
-    folder: str | None = None
-    """In `ICL_GAP_MODELS`; None for OPT's shape."""
-
-
-MODELS = (
-    Subject("opt", 32),
-    Subject("gemma", 32, "gemma-3-270m"),
-    Subject("qwen", 12, "qwen2.5-coder-0.5b"),
-)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A row, measured."""
-
-    model: str
-    row: Row
-    requests: int
-    ours: float
-    """Seconds."""
-    peers: Mapping[str, float]
-    """Seconds, by the name of the peer."""
-    unlike: int
-    """Verdicts unlike those of vLLM."""
-    flips: int
-    """Verdicts unlike ours in float32."""
-    left_out: Sequence[str]
-    rate: float | None = None
-    """The share of the rate of a matrix product."""
-
-    @property
-    def ratio(self) -> float:
-        return min(self.peers.values()) / self.ours
-
-    @property
-    def missed(self) -> list[str]:
-        goals = {
-            "the ratio": self.ratio < self.row.goal,
-            "no flips": self.flips > 0,
-            f"{RATE:.0%} of the matrix rate": self.rate is not None and self.rate < RATE,
-        }
-        return [name for name, is_missed in goals.items() if is_missed]
-
-    def line(self) -> str:
-        rate = [] if self.rate is None else [f"{self.rate:.0%} of the matrix rate"]
-        notes = [*rate, *(f"`{key}` left out" for key in self.left_out)]
-        notes += [f"MISSED: {', '.join(self.missed)}"] if self.missed else []
-        times = (self.peers.get(name) for name in ("vLLM", "generate", "harness"))
-        return TABLE.format(
-            self.model,
-            self.row.name,
-            self.requests,
-            f"{self.ours:.1f}",
-            *("-" if each is None else f"{each:.1f}" for each in times),
-            f"{self.ratio:.2f}",
-            self.row.goal,
-            self.unlike,
-            self.flips,
-            "; ".join(notes),
-        )
 
 
 class Clock:
@@ -347,24 +229,8 @@ def run(models: Sequence[Subject], rows: Sequence[Row], out: Path) -> int:
             found += outcomes(subject, folder, rows, subject.queries)
             print(f"  {subject.name}: done after {time.perf_counter() - began:.0f} s")
     print(TABLE.format(*COLUMNS), *(each.line() for each in found), sep="\n")
-    written = [
-        {
-            "model": each.model,
-            "row": each.row.name,
-            "requests": each.requests,
-            "ours": each.ours,
-            "peers": dict(each.peers),
-            "ratio": each.ratio,
-            "goal": each.row.goal,
-            "unlike": each.unlike,
-            "flips": each.flips,
-            "rate": each.rate,
-            "missed": each.missed,
-        }
-        for each in found
-    ]
     out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"machine": here, "rows": written}, indent=1)
+    text = json.dumps({"machine": here, "rows": [each.fields() for each in found]}, indent=1)
     out.write_text(f"{text}\n", encoding="utf-8")
     print(f"{time.perf_counter() - began:.0f} s in all; figures in {out}")
     return sum(len(each.missed) for each in found)

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
 from toys import sweep
+from typer.testing import CliRunner
 from writing import save_writer
 
 from icl_gap import models
+from icl_gap.cli import app
 from icl_gap.errors import ModelError, StoreError
 from icl_gap.evaluation.precision import PrecisionCheck, read_checks
 from icl_gap.evaluation.repeated import RepeatedRequest
 from icl_gap.evaluation.runner import evaluate_sweep
-from icl_gap.results import dump_checksummed, repair_store, verify_store
+from icl_gap.models.hf import adjudicated_model
+from icl_gap.results import Results, dump_checksummed, repair_store, verify_store
 
 CARD = """\
 name: pairs
@@ -77,6 +82,79 @@ def test_flips_are_found_and_kept(pairs, tmp_path, coarse, monkeypatch) -> None:
     monkeypatch.setattr(models, "load_model", None)  # nothing is asked twice
     evaluate_sweep(spec, tmp_path / "out")
     assert read_checks(results.folder) == [check]
+
+
+@pytest.fixture
+def adjudicated(pairs: str, tmp_path: Path, coarse: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs that model adjudicated, under some bound; all its requests are checked."""
+    model = {"model": coarse, "dtype": "bfloat16", "precision": "adjudicated"}
+    spec = sweep(pairs, models=[model], shots=[0], seeds=[0], limit=3, precision_check=12)
+
+    def run(bound: float) -> Results:
+        monkeypatch.setattr(adjudicated_model, "calibrate_bound", lambda *_: bound)
+        return evaluate_sweep(spec, tmp_path / f"bound{bound}")
+
+    monkeypatch.setattr("icl_gap.evaluation.precision.calibrating_ids", lambda _: [])
+    return run
+
+
+def test_a_bound_that_is_too_small_is_found_out(adjudicated) -> None:
+    (check,) = read_checks(adjudicated(-1.0).folder)  # not even a tie is asked again
+    assert (check.precision, check.adjudicated) == ("adjudicated bfloat16", True)
+    assert (len(check.compared), check.differing()) == (12, 12)
+    assert check.at_most() == 1.0
+
+
+def test_commands_and_the_report_tell_what_was_accepted_and_checked(adjudicated) -> None:
+    folder = str(adjudicated(-1.0).folder)
+    accepted = "adjudicated: coarse, 0 of 12 requests (0.0%) asked again in float32"
+    checked = "precision: coarse in adjudicated bfloat16, a sample of accepted verdicts again"
+    analyzed = " ".join(CliRunner().invoke(app, ["analyze", folder, "-v"]).output.split())
+    assert f"note: {accepted}" in analyzed
+    assert f"note: {checked}" in analyzed
+    found = json.loads(CliRunner().invoke(app, ["analyze", folder, "--json"]).output)
+    assert found["adjudicated"] == [
+        {"model": "coarse", "requests": 12, "asked_again": 0, "rounding_bound": -1.0}
+    ]
+    (check,) = found["precision"]
+    assert (check["adjudicated"], check["at_most"]) == (True, 1.0)
+    diagnosed = CliRunner().invoke(app, ["diagnose", folder]).output
+    assert accepted in " ".join(diagnosed.split())
+    CliRunner().invoke(app, ["report", folder])
+    (page,) = Path(folder).rglob("*.html")
+    text = page.read_text("utf-8")
+    assert accepted in text
+    assert checked in text
+
+
+def test_plan_says_that_there_are_two_copies(pairs, coarse, tmp_path) -> None:
+    model = {"model": coarse, "dtype": "bfloat16", "precision": "adjudicated"}
+    fields = {"name": "t", "datasets": [pairs], "models": [model], "shots": [0], "figures": []}
+    path = tmp_path / "t.yaml"
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    shown = CliRunner().invoke(app, ["plan", str(path)]).output
+    assert "note: held in half precision and in float32: coarse" in shown
+
+
+def test_requests_that_are_asked_again_are_not_checked(adjudicated, monkeypatch) -> None:
+    results = adjudicated(0.5)
+    records = [record for cell in results for record in cell.records]
+    assert {record.rounding_bound for record in records} == {None}
+    assert sum(record.scores["raw"] for record in records) == 6  # as in float32
+    assert read_checks(results.folder) == []
+    monkeypatch.setattr("icl_gap.evaluation.precision.calibrating_ids", lambda ids: list(ids)[:5])
+    (check,) = read_checks(adjudicated(-2.0).folder)
+    assert len(check.compared) == 7  # those that calibrate are not, either
+
+
+def test_accepted_verdicts_without_a_difference_bound_its_share() -> None:
+    same = tuple(compared("id", True, True) for _ in range(300))
+    check = PrecisionCheck("m", "adjudicated bfloat16", same, adjudicated=True)
+    assert check.at_most() == pytest.approx(1 - 0.05 ** (1 / 300))  # the rule of three
+    assert str(check) == (
+        "precision: m in adjudicated bfloat16, a sample of accepted verdicts again in float32: "
+        "0 of 300 differ: at most 0.99% (95 %)"
+    )
 
 
 def test_a_damaged_file_is_set_aside_and_made_anew_with_a_warning(

@@ -8,6 +8,13 @@ from icl_gap.errors import InputError
 from icl_gap.models import ModelSpec, NearestExemplarSpec, RandomInitSpec, TransformersSpec
 from icl_gap.specs import Spec, check_spec
 
+ADJUDICATED = {
+    "kind": "transformers",
+    "model": "x",
+    "dtype": "bfloat16",
+    "precision": "adjudicated",
+}
+
 
 class Holder(Spec):
     model: ModelSpec
@@ -22,6 +29,14 @@ def test_the_kind_tells_the_variant() -> None:
     assert read(kind="random_init", family="bloom", shots=[0, 3]) == RandomInitSpec(
         family="bloom", shots=(0, 3)
     )
+
+
+def test_an_adjudicated_model() -> None:
+    spec = read(**ADJUDICATED)
+    assert isinstance(spec, TransformersSpec)
+    assert spec.placement.precision == "adjudicated bfloat16"
+    again = spec.in_float32().placement
+    assert (again.precision, again.adjudicated) == ("float32", False)
 
 
 def test_sizes_of_memory() -> None:
@@ -49,6 +64,13 @@ def test_sizes_of_memory() -> None:
             {"kind": "transformers", "model": "x", "device_map": "auto", "max_memory": {"x": 1}},
             "max_memory",
         ),
+        ({**ADJUDICATED, "dtype": "float32"}, "needs `dtype: bfloat16` or `float16`"),
+        ({**ADJUDICATED, "dtype": "auto"}, "needs `dtype: bfloat16` or `float16`"),
+        ({**ADJUDICATED, "quantization": "8bit"}, "leave `quantization` and `device_map` out"),
+        ({**ADJUDICATED, "device_map": "auto"}, "leave `quantization` and `device_map` out"),
+        ({**ADJUDICATED, "chat_template": "model"}, "chats are decoded to their ends"),
+        ({**ADJUDICATED, "precision": "exact"}, "not one of the possible values"),
+        ({"kind": "openai", "model": "x", "precision": "adjudicated"}, "unknown key"),
         ({"kind": "random_init", "hidden_size": 10, "heads": 4}, "multiple of heads"),
         ({"kind": "random_init", "family": "bloom", "context_length": 9}, "no context length"),
         ({"kind": "random_init", "family": "codegen", "heads": 2}, "multiples of 4"),

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from icl_gap.analysis.bootstrap import percentile_interval
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.gaps import ResampledGap
 from icl_gap.analysis.outcomes import Floats
@@ -267,10 +266,7 @@ def _trend(curve: ScalingCurve, test: PermutationTest) -> Trend:
 def _largest(curve: ScalingCurve) -> tuple[str, Estimate | None]:
     """Return the largest model, and its gap with the interval of the test of equivalence."""
     last = curve.used[-1]
-    if last.point.gap is None:
-        return last.point.model, None
-    ends = percentile_interval(last.gaps, EQUIVALENCE, worst=(-np.inf, np.inf))
-    return last.point.model, Estimate(last.point.gap.value, *ends)
+    return last.point.model, last.interval(EQUIVALENCE)
 
 
 def _closed(curve: ScalingCurve, gap: Estimate | None, margin: float) -> Closed:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import shutil
 import tempfile
@@ -22,7 +23,8 @@ from icl_gap.models.hf.folder import check_weights, is_safe, weight_files
 from icl_gap.models.hf.gguf_folder import reading_gguf
 from icl_gap.models.hf.remote_code import library_error, refuse_code
 from icl_gap.models.hf.silence import silence_transformers
-from icl_gap.models.spec import Quantization, TransformersSpec
+from icl_gap.models.placement import Quantization
+from icl_gap.models.spec import TransformersSpec
 
 _OLD_BUFFERS = (".causal_mask", ".attn.bias", ".masked_bias", ".inv_freq", ".position_ids")
 """Ends of the names of buffers that old versions of transformers saved beside the weights."""
@@ -119,6 +121,25 @@ def _load(folder: Path, options: Mapping[str, Any]) -> PreTrainedModel:
 def move_to(model: PreTrainedModel, device: torch.device) -> None:
     """Move a model to a device."""
     nn.Module.to(model, device)
+
+
+def in_precision(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
+    """Return a copy of a model whose parameters have another precision, on the same device.
+
+    Its buffers, such as the frequencies of RoPE, stay as they are, as when such a model is loaded.
+
+    Args:
+        model: The model.
+        dtype: The precision, as torch names it.
+    """
+    wanted = getattr(torch, dtype)
+    memo = {
+        id(each): nn.Parameter(each.detach().to(wanted), requires_grad=False)
+        for each in model.parameters()
+    }
+    twin = copy.deepcopy(model, memo)  # takes these as the copies
+    twin.config.dtype = wanted
+    return twin
 
 
 def pick_device(name: str | None) -> torch.device:

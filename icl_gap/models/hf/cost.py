@@ -18,7 +18,8 @@ from icl_gap.models.backend import Footprint
 from icl_gap.models.hf.checkpoint import count_parameters, pick_device
 from icl_gap.models.hf.remote_code import library_error
 from icl_gap.models.hf.silence import silence_transformers
-from icl_gap.models.spec import Quantization, RandomInitSpec, TransformersSpec
+from icl_gap.models.placement import Quantization
+from icl_gap.models.spec import RandomInitSpec, TransformersSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -66,9 +67,12 @@ def footprint_from_config(
         packed = 0 if placement.quantization is None else _linear_parameters(model)
         per_packed = _PACKED_BYTES[placement.quantization or "8bit"]
         buffers = sum(each.nbytes for each in model.buffers())
-    kept = 2 * text.num_hidden_layers * key_width * dtype.itemsize
+    largest = torch.float32 if placement.adjudicated else dtype
+    kept = 2 * text.num_hidden_layers * key_width * largest.itemsize
     quantized_on_disk = getattr(config, "quantization_config", None) is not None
     weights = int((total - packed) * dtype.itemsize + packed * per_packed + buffers)
+    if placement.adjudicated:  # there is a copy in float32 as well
+        weights += total * torch.float32.itemsize + buffers
     return Footprint(
         n_params=total,
         non_embedding=inner,

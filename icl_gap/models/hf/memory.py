@@ -9,7 +9,7 @@ from typing import Literal
 
 from icl_gap.errors import ModelError
 from icl_gap.models.backend import Footprint
-from icl_gap.models.spec import Placement
+from icl_gap.models.placement import Placement
 
 _ADVICE = (
     "a smaller `dtype`, `quantization` or `kv_cache_tokens` takes less, and with "

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from icl_gap.models.hf.engine.trie import TokenCounts
 
 _log = logging.getLogger(__name__)
+_ASKED_AGAIN = 0.15
+"""Share of requests that an adjudicated model is estimated to ask again in float32."""
 
 
 class TransformersBackend(Backend[TransformersSpec]):
@@ -153,11 +155,16 @@ class TransformersBackend(Backend[TransformersSpec]):
         from icl_gap.models.hf.pass_time import estimate_seconds
 
         footprint, kept = self.footprint(spec, identity), spec.kv_cache_tokens
-        return estimate_seconds(_config(spec, identity), footprint, sizes, kept)
+        seconds = estimate_seconds(_config(spec, identity), footprint, sizes, kept)
+        if spec.precision == "adjudicated":
+            in_float32 = self.answering_seconds(spec.in_float32(), identity, sizes)
+            seconds += _ASKED_AGAIN * in_float32
+        return seconds
 
     def load(self, spec: TransformersSpec, identity: Identity) -> Model:
         """Load weights and tokenizer, from the hub where they are not here."""
-        from icl_gap.models.hf.checkpoint import load_weights
+        from icl_gap.models.hf.adjudicated_model import AdjudicatedModel
+        from icl_gap.models.hf.checkpoint import in_precision, load_weights
         from icl_gap.models.hf.transformers_model import huggingface_model
 
         folder = _folder(spec, identity)
@@ -171,6 +178,13 @@ class TransformersBackend(Backend[TransformersSpec]):
                 "%s: its chat template has no system message; the instruction stands first in the "
                 "first message of the user",
                 identity.name,
+            )
+        if spec.precision == "adjudicated":
+            exact = load_weights(spec.in_float32(), folder, weights)
+            half = in_precision(exact, spec.dtype)  # before the engine changes its attention
+            return AdjudicatedModel(
+                huggingface_model(half, tokenizer, identity, spec.kv_cache_tokens),
+                huggingface_model(exact, tokenizer, identity, spec.kv_cache_tokens),
             )
         model = load_weights(spec, folder, weights)
         return huggingface_model(model, tokenizer, identity, spec.kv_cache_tokens)
@@ -272,6 +286,8 @@ def _settings(spec: TransformersSpec) -> dict[str, Any]:
         "bos": spec.bos,
         "trust_remote_code": spec.trust_remote_code,
     }
+    if spec.precision == "adjudicated":
+        settings["precision"] = spec.precision
     if spec.dtype != "float32" or spec.quantization is not None:
         settings["kv_cache_tokens"] = spec.kv_cache_tokens
     return settings

@@ -62,7 +62,7 @@ class HuggingFaceModel:
             shares_prefixes=runner.shares_prefixes,
             chat=identity.chat_template is not None,
         )
-        self._engine = Engine(
+        self.engine = Engine(
             name=identity.name,
             runner=runner,
             tokenizer=tokenizer,
@@ -80,7 +80,7 @@ class HuggingFaceModel:
         wanted: Collection[RequestId] | None = None,
     ) -> Iterator[Outcome]:
         """Respond to requests as greedy decoding would; see `icl_gap.models.Model`."""
-        return self._engine.respond(requests, predictions, wanted)
+        return self.engine.respond(requests, predictions, wanted)
 
 
 def pass_tokens(device: torch.device) -> int:

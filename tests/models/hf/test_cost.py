@@ -16,7 +16,7 @@ from icl_gap.models import (
 )
 from icl_gap.models.hf.cost import matmul_rate
 from icl_gap.models.hf.engine.trie import TokenCounts
-from icl_gap.models.spec import Placement
+from icl_gap.models.placement import Placement
 
 
 @pytest.mark.parametrize("family", ["opt", "bloom", "codegen"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from asking import complete
+from asking import ask, complete, numbered
 from chatting import CHATML
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from icl_gap.errors import InputError, ModelError
 from icl_gap.evaluation.config import SweepSpec
 from icl_gap.models import (
+    Request,
     TransformersSpec,
     identify,
     load_model,
@@ -27,7 +28,7 @@ from icl_gap.models import (
 )
 from icl_gap.models.hf.gguf_header import read_gguf_header
 from icl_gap.models.hf.rust_files import save_rust
-from icl_gap.schema import Message, Prompt
+from icl_gap.schema import Completion, Message, Prompt, Response
 from icl_gap.specs import check_spec
 
 PROMPTS = [Prompt(f"q{n}", "", (), text) for n, text in enumerate(["ab cab", "walk twice", "é: "])]
@@ -250,6 +251,32 @@ def test_a_real_chat_has_the_tokens_of_transformers(models_root) -> None:
         prompt = found.chat_template.render(messages)
         assert list(tokenizer.encode_prompt(prompt)) == expected
     assert tokenizer.eos == {*reference.encode("<|im_end|>")}
+
+
+@pytest.mark.slow
+def test_a_real_model_ends_its_answer_within_a_token(models_root) -> None:
+    """Its last token is ` )\\n\\n`, and the gold target's is ` )`: the answer is right."""
+    name = "qwen2.5-coder-0.5b.gguf"
+    if not (models_root / name).is_file():
+        pytest.skip(f"no {name} in {models_root}")
+    shown = "".join(
+        f"Input: {n} plus {m}\nOutput: ( {n} + {m} )\n\n" for n, m in ("12", "31", "45")
+    )
+    prompt = Prompt("q0", "", (), f"{shown}Input: 2 plus 6\nOutput:")
+    spec = spec_of(models_root, name)
+    tokenizer = load_tokenizer(spec, identify(spec))
+    gold = " ( 2 + 6 )"
+    whole, ended = (list(tokenizer.encode_prompt(gold + more)) for more in ("", "\n\n"))
+    assert ended[: len(whole)] != whole
+    assert len(ended) == len(whole)
+    model = load_model(spec, identify(spec))
+    ((_, verdict),) = model.respond(
+        numbered([Request(prompt, gold, "\n", 40)]), predictions="verdict"
+    )
+    assert isinstance(verdict, Response)
+    assert verdict.divergence is None
+    (written,) = ask(model, [prompt], stop="\n\n", max_new_bytes=40)
+    assert written.completion == Completion(gold, "stop")
 
 
 RIVERS = [

@@ -17,6 +17,7 @@ write another token, decoding continues only if the response can still count as 
     passes            forward passes of any causal language model, packed or padded
     runner_choice     packed passes where they predict what the model itself does, else padded ones
     response_state    one response: where it ends, where it leaves the gold target
+    adjudication      verdicts that rounding in half precision cannot have made
     drafts            speculative drafts by prompt lookup
     decoding          speculative decoding of the responses that go on
     scheduling        the engine: batches of passes, each with its decoding; out of memory

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from icl_gap.models.hf.engine.adjudication import Verdict, other_verdicts, verdict
 from icl_gap.models.hf.engine.chat_state import ChatState
 from icl_gap.models.hf.engine.drafts import PromptLookup
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix
-from icl_gap.models.hf.engine.passes import Runner, Segment
+from icl_gap.models.hf.engine.passes import Runner, Segment, TokenPredictions
 from icl_gap.models.hf.engine.response_state import ResponseState, verify_draft
 from icl_gap.models.hf.engine.tokenization import TokenizedRequest
 from icl_gap.models.hf.tokenizer import TextTokenizer
@@ -94,6 +95,9 @@ class ActiveResponse:
     """Tokens to draft next."""
     seconds: float = 0.0
     """Its shares of the passes that it was computed in: equal ones, whatever its tokens."""
+    other_verdicts: set[Verdict] = field(default_factory=set)
+    """The verdicts that float32 could come to where it leaves this response; empty if tokens near
+    the model's own are not asked for."""
     lookup: PromptLookup = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,6 +109,25 @@ class ActiveResponse:
     def cached_tokens(self) -> int:
         """Tokens of its path that have keys and values."""
         return sum(map(len, (*self.prefix, *self.decoded.slices)))
+
+    @property
+    def is_sure(self) -> bool:
+        """True if float32 comes to the same verdict, as far as its predictions are known."""
+        if isinstance(self.state, ChatState):
+            return False
+        own = verdict(self.state, self.tokenized.request.can_still_match)
+        return own != "open" and self.other_verdicts <= {own}
+
+    def verify(self, draft: Sequence[int], found: TokenPredictions) -> int:
+        """Append the model's own tokens for as long as they equal a draft; see `verify_draft`."""
+        following = self.tokenized.request.can_still_match
+        if (
+            found.near
+            and isinstance(self.state, ResponseState)
+            and verdict(self.state, following) == "open"
+        ):
+            self.other_verdicts |= other_verdicts(self.state, draft, found, following)
+        return verify_draft(self.state, found.argmax, draft)
 
     def make_contiguous(self) -> None:
         """Make its prefix faster to read; see `KVCache.make_contiguous`."""
@@ -150,6 +173,7 @@ def decode(
     cached_tokens: int,
     budget: TokenBudget,
     is_done: Callable[[ActiveResponse], bool],
+    within: float | None = None,
 ) -> Iterator[ActiveResponse]:
     """Decode responses until each is done.
 
@@ -163,6 +187,7 @@ def decode(
         cached_tokens: Tokens whose keys and values the responses' prefixes keep in memory.
         budget: Limits of the batch.
         is_done: Returns True if a response needs no more tokens.
+        within: See `Segment`.
 
     Yields:
         Each response once it is done.
@@ -180,7 +205,7 @@ def decode(
             waiting.append(active.pop())
         unfinished = []
         for drafts in _passes(active, tokenizer, budget.pass_tokens):
-            for response in _verify(runner, drafts):
+            for response in _verify(runner, drafts, within):
                 if is_done(response):
                     yield response
                 else:
@@ -234,7 +259,9 @@ def _passes(
     yield drafts
 
 
-def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]:
+def _verify(
+    runner: Runner, drafts: Sequence[Draft], within: float | None
+) -> Iterator[ActiveResponse]:
     """Verify the drafts of some responses in one pass."""
     began, segments = time.perf_counter(), []
     for response, draft in drafts:
@@ -242,14 +269,14 @@ def _verify(runner: Runner, drafts: Sequence[Draft]) -> Iterator[ActiveResponse]
         tokens = np.concatenate((response.tokenized.prompt_tokens, continuation))
         prefix = (*response.prefix, *response.decoded.slices)
         new = len(tokens) - response.cached_tokens
-        segments.append(Segment(tokens, new, 1 + len(draft), likelihood=False, prefix=prefix))
+        segments.append(Segment(tokens, new, 1 + len(draft), False, within, prefix))
     cache = KVCache()
     predictions = runner.run(segments, cache)
     share = (time.perf_counter() - began) / len(drafts)
     start = 0
     for (response, draft), segment, found in zip(drafts, segments, predictions, strict=True):
         end = start + segment.new
-        accepted = verify_draft(response.state, found.argmax, draft)
+        accepted = response.verify(draft, found)
         response.decoded.append(cache, start, end - len(draft) + accepted)
         response.adapt_draft_length(len(draft), accepted)
         start = end

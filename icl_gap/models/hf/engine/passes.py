@@ -25,6 +25,7 @@ from transformers import PreTrainedModel
 from icl_gap.models.hf.engine.last_layer import LastLayer
 from icl_gap.models.hf.engine.output_layer import (
     LOGITS_BYTES,
+    NearTokens,
     RowPredictions,
     join,
     predict,
@@ -58,7 +59,9 @@ class Segment:
     logits_to_keep: int
     """Number of tokens at its end after which the next token is predicted."""
     likelihood: bool = True
-    """Whether the log-probabilities of these tokens are wanted."""
+    """Whether the log-probabilities of these tokens are wanted; of a pass, all or none."""
+    within: float | None = None
+    """Distance from the largest logit within which other tokens are wanted; None for none."""
     prefix: Prefix = ()
     """KV cache of the tokens before, from earlier passes or from earlier segments of this pass."""
 
@@ -72,6 +75,8 @@ class TokenPredictions:
     logprobs: list[float]
     """Log-probability of the path's own next token, in nats, at each position but the last; empty
     if they are not wanted."""
+    near: list[NearTokens]
+    """Tokens near the most likely one, at each position kept; empty if they are not wanted."""
 
 
 class Runner(Protocol):
@@ -139,7 +144,7 @@ class PackedRunner:
                 input_ids=_to_device(tokens, device), use_cache=False, **options
             ).last_hidden_state[0]
         states = hidden[rows.to(hidden.device)]
-        found = predict(self._head, states, _targets(segments, states.device))
+        found = predict(self._head, states, _targets(segments, states.device), segments[0].within)
         return _by_segment(segments, found)
 
 
@@ -162,7 +167,8 @@ class PaddedRunner:
         _check_tokens(segments, self._model)
         found = []
         for each, logits in zip(segments, self._logits(segments), strict=True):
-            found.append(reduce_logits([logits], _targets([each], logits.device)))
+            targets = _targets([each], logits.device)
+            found.append(reduce_logits([logits], targets, each.within))
         return _by_segment(segments, join(found))
 
     def _logits(self, segments: Sequence[Segment]) -> Iterator[Tensor]:
@@ -248,12 +254,11 @@ def _targets(segments: Sequence[Segment], device: torch.device) -> Tensor | None
 
 def _by_segment(segments: Sequence[Segment], found: RowPredictions) -> list[TokenPredictions]:
     """Split predictions of rows by the segments that they belong to."""
-    ends = np.cumsum([each.logits_to_keep for each in segments])[:-1]
-    argmax = np.split(found.argmax.cpu().numpy(), ends)
-    if found.logprobs is None:
-        return [TokenPredictions(best.tolist(), []) for best in argmax]
-    logprobs = np.split(found.logprobs.cpu().numpy(), ends)
+    ends = np.cumsum([each.logits_to_keep for each in segments])
+    argmax = found.argmax.tolist()
+    logprobs = [] if found.logprobs is None else found.logprobs.tolist()
+    near = found.near or []
     return [
-        TokenPredictions(best.tolist(), own[:-1].tolist())
-        for best, own in zip(argmax, logprobs, strict=True)
+        TokenPredictions(argmax[start:end], logprobs[start : end - 1], near[start:end])
+        for start, end in zip([0, *ends], ends, strict=False)
     ]

@@ -16,7 +16,7 @@ from icl_gap.models.hf.engine.chat_state import ChatState
 from icl_gap.models.hf.engine.decoding import ActiveResponse, TokenBudget, decode
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, Prefix, detach, truncate
 from icl_gap.models.hf.engine.passes import Runner, Segment, TokenPredictions
-from icl_gap.models.hf.engine.response_state import ResponseState, verify_draft
+from icl_gap.models.hf.engine.response_state import ResponseState
 from icl_gap.models.hf.engine.tokenization import TokenizedRequest, tokenize_requests
 from icl_gap.models.hf.engine.trie import (
     Branch,
@@ -43,6 +43,9 @@ class Engine:
     """Tokens whose keys and values are kept at a time. One request alone may take more."""
     pass_tokens: int
     """Tokens that one pass computes, at most."""
+    rounding_bound: float | None = None
+    """The largest error of a difference of logits. Responses whose verdict it leaves open say so;
+    None to take every verdict as it is."""
     chat_template: ChatTemplate | None = None
     """The template that has written the prompts; None where they are plain texts."""
 
@@ -71,7 +74,11 @@ class Engine:
             predictions = "full"  # the answer may stand anywhere in the response
         ids = frozenset((request.id for request in requests) if wanted is None else wanted)
         planned, failures = tokenize_requests(
-            requests, self.tokenizer, context_length=self.context_length, predictions=predictions
+            requests,
+            self.tokenizer,
+            context_length=self.context_length,
+            predictions=predictions,
+            adjudicated=self.rounding_bound is not None,
         )
         yield from (each for each in failures if each[0] in ids)
         pending = {each for each in planned if not ids.isdisjoint(each.ids)}
@@ -145,7 +152,7 @@ class Engine:
                     raise BatchError(failed, batch.tokens) from error
                 if response.tokenized in pending:
                     shrunk = budget if budget < self.kv_cache_tokens else None
-                    yield response.tokenized, _finish(response, shrunk)
+                    yield response.tokenized, _finish(response, shrunk, self.rounding_bound)
                 del response  # frees the keys and values that it holds
 
     @torch.inference_mode()
@@ -193,6 +200,7 @@ class Engine:
                 cached_tokens=next(batch.branches).shared + sum(b.new for b in batch.branches),
                 budget=TokenBudget(budget, min(self.pass_tokens, budget)),
                 is_done=is_done,
+                within=self.rounding_bound,
             )
         return prefix
 
@@ -211,7 +219,9 @@ class Engine:
             prefix = truncate(prefix, branch.shared)
             kept = len(path.tokens) - path.prompt_length + 1
             likelihood = requests[branch.index].request.likelihood
-            segments.append(Segment(path.tokens, branch.new, kept, likelihood, prefix))
+            segments.append(
+                Segment(path.tokens, branch.new, kept, likelihood, self.rounding_bound, prefix)
+            )
             prefix = (*prefix, CacheSlice(cache, start, start + branch.new))
             paths.append(prefix)
             start += branch.new
@@ -230,11 +240,13 @@ class Engine:
     ) -> ActiveResponse:
         """Start a response from the predictions along its gold target."""
         gold, state = tokenized.gold_tokens, self._state(tokenized)
-        accepted = verify_draft(state, found.argmax, gold[: len(found.argmax) - 1])
+        prefilled = gold[: len(found.argmax) - 1]
+        started = ActiveResponse(tokenized, state, path, None)
+        accepted = started.verify(prefilled, found)
         wanted = tokenized.request.likelihood and gold and tokenized.gold_fits
-        mean = sum(found.logprobs) / len(gold) if wanted else None
-        prefix = truncate(path, tokenized.path.prompt_length + accepted)
-        return ActiveResponse(tokenized, state, prefix, mean)
+        started.gold_logprob = sum(found.logprobs) / len(gold) if wanted else None
+        started.prefix = truncate(path, tokenized.path.prompt_length + accepted)
+        return started
 
     def _state(self, tokenized: TokenizedRequest) -> ResponseState | ChatState:
         """Return the state of a response without tokens."""
@@ -255,7 +267,7 @@ class Engine:
 def _is_done(response: ActiveResponse, predictions: Predictions) -> bool:
     """Return True if a response has ended, or if its verdict is known and is all that is wanted."""
     state, can_still_match = response.state, response.tokenized.request.can_still_match
-    if state.completion is not None:
+    if state.completion is not None or "open" in response.other_verdicts:
         return True
     if isinstance(state, ChatState) or predictions == "full" or state.divergence is None:
         return False
@@ -269,7 +281,9 @@ def _shared(outcome: Response | InferenceError, ids: Sequence[RequestId]) -> Ite
     yield from ((id_, outcome) for id_ in ids)
 
 
-def _finish(response: ActiveResponse, kv_cache_tokens: int | None) -> Response:
+def _finish(
+    response: ActiveResponse, kv_cache_tokens: int | None, rounding_bound: float | None
+) -> Response:
     gold, whole = response.tokenized.gold_tokens, response.tokenized.gold_fits
     return Response(
         completion=response.state.completion,
@@ -277,6 +291,7 @@ def _finish(response: ActiveResponse, kv_cache_tokens: int | None) -> Response:
         gold_logprob=response.gold_logprob,
         gold_tokens=len(gold) if gold and whole else None,
         kv_cache_tokens=kv_cache_tokens,
+        rounding_bound=rounding_bound if response.is_sure else None,
         seconds=response.seconds,
         reasoning=response.state.reasoning if isinstance(response.state, ChatState) else None,
     )

@@ -16,6 +16,9 @@ from icl_gap.schema import Predictions
 FIRST_CHUNK = 4
 """Gold tokens verified together with the prompt where no likelihood is wanted; most responses that
 go wrong do so within them."""
+_ADJUDICATED_CHUNK = 16
+"""The same where rounding is to be ruled out: some tokens further on, most near ties matter no
+more, which takes less than float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,7 @@ def tokenize_requests(
     *,
     context_length: int | None,
     predictions: Predictions,
+    adjudicated: bool = False,
 ) -> tuple[list[TokenizedRequest], list[Outcome]]:
     """Tokenize requests, those of equal content once.
 
@@ -55,17 +59,21 @@ def tokenize_requests(
         tokenizer: The model's tokenizer.
         context_length: The model's context in tokens; None if it has no limit.
         predictions: With `full`, KV cache is reserved for decoding.
+        adjudicated: Whether rounding is to be ruled out.
 
     Returns:
         The distinct requests, and a failure for each request whose prompt fills the context.
     """
+    first_chunk = _ADJUDICATED_CHUNK if adjudicated else FIRST_CHUNK
     tokenized: dict[object, TokenizedRequest] = {}
     failures: list[Outcome] = []
     for request in requests:
         content = request.content
         if content not in tokenized:
             try:
-                tokenized[content] = _tokenize(request, tokenizer, context_length, predictions)
+                tokenized[content] = _tokenize(
+                    request, tokenizer, context_length, predictions, first_chunk
+                )
             except PromptError as error:
                 failures.append((request.id, error))
                 continue
@@ -78,6 +86,7 @@ def _tokenize(
     tokenizer: Tokenizer,
     context_length: int | None,
     predictions: Predictions,
+    first_chunk: int,
 ) -> TokenizedRequest:
     prompt = prompt_tokens(request, tokenizer)
     if not prompt:
@@ -85,7 +94,7 @@ def _tokenize(
     limit = fit_max_new_tokens(request, prompt, context_length)
     whole = encode_gold(request, tokenizer, prompt)
     gold = whole[:limit]
-    prefilled = gold if request.likelihood else gold[:FIRST_CHUNK]
+    prefilled = gold if request.likelihood else gold[:first_chunk]
     may_decode = predictions == "full" or request.can_still_match is not None
     path = TokenPath(
         tokens=np.array((*prompt, *prefilled), np.int32),

@@ -232,5 +232,5 @@ def count_tokens(
             branch.new * (branch.shared + branch.shared + branch.new + 1) // 2
             for branch in branches
         ),
-        decoded=sum(len(path.tokens) - path.prompt_length for path in paths) if full else 0,
+        decoded=sum(path.reserved for path in paths) if full else 0,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -210,6 +211,35 @@ def test_answers_are_those_of_generate(
     reference, engines = made(architecture)
     for each in engines:
         check(each, reference, some)
+
+
+@pytest.mark.parametrize("likelihood", [True, False])
+def test_an_answer_may_end_within_a_token(likelihood: bool) -> None:
+    """The stop and what stands before it are one token, which the gold target does not have."""
+    reference, engines = made("llama")
+    codec, found = reference.tokenizer, 0
+    for text in map("".join, itertools.product("abc. ", repeat=3)):
+        answer, end = reference.answer(text, "\n"), codec.decode([])
+        prompt = codec.encode_prompt(text)
+        out = reference.model.generate(
+            torch.tensor([prompt]), do_sample=False, max_new_tokens=8, pad_token_id=0
+        )
+        for token in out[0, len(prompt) :].tolist():
+            piece = codec.decode([token])
+            end += piece
+            if "\n" in piece:
+                break
+        if "\n" not in piece[1:] or end.partition("\n")[0] != answer.text:
+            continue  # no stop, or one that is a token of its own
+        found += 1
+        gold = codec.encode_prompt(text + answer.text)
+        assert out[0, len(prompt) : len(gold)].tolist() != gold[len(prompt) :]
+        for each in engines:
+            asked = [request(text, answer.text, likelihood=likelihood)]
+            (verdict,) = outcomes(each, asked, "verdict")
+            assert verdict.divergence is None
+            assert verdict.completion == answer
+    assert found
 
 
 CHAT = ChatTemplate("", {}, {}, ("ab", "c"), 4)

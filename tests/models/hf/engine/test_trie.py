@@ -144,6 +144,14 @@ def test_sizes_of_a_chain_of_shots() -> None:
     assert sizes.predicted == 3 + 3
     # Sorted, the longer chain comes first (4 before 9): 1 + … + 8, then 4 + 5 + 6.
     assert sizes.attended == 36 + 15
+    assert sizes.decoded == 0
+
+
+def test_responses_that_are_decoded_are_as_long_as_what_is_reserved_for_them() -> None:
+    """Of a gold target of seven tokens, a path may hold the first ones alone."""
+    path = TokenPath(np.array([1, 2, 3, 8, 8], np.int32), prompt_length=3, reserved=7)
+    assert count_tokens([path], [1], full=True).decoded == 7
+    assert count_tokens([path], [1]).decoded == 0
 
 
 @given(path_sets())
