@@ -1,4 +1,4 @@
-"""The table of README.md: the gaps of the quickstart at most shots, made from its results.
+"""The table and the answer of README.md, made from the results of the quickstart.
 
 `PYTHONPATH=.:tests python tests/quickstart_table.py results/quickstart` writes it anew.
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from readme_tables import ROOT, marked
 
-from icl_gap.analysis import GapPoint, analyze
+from icl_gap.analysis import Analysis, GapPoint, analyze
+from icl_gap.analysis.conclusion import QUESTION, conclude
 from icl_gap.results import open_results
 
 PAGE = ROOT / "README.md"
@@ -23,7 +24,14 @@ HEAD = """\
 """
 
 
-def quickstart_table(points: Sequence[GapPoint]) -> str:
+def quickstart_block(analysis: Analysis) -> str:
+    """Return the table, and the answer by the rules for claims."""
+    found = conclude(analysis)
+    told = "".join(f"  {each.sentence}\n" for each in found.answers)
+    return f"{_table(analysis.points)}\n```text\n{QUESTION}\n{found.lead}\n{told}```\n"
+
+
+def _table(points: Sequence[GapPoint]) -> str:
     """Return a row for each training that has a gap on a side of MCD1."""
     shots = max(point.shots for point in points)
     sides: dict[str, dict[str, GapPoint]] = {}
@@ -44,13 +52,15 @@ def _cells(point: GapPoint) -> str:
     gap = point.gap
     if gap is None:
         return f"{accuracies} | unresolved"
-    return f"{accuracies} | {gap.value:.2f} [{gap.low:.2f}, {gap.high:.2f}]".replace("-0.00", "0.00")
+    return f"{accuracies} | {gap.value:.2f} [{gap.low:.2f}, {gap.high:.2f}]".replace(
+        "-0.00", "0.00"
+    )
 
 
 def main(folder: str) -> None:
-    points = analyze(open_results(Path(folder)).frame()).points
+    block = quickstart_block(analyze(open_results(Path(folder)).frame()))
     text = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(marked(NAME).sub(quickstart_table(points), text), encoding="utf-8")
+    PAGE.write_text(marked(NAME).sub(lambda _: block, text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 import yaml
+from quickstart_table import quickstart_block
 from readme_tables import ROOT, TABLES, marked
 
 import icl_gap
@@ -154,10 +155,13 @@ def test_the_pages_of_languages_and_of_diagnosis_run(tmp_path, monkeypatch, caps
 
 
 @pytest.mark.slow
-def test_the_figure_is_what_the_quickstart_draws(tmp_path, monkeypatch) -> None:
+def test_figure_table_and_answer_are_those_of_the_quickstart(tmp_path, monkeypatch) -> None:
+    """`PYTHONPATH=.:tests python tests/quickstart_table.py results/quickstart` writes the text."""
     monkeypatch.chdir(tmp_path)
     sweep = read_sweep(shipped("sweeps") / "quickstart.yaml")
     results = icl_gap.run_sweep(sweep)
+    block = quickstart_block(icl_gap.analyze(results.frame()))
+    assert marked("quickstart").findall(README) == [block]
     svg, *_ = (
         path
         for path in icl_gap.plot(results.frame(), icl_gap.read_recipe(sweep.figures[0]), tmp_path)
