@@ -186,13 +186,14 @@ def test_without_exemplars_nothing_can_be_known(name: str, guessed: float) -> No
 
 @pytest.mark.slow
 def test_a_training_learns_in_context_or_not_at_all(points) -> None:
-    """Sizes xxs and xs are too small; of size l, one training never left the first levels."""
+    """Size xxs never learns; some trainings of others leave the first levels too early."""
     inside = {each.model: each.a_id.value for each in points if each.query_split == "pooled"}
     learned = {name for name in FAMILY if inside[name] > 0.3}
-    assert all(inside[name] < 0.1 for name in set(FAMILY) - learned)
-    assert {name.split("-")[2] for name in learned} == {"m", "l"}
+    guessing = set(FAMILY) - learned
+    assert all(inside[name] < 0.1 for name in guessing)
+    assert {name.split("-")[2] for name in guessing} == {"xxs", "xs", "l"}
+    assert {name.split("-")[2] for name in learned} == {"xs", "m", "l"}
     assert LEARNER in learned
-    assert "nano-codegen-l" not in learned
 
 
 @pytest.mark.slow
