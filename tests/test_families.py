@@ -17,6 +17,8 @@ from icl_gap.results import open_results
 from icl_gap.specs import check_spec
 
 FIRST = {"training_seeds": [0]}
+LEARNED = 1
+"""The training seed with which all sizes but the smallest learned."""
 
 
 def test_models_of_a_family_are_planned_at_the_place_of_their_entry() -> None:
@@ -57,7 +59,9 @@ def study(tmp_path_factory) -> Analysis:
     fields = {
         "name": "s",
         "datasets": [{"name": "scan", "split": "simple"}],
-        "models": [{"family": "nano-codegen", "sizes": ["xs", "m", "l"], **FIRST}],
+        "models": [
+            {"family": "nano-codegen", "sizes": ["xs", "m", "l"], "training_seeds": [LEARNED]}
+        ],
         "query_splits": ["test"],
         "shots": [10],
         "seeds": [0],
@@ -71,10 +75,10 @@ def study(tmp_path_factory) -> Analysis:
 
 
 def test_results_know_what_the_zoo_knows(study) -> None:
-    zoo = {each.named(0): each for each in members("nano-codegen")}
-    names = {f"nano-codegen-{size}" for size in ("xs", "m", "l")}
+    zoo = {each.named(LEARNED): each for each in members("nano-codegen")}
+    names = {f"nano-codegen-{size}-seed{LEARNED}" for size in ("xs", "m", "l")}
     assert {point.model for point in study.points} == names
-    assert {point.training_seed for point in study.points} == {0}
+    assert {point.training_seed for point in study.points} == {LEARNED}
     for point in study.points:
         each = zoo[point.model]
         assert (point.n_params, point.training_tokens) == (each.n_params, each.training_tokens)

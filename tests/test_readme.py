@@ -129,9 +129,12 @@ def test_what_is_linked_is_there(path) -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_block_can_be_read(path) -> None:
-    """The pages' own tests run them; here none may be of a kind that no test reads."""
+    """The pages' own tests run them; here none may be of a kind that no test reads.
+
+    A block of text is what a program prints.
+    """
     text = path.read_text(encoding="utf-8")
-    assert set(re.findall(r"^```(\w+)", text, re.MULTILINE)) <= {"python", "sh", "yaml"}
+    assert set(re.findall(r"^```(\w+)", text, re.MULTILINE)) <= {"python", "sh", "yaml", "text"}
     for code in blocks(text, "python"):
         compile(code, str(path), "exec")
     for document in blocks(text, "yaml"):
