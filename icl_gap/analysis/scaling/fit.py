@@ -189,7 +189,7 @@ def _fit(
         trend=_trend(curve, test),
         largest=largest,
         largest_gap=largest_gap,
-        closed=_closed(curve, largest_gap, settings.margin),
+        closed=_closed(curve, settings.margin),
         margin=settings.margin,
         predicted=()
         if unsupported
@@ -264,13 +264,32 @@ def _trend(curve: ScalingCurve, test: PermutationTest) -> Trend:
 
 
 def _largest(curve: ScalingCurve) -> tuple[str, Estimate | None]:
-    """Return the largest model, and its gap with the interval of the test of equivalence."""
-    last = curve.used[-1]
-    return last.point.model, last.interval(EQUIVALENCE)
+    """Return the largest model, and its gap with the interval of the test of equivalence.
+
+    Of several trainings of that size, it is the one whose interval reaches furthest from 0.
+    """
+    trainings = _largest_trainings(curve)
+    gaps = {each.point.model: each.interval(EQUIVALENCE) for each in trainings}
+    known = {model: gap for model, gap in gaps.items() if gap is not None}
+    if not known:
+        return trainings[-1].point.model, None
+    furthest = max(known, key=lambda model: max(abs(known[model].low), abs(known[model].high)))
+    return furthest, known[furthest]
 
 
-def _closed(curve: ScalingCurve, gap: Estimate | None, margin: float) -> Closed:
-    """Return whether the gap of the largest model is closed; a flagged pooled gap says nothing."""
-    if gap is None or curve.used[-1].point.flags:
-        return "undetermined"
-    return judge_closed((gap.low, gap.high), margin)
+def _closed(curve: ScalingCurve, margin: float) -> Closed:
+    """Return whether the gaps of the largest size are closed: those of all its trainings.
+
+    A training without a gap, and a flagged pooled gap, say nothing.
+    """
+    verdicts: set[Closed] = set()
+    for each in _largest_trainings(curve):
+        if (gap := each.interval(EQUIVALENCE)) is not None:
+            within = judge_closed((gap.low, gap.high), margin)
+            verdicts.add("undetermined" if each.point.flags else within)
+    return verdicts.pop() if len(verdicts) == 1 else "undetermined"
+
+
+def _largest_trainings(curve: ScalingCurve) -> list[ResampledGap]:
+    """Return the models of the largest size."""
+    return [each for x, each in zip(curve.x, curve.used, strict=True) if x == curve.x[-1]]

@@ -15,7 +15,7 @@ from icl_gap.text import brief, shots_text
 Verdict = Literal["narrows", "widens", "no change beyond margin", "undetermined"]
 """Change of the gap with scale; `icl_gap.analysis.scaling.verdicts` has the rule."""
 Closed = Literal["closed", "open", "undetermined"]
-"""Whether the gap is closed, within a margin, at the largest size."""
+"""Whether the gap is closed, within a margin, in all trainings of the largest size."""
 ScatterSource = Literal["residuals", "replicates"]
 """Source of the standard deviation between models: residuals of the line, or replicate trainings
 of one size."""
@@ -211,7 +211,7 @@ class GapFit(Slope):
     """The line among other forms, compared by the error for a model left out."""
     trend: Trend
     largest: str
-    """The largest model."""
+    """The largest model; of several trainings, the one whose interval reaches furthest from 0."""
     largest_gap: Estimate | None
     """Its gap with a 90% interval; None if it is unresolved."""
     closed: Closed

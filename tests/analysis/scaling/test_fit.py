@@ -192,6 +192,24 @@ def test_a_gap_is_closed_where_its_interval_lies_within_the_margin() -> None:
     assert fit.closed == "closed"
 
 
+def test_all_trainings_of_the_largest_size_must_be_closed() -> None:
+    def trainings(*kept: int) -> list[CellResult]:
+        return [
+            each
+            for seed, hits in enumerate(kept)
+            for made in exact((f"opt-6.7b-seed{seed}", "opt", 6_700_000_000, True), 300, hits, 400)
+            for each in [replace(made, info=replace(made.info, training_seed=seed))]
+        ]
+
+    small = [result for model in OPT[:2] for result in exact(model, 300, 200, of=400)]
+    (fit,) = analyze([*small, *trainings(299, 298)], resamples=400).fits
+    assert (fit.closed, fit.largest) == ("closed", "opt-6.7b-seed1")
+    (fit,) = analyze([*small, *trainings(150, 299)], resamples=400).fits
+    assert (fit.closed, fit.largest) == ("undetermined", "opt-6.7b-seed0")
+    (fit,) = analyze([*small, *trainings(150, 160, 0)], resamples=400).fits
+    assert fit.closed == "open"
+
+
 def test_few_queries_that_agree_close_no_gap() -> None:
     analysis = analyze([r for m in OPT for r in exact(m, 18, 18, of=20)], resamples=400)
     (fit,) = analysis.fits
