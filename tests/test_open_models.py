@@ -56,6 +56,32 @@ def test_what_the_page_says_of_the_largest_model_holds() -> None:
     assert largest.high > gaps["qwen2.5-coder-0.5b"].low
 
 
+def test_what_the_page_says_of_controls_holds() -> None:
+    def right(name: str, model: str, condition: str) -> tuple[int, int]:
+        verdicts = "".join(
+            cell["raw"]
+            for cell in read_parts()[name]["cells"]
+            if (cell["dataset"], cell["model"], cell["condition"], cell["seed"])
+            == ("geoquery", model, condition, 0)
+            and cell["shots"] in {0, 5}
+        )
+        return verdicts.count("1"), len(verdicts)
+
+    for model in ("gemma-3-270m", "qwen2.5-coder-0.5b"):
+        assert right("zero_shots", model, "id") == (0, 200)
+        for condition in ("id", "ood"):
+            (shuffled, of), (shown, same) = (
+                right(name, model, condition) for name in ("shuffled_targets", "geoquery")
+            )
+            assert of == same == 200
+            assert shuffled <= of / 20
+            assert shuffled < shown / 3
+    for name in ("zero_shots", "shuffled_targets"):
+        of_scan = [c["raw"] for c in read_parts()[name]["cells"] if c["dataset"] == "scan"]
+        assert of_scan
+        assert "1" not in "".join(of_scan)
+
+
 def test_what_the_page_says_of_chats_holds() -> None:
     cells = [cell for name in ("geoquery", "chat_turns") for cell in cells_of(read_parts()[name])]
     points = {
