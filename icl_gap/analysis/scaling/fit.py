@@ -156,7 +156,7 @@ def _fit(
         ),
         settings.margin,
     )
-    largest, largest_gap = _largest(curve)
+    largest, largest_gap, closed = _at_largest(curve, settings.margin)
     return GapFit(
         dataset=point.dataset,
         split=point.split,
@@ -189,7 +189,7 @@ def _fit(
         trend=_trend(curve, test),
         largest=largest,
         largest_gap=largest_gap,
-        closed=_closed(curve, settings.margin),
+        closed=closed,
         margin=settings.margin,
         predicted=()
         if unsupported
@@ -263,33 +263,22 @@ def _trend(curve: ScalingCurve, test: PermutationTest) -> Trend:
     return Trend(test.p_value, test.least, *kendall(x, gaps))
 
 
-def _largest(curve: ScalingCurve) -> tuple[str, Estimate | None]:
-    """Return the largest model, and its gap with the interval of the test of equivalence.
+def _at_largest(curve: ScalingCurve, margin: float) -> tuple[str, Estimate | None, Closed]:
+    """Return the largest model, its gap, and whether the gaps of that size are closed.
 
-    Of several trainings of that size, it is the one whose interval reaches furthest from 0.
+    The interval is that of the test of equivalence. Of several trainings of that size, the one
+    whose interval reaches furthest from 0 is named, and all must agree. A training without a gap,
+    and a flagged pooled gap, say nothing.
     """
-    trainings = _largest_trainings(curve)
-    gaps = {each.point.model: each.interval(EQUIVALENCE) for each in trainings}
-    known = {model: gap for model, gap in gaps.items() if gap is not None}
-    if not known:
-        return trainings[-1].point.model, None
-    furthest = max(known, key=lambda model: max(abs(known[model].low), abs(known[model].high)))
-    return furthest, known[furthest]
-
-
-def _closed(curve: ScalingCurve, margin: float) -> Closed:
-    """Return whether the gaps of the largest size are closed: those of all its trainings.
-
-    A training without a gap, and a flagged pooled gap, say nothing.
-    """
-    verdicts: set[Closed] = set()
-    for each in _largest_trainings(curve):
-        if (gap := each.interval(EQUIVALENCE)) is not None:
-            within = judge_closed((gap.low, gap.high), margin)
-            verdicts.add("undetermined" if each.point.flags else within)
-    return verdicts.pop() if len(verdicts) == 1 else "undetermined"
-
-
-def _largest_trainings(curve: ScalingCurve) -> list[ResampledGap]:
-    """Return the models of the largest size."""
-    return [each for x, each in zip(curve.x, curve.used, strict=True) if x == curve.x[-1]]
+    trainings = [each for x, each in zip(curve.x, curve.used, strict=True) if x == curve.x[-1]]
+    found = [
+        (gap, each.point) for each in trainings if (gap := each.interval(EQUIVALENCE)) is not None
+    ]
+    if not found:
+        return trainings[-1].point.model, None, "undetermined"
+    verdicts: set[Closed] = {
+        "undetermined" if point.flags else judge_closed((gap.low, gap.high), margin)
+        for gap, point in found
+    }
+    gap, point = max(found, key=lambda each: max(abs(each[0].low), abs(each[0].high)))
+    return point.model, gap, verdicts.pop() if len(verdicts) == 1 else "undetermined"
