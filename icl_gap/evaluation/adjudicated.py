@@ -44,14 +44,10 @@ def count_adjudicated(results: Results) -> list[AdjudicatedShare]:
     Raises:
         StoreError: A file is damaged.
     """
-    if not results.infos:
-        return []
-    frame = results.frame(("status", "rounding_bound"))
-    scored = frame[frame["status"] == "scored"]
     found = []
-    for model, rows in scored.groupby("model", observed=True, sort=False):
+    for model, rows in results.scored_by_model("rounding_bound"):
         bounds = rows["rounding_bound"].dropna()
         if not bounds.empty:
             again = len(rows) - len(bounds)
-            found.append(AdjudicatedShare(str(model), len(rows), again, float(bounds.max())))
+            found.append(AdjudicatedShare(model, len(rows), again, float(bounds.max())))
     return found

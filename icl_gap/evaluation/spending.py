@@ -75,20 +75,16 @@ def count_tokens_used(results: Results) -> list[TokenUse]:
     Raises:
         StoreError: A file is damaged.
     """
-    if not results.infos:
-        return []
     dollars = {each.model: each.dollars for each in read_spending(results.folder)}
-    frame = results.frame(("status", "prompt_tokens", *_USAGE))
-    scored = frame[frame["status"] == "scored"]
     found = []
-    for model, rows in scored.groupby("model", observed=True, sort=False):
+    for model, rows in results.scored_by_model("prompt_tokens", *_USAGE):
         read, written, thought = (
             None if (column := rows[name].dropna()).empty else int(column.sum()) for name in _USAGE
         )
         if read is None and rows["prompt_tokens"].notna().any():
             read = int(rows["prompt_tokens"].sum())
-        cost = dollars.get(str(model))
-        found.append(TokenUse(str(model), len(rows), read, written, thought, cost))
+        cost = dollars.get(model)
+        found.append(TokenUse(model, len(rows), read, written, thought, cost))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -81,6 +81,21 @@ class Results(Sequence[CellResult]):
 
         paths = progress(self.paths, "reading results", len(self.paths))
         return read_frame(self.infos, paths, columns)
+
+    def scored_by_model(self, *columns: str) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield each model's name and its scored requests, in the order of the grid.
+
+        Args:
+            columns: Columns of requests to read, beside those of cells.
+
+        Raises:
+            StoreError: A file is damaged; the error names it.
+        """
+        if self.infos:
+            frame = self.frame(("status", *columns))
+            scored = frame[frame["status"] == "scored"]
+            for model, rows in scored.groupby("model", observed=True, sort=False):
+                yield str(model), rows
 
     def __repr__(self) -> str:
         sizes = f"{len(self):,} cells, {len(self.unfinished):,} not finished"
