@@ -16,6 +16,7 @@ import torch
 
 from icl_gap.models.backend import Footprint
 from icl_gap.models.hf.checkpoint import count_parameters, pick_device
+from icl_gap.models.hf.engine.linear_maps import linear
 from icl_gap.models.hf.remote_code import library_error
 from icl_gap.models.hf.silence import silence_transformers
 from icl_gap.models.placement import Quantization
@@ -101,10 +102,10 @@ def matmul_rate(footprint: Footprint) -> float:
     one = torch.ones(_SIDE, _SIDE, dtype=getattr(torch, footprint.dtype), device=device)
     done, began = 0, 0.0
     with torch.inference_mode():
-        (one @ one)[0, 0].item()  # warm up; reading a number waits for the device
+        linear(one, one)[0, 0].item()  # warm up; reading a number waits for the device
         began = time.perf_counter()
         while time.perf_counter() - began < _SECONDS:
-            (one @ one)[0, 0].item()
+            linear(one, one)[0, 0].item()
             done += 1
     return done * 2.0 * _SIDE**3 / (time.perf_counter() - began)
 

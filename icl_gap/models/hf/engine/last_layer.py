@@ -42,7 +42,7 @@ class LastLayer:
             and "forward" not in vars(module)  # as of weights that are loaded when it is called
         ]
         for module in self._maps:
-            vars(module)["forward"] = partial(self._forward, module.forward)
+            vars(module)["forward"] = partial(self._forward, module)
 
     def restore(self) -> None:
         """Undo the replacement."""
@@ -65,8 +65,9 @@ class LastLayer:
         finally:
             self._rows = None
 
-    def _forward(self, forward: Any, hidden: Tensor) -> Tensor:
+    def _forward(self, module: nn.Module, hidden: Tensor) -> Tensor:
         """Apply a linear map to the rows; the others become 0."""
+        forward: Any = partial(type(module).forward, module)
         if self._rows is None or hidden.shape[-2] != self._tokens:
             whole: Tensor = forward(hidden)
             return whole

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from icl_gap.models.hf.engine.linear_maps import LINEAR, linear
 
 _SLICE_TOKENS = 2048
 """Tokens of a slice on a CPU: its logits for `_BLOCK_ROWS` rows fit the cache."""
@@ -57,7 +58,7 @@ def predict(
     Raises:
         FloatingPointError: A logit is NaN, or the largest of a row is infinite.
     """
-    sliced = rows.device.type == "cpu" and type(head) is nn.Linear
+    sliced = rows.device.type == "cpu" and type(head) in LINEAR
     if hasattr(head, "_hf_hook"):  # loads its weights when it is called
         sliced = False
     height = _BLOCK_ROWS if sliced else _block_rows(head)
@@ -153,7 +154,7 @@ def _slices(head: Any, rows: Tensor) -> Iterator[Tensor]:
     weights = head.weight.split(_SLICE_TOKENS)
     biases = [None] * len(weights) if head.bias is None else head.bias.split(_SLICE_TOKENS)
     for weight, bias in zip(weights, biases, strict=True):
-        yield functional.linear(rows, weight, bias)
+        yield linear(rows, weight, bias)
 
 
 def _numbered(slices: Iterable[Tensor]) -> Iterator[tuple[int, Tensor]]:

@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel
 
 from icl_gap.models.hf.engine.last_layer import LastLayer
+from icl_gap.models.hf.engine.linear_maps import restore_linear, use_onednn
 from icl_gap.models.hf.engine.packed_attention import attention_name, unpack_attention
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache
 from icl_gap.models.hf.engine.passes import (
@@ -37,6 +38,7 @@ def choose_runner(model: PreTrainedModel) -> Runner:
         try:
             if expected is None:
                 expected = _probe(padded, vocabulary_size(model))
+                use_onednn(model)
             packed = PackedRunner(model, skipping)
             found = _probe(packed, vocabulary_size(model))
             if np.allclose(found, expected, rtol=_tolerance(model), atol=1e-6):
@@ -47,6 +49,7 @@ def choose_runner(model: PreTrainedModel) -> Runner:
             pass  # an unusual architecture may do anything with a packed row or so short a context
         unpack_attention(model, attention)
         last_layer.restore()
+    restore_linear(model)
     return padded
 
 

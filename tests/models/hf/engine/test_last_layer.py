@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import SHARING, bpe, build_tiny
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from icl_gap.models.hf.engine import last_layer
 from icl_gap.models.hf.engine.packing import KVCache
@@ -43,24 +44,27 @@ def test_skipping_changes_no_prediction(
 
 @torch.inference_mode()
 def test_only_tokens_that_predict_something_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: dict[nn.Module, int] = {}
-    forward = nn.Linear.forward
+    rows: dict[Tensor, int] = {}
+    linear = functional.linear
 
-    def counted(self: nn.Linear, hidden: Tensor) -> Tensor:
-        rows[self] = hidden.shape[-2]
-        return forward(self, hidden)
+    def counted(hidden: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        rows[weight] = hidden.shape[-2]
+        return linear(hidden, weight, bias)
 
-    monkeypatch.setattr(nn.Linear, "forward", counted)
+    monkeypatch.setattr(functional, "linear", counted)
     model = build_tiny("llama", bpe([]))
     runner = choose_runner(model)
     runner.run([Segment(np.arange(10, dtype=np.int32) % 6, 10, 2)], KVCache())
     first, last = model.model.layers[0], model.model.layers[-1]
-    assert [rows[each] for each in (first.self_attn.q_proj, first.mlp.down_proj)] == [10, 10]
-    assert [rows[each] for each in (last.self_attn.k_proj, last.self_attn.v_proj)] == [10, 10]
+    assert [rows[each.weight] for each in (first.self_attn.q_proj, first.mlp.down_proj)] == [10, 10]
+    assert [rows[each.weight] for each in (last.self_attn.k_proj, last.self_attn.v_proj)] == [
+        10,
+        10,
+    ]
     maps = (last.self_attn.q_proj, last.self_attn.o_proj, last.mlp.up_proj, last.mlp.down_proj)
-    assert [rows[each] for each in maps] == [2] * 4
+    assert [rows[each.weight] for each in maps] == [2] * 4
     runner.run([Segment(np.arange(10, dtype=np.int32) % 6, 10, 10)], KVCache())
-    assert rows[last.mlp.down_proj] == 10
+    assert rows[last.mlp.down_proj.weight] == 10
 
 
 def test_a_map_that_keys_are_made_from_is_found_out_at_load(
