@@ -8,10 +8,12 @@ from typing import Any
 
 RATE = 0.8
 """Of the rate of a matrix product, what per-query verdicts should reach."""
-TABLE = "{:<6} {:<17} {:>8} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>6} {:>6}  {}"
+PLANNED_WITHIN = 2
+"""The factor that the time of `icl-gap plan` should be within."""
+TABLE = "{:<6} {:<17} {:>8} {:>9} {:>9} {:>9} {:>9} {:>9} {:>7} {:>6} {:>6} {:>6}  {}"
 COLUMNS = (
-    "model", "work", "requests", "ours", "vLLM", "generate", "harness", "ratio", "goal", "unlike",
-    "flips", "",
+    "model", "work", "requests", "plan", "ours", "vLLM", "generate", "harness", "ratio", "goal",
+    "unlike", "flips", "",
 )  # fmt: skip
 
 
@@ -83,6 +85,8 @@ class Outcome:
     model: str
     row: Row
     requests: int
+    planned: float
+    """Seconds that `icl-gap plan` states."""
     ours: float
     """Seconds."""
     peers: Mapping[str, float]
@@ -104,6 +108,9 @@ class Outcome:
         goals = {
             "the ratio": self.ratio < self.row.goal,
             "no flips": self.flips > 0,
+            f"a plan within a factor {PLANNED_WITHIN}": not (
+                1 / PLANNED_WITHIN <= self.planned / self.ours <= PLANNED_WITHIN
+            ),
             f"{RATE:.0%} of the matrix rate": self.rate is not None and self.rate < RATE,
         }
         return [name for name, is_missed in goals.items() if is_missed]
@@ -117,6 +124,7 @@ class Outcome:
             self.model,
             self.row.name,
             self.requests,
+            f"{self.planned:.1f}",
             f"{self.ours:.1f}",
             *("-" if each is None else f"{each:.1f}" for each in times),
             f"{self.ratio:.2f}",
@@ -132,6 +140,7 @@ class Outcome:
             "model": self.model,
             "row": self.row.name,
             "requests": self.requests,
+            "planned": self.planned,
             "ours": self.ours,
             "peers": dict(self.peers),
             "ratio": self.ratio,

@@ -34,10 +34,12 @@ from vllm_peer import Answered, answer_with_vllm
 from ways import generate, harness
 
 from icl_gap.evaluation.config import SweepSpec
+from icl_gap.evaluation.estimates import compute_costs
 from icl_gap.evaluation.planning import Plan, plan_sweep
 from icl_gap.evaluation.runner import evaluate_sweep
 from icl_gap.models import RandomInitSpec, TransformersSpec, measure_footprint, save_random_init
 from icl_gap.models.hf.cost import matmul_rate
+from icl_gap.progress import no_progress
 from icl_gap.specs import check_spec
 
 SAMPLE = 12
@@ -99,6 +101,12 @@ def answer(plan: Plan) -> tuple[float, list[bool]]:
     return clock.seconds["subject"], [raw[request.id] for request in requests]
 
 
+def planned(plan: Plan) -> float:
+    """Return the seconds that `icl-gap plan` states for a plan's requests."""
+    costs = list(compute_costs(plan, no_progress))
+    return sum(cost.seconds for cost in costs if cost.seconds is not None)
+
+
 def verdicts(setting: Setting, texts: Sequence[str]) -> list[bool]:
     """Whether each text is the gold answer."""
     return [
@@ -155,16 +163,14 @@ def outcomes(
         times, theirs = peers[row.work, row.dtype]
         setting, exact = settings[row.work], ours[row.work][1]
         plain = not row.options
-        seconds, found = (
-            ours[row.work]
-            if plain
-            else answer(plan_of(folder, WORKS[row.work], queries, row.options))
-        )
+        plan = plan_of(folder, WORKS[row.work], queries, row.options)
+        seconds, found = ours[row.work] if plain else answer(plan)
         judged = verdicts(setting, theirs.texts)
         yield Outcome(
             model=subject.name,
             row=row,
             requests=len(setting.requests),
+            planned=planned(plan),
             ours=seconds,
             peers=times,
             unlike=sum(one != other for one, other in zip(found, judged, strict=True)),
