@@ -36,8 +36,10 @@ class Footprint:
     weights: int | None
     """Bytes of the weights, of an adjudicated model's both copies; None where they are quantized on
     disk, in one of many formats."""
+    kv_cache_tokens: int
+    """Tokens whose keys and values are kept at a time."""
     keys_and_values: int
-    """Bytes of a KV cache of `kv_cache_tokens` tokens."""
+    """Bytes of the KV cache of these tokens."""
     dtype: str
     """Precision of the computation, as torch names it."""
     placement: Placement

@@ -120,8 +120,9 @@ class TransformersSpec(TemplateOptions, ModelSpecBase):
     bos: BosPolicy = "tokenizer"
     """Policy for the BOS token before a prompt: as the tokenizer is set, always, or never. In a
     chat, the template puts it."""
-    kv_cache_tokens: PositiveInt = 8192
-    """Number of tokens that the KV cache holds; halved where memory runs out."""
+    kv_cache_tokens: PositiveInt | None = None
+    """Number of tokens that the KV cache holds; by default as many as fit 1 GiB, from 8,192 to
+    65,536. Halved where memory runs out."""
 
     @property
     def placement(self) -> Placement:
@@ -187,8 +188,9 @@ class RandomInitSpec(ModelSpecBase):
     tokenizer: Path | None = None
     """Folder with `tokenizer.json`, or with `vocab.json` and `merges.txt`; by default, each byte is
     a token."""
-    kv_cache_tokens: PositiveInt = 8192
-    """Number of tokens that the KV cache holds; halved where memory runs out."""
+    kv_cache_tokens: PositiveInt | None = None
+    """Number of tokens that the KV cache holds; by default as many as fit 1 GiB, from 8,192 to
+    65,536. Halved where memory runs out."""
 
     @property
     def placement(self) -> Placement:

@@ -97,6 +97,7 @@ class Bench:
             key_width=shape.hidden_size,
             vocabulary=self.plain.config.vocab_size,
             weights=None,
+            kv_cache_tokens=0,
             keys_and_values=0,
             dtype=shape.dtype,
             placement=Placement(),

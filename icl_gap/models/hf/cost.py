@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 UNUSABLE_CONFIG = "cannot make the model"
 _SIDE = 2048
 _SECONDS = 0.3
+_KV_CACHE_BYTES = 1 << 30
+"""Bytes of a KV cache, where the user states no number of tokens."""
+_KV_CACHE_TOKENS = (8192, 65536)
+"""Its tokens, at least and at most: a batch decodes fast with many responses."""
 _PACKED_BYTES: dict[Quantization, float] = {"8bit": 1.0, "4bit": 0.5 + 4 / 64}
 """Bytes of a quantized parameter. With 4 bits, 64 parameters share a scale in float32 (Dettmers et
 al. 2023, arXiv 2305.14314, section 3); with 8 bits a whole row shares one, which is negligible."""
@@ -60,16 +64,14 @@ def footprint_from_config(
         except Exception as error:  # whatever can be wrong with a config
             raise library_error(error, UNUSABLE_CONFIG, name) from error
         text = model.config.get_text_config()
-        heads = text.num_attention_heads if hasattr(text, "num_attention_heads") else 0
-        size = getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else 0)
-        key_width = (getattr(text, "num_key_value_heads", None) or heads) * size
+        attention_width, key_width = _attention_widths(text)
         total, inner = count_parameters(model)
         dtype = _dtype(config, placement.dtype)
         packed = 0 if placement.quantization is None else _linear_parameters(model)
         per_packed = _PACKED_BYTES[placement.quantization or "8bit"]
         buffers = sum(each.nbytes for each in model.buffers())
     largest = torch.float32 if placement.adjudicated else dtype
-    kept = 2 * text.num_hidden_layers * key_width * largest.itemsize
+    kept = tokens_kept(model.config, largest, spec.kv_cache_tokens)
     quantized_on_disk = getattr(config, "quantization_config", None) is not None
     weights = int((total - packed) * dtype.itemsize + packed * per_packed + buffers)
     if placement.adjudicated:  # there is a copy in float32 as well
@@ -79,14 +81,43 @@ def footprint_from_config(
         non_embedding=inner,
         layers=text.num_hidden_layers,
         width=text.hidden_size,
-        attention_width=heads * size,
+        attention_width=attention_width,
         key_width=key_width,
         vocabulary=text.vocab_size,
         weights=None if quantized_on_disk else weights,
-        keys_and_values=kept * spec.kv_cache_tokens,
+        kv_cache_tokens=kept,
+        keys_and_values=kept * _bytes_per_token(text, largest),
         dtype=str(dtype).removeprefix("torch."),
         placement=placement,
     )
+
+
+def tokens_kept(config: PreTrainedConfig, dtype: torch.dtype, stated: int | None) -> int:
+    """Return the number of tokens whose keys and values a model keeps at a time.
+
+    Args:
+        config: The model's configuration.
+        dtype: Its precision.
+        stated: The number that the user states, which is returned; None for the default.
+    """
+    if stated is not None:
+        return stated
+    least, most = _KV_CACHE_TOKENS
+    each = _bytes_per_token(config.get_text_config(), dtype)
+    return max(least, min(most, _KV_CACHE_BYTES // max(1, each)))
+
+
+def _bytes_per_token(text: PreTrainedConfig, dtype: torch.dtype) -> int:
+    """Return the bytes of the keys and values of a token, in all layers."""
+    _, key_width = _attention_widths(text)
+    return int(2 * text.num_hidden_layers * key_width * dtype.itemsize)
+
+
+def _attention_widths(text: PreTrainedConfig) -> tuple[int, int]:
+    """Return the size of a head times the number of heads, and of key-value heads."""
+    heads = text.num_attention_heads if hasattr(text, "num_attention_heads") else 0
+    size = getattr(text, "head_dim", None) or (text.hidden_size // heads if heads else 0)
+    return heads * size, (getattr(text, "num_key_value_heads", None) or heads) * size
 
 
 def matmul_rate(footprint: Footprint) -> float:

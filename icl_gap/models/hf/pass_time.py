@@ -123,7 +123,6 @@ def estimate_seconds(
     config: PreTrainedConfig,
     footprint: Footprint,
     sizes: TokenCounts,
-    kv_cache_tokens: int,
 ) -> float:
     """Estimate the time in which a loaded model answers some requests.
 
@@ -133,7 +132,6 @@ def estimate_seconds(
         config: The model's configuration.
         footprint: The model's.
         sizes: Token counts of the requests.
-        kv_cache_tokens: Tokens whose keys and values are kept at a time.
 
     Raises:
         ModelError: This machine has no such device.
@@ -147,7 +145,7 @@ def estimate_seconds(
         most = min(most, math.ceil(_OPERATIONS / (2 * a_layer)))
     work = [(prefill := mean_pass(sizes, most), sizes.computed / prefill.tokens)]
     if sizes.decoded:
-        work.append(mean_decoding(sizes, kv_cache_tokens))
+        work.append(mean_decoding(sizes, footprint.kv_cache_tokens))
     try:
         times = measure_passes(config, footprint, [mean for mean, _ in work], device)
     except Exception:  # noqa: BLE001 (an unusual architecture may refuse to be made smaller)

@@ -89,7 +89,7 @@ class RandomInitBackend(Backend[RandomInitSpec]):
         with silence_transformers():
             config = _config(spec, _tokenizer(spec))
         footprint = self.footprint(spec, identity)
-        return estimate_seconds(config, footprint, sizes, spec.kv_cache_tokens)
+        return estimate_seconds(config, footprint, sizes)
 
     def load(self, spec: RandomInitSpec, identity: Identity) -> Model:
         """Make the model, on a GPU where there is one."""

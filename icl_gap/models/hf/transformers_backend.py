@@ -154,8 +154,8 @@ class TransformersBackend(Backend[TransformersSpec]):
         """Estimate the time to answer some requests."""
         from icl_gap.models.hf.pass_time import estimate_seconds
 
-        footprint, kept = self.footprint(spec, identity), spec.kv_cache_tokens
-        seconds = estimate_seconds(_config(spec, identity), footprint, sizes, kept)
+        footprint = self.footprint(spec, identity)
+        seconds = estimate_seconds(_config(spec, identity), footprint, sizes)
         if spec.precision == "adjudicated":
             in_float32 = self.answering_seconds(spec.in_float32(), identity, sizes)
             seconds += _ASKED_AGAIN * in_float32

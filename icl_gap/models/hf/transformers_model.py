@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from icl_gap.errors import ModelError
 from icl_gap.models.base import Outcome, Request, RequestId
 from icl_gap.models.hf.checkpoint import count_parameters
+from icl_gap.models.hf.cost import tokens_kept
 from icl_gap.models.hf.engine.passes import embedding_rows, input_device
 from icl_gap.models.hf.engine.runner_choice import choose_runner
 from icl_gap.models.hf.engine.scheduling import Engine
@@ -33,7 +34,8 @@ class HuggingFaceModel:
         model: The model, on its device.
         tokenizer: Its tokenizer.
         identity: The result of `identify`.
-        kv_cache_tokens: Number of tokens whose keys and values are kept at a time.
+        kv_cache_tokens: Number of tokens whose keys and values are kept at a time; None for the
+            default.
 
     Raises:
         ModelError: The tokenizer has ids that the model does not know.
@@ -44,11 +46,12 @@ class HuggingFaceModel:
         model: PreTrainedModel,
         tokenizer: TextTokenizer,
         identity: Identity,
-        kv_cache_tokens: int,
+        kv_cache_tokens: int | None,
     ) -> None:
         _check_vocabulary(model, tokenizer, identity.name)
         total, inner = count_parameters(model)
         runner = choose_runner(model)
+        kept = tokens_kept(model.config, model.dtype, kv_cache_tokens)
         self.info = ModelInfo(
             name=identity.name,
             family=identity.family,
@@ -68,7 +71,7 @@ class HuggingFaceModel:
             tokenizer=tokenizer,
             chat_template=identity.chat_template,
             context_length=identity.context_length,
-            kv_cache_tokens=kv_cache_tokens,
+            kv_cache_tokens=kept,
             pass_tokens=pass_tokens(input_device(model)),
         )
 
@@ -105,7 +108,10 @@ def _devices(model: PreTrainedModel) -> str:
 
 
 def huggingface_model(
-    model: PreTrainedModel, tokenizer: TextTokenizer, identity: Identity, kv_cache_tokens: int
+    model: PreTrainedModel,
+    tokenizer: TextTokenizer,
+    identity: Identity,
+    kv_cache_tokens: int | None,
 ) -> HuggingFaceModel:
     """Return a loaded model behind the engine; see `HuggingFaceModel` for the arguments.
 

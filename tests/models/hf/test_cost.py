@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
+from transformers import OPTConfig
 
 from icl_gap.errors import ModelError
 from icl_gap.models import (
@@ -14,7 +16,7 @@ from icl_gap.models import (
     load_model,
     measure_footprint,
 )
-from icl_gap.models.hf.cost import matmul_rate
+from icl_gap.models.hf.cost import matmul_rate, tokens_kept
 from icl_gap.models.hf.engine.trie import TokenCounts
 from icl_gap.models.placement import Placement
 
@@ -52,6 +54,7 @@ def test_operations_by_hand() -> None:
         key_width=8,
         vocabulary=50,
         weights=2000,
+        kv_cache_tokens=0,
         keys_and_values=0,
         dtype="float32",
         placement=Placement(),
@@ -72,3 +75,25 @@ def footprint(spec: TransformersSpec) -> Footprint:
     found = measure_footprint(spec, identify(spec))
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize(
+    ("width", "dtype", "tokens"),
+    [
+        (768, torch.float32, 14563),  # OPT-125M: 73,728 bytes a token
+        (768, torch.bfloat16, 29127),
+        (64, torch.float32, 65536),
+        (4096, torch.float32, 8192),
+    ],
+)
+def test_a_gibibyte_of_keys_and_values_is_kept(width: int, dtype: torch.dtype, tokens: int) -> None:
+    config = OPTConfig(hidden_size=width, num_hidden_layers=12, num_attention_heads=12)
+    assert tokens_kept(config, dtype, None) == tokens
+    assert tokens_kept(config, dtype, 7) == 7
+
+
+def test_what_is_planned_is_what_is_kept(make_model: Any) -> None:
+    for fields in ({}, {"dtype": "bfloat16"}, {"kv_cache_tokens": 77}):
+        spec = TransformersSpec(model=str(make_model("bloom")), **fields)
+        loaded = load_model(spec, identify(spec))
+        assert loaded.engine.kv_cache_tokens == footprint(spec).kv_cache_tokens
