@@ -12,6 +12,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from scipy import stats
 from icl_gap.analysis import analyze
 from icl_gap.analysis.estimate import Estimate
 from icl_gap.analysis.points import GapPoint
+from icl_gap.evaluation.adjudicated import count_adjudicated
 from icl_gap.evaluation.precision import read_checks
 from icl_gap.results import Results, open_results
 from icl_gap.results.frame import frame_of
@@ -78,8 +80,15 @@ def kept(results: Results) -> dict[str, Any]:
         | {"gaps": each.gaps()}
         for each in read_checks(results.folder)
     ]
+    adjudicated = [asdict(each) for each in count_adjudicated(results)]
     ids = {side: " ".join(each) for side, each in queries.items()}
-    return {"made_with": made, "queries": ids, "cells": cells, "precision": checks}
+    return {
+        "made_with": made,
+        "queries": ids,
+        "cells": cells,
+        "precision": checks,
+        **({"adjudicated": adjudicated} if adjudicated else {}),
+    }
 
 
 def _verdict(record: Record, metric: str) -> str:
@@ -204,9 +213,12 @@ def model_table(parts: Iterable[Part]) -> str:
     for cell in (cell for part in parts for cell in part["cells"]):
         spec = cell["spec"]["model"]
         size = f"{cell['n_params']:,} ({cell['n_params_non_embedding']:,})"
-        found.setdefault((spec["gguf"], size), {})[spec["dtype"]] = cell["model"]
+        precision = ", ".join(
+            [spec["dtype"], *([spec["precision"]] if "precision" in spec else [])]
+        )
+        found.setdefault((spec["gguf"], size), {})[precision] = cell["model"]
     rows = [
-        ["/".join(dict.fromkeys(by.values())), size, ", ".join(by), f"`{digest}`"]
+        ["/".join(dict.fromkeys(by.values())), size, "; ".join(by), f"`{digest}`"]
         for (digest, size), by in found.items()
     ]
     return _table(["model", "parameters (without embeddings)", "precision", "sha256"], rows)
@@ -223,6 +235,16 @@ def precision_table(parts: Iterable[Part]) -> str:
     return _table([*head, "their gap as run", "in float32"], rows)
 
 
+def adjudicated_table(parts: Mapping[str, Part]) -> str:
+    """Return the requests that adjudicated models asked again in float32."""
+    rows = []
+    for name, part in parts.items():
+        for each in part.get("adjudicated", ()):
+            again = _count(each["asked_again"], each["requests"])
+            rows.append([name, each["model"], again, f"{each['rounding_bound']:.2f}"])
+    return _table(["part", "model", "asked again in float32", "bound, in logits"], rows)
+
+
 def _grouped(part: Part, names: Sequence[str]) -> dict[tuple[Any, ...], list[str]]:
     """Return the raw verdicts of a part's cells, by some of the cells' fields."""
     found: dict[tuple[Any, ...], list[str]] = {}
@@ -232,7 +254,11 @@ def _grouped(part: Part, names: Sequence[str]) -> dict[tuple[Any, ...], list[str
 
 
 def _counted(verdicts: str) -> str:
-    return f"{verdicts.count('1')} of {len(verdicts)}"
+    return _count(verdicts.count("1"), len(verdicts))
+
+
+def _count(some: int, of: int) -> str:
+    return f"{some:,} of {of:,}"
 
 
 def _percent(verdicts: str) -> str:
@@ -274,6 +300,7 @@ def tables(parts: Mapping[str, Part]) -> dict[str, str]:
     made: dict[str, tuple[Sequence[str], Callable[[], str]]] = {
         "gaps": (_GAPS, lambda: gap_table(parts[name] for name in _GAPS if name in parts)),
         "precision": (["largest"], lambda: precision_table(parts.values())),
+        "adjudicated": ([], lambda: adjudicated_table(parts)),
         "chat": (_CHATS, lambda: gap_table(parts[name] for name in _CHATS if name in parts)),
         "controls": (
             ["zero_shots", "shuffled_targets"],
