@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from icl_gap.models.base import RequestId
 
-_CALIBRATING = 16
+CALIBRATING = 16
 """Requests that are run both ways to calibrate the bound."""
 
 
@@ -18,4 +18,4 @@ def calibrating_ids(ids: Iterable[RequestId]) -> list[RequestId]:
         ids: The ids of all its requests, in any order.
     """
     order = sorted(ids, key=lambda each: hashlib.blake2b(repr(each).encode()).digest())
-    return order[:_CALIBRATING]
+    return order[:CALIBRATING]

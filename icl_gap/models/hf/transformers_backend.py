@@ -20,6 +20,7 @@ from icl_gap.models.base import Model
 from icl_gap.models.chat_template import ChatTemplate
 from icl_gap.models.hf import hub
 from icl_gap.models.hf.base_model import family_of_file, family_of_folder
+from icl_gap.models.hf.calibration import CALIBRATING
 from icl_gap.models.hf.folder import (
     FAMILY_MARK,
     TRAINING_SEED_MARK,
@@ -158,7 +159,10 @@ class TransformersBackend(Backend[TransformersSpec]):
         seconds = estimate_seconds(_config(spec, identity), footprint, sizes)
         if spec.precision == "adjudicated":
             in_float32 = self.answering_seconds(spec.in_float32(), identity, sizes)
-            seconds += _ASKED_AGAIN * in_float32
+            # Requests that calibrate run both ways, and share no prefixes.
+            calibrating = min(CALIBRATING, sizes.paths) * sizes.written / sizes.requests
+            both = (seconds + in_float32) * calibrating / sizes.computed
+            seconds += both + _ASKED_AGAIN * in_float32
         return seconds
 
     def load(self, spec: TransformersSpec, identity: Identity) -> Model:

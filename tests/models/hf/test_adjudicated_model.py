@@ -16,12 +16,21 @@ from asking import numbered
 from tiny import bpe, build_tiny
 from transformers import PreTrainedModel
 
-from icl_gap.models import Request, TransformersSpec, identify, load_model, measure_footprint
+from icl_gap.models import (
+    Request,
+    TransformersSpec,
+    answering_seconds,
+    identify,
+    load_model,
+    measure_footprint,
+)
+from icl_gap.models.hf import pass_time
 from icl_gap.models.hf.adjudicated_model import AdjudicatedModel, calibrate_bound
 from icl_gap.models.hf.calibration import calibrating_ids
 from icl_gap.models.hf.checkpoint import in_precision
 from icl_gap.models.hf.engine.packing import KVCache
 from icl_gap.models.hf.engine.passes import Segment, TokenPredictions
+from icl_gap.models.hf.engine.trie import TokenCounts
 from icl_gap.schema import Prompt, Response
 
 
@@ -189,3 +198,16 @@ def test_it_is_a_model_of_its_own(folder: Path) -> None:
     ]
     assert keys[0] == keys[1]
     assert keys[2] == {**keys[0], "precision": "adjudicated"}
+
+
+def test_its_time_counts_calibration_and_what_is_asked_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pass_time, "estimate_seconds", lambda *_: 10.0)
+    fields = {"model": str(folder), "dtype": "bfloat16", "precision": "adjudicated"}
+    spec = TransformersSpec.model_validate(fields)
+    sizes = TokenCounts(
+        requests=32, paths=32, written=3200, computed=1600, predicted=1, attended=1, decoded=0
+    )
+    # 16 whole requests of 100 tokens are as many tokens as all 32 compute; 15% are asked again.
+    assert answering_seconds(spec, identify(spec), sizes) == pytest.approx(10 + 20 + 1.5)
