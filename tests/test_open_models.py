@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import open_models
@@ -102,6 +103,14 @@ def test_what_the_page_says_of_chats_holds() -> None:
     assert chat.gap.low > 0
     assert chat.gap.low < text.gap.high
     assert text.gap.low < chat.gap.high
+
+
+def test_what_the_page_says_of_exemplars_in_one_message_holds() -> None:
+    cells = read_parts()["chat_text"]["cells"]
+    assert "1" not in "".join(cell["raw"] for cell in cells)
+    reasons = sum((Counter(cell["reasons"]) for cell in cells), Counter())
+    malformed = sum(n for reason, n in reasons.items() if reason.startswith("malformed"))
+    assert (malformed, reasons["ran on"], reasons.total()) == (57, 43, 100)
 
 
 def test_what_the_page_says_of_selections_holds() -> None:
