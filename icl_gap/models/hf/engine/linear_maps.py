@@ -32,18 +32,16 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         weight: The weights, (outputs, inputs).
         bias: The bias, (outputs,); None for none.
     """
-    if rows.numel() * len(weight) >= _MIN_PRODUCTS and is_for_onednn(rows, weight):
+    if (
+        rows.numel() * len(weight) >= _MIN_PRODUCTS
+        and rows.dtype == weight.dtype == torch.float32
+        and rows.device.type == "cpu"
+        and has_onednn()
+    ):
         # A private function of torch, as its public ones copy what they read and write.
         found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")  # noqa: SLF001
         return found
     return functional.linear(rows, weight, bias)
-
-
-def is_for_onednn(*factors: Tensor) -> bool:
-    """Return True if oneDNN multiplies these: in float32, on a CPU with AVX-512."""
-    return _has_onednn() and all(
-        each.dtype == torch.float32 and each.device.type == "cpu" for each in factors
-    )
 
 
 def use_onednn(model: PreTrainedModel) -> None:
@@ -81,7 +79,7 @@ LINEAR = frozenset((nn.Linear, _Linear))
 
 
 @cache
-def _has_onednn() -> bool:
+def has_onednn() -> bool:
     """Return True if oneDNN is here and the processor has AVX-512."""
     capability = torch.backends.cpu.get_cpu_capability()
     return capability == "AVX512" and torch.backends.mkldnn.is_available()

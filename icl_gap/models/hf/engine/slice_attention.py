@@ -16,7 +16,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from icl_gap.models.hf.engine.linear_maps import is_for_onednn, linear
+from icl_gap.models.hf.engine.linear_maps import has_onednn, linear
 from icl_gap.models.hf.engine.packing import PackedLayout
 from icl_gap.models.hf.engine.sliding_window import visible_slices, window_bias
 
@@ -90,8 +90,9 @@ def _attend(
     """
     groups = query.shape[1] // keys.shape[1]
     products = query.shape[2] * groups * keys.shape[2] * keys.shape[3]
-    if bias is None and products >= _MIN_PRODUCTS and is_for_onednn(query, keys):
-        return _multiply(query, keys, values, scale=scale, causal=causal)
+    if bias is None and products >= _MIN_PRODUCTS and has_onednn():
+        exact = (each.float() for each in (query, keys, values))
+        return _multiply(*exact, scale=scale, causal=causal)
     if bias is None and not causal:
         stacked = _stack_heads(query, groups)
         out, log_sums = _flash(stacked, keys, values, None, scale=scale, causal=False)
@@ -103,7 +104,7 @@ def _attend(
 def _multiply(
     query: Tensor, keys: Tensor, values: Tensor, *, scale: float, causal: bool
 ) -> tuple[Tensor, Tensor]:
-    """Attend by plain products, by oneDNN, where the flash kernel multiplies by MKL."""
+    """Attend by plain products in float32, by oneDNN, where the flash kernel multiplies by MKL."""
     groups, tokens = query.shape[1] // keys.shape[1], query.shape[2]
     out, log_sums = torch.empty_like(query), query.new_empty(query.shape[:-1])
     height = max(_MIN_ROWS, _SCORES // (groups * keys.shape[2]))

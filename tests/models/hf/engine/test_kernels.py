@@ -97,7 +97,7 @@ def expected(layout: PackedLayout, query: Tensor, setting: Setting) -> Tensor:
 def attend_by_products(*arguments: Any, **options: Any) -> Tensor:
     """Attend by slice, to those without a bias by plain products of a few scores each."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slice_attention, "is_for_onednn", lambda *_: True)
+        patch.setattr(slice_attention, "has_onednn", lambda: True)
         for name, value in (("_MIN_PRODUCTS", 0), ("_SCORES", 12), ("_MIN_ROWS", 2)):
             patch.setattr(slice_attention, name, value)
         patch.setattr(linear_maps, "_MIN_PRODUCTS", 0)
