@@ -23,8 +23,8 @@ def test_the_page_s_tables_are_made_from_the_kept_verdicts() -> None:
 
 def test_every_part_is_of_a_sweep_and_kept_whole() -> None:
     sweeps = {path.stem for path in PARTS.glob("*.yaml")} | {"geoquery"}
+    assert {*read_parts()} == sweeps
     for name, part in read_parts().items():
-        assert name in sweeps
         for cell in part["cells"]:
             assert len(cell["raw"]) == (25 if name == "chat_text" else 100)
             assert {*cell["raw"]} <= {"0", "1"}
@@ -48,11 +48,11 @@ def test_what_the_page_says_of_geoquery_holds() -> None:
         assert ten.low < one.high
 
 
-def test_what_the_page_says_of_scan_holds() -> None:
-    scan = read_parts()["scan"]
-    assert max(cell["raw"].count("1") for cell in scan["cells"]) == 2
-    points = analyze(frame_of([*cells_of(scan)])).points
-    assert len(points) == 2 * 3 * 3
+def test_what_the_page_says_of_scan_and_cfq_holds() -> None:
+    parts = [read_parts()[name] for name in ("scan", "cfq")]
+    assert max(cell["raw"].count("1") for part in parts for cell in part["cells"]) == 2
+    points = analyze(frame_of([cell for part in parts for cell in cells_of(part)])).points
+    assert len(points) == 2 * (3 + 1) * 3
     assert all(point.gap is None for point in points)
 
 
