@@ -36,6 +36,7 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rows.numel() * len(weight) >= _MIN_PRODUCTS
         and rows.dtype == weight.dtype == torch.float32
         and rows.device.type == "cpu"
+        and (weight.is_contiguous() or weight.t().is_contiguous())  # others take a thousand times
         and has_onednn()
     ):
         # A private function of torch, as its public ones copy what they read and write.

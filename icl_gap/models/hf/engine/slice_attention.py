@@ -10,22 +10,11 @@ that many segments share is read once for all of them.
 
 from __future__ import annotations
 
-import math
-from itertools import product
-
 import torch
 from torch import Tensor
 
-from icl_gap.models.hf.engine.linear_maps import has_onednn, linear
-from icl_gap.models.hf.engine.packing import PackedLayout
+from icl_gap.models.hf.engine.packing import AttendedSlice, PackedLayout
 from icl_gap.models.hf.engine.sliding_window import visible_slices, window_bias
-
-_MIN_PRODUCTS = 1 << 22
-"""Multiplications of queries and the keys of a head below which the flash kernel is as fast."""
-_SCORES = 1 << 18
-"""Scores computed at a time: they fit the processor's cache."""
-_MIN_ROWS = 32
-"""Tokens whose scores are computed at a time, at least."""
 
 
 def attend_by_slice(
@@ -51,14 +40,19 @@ def attend_by_slice(
         (1, heads, tokens, head size).
     """
     keys, values = layout.cache.layers[number]
+    groups = query.shape[1] // keys.shape[1]
     out = torch.empty(query.shape, dtype=torch.float32)
     log_sums = torch.empty(query.shape[:-1], dtype=torch.float32)
     visible = visible_slices(layout, window)
     for start, end in visible.own:
         own = slice(start, end)
-        bias = _linear_bias(slopes, int(layout.positions[start]), end - start, query.dtype)
-        out[:, :, own], log_sums[:, :, own] = _attend(
-            query[:, :, own], keys[:, :, own], values[:, :, own], bias, scale=scale, causal=True
+        out[:, :, own], log_sums[:, :, own] = _flash(
+            query[:, :, own],
+            _repeat_heads(keys[:, :, own], groups),
+            _repeat_heads(values[:, :, own], groups),
+            _linear_bias(slopes, int(layout.positions[start]), end - start, query.dtype),
+            scale=scale,
+            causal=True,
         )
     for each in visible.before:
         part, sums = out[:, :, each.start : each.end], log_sums[:, :, each.start : each.end]
@@ -66,62 +60,27 @@ def attend_by_slice(
         if each.hidden and window is not None:
             edge = window_bias(layout, each, window, query.dtype)
             bias = edge if bias is None else bias + edge
-        own_query = query[:, :, each.start : each.end]
-        slice_keys = each.keys.layer(number)
-        more, more_sums = _attend(own_query, *slice_keys, bias, scale=scale, causal=False)
+        more, more_sums = _attend_to_slice(each, number, query, bias, scale=scale)
         total = torch.logaddexp(sums, more_sums)
         part.lerp_(more.float(), (more_sums - total).exp_().unsqueeze(-1))
         sums.copy_(total)
     return out.to(query.dtype)
 
 
-def _attend(
-    query: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, *, scale: float, causal: bool
+def _attend_to_slice(
+    each: AttendedSlice, number: int, query: Tensor, bias: Tensor | None, *, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Return attention to consecutive keys, and the log-sum-exp of each token's scores.
-
-    Args:
-        query: (1, heads, tokens, head size).
-        keys: (1, heads of keys, keys, head size); with `causal`, those of the tokens.
-        values: As the keys.
-        bias: Biases of the scores, (1, heads, tokens or 1, keys); None for none.
-        scale: Factor of the scores.
-        causal: Whether each token attends to itself and those before it alone.
-    """
+    """Return attention to one slice, and the log-sum-exp of each token's scores."""
+    keys, values = each.keys.layer(number)
+    own = query[:, :, each.start : each.end]
     groups = query.shape[1] // keys.shape[1]
-    products = query.shape[2] * groups * keys.shape[2] * keys.shape[3]
-    if bias is None and products >= _MIN_PRODUCTS and has_onednn():
-        exact = (each.float() for each in (query, keys, values))
-        return _multiply(*exact, scale=scale, causal=causal)
-    if bias is None and not causal:
-        stacked = _stack_heads(query, groups)
-        out, log_sums = _flash(stacked, keys, values, None, scale=scale, causal=False)
-        return out.reshape(query.shape), log_sums.reshape(query.shape[:-1])
+    if bias is None:
+        out, log_sums = _flash(
+            _stack_heads(own, groups), keys, values, None, scale=scale, causal=False
+        )
+        return out.reshape(own.shape), log_sums.reshape(own.shape[:-1])
     keys, values = _repeat_heads(keys, groups), _repeat_heads(values, groups)
-    return _flash(query, keys, values, bias, scale=scale, causal=causal)
-
-
-def _multiply(
-    query: Tensor, keys: Tensor, values: Tensor, *, scale: float, causal: bool
-) -> tuple[Tensor, Tensor]:
-    """Attend by plain products in float32, by oneDNN, where the flash kernel multiplies by MKL."""
-    groups, tokens = query.shape[1] // keys.shape[1], query.shape[2]
-    out, log_sums = torch.empty_like(query), query.new_empty(query.shape[:-1])
-    height = max(_MIN_ROWS, _SCORES // (groups * keys.shape[2]))
-    for head, start in product(range(keys.shape[1]), range(0, tokens, height)):
-        end = min(start + height, tokens)
-        seen = end if causal else keys.shape[2]
-        own = 0, slice(head * groups, (head + 1) * groups), slice(start, end)
-        scores = linear(query[own] * scale, keys[0, head, :seen])
-        if causal:
-            later = torch.ones(end - start, end - start, dtype=torch.bool).triu_(1)
-            scores[..., start:].masked_fill_(later, -math.inf)
-        largest = scores.amax(-1, keepdim=True)
-        # In place: a copy of something this large costs as much as the arithmetic.
-        total = scores.sub_(largest).exp_().sum(-1, keepdim=True)
-        out[own] = linear(scores, values[0, head, :seen].t()).div_(total)
-        log_sums[own] = (largest + total.log())[..., 0]
-    return out, log_sums
+    return _flash(own, keys, values, bias, scale=scale, causal=False)
 
 
 def _flash(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 from torch.nn.attention import flex_attention as flex_module
 
-from icl_gap.models.hf.engine import kernels, linear_maps, slice_attention, trie_attention
+from icl_gap.models.hf.engine import kernels, trie_attention
 from icl_gap.models.hf.engine.packing import CacheSlice, KVCache, PackedLayout, Span, truncate
 from icl_gap.models.hf.engine.passes import PackedRunner, PaddedRunner, Segment
 from icl_gap.models.hf.engine.slice_attention import attend_by_slice
@@ -94,19 +93,8 @@ def expected(layout: PackedLayout, query: Tensor, setting: Setting) -> Tensor:
     return torch.cat(out, 2)
 
 
-def attend_by_products(*arguments: Any, **options: Any) -> Tensor:
-    """Attend by slice, to those without a bias by plain products of a few scores each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slice_attention, "has_onednn", lambda: True)
-        for name, value in (("_MIN_PRODUCTS", 0), ("_SCORES", 12), ("_MIN_ROWS", 2)):
-            patch.setattr(slice_attention, name, value)
-        patch.setattr(linear_maps, "_MIN_PRODUCTS", 0)
-        return attend_by_slice(*arguments, **options)
-
-
 KERNELS = {
     "slices": attend_by_slice,
-    "products": attend_by_products,
     "paths": kernels._attend_path_by_path,
     "trie": attend_to_trie,
 }
