@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from icl_gap.results import Results
-from icl_gap.schema import CellInfo
 from icl_gap.text import brief
 
 
@@ -45,8 +44,6 @@ def count_adjudicated(results: Results) -> list[AdjudicatedShare]:
     Raises:
         StoreError: A file is damaged.
     """
-    if not any(_is_adjudicated(info) for info in results.infos):
-        return []  # spares reading all requests
     found = []
     for model, rows in results.scored_by_model("rounding_bound"):
         bounds = rows["rounding_bound"].dropna()
@@ -54,7 +51,3 @@ def count_adjudicated(results: Results) -> list[AdjudicatedShare]:
             again = len(rows) - len(bounds)
             found.append(AdjudicatedShare(model, len(rows), again, float(bounds.max())))
     return found
-
-
-def _is_adjudicated(info: CellInfo) -> bool:
-    return bool(info.spec["model"].get("precision") == "adjudicated")
