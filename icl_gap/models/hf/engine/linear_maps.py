@@ -36,8 +36,8 @@ def linear(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         rows.numel() * len(weight) >= _MIN_PRODUCTS
         and rows.dtype == weight.dtype == torch.float32
         and rows.device.type == "cpu"
-        and (weight.is_contiguous() or weight.t().is_contiguous())  # others take a thousand times
-        and has_onednn()
+        and (weight.is_contiguous() or weight.t().is_contiguous())  # gaps cost a thousand times
+        and _has_onednn()
     ):
         # A private function of torch, as its public ones copy what they read and write.
         found: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")  # noqa: SLF001
@@ -80,7 +80,7 @@ LINEAR = frozenset((nn.Linear, _Linear))
 
 
 @cache
-def has_onednn() -> bool:
+def _has_onednn() -> bool:
     """Return True if oneDNN is here and the processor has AVX-512."""
     capability = torch.backends.cpu.get_cpu_capability()
     return capability == "AVX512" and torch.backends.mkldnn.is_available()

@@ -35,7 +35,7 @@ MODELS = {
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use oneDNN on every processor, however small a product is."""
     monkeypatch.setattr(linear_maps, "_MIN_PRODUCTS", 0)
-    monkeypatch.setattr(linear_maps, "has_onednn", lambda: True)
+    monkeypatch.setattr(linear_maps, "_has_onednn", lambda: True)
 
 
 @pytest.fixture
