@@ -213,9 +213,7 @@ def model_table(parts: Iterable[Part]) -> str:
     for cell in (cell for part in parts for cell in part["cells"]):
         spec = cell["spec"]["model"]
         size = f"{cell['n_params']:,} ({cell['n_params_non_embedding']:,})"
-        precision = ", ".join(
-            [spec["dtype"], *([spec["precision"]] if "precision" in spec else [])]
-        )
+        precision = ", ".join(filter(None, (spec["dtype"], spec.get("precision"))))
         found.setdefault((spec["gguf"], size), {})[precision] = cell["model"]
     rows = [
         ["/".join(dict.fromkeys(by.values())), size, "; ".join(by), f"`{digest}`"]
@@ -243,6 +241,15 @@ def adjudicated_table(parts: Mapping[str, Part]) -> str:
             again = _count(each["asked_again"], each["requests"])
             rows.append([name, each["model"], again, f"{each['rounding_bound']:.2f}"])
     return _table(["part", "model", "asked again in float32", "bound, in logits"], rows)
+
+
+def version_table(parts: Iterable[Part]) -> str:
+    """Return the versions of Python and of the packages that the parts were made with."""
+    found: dict[str, dict[str, None]] = {}
+    for made in (part["made_with"] for part in parts):
+        for name, version in {"python": made["python"], **made["packages"]}.items():
+            found.setdefault(name, {})[version] = None
+    return _table(["package", "version"], ([name, ", ".join(by)] for name, by in found.items()))
 
 
 def _grouped(part: Part, names: Sequence[str]) -> dict[tuple[Any, ...], list[str]]:
@@ -308,6 +315,7 @@ def tables(parts: Mapping[str, Part]) -> dict[str, str]:
         ),
         "selections": (list(_LEVY), lambda: selection_table(parts)),
         "models": ([], lambda: model_table(parts.values())),
+        "versions": ([], lambda: version_table(parts.values())),
         "costs": ([], lambda: cost_table(parts)),
     }
     return {name: _made(parts, needed, table) for name, (needed, table) in made.items()}

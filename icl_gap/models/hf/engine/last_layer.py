@@ -67,11 +67,11 @@ class LastLayer:
 
     def _forward(self, module: nn.Module, hidden: Tensor) -> Tensor:
         """Apply a linear map to the rows; the others become 0."""
-        forward: Any = partial(type(module).forward, module)
+        forward: Any = type(module).forward  # the class is another with oneDNN
         if self._rows is None or hidden.shape[-2] != self._tokens:
-            whole: Tensor = forward(hidden)
+            whole: Tensor = forward(module, hidden)
             return whole
-        found: Tensor = forward(hidden[..., self._rows, :])
+        found: Tensor = forward(module, hidden[..., self._rows, :])
         out = found.new_zeros(*hidden.shape[:-1], found.shape[-1])
         out[..., self._rows, :] = found
         return out
