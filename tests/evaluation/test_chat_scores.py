@@ -503,7 +503,7 @@ def test_a_cell_says_which_parameters_were_refused_while_it_was_filled(toy_card,
         results = evaluate_sweep(chosen, tmp_path / "r")
         raised = auto(toy_card, server.url, api="chat", concurrency=1)
         server.answer = chat_only(lambda c, _: c.send_message("A 1"))
-        again = evaluate_sweep(raised.model_copy(update={"limit": 21}), tmp_path / "r")
+        again = evaluate_sweep(raised.model_copy(update={"limit": 30}), tmp_path / "r")
     assert ["temperature"] in [info.provenance.get("left_out") for info in results.infos]
     for before, after in zip(results.infos, again.infos, strict=True):
         assert after.provenance.get("left_out") == before.provenance.get("left_out")
